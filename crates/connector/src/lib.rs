@@ -1,0 +1,1 @@
+//! The contract that adapters implement, and the one pipeline that runs them.

@@ -1,0 +1,1 @@
+//! Rate book: where a rate came from, as of when; conversion and rounding.

@@ -1,0 +1,1 @@
+//! The use cases: import, plan, apply, pull, fulfil, declare, settle, reconcile.

@@ -1,0 +1,1 @@
+//! Effective-dated duty and tax rules; a quote with every line explained.

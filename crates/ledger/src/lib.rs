@@ -1,0 +1,1 @@
+//! Double-entry journal, matching, reconciliation and exports.

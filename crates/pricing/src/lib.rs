@@ -1,0 +1,1 @@
+//! Price book: cost, freight, duty, fees and margin to a channel price, and back.

@@ -1,0 +1,1 @@
+//! Stateful fakes of the channels over real HTTP, seeded, with faults.

@@ -1,0 +1,1 @@
+//! Persistence: SQLite embedded; PostgreSQL can follow behind the same interface.

@@ -1,0 +1,3 @@
+//! The `tradewind` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Whole-system tests through the real binary over real sockets.

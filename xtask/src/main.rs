@@ -1,0 +1,3 @@
+//! The menu of tasks.
+
+fn main() {}
