@@ -1,1 +1,18 @@
-//! The shared vocabulary of cross-border trade: pure types, no I/O, no clock.
+//! The shared vocabulary of cross-border trade.
+//!
+//! Pure: no I/O, no async, no clock. Every crate above speaks in these types; a value that would be wrong
+//! (an amount without a currency, a GTIN with a bad check digit, an order state that cannot follow) does not
+//! construct.
+
+mod classification;
+mod country;
+mod currency;
+mod ids;
+mod money;
+
+pub use classification::{Gtin, HsCode, InvalidGtin, InvalidHsCode};
+pub use country::{Country, EU_MEMBERS, UnknownCountry};
+pub use currency::{Currency, UnknownCurrency};
+pub use ids::*;
+pub use money::{Exact, Money, MoneyBag, MoneyError, Rounding, parse_decimal};
+pub use rust_decimal::Decimal;
