@@ -1,3 +1,59 @@
-//! The `tradewind` program.
+//! The `tradewind` program: one catalogue in, every channel out; every order, payment, parcel and customs
+//! declaration back.
+//!
+//! This file parses the command line and hands over. Each command is one module of [`cmd`]; what they share
+//! (exit codes, output, errors) is in [`output`].
 
-fn main() {}
+mod cmd;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cmd::Command;
+use crate::output::{Exit, Output};
+
+/// Self-hosted cross-border marketplace integration gateway.
+#[derive(Parser)]
+#[command(name = "tradewind", version, about, long_about = None, max_term_width = 110)]
+struct Cli {
+    /// Print machine-readable JSON on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say less: no progress, no hints.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more; twice for traces. Logs go to standard error.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One TLS provider in the tree; an error only says that one is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    init_logs(cli.verbose);
+    let out = Output::new(cli.json, cli.quiet);
+    let exit = match cmd::run(cli.command, &out) {
+        Ok(exit) => exit,
+        Err(error) => {
+            out.error(&error);
+            Exit::Failed
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+fn init_logs(verbose: u8) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TRADEWIND_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

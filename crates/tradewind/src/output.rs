@@ -1,0 +1,101 @@
+//! What every command shares: exit codes, printing, and how an error is shown.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+/// How a command ended, for scripts. The numbers are a promise: see `docs/cli.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: done, or nothing to change.
+    Ok,
+    /// 1: the command could not do its work: bad input, missing file, internal error.
+    Failed,
+    /// 2: there are changes (of a plan), or the answer is a clear no.
+    Changes,
+    /// 3: something is blocked or needs a decision.
+    Blocked,
+    /// 4: a channel answered with an error.
+    Channel,
+    /// 5: some items went through and some did not.
+    Partial,
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Exit::Ok => 0,
+            Exit::Failed => 1,
+            Exit::Changes => 2,
+            Exit::Blocked => 3,
+            Exit::Channel => 4,
+            Exit::Partial => 5,
+        }
+    }
+}
+
+/// Where a command prints. Standard output carries the answer and nothing else; progress, hints and errors
+/// go to standard error.
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool, quiet: bool) -> Output {
+        Output { json, quiet }
+    }
+
+    /// The caller asked for JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Progress may be drawn: a person watches, and did not ask for silence.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.json && std::io::stderr().is_terminal()
+    }
+
+    /// One JSON document and a line end. A closed pipe is not an error.
+    pub(crate) fn json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        let written = serde_json::to_writer(&mut out, value).map_err(std::io::Error::from);
+        ignore_closed_pipe(written.and_then(|()| out.write_all(b"\n")))
+    }
+
+    /// Text for a person, and a line end.
+    pub(crate) fn text(&self, text: impl AsRef<str>) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        ignore_closed_pipe(out.write_all(text.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n")))
+    }
+
+    /// A remark on standard error, unless quiet.
+    pub(crate) fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+        }
+    }
+
+    /// An error with its causes: on standard error for a person, as `{"error":{...}}` on standard output for
+    /// a program.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+        if self.json {
+            let body = serde_json::json!({"error": {"message": error.to_string(), "causes": causes}});
+            let _ = self.json(&body);
+        } else {
+            let mut err = std::io::stderr().lock();
+            let _ = writeln!(err, "error: {error}");
+            for cause in causes {
+                let _ = writeln!(err, "  because: {cause}");
+            }
+        }
+    }
+}
+
+fn ignore_closed_pipe(result: std::io::Result<()>) -> anyhow::Result<()> {
+    match result {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
