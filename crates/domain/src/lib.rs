@@ -4,15 +4,33 @@
 //! (an amount without a currency, a GTIN with a bad check digit, an order state that cannot follow) does not
 //! construct.
 
+mod catalogue;
 mod classification;
 mod country;
 mod currency;
+mod customs;
 mod ids;
+mod measure;
 mod money;
+mod offer;
+mod order;
+mod party;
+mod payment;
+mod shipment;
+mod state;
 
+pub use catalogue::*;
 pub use classification::{Gtin, HsCode, InvalidGtin, InvalidHsCode};
 pub use country::{Country, EU_MEMBERS, UnknownCountry};
 pub use currency::{Currency, UnknownCurrency};
+pub use customs::*;
 pub use ids::*;
+pub use measure::*;
 pub use money::{Exact, Money, MoneyBag, MoneyError, Rounding, parse_decimal};
+pub use offer::*;
+pub use order::*;
+pub use party::*;
+pub use payment::*;
 pub use rust_decimal::Decimal;
+pub use shipment::*;
+pub use state::IllegalTransition;
