@@ -5,7 +5,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::state::states;
-use crate::{Address, Buyer, Country, DeclarationId, Grams, HsCode, Money, OrderId, Sku, TaxId, TransactionId, Waybill};
+use crate::{
+    Address, Buyer, Country, DeclarationId, Grams, HsCode, Money, OrderId, Sku, TaxId, TransactionId, Waybill,
+};
 
 states! {
     /// The life of a declaration, in words that all authorities share.
@@ -43,7 +45,10 @@ impl DeclarationState {
     pub const fn is_settled(self) -> bool {
         matches!(
             self,
-            DeclarationState::Released | DeclarationState::Assessed | DeclarationState::Rejected | DeclarationState::Cancelled
+            DeclarationState::Released
+                | DeclarationState::Assessed
+                | DeclarationState::Rejected
+                | DeclarationState::Cancelled
         )
     }
 }
@@ -197,7 +202,11 @@ impl Declaration {
         differ("sum of lines and goods total", shown(&goods), self.goods.to_string());
         for line in &self.lines {
             let value = line.unit_value.try_mul(i64::from(line.quantity));
-            differ(&format!("line {} quantity × unit value", line.sku), shown(&value), line.value.to_string());
+            differ(
+                &format!("line {} quantity × unit value", line.sku),
+                shown(&value),
+                line.value.to_string(),
+            );
         }
         let paid = self
             .goods
@@ -206,12 +215,20 @@ impl Declaration {
             .and_then(|m| m.try_sub(self.discount));
         differ("goods + freight + taxes − discount and amount paid", shown(&paid), self.paid.to_string());
         if let Some(payment) = &self.payment {
-            differ("amount of the order and of the payment", self.paid.to_string(), payment.amount.to_string());
+            differ(
+                "amount of the order and of the payment",
+                self.paid.to_string(),
+                payment.amount.to_string(),
+            );
             differ("name of buyer and payer", named(&self.buyer), named(&payment.payer));
             differ("identity of buyer and payer", identity(&self.buyer), identity(&payment.payer));
         }
         if let Some(waybill) = &self.waybill {
-            differ("gross weight of declaration and waybill (g)", self.gross.0.to_string(), waybill.gross.0.to_string());
+            differ(
+                "gross weight of declaration and waybill (g)",
+                self.gross.0.to_string(),
+                waybill.gross.0.to_string(),
+            );
         }
         let net: u64 = self.lines.iter().map(|l| l.net.0).sum();
         if net > self.gross.0 {

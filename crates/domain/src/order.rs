@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::states;
 use crate::{
-    AccountId, Address, CollectedTax, Currency, Exact, FulfilmentId, Incoterm, Money, MoneyError, OrderId, OrderLineId, Sku,
-    SourceTime, TaxId, TransactionId, Waybill,
+    AccountId, Address, CollectedTax, Currency, Exact, FulfilmentId, Incoterm, Money, MoneyError, OrderId,
+    OrderLineId, Sku, SourceTime, TaxId, TransactionId, Waybill,
 };
 
 states! {

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::state::states;
-use crate::{Address, Country, Dimensions, Grams, HsCode, Incoterm, Money, OrderId, ShipmentId, Sku, TaxId, Waybill};
+use crate::{
+    Address, Country, Dimensions, Grams, HsCode, Incoterm, Money, OrderId, ShipmentId, Sku, TaxId, Waybill,
+};
 
 states! {
     /// A shipment, from our side.
@@ -263,8 +265,13 @@ pub struct TrackingEvent {
 pub fn fold_tracking(events: &[TrackingEvent]) -> TrackingState {
     let mut scans: Vec<&TrackingEvent> = events.iter().filter(|e| e.state.is_some()).collect();
     scans.sort_by(|a, b| {
-        let at = |e: &TrackingEvent| e.utc.map_or(e.local, |u| u.to_zoned(jiff::tz::TimeZone::UTC).datetime());
-        at(a).cmp(&at(b)).then(a.state.cmp(&b.state)).then_with(|| a.code.cmp(&b.code)).then_with(|| a.place.cmp(&b.place))
+        let at =
+            |e: &TrackingEvent| e.utc.map_or(e.local, |u| u.to_zoned(jiff::tz::TimeZone::UTC).datetime());
+        at(a)
+            .cmp(&at(b))
+            .then(a.state.cmp(&b.state))
+            .then_with(|| a.code.cmp(&b.code))
+            .then_with(|| a.place.cmp(&b.place))
     });
     let mut state = TrackingState::Unknown;
     for next in scans.into_iter().filter_map(|e| e.state) {
@@ -282,7 +289,14 @@ mod tests {
 
     fn event(hour: i8, state: Option<TrackingState>) -> TrackingEvent {
         let local = jiff::civil::date(2026, 8, 1).at(hour, 0, 0, 0);
-        TrackingEvent { code: format!("C{hour}"), text: String::new(), state, local, utc: None, place: String::new() }
+        TrackingEvent {
+            code: format!("C{hour}"),
+            text: String::new(),
+            state,
+            local,
+            utc: None,
+            place: String::new(),
+        }
     }
 
     #[test]
