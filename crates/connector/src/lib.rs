@@ -1,1 +1,53 @@
 //! The contract that adapters implement, and the one pipeline that runs them.
+//!
+//! # Reading order for the author of an adapter
+//!
+//! 1. [`Operation`]: one call of the channel. You write `encode` and `decode`, both pure; [`OpSpec`] says what it
+//!    serves and what happens when it is sent twice.
+//! 2. [`Protocol`]: what all calls share — tokens, signature, where the channel hides its errors.
+//! 3. `limits.toml` ([`Limits`]) and `errors.toml` ([`ErrorTable`]): quotas and codes, as data.
+//! 4. The [`role`] facets: your domain-facing methods. Each calls operations through [`Pipeline::call`].
+//! 5. [`Factory`]: your line in the registry.
+//!
+//! Everything between `encode` and `decode` is the pipeline's: intents, tokens, quotas, signing, retries, error
+//! classes, keeping payloads. An adapter that opens a socket, sleeps, reads the clock or retries is wrong.
+//! `docs/connector-guide.md` walks through an adapter from nothing to green.
+
+mod account;
+mod capability;
+mod classify;
+mod clock;
+mod error;
+mod journal;
+mod limiter;
+mod limits;
+mod oauth;
+mod operation;
+mod page;
+mod pipeline;
+mod protocol;
+pub mod role;
+pub mod signing;
+mod transport;
+mod wire;
+
+pub use account::{AccountConfig, Factory, Secrets};
+pub use capability::{Bounds, Capabilities, Facet, Support};
+pub use classify::ErrorTable;
+pub use clock::{Chance, Clock, OsChance, SeededChance, SystemClock, VirtualClock};
+pub use error::{Error, FieldError, Kind, Phase, RetryClass, Upstream};
+pub use journal::{Begun, Exchange, Intent, Journal, Memory, Outcome};
+pub use limiter::{Caller, Draw, Limiter};
+pub use limits::{Bucket, Every, FixedWindow, Header, Limits, Meaning, Refill, Scope, Signal};
+pub use oauth::{ClientAuth, OAuth2};
+pub use operation::{CallCx, Handle, OpCx, OpSpec, Operation, Priority, Safety, Submitted};
+pub use page::{Cursor, Page, Window, all_pages};
+pub use pipeline::{Access, Counts, Parts, Patience, Pipeline, Runtime};
+pub use protocol::{Protocol, SignCx, TokenPlan, TokenSet, snippet};
+pub use role::{Connector, ConnectorInfo, Hint, Inbound, InboundRequest, Role};
+pub use secrecy::{ExposeSecret, SecretString};
+pub use transport::{HttpTransport, MAX_BODY, Recorded, RecordingTransport, ReplayTransport, Scrubber, Transport, TransportError};
+pub use wire::{Body, Num, Part, WireRequest, WireResponse, is_secret_header, segment};
+
+/// A result of the contract.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,128 @@
+//! How a connector is opened: its factory, an account's configuration, its secrets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use tradewind_domain::{AccountId, ConnectorId};
+
+use crate::capability::Capabilities;
+use crate::error::Error;
+use crate::pipeline::{Access, Patience, Runtime};
+use crate::role::{Connector, ConnectorInfo};
+
+/// Secrets of one account, by name. No `Display`; the debug form shows the names.
+#[derive(Clone, Default)]
+pub struct Secrets(BTreeMap<String, SecretString>);
+
+impl Secrets {
+    /// From name and value.
+    #[must_use]
+    pub fn new(values: impl IntoIterator<Item = (String, SecretString)>) -> Secrets {
+        Secrets(values.into_iter().collect())
+    }
+
+    /// For tests and the demo: plain pairs.
+    #[must_use]
+    pub fn of(pairs: &[(&str, &str)]) -> Secrets {
+        Secrets(pairs.iter().map(|(k, v)| ((*k).to_owned(), SecretString::from((*v).to_owned()))).collect())
+    }
+
+    /// A secret that must be there.
+    ///
+    /// # Errors
+    /// It is missing or blank; the message names it and says where to put it.
+    pub fn need(&self, name: &str) -> Result<&SecretString, Error> {
+        match self.0.get(name) {
+            Some(value) if !value.expose_secret().trim().is_empty() => Ok(value),
+            _ => Err(Error::config(format!(
+                "secret '{name}' is missing: give it under [account.secrets] as {{ file = \"…\" }}, {{ env = \"…\" }} or {{ credential = \"…\" }}"
+            ))),
+        }
+    }
+
+    /// A secret that may be there.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&SecretString> {
+        self.0.get(name)
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The configuration of one account, as a connector sees it.
+#[derive(Debug, Clone)]
+pub struct AccountConfig {
+    /// Account.
+    pub account: AccountId,
+    /// Read-only or not.
+    pub access: Access,
+    /// The connector's own settings.
+    pub settings: toml::Table,
+    /// Secrets.
+    pub secrets: Secrets,
+    /// Patience.
+    pub patience: Patience,
+}
+
+impl AccountConfig {
+    /// An account with settings, for tests and the demo: read-write.
+    ///
+    /// # Errors
+    /// The id or the TOML is bad.
+    pub fn of(account: &str, settings: &str, secrets: Secrets) -> Result<AccountConfig, Error> {
+        Ok(AccountConfig {
+            account: AccountId::new(account).map_err(|e| Error::config(e.to_string()))?,
+            access: Access::ReadWrite,
+            settings: settings.parse().map_err(|e| Error::config(format!("settings of {account}: {e}")))?,
+            secrets,
+            patience: Patience::default(),
+        })
+    }
+
+    /// The connector's settings as its own type, which should say `#[serde(deny_unknown_fields)]`.
+    ///
+    /// # Errors
+    /// A field is missing, unknown, or of another type; the message names it.
+    pub fn settings<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        self.settings
+            .clone()
+            .try_into()
+            .map_err(|e| Error::config(format!("settings of account '{}': {}", self.account, e.to_string().trim())))
+    }
+}
+
+/// How a connector is made: its line in the registry.
+pub struct Factory {
+    /// Short name, equal to the folder.
+    pub id: &'static str,
+    /// Identity.
+    pub info: fn() -> ConnectorInfo,
+    /// What it declares, before an account narrows it: for the matrix.
+    pub capabilities: fn() -> Capabilities,
+    /// `limits.toml`.
+    pub limits: &'static str,
+    /// `errors.toml`.
+    pub errors: &'static str,
+    /// Names of the secrets it needs.
+    pub secrets: &'static [&'static str],
+    /// An example of its settings, valid TOML: printed by `init`, checked by the conformance suite.
+    pub example: &'static str,
+    /// Checks settings and secrets offline, and opens the account. Makes no call.
+    pub open: fn(AccountConfig, Runtime) -> Result<Arc<dyn Connector>, Error>,
+}
+
+impl Factory {
+    /// The connector's id as a type.
+    ///
+    /// # Errors
+    /// The registry holds an unusable name: a defect of the build.
+    pub fn connector_id(&self) -> Result<ConnectorId, Error> {
+        ConnectorId::new(self.id).map_err(|e| Error::config(e.to_string()))
+    }
+}

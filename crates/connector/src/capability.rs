@@ -1,0 +1,176 @@
+//! What a connector can do for an account, as data: abilities in four states, and limits.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tradewind_domain::{Currency, Incoterm};
+
+/// An ability. Each is one facet trait of a role, or part of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // each is described by the facet trait of its name
+pub enum Facet {
+    // marketplace
+    Offers,
+    Withdraw,
+    Stock,
+    Prices,
+    Listings,
+    Categories,
+    Orders,
+    Acknowledge,
+    Ship,
+    Cancel,
+    Refund,
+    Returns,
+    FeeEstimates,
+    // money, of marketplaces and payment providers
+    Statements,
+    Transactions,
+    Payouts,
+    Disputes,
+    CustomsPayment,
+    // logistics
+    Rates,
+    Shipments,
+    VoidShipment,
+    Tracking,
+    Pickups,
+    Paperwork,
+    // customs
+    Declare,
+    Amend,
+    CancelDeclaration,
+    Receipts,
+    TaxBills,
+    // all
+    Webhooks,
+    /// Token and key endpoints; always allowed.
+    Auth,
+}
+
+impl Facet {
+    /// Every ability, in the order of the connector matrix.
+    pub const ALL: [Facet; 31] = [
+        Facet::Offers,
+        Facet::Withdraw,
+        Facet::Stock,
+        Facet::Prices,
+        Facet::Listings,
+        Facet::Categories,
+        Facet::Orders,
+        Facet::Acknowledge,
+        Facet::Ship,
+        Facet::Cancel,
+        Facet::Refund,
+        Facet::Returns,
+        Facet::FeeEstimates,
+        Facet::Statements,
+        Facet::Transactions,
+        Facet::Payouts,
+        Facet::Disputes,
+        Facet::CustomsPayment,
+        Facet::Rates,
+        Facet::Shipments,
+        Facet::VoidShipment,
+        Facet::Tracking,
+        Facet::Pickups,
+        Facet::Paperwork,
+        Facet::Declare,
+        Facet::Amend,
+        Facet::CancelDeclaration,
+        Facet::Receipts,
+        Facet::TaxBills,
+        Facet::Webhooks,
+        Facet::Auth,
+    ];
+}
+
+/// How an ability is supported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Support {
+    /// The channel has it.
+    Native,
+    /// We build it from other calls; slower, or with a caveat in the connector's README.
+    Emulated,
+    /// The channel does not have it.
+    Unsupported,
+    /// The channel has it, this connector does not yet.
+    NotImplemented,
+}
+
+impl Support {
+    /// Calls may be made.
+    #[must_use]
+    pub const fn works(self) -> bool {
+        matches!(self, Support::Native | Support::Emulated)
+    }
+}
+
+/// Limits of the channel that the planner and the guard respect. `None` means: none is documented.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Bounds {
+    /// Items in one call of `Offers`.
+    pub offers_batch: Option<u32>,
+    /// Items in one call of `Stock`.
+    pub stock_batch: Option<u32>,
+    /// Items in one call of `Prices`.
+    pub prices_batch: Option<u32>,
+    /// Listings in one read-back.
+    pub listings_batch: Option<u32>,
+    /// Parcels in one tracking call.
+    pub tracking_batch: Option<u32>,
+    /// Bytes of a title in UTF-8.
+    pub title_bytes: Option<u32>,
+    /// Characters of a title.
+    pub title_chars: Option<u32>,
+    /// Images per listing.
+    pub images: Option<u32>,
+    /// Largest quantity.
+    pub max_quantity: Option<u32>,
+    /// Currencies accepted; empty means: not restricted.
+    pub currencies: Vec<Currency>,
+    /// Incoterms accepted; empty means: not restricted.
+    pub incoterms: Vec<Incoterm>,
+    /// Widest window of one orders or transactions query, in hours.
+    pub window_hours: Option<u32>,
+    /// How late a change may become visible to a query, in minutes: the overlap of polls.
+    pub visibility_lag_minutes: Option<u32>,
+}
+
+/// What an account can do: declared by the connector, narrowed by what was granted and configured.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Capabilities {
+    support: BTreeMap<Facet, Support>,
+    /// Limits.
+    pub bounds: Bounds,
+}
+
+impl Capabilities {
+    /// From a table; a facet not named is [`Support::Unsupported`].
+    #[must_use]
+    pub fn new(support: &[(Facet, Support)], bounds: Bounds) -> Capabilities {
+        Capabilities { support: support.iter().copied().collect(), bounds }
+    }
+
+    /// How an ability is supported.
+    #[must_use]
+    pub fn support(&self, facet: Facet) -> Support {
+        match facet {
+            Facet::Auth => Support::Native,
+            _ => self.support.get(&facet).copied().unwrap_or(Support::Unsupported),
+        }
+    }
+
+    /// Takes an ability away: not granted, or switched off in the configuration.
+    pub fn revoke(&mut self, facet: Facet) {
+        self.support.insert(facet, Support::Unsupported);
+    }
+
+    /// The declared table, for the generated matrix.
+    pub fn iter(&self) -> impl Iterator<Item = (Facet, Support)> + '_ {
+        self.support.iter().map(|(f, s)| (*f, *s))
+    }
+}

@@ -1,0 +1,163 @@
+//! What must survive a crash: intents, tokens, raw exchanges. The store implements these traits; [`Memory`]
+//! serves tests.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use tradewind_domain::{AccountId, ConnectorId};
+
+use crate::error::Error;
+use crate::protocol::TokenSet;
+use crate::wire::WireResponse;
+
+/// A write that is about to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// Account.
+    pub account: AccountId,
+    /// Operation.
+    pub operation: String,
+    /// Idempotency key: unique per account and operation.
+    pub key: String,
+    /// What it is about, for people.
+    pub subject: String,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What the journal knows of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Never seen; it is persisted now.
+    Fresh,
+    /// It was begun before and no outcome is known: it may have been sent.
+    Unfinished,
+    /// It ended before with this answer, which is decoded again instead of sending.
+    Finished(WireResponse),
+}
+
+/// How a write ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The channel answered with success.
+    Done(WireResponse),
+    /// It was certainly not carried out; the key may be used again.
+    Failed(String),
+    /// Nobody knows.
+    Indeterminate(String),
+}
+
+/// One exchange, for the record. Bodies byte for byte; secrets of headers are left out.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Account.
+    pub account: AccountId,
+    /// Connector.
+    pub connector: ConnectorId,
+    /// Operation.
+    pub operation: String,
+    /// When the answer was complete.
+    pub at: Timestamp,
+    /// HTTP status.
+    pub status: u16,
+    /// Answer.
+    pub body: Bytes,
+}
+
+/// Durable memory of the pipeline. Every method returns after the fact is durable.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Persists the intent before a byte is sent, or tells what is known of its key.
+    async fn begin(&self, intent: &Intent) -> Result<Begun, Error>;
+    /// Persists how it ended.
+    async fn finish(&self, account: &AccountId, operation: &str, key: &str, outcome: Outcome) -> Result<(), Error>;
+    /// Keeps an answer before it is decoded.
+    async fn keep(&self, exchange: Exchange) -> Result<(), Error>;
+    /// The last tokens of an audience.
+    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>, Error>;
+    /// Persists tokens before they are used.
+    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<(), Error>;
+}
+
+/// A journal in memory, for tests and examples.
+#[derive(Default)]
+pub struct Memory {
+    state: Mutex<MemoryState>,
+}
+
+#[derive(Default)]
+struct MemoryState {
+    intents: HashMap<(String, String, String), Option<WireResponse>>,
+    tokens: HashMap<(String, String), TokenSet>,
+    kept: Vec<Exchange>,
+    keys: Vec<String>,
+}
+
+impl Memory {
+    fn lock(&self) -> std::sync::MutexGuard<'_, MemoryState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The exchanges kept so far.
+    #[must_use]
+    pub fn kept(&self) -> Vec<Exchange> {
+        self.lock().kept.clone()
+    }
+
+    /// The keys begun so far, in order, repeated ones repeated.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        self.lock().keys.clone()
+    }
+}
+
+#[async_trait]
+impl Journal for Memory {
+    async fn begin(&self, intent: &Intent) -> Result<Begun, Error> {
+        let mut state = self.lock();
+        state.keys.push(intent.key.clone());
+        let key = (intent.account.to_string(), intent.operation.clone(), intent.key.clone());
+        Ok(match state.intents.get(&key) {
+            None => {
+                state.intents.insert(key, None);
+                Begun::Fresh
+            }
+            Some(None) => Begun::Unfinished,
+            Some(Some(response)) => Begun::Finished(response.clone()),
+        })
+    }
+
+    async fn finish(&self, account: &AccountId, operation: &str, key: &str, outcome: Outcome) -> Result<(), Error> {
+        let key = (account.to_string(), operation.to_owned(), key.to_owned());
+        let mut state = self.lock();
+        match outcome {
+            Outcome::Done(response) => {
+                state.intents.insert(key, Some(response));
+            }
+            Outcome::Failed(_) => {
+                state.intents.remove(&key);
+            }
+            Outcome::Indeterminate(_) => {
+                state.intents.insert(key, None);
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, exchange: Exchange) -> Result<(), Error> {
+        self.lock().kept.push(exchange);
+        Ok(())
+    }
+
+    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>, Error> {
+        Ok(self.lock().tokens.get(&(account.to_string(), audience.to_owned())).cloned())
+    }
+
+    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<(), Error> {
+        self.lock().tokens.insert((account.to_string(), audience.to_owned()), token.clone());
+        Ok(())
+    }
+}

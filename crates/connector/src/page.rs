@@ -1,0 +1,112 @@
+//! Paging and change windows: one helper for all.
+
+use std::collections::HashSet;
+use std::future::Future;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind};
+
+/// Where a listing goes on. Opaque, and can be persisted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(pub String);
+
+/// One page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// Items.
+    pub items: Vec<T>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// The last page.
+    #[must_use]
+    pub fn last(items: Vec<T>) -> Page<T> {
+        Page { items, next: None }
+    }
+
+    /// The same page of other items.
+    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(f).collect(), next: self.next }
+    }
+}
+
+/// Changes since `from`, before `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// From, inclusive.
+    pub from: Timestamp,
+    /// To, exclusive.
+    pub to: Timestamp,
+}
+
+impl Window {
+    /// Cut into windows of at most `hours`, oldest first, for channels that limit a query's width. An empty
+    /// or reversed window gives none.
+    #[must_use]
+    pub fn split(self, hours: u32) -> Vec<Window> {
+        let step = SignedDuration::from_hours(i64::from(hours.max(1)));
+        let mut parts = Vec::new();
+        let mut from = self.from;
+        while from < self.to {
+            let to = from.checked_add(step).map_or(self.to, |t| t.min(self.to));
+            parts.push(Window { from, to });
+            from = to;
+        }
+        parts
+    }
+}
+
+/// All pages of a listing. A cursor that comes twice is an error: a channel that repeats itself would
+/// otherwise keep us for ever.
+///
+/// # Errors
+/// What `fetch` returns, or [`Kind::Decode`] for a repeated cursor.
+pub async fn all_pages<T, F, Fut>(mut fetch: F) -> Result<Vec<T>, Error>
+where
+    F: FnMut(Option<Cursor>) -> Fut,
+    Fut: Future<Output = Result<Page<T>, Error>>,
+{
+    let mut seen = HashSet::new();
+    let mut items = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = fetch(cursor).await?;
+        items.extend(page.items);
+        match page.next {
+            None => return Ok(items),
+            Some(next) => {
+                if !seen.insert(next.clone()) {
+                    return Err(Error::new(Kind::Decode, "the channel gave the same page cursor twice").after_send());
+                }
+                cursor = Some(next);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_split_without_gap_or_overlap() {
+        let at = |s: &str| s.parse::<Timestamp>().unwrap();
+        let w = Window { from: at("2026-01-01T00:00:00Z"), to: at("2026-01-03T12:00:00Z") };
+        let parts = w.split(24);
+        assert_eq!(parts.len(), 3);
+        assert!(parts.windows(2).all(|p| p[0].to == p[1].from));
+        assert_eq!((parts[0].from, parts[2].to), (w.from, w.to));
+        assert!(Window { from: w.to, to: w.from }.split(24).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_repeated_cursor_is_an_error() {
+        let result = all_pages(|_| async { Ok(Page { items: vec![1], next: Some(Cursor("a".into())) }) }).await;
+        assert_eq!(result.unwrap_err().kind(), Kind::Decode);
+    }
+}

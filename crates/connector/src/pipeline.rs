@@ -1,0 +1,609 @@
+//! The pipeline: one fixed order for every call of every connector.
+//!
+//! ```text
+//! capability guard → intent & idempotency key (persisted) → deadline →
+//!   attempt loop { token (single-flight) → limiter → encode + sign (skew-corrected clock)
+//!                  → transport → keep → classify → limiter.observe → decode }
+//! → outcome (persisted)
+//! ```
+//!
+//! Nothing is signed outside the attempt, retried around the limiter, or sent by any other HTTP client.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tradewind_domain::{AccountId, ConnectorId};
+
+use crate::capability::{Capabilities, Support};
+use crate::classify::ErrorTable;
+use crate::clock::{Chance, Clock};
+use crate::error::{Error, Kind, Phase, RetryClass};
+use crate::journal::{Begun, Exchange, Intent, Journal, Outcome};
+use crate::limiter::{Caller, Draw, Limiter};
+use crate::limits::{Limits, Meaning, Signal};
+use crate::operation::{CallCx, OpCx, OpSpec, Operation};
+use crate::protocol::{Protocol, SignCx, TokenPlan, TokenSet};
+use crate::transport::Transport;
+use crate::wire::WireResponse;
+
+/// What the process gives to every connector: time, chance, network, memory, quotas.
+#[derive(Clone)]
+pub struct Runtime {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Nonces and jitter.
+    pub chance: Arc<dyn Chance>,
+    /// Network.
+    pub transport: Arc<dyn Transport>,
+    /// Memory.
+    pub journal: Arc<dyn Journal>,
+    /// Quotas, shared by all accounts of the process.
+    pub limiter: Arc<Limiter>,
+}
+
+/// May an account be written to?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Reads only: how a real channel starts.
+    #[default]
+    ReadOnly,
+    /// Reads and writes.
+    ReadWrite,
+}
+
+/// How patient the pipeline is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Attempts of one call, the first included.
+    pub attempts: u32,
+    /// Time for one attempt's answer.
+    pub timeout: Duration,
+    /// Time for the whole call, waits included, unless the caller says otherwise.
+    pub total: Duration,
+    /// First back-off; doubles each time, with full jitter.
+    pub backoff: Duration,
+    /// Longest back-off, and longest `Retry-After` that is waited for inside a call.
+    pub longest_wait: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            attempts: 5,
+            timeout: Duration::from_secs(30),
+            total: Duration::from_secs(300),
+            backoff: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What a connector gives to build its pipeline.
+pub struct Parts {
+    /// Connector.
+    pub connector: ConnectorId,
+    /// Account.
+    pub account: AccountId,
+    /// Application registration, for quotas that its accounts share.
+    pub app: String,
+    /// Read-only or not.
+    pub access: Access,
+    /// What the account can do.
+    pub capabilities: Arc<Capabilities>,
+    /// Tokens and signatures.
+    pub protocol: Arc<dyn Protocol>,
+    /// Quotas.
+    pub limits: Limits,
+    /// Error table.
+    pub errors: ErrorTable,
+    /// Patience.
+    pub patience: Patience,
+}
+
+/// Counters of one account, for `demo`, metrics and tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Counts {
+    /// Requests that left.
+    pub sent: u64,
+    /// Answers that said "too many".
+    pub throttled: u64,
+    /// Writes whose outcome was unknown.
+    pub indeterminate: u64,
+    /// Requests repeated.
+    pub retried: u64,
+    /// Token refreshes.
+    pub refreshed: u64,
+}
+
+#[derive(Default)]
+struct Meters {
+    sent: AtomicU64,
+    throttled: AtomicU64,
+    indeterminate: AtomicU64,
+    retried: AtomicU64,
+    refreshed: AtomicU64,
+}
+
+/// Carries the calls of one account.
+pub struct Pipeline {
+    parts: Parts,
+    runtime: Runtime,
+    caller: Caller,
+    /// One lock per audience: one refresh in flight.
+    tokens: tokio::sync::Mutex<HashMap<&'static str, Arc<tokio::sync::Mutex<Option<TokenSet>>>>>,
+    /// What to add to our clock to have the channel's, in milliseconds.
+    skew_ms: AtomicI64,
+    budget: Mutex<u32>,
+    meters: Meters,
+}
+
+/// Retry budget of an account: full at 100, a retry costs 10, a success gives 1 back. A channel that is down
+/// therefore gets ten extra calls and then one for every ten that succeed.
+const BUDGET_FULL: u32 = 100;
+const BUDGET_COST: u32 = 10;
+/// A token is fetched anew this long before it ends.
+const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(60);
+
+impl Pipeline {
+    /// A pipeline for one account.
+    #[must_use]
+    pub fn new(parts: Parts, runtime: Runtime) -> Pipeline {
+        let caller = Caller {
+            connector: parts.connector.to_string(),
+            app: parts.app.clone(),
+            account: parts.account.to_string(),
+        };
+        Pipeline {
+            parts,
+            runtime,
+            caller,
+            tokens: tokio::sync::Mutex::default(),
+            skew_ms: AtomicI64::new(0),
+            budget: Mutex::new(BUDGET_FULL),
+            meters: Meters::default(),
+        }
+    }
+
+    /// Account.
+    #[must_use]
+    pub fn account(&self) -> &AccountId {
+        &self.parts.account
+    }
+
+    /// Connector.
+    #[must_use]
+    pub fn connector(&self) -> &ConnectorId {
+        &self.parts.connector
+    }
+
+    /// Capabilities.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.parts.capabilities
+    }
+
+    /// Quotas.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.parts.limits
+    }
+
+    /// Error table.
+    #[must_use]
+    pub fn errors(&self) -> &ErrorTable {
+        &self.parts.errors
+    }
+
+    /// Now, on the channel's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let skew = SignedDuration::from_millis(self.skew_ms.load(Ordering::Relaxed));
+        self.runtime.clock.now().checked_add(skew).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Counters so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let get = |a: &AtomicU64| a.load(Ordering::Relaxed);
+        Counts {
+            sent: get(&self.meters.sent),
+            throttled: get(&self.meters.throttled),
+            indeterminate: get(&self.meters.indeterminate),
+            retried: get(&self.meters.retried),
+            refreshed: get(&self.meters.refreshed),
+        }
+    }
+
+    /// Units that a bucket of this account would give now.
+    #[must_use]
+    pub fn available(&self, bucket: &str) -> Option<u32> {
+        self.runtime.limiter.available(&self.caller, &self.parts.limits, bucket)
+    }
+
+    /// Carries one call.
+    ///
+    /// # Errors
+    /// See [`Kind`]. For a write, `Indeterminate` says that it may have been carried out: settle it by reading.
+    pub async fn call<O: Operation>(&self, op: &O, input: &O::In, cx: &CallCx) -> Result<O::Out, Error> {
+        let spec = op.spec();
+        let result = self.guarded(op, input, cx, spec).await;
+        result.map_err(|e| {
+            if e.kind() == Kind::Indeterminate {
+                bump(&self.meters.indeterminate);
+            }
+            tracing::debug!(account = %self.parts.account, operation = spec.name, kind = e.kind().name(), "call failed");
+            e.at(&self.parts.connector, &self.parts.account, spec.name)
+        })
+    }
+
+    fn guard(&self, spec: &OpSpec) -> Result<(), Error> {
+        match self.parts.capabilities.support(spec.facet) {
+            Support::Native | Support::Emulated => {}
+            Support::Unsupported => {
+                return Err(Error::new(Kind::Unsupported, format!("{:?} is not available for this account", spec.facet)));
+            }
+            Support::NotImplemented => {
+                return Err(Error::new(Kind::Unsupported, format!("{:?} is not implemented in this connector", spec.facet)));
+            }
+        }
+        if !spec.safety.is_read() && self.parts.access == Access::ReadOnly {
+            let text = "the account is read-only: set access = \"read-write\" for it in the configuration to let it write";
+            return Err(Error::config(text));
+        }
+        Ok(())
+    }
+
+    async fn guarded<O: Operation>(&self, op: &O, input: &O::In, cx: &CallCx, spec: &OpSpec) -> Result<O::Out, Error> {
+        self.guard(spec)?;
+        let start = self.runtime.clock.now();
+        let default_deadline =
+            start.checked_add(SignedDuration::try_from(self.parts.patience.total).unwrap_or(SignedDuration::MAX));
+        let deadline = cx.deadline_or(default_deadline.unwrap_or(Timestamp::MAX));
+        if spec.safety.is_read() {
+            return self.attempts(op, input, cx, spec, "", deadline).await.map(|(out, _)| out);
+        }
+        let key = cx.key().map_or_else(|| self.runtime.chance.nonce(), str::to_owned);
+        let intent = Intent {
+            account: self.parts.account.clone(),
+            operation: spec.name.to_owned(),
+            key: key.clone(),
+            subject: op.subject(input),
+            at: start,
+        };
+        match self.runtime.journal.begin(&intent).await? {
+            Begun::Fresh => {}
+            Begun::Unfinished if spec.safety.repeatable() => {}
+            Begun::Unfinished => {
+                let text = "this write was begun before and its outcome is not known: settle it by reading";
+                return Err(Error::new(Kind::Indeterminate, text).after_send());
+            }
+            Begun::Finished(response) => {
+                let now = self.now();
+                let cx = OpCx { account: &self.parts.account, now, nonce: "", key: &key };
+                return op.decode(&cx, input, &response);
+            }
+        }
+        let result = self.attempts(op, input, cx, spec, &key, deadline).await;
+        let outcome = match &result {
+            Ok((_, response)) => Outcome::Done(response.clone()),
+            Err(e) if e.kind() == Kind::Indeterminate => Outcome::Indeterminate(e.to_string()),
+            Err(e) => Outcome::Failed(e.to_string()),
+        };
+        self.runtime.journal.finish(&self.parts.account, spec.name, &key, outcome).await?;
+        result.map(|(out, _)| out)
+    }
+
+    async fn attempts<O: Operation>(
+        &self,
+        op: &O,
+        input: &O::In,
+        cx: &CallCx,
+        spec: &OpSpec,
+        key: &str,
+        deadline: Timestamp,
+    ) -> Result<(O::Out, WireResponse), Error> {
+        let patience = self.parts.patience;
+        let mut refreshed = false;
+        let mut number = 0_u32;
+        loop {
+            number += 1;
+            let error = match self.attempt(op, input, cx, spec, key, deadline).await {
+                Ok(done) => {
+                    self.earn();
+                    return Ok(done);
+                }
+                Err(e) => e,
+            };
+            // A write that may have been carried out is repeated only where that is harmless.
+            let doubtful = error.phase() == Phase::AfterSend
+                && matches!(
+                    error.kind(),
+                    Kind::Transport | Kind::Timeout | Kind::Unavailable | Kind::Decode | Kind::UnknownCode
+                );
+            if doubtful && !spec.safety.repeatable() {
+                return Err(error.into_indeterminate());
+            }
+            let wait = match error.kind().retry() {
+                RetryClass::Never => None,
+                RetryClass::OnceRefreshed if refreshed => None,
+                RetryClass::OnceRefreshed => {
+                    refreshed = true;
+                    if error.kind() == Kind::Unauthenticated {
+                        self.forget_token(op.audience()).await;
+                    }
+                    Some(Duration::ZERO)
+                }
+                RetryClass::AfterWait => {
+                    let wait = error.wait().unwrap_or_else(|| self.backoff(number));
+                    (wait <= patience.longest_wait).then_some(wait)
+                }
+                RetryClass::IfSafe => {
+                    let wait = error.wait().unwrap_or_else(|| self.backoff(number));
+                    (wait <= patience.longest_wait && self.spend()).then_some(wait)
+                }
+            };
+            let give_up = |error: Error| {
+                // A repeatable write whose last try was doubtful is still doubtful when we stop trying.
+                if doubtful && !spec.safety.is_read() { error.into_indeterminate() } else { error }
+            };
+            let Some(wait) = wait else { return Err(give_up(error)) };
+            let until = self.runtime.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
+            if number >= patience.attempts || until > deadline {
+                return Err(give_up(error));
+            }
+            bump(&self.meters.retried);
+            if !wait.is_zero() {
+                self.runtime.clock.sleep(wait).await;
+            }
+        }
+    }
+
+    fn draw<'a>(&'a self, buckets: &'a [&'a str], object: Option<&'a str>, weight: u32) -> Draw<'a> {
+        Draw { caller: &self.caller, limits: &self.parts.limits, buckets, object, weight }
+    }
+
+    /// One attempt: everything that must be fresh each time.
+    async fn attempt<O: Operation>(
+        &self,
+        op: &O,
+        input: &O::In,
+        cx: &CallCx,
+        spec: &OpSpec,
+        key: &str,
+        deadline: Timestamp,
+    ) -> Result<(O::Out, WireResponse), Error> {
+        let token = self.token(op.audience(), deadline).await?;
+        let object = op.object(input);
+        let limiter = &self.runtime.limiter;
+        let draw = self.draw(spec.buckets, object.as_deref(), op.weight(input));
+        limiter.acquire(&draw, cx.priority_or(spec.priority), deadline).await?;
+        let nonce = self.runtime.chance.nonce();
+        let opcx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key };
+        let mut request = op.encode(&opcx, input)?;
+        let signing = SignCx { op: opcx, operation: spec.name, token: token.as_ref() };
+        self.parts.protocol.sign(&signing, &mut request)?;
+        bump(&self.meters.sent);
+        let response = self.runtime.transport.send(&request, self.parts.patience.timeout).await?;
+        if spec.keep {
+            self.keep(spec.name, &response).await?;
+        }
+        let signals = self.signals(spec.name, &response);
+        limiter.observe(&draw, &signals);
+        if let Some(error) = self.upstream_error(spec.name, &response) {
+            if matches!(error.kind(), Kind::RateLimited | Kind::QuotaExhausted) {
+                bump(&self.meters.throttled);
+                let wait = error.wait().unwrap_or(self.parts.patience.backoff);
+                limiter.observe(&draw, &[Signal::Wait { bucket: None, wait }]);
+            }
+            if error.kind() == Kind::UnknownCode && !spec.keep {
+                self.keep(spec.name, &response).await?;
+            }
+            return Err(error);
+        }
+        match op.decode(&opcx, input, &response) {
+            Ok(out) => Ok((out, response)),
+            Err(error) => {
+                if error.kind() == Kind::Decode && !spec.keep {
+                    self.keep(spec.name, &response).await?;
+                }
+                Err(error.after_send())
+            }
+        }
+    }
+
+    /// The channel's error in a response, classified, with the wait it asks for. Corrects the clock when the
+    /// channel says that ours is off.
+    fn upstream_error(&self, operation: &str, response: &WireResponse) -> Option<Error> {
+        let upstream = self.parts.protocol.upstream(operation, response)?;
+        let error = self.parts.errors.classify(upstream);
+        let wait = response.header("retry-after").and_then(|v| retry_after(v, self.runtime.clock.now()));
+        if error.kind() == Kind::ClockSkew
+            && let Some(theirs) = response.header("date").and_then(http_date)
+        {
+            let off = theirs.duration_since(self.runtime.clock.now()).as_millis();
+            self.skew_ms.store(i64::try_from(off).unwrap_or(0), Ordering::Relaxed);
+        }
+        Some(error.retry_after(wait))
+    }
+
+    async fn keep(&self, operation: &str, response: &WireResponse) -> Result<(), Error> {
+        let exchange = Exchange {
+            account: self.parts.account.clone(),
+            connector: self.parts.connector.clone(),
+            operation: operation.to_owned(),
+            at: response.received_at,
+            status: response.status,
+            body: response.body.clone(),
+        };
+        self.runtime.journal.keep(exchange).await
+    }
+
+    fn signals(&self, operation: &str, response: &WireResponse) -> Vec<Signal> {
+        let mut signals = self.parts.protocol.signals(operation, response);
+        for rule in &self.parts.limits.header {
+            let Some(text) = response.header(&rule.name) else { continue };
+            signals.extend(header_signal(rule.means, text, self.runtime.clock.now()));
+        }
+        signals
+    }
+
+    fn backoff(&self, attempt: u32) -> Duration {
+        let p = &self.parts.patience;
+        let ceiling = p.backoff.saturating_mul(1_u32 << attempt.min(10)).min(p.longest_wait);
+        self.runtime.chance.up_to(ceiling)
+    }
+
+    fn spend(&self) -> bool {
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        match budget.checked_sub(BUDGET_COST) {
+            Some(left) => {
+                *budget = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn earn(&self) {
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        *budget = (*budget + 1).min(BUDGET_FULL);
+    }
+
+    async fn slot(&self, audience: &'static str) -> Arc<tokio::sync::Mutex<Option<TokenSet>>> {
+        let mut slots = self.tokens.lock().await;
+        Arc::clone(slots.entry(audience).or_default())
+    }
+
+    /// Keeps the refresh token, forgets the access token.
+    async fn forget_token(&self, audience: &'static str) {
+        let slot = self.slot(audience).await;
+        if let Some(token) = slot.lock().await.as_mut() {
+            token.expires_at = Some(Timestamp::MIN);
+        }
+    }
+
+    /// The token of an audience, fetched if need be. The lock is held over the fetch: one refresh in flight.
+    async fn token(&self, audience: &'static str, deadline: Timestamp) -> Result<Option<TokenSet>, Error> {
+        let slot = self.slot(audience).await;
+        let mut held = slot.lock().await;
+        if held.is_none() {
+            *held = self.runtime.journal.load_token(&self.parts.account, audience).await?;
+        }
+        let usable = |t: &TokenSet, now: Timestamp| t.expires_at.is_none_or(|e| e.checked_sub(TOKEN_MARGIN).is_ok_and(|e| e > now));
+        if let Some(token) = held.as_ref().filter(|t| usable(t, self.runtime.clock.now())) {
+            return Ok(Some(token.clone()));
+        }
+        let mut number = 0_u32;
+        loop {
+            number += 1;
+            let nonce = self.runtime.chance.nonce();
+            let opcx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key: "" };
+            let request = match self.parts.protocol.token_plan(&opcx, audience, held.as_ref())? {
+                TokenPlan::None => return Ok(None),
+                TokenPlan::Fixed(token) => {
+                    *held = Some(token.clone());
+                    return Ok(Some(token));
+                }
+                TokenPlan::Fetch(request) => request,
+            };
+            match self.fetch_token(&opcx, audience, held.as_ref(), &request, deadline).await {
+                Ok(token) => {
+                    bump(&self.meters.refreshed);
+                    self.runtime.journal.save_token(&self.parts.account, audience, &token).await?;
+                    *held = Some(token.clone());
+                    return Ok(Some(token));
+                }
+                // The token endpoint refused the refresh token: a person must act.
+                Err(e) if matches!(e.kind(), Kind::Unauthenticated | Kind::PermissionDenied) => {
+                    let text = format!("the channel refuses our login, log in again: {}", e.message());
+                    return Err(Error::new(Kind::NeedsReauth, text).after_send());
+                }
+                Err(e) => {
+                    // Nothing of the caller's was sent, so a doubtful token request only costs another one.
+                    let wait = e.wait().unwrap_or_else(|| self.backoff(number));
+                    let again = !matches!(e.kind().retry(), RetryClass::Never | RetryClass::OnceRefreshed)
+                        && number < self.parts.patience.attempts
+                        && wait <= self.parts.patience.longest_wait
+                        && self.runtime.clock.now().checked_add(wait).is_ok_and(|t| t <= deadline);
+                    if !again {
+                        return Err(before_send(e));
+                    }
+                    bump(&self.meters.retried);
+                    self.runtime.clock.sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn fetch_token(
+        &self,
+        opcx: &OpCx<'_>,
+        audience: &str,
+        current: Option<&TokenSet>,
+        request: &crate::wire::WireRequest,
+        deadline: Timestamp,
+    ) -> Result<TokenSet, Error> {
+        let draw = self.draw(&["token"], None, 1);
+        self.runtime.limiter.acquire(&draw, crate::operation::Priority::Stock, deadline).await?;
+        bump(&self.meters.sent);
+        let response = self.runtime.transport.send(request, self.parts.patience.timeout).await?;
+        if let Some(error) = self.upstream_error("token", &response) {
+            return Err(error);
+        }
+        self.parts.protocol.read_token(opcx, audience, current, &response)
+    }
+}
+
+/// The same error, for a call of which nothing was sent although its token request was.
+fn before_send(e: Error) -> Error {
+    let kind = if e.kind() == Kind::Decode { Kind::Unavailable } else { e.kind() };
+    Error::new(kind, format!("no token: {}", e.message())).retry_after(e.wait())
+}
+
+fn bump(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// `Retry-After` of RFC 9110 §10.2.3: seconds or an HTTP date.
+fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = http_date(text)?;
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
+}
+
+/// An HTTP date (RFC 9110 §5.6.7, IMF-fixdate).
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text.trim()).ok().map(|z| z.timestamp())
+}
+
+fn header_signal(means: Meaning, text: &str, now: Timestamp) -> Option<Signal> {
+    let number = tradewind_domain::parse_decimal(text.trim()).ok()?;
+    let seconds = |n: tradewind_domain::Decimal| {
+        let millis = n.checked_mul(tradewind_domain::Decimal::ONE_THOUSAND)?.trunc();
+        u64::try_from(millis).ok().map(Duration::from_millis)
+    };
+    match means {
+        Meaning::Remaining => {
+            let units = u32::try_from(number.trunc()).ok()?;
+            Some(Signal::Remaining { bucket: None, units })
+        }
+        Meaning::Rate => {
+            // A decimal rate per second, as whole units per so many nanoseconds: 0.0167 → 167 per 10,000 s.
+            let scale = number.normalize().scale().min(6);
+            let units = number.normalize().mantissa();
+            let units = u32::try_from(units).ok().filter(|u| *u > 0)?;
+            Some(Signal::Rate { bucket: None, units, every: Duration::from_secs(10_u64.pow(scale)) })
+        }
+        Meaning::ResetAfter => Some(Signal::Wait { bucket: None, wait: seconds(number)? }),
+        Meaning::ResetAt => {
+            let at = Timestamp::from_second(i64::try_from(number.trunc()).ok()?).ok()?;
+            Some(Signal::Wait { bucket: None, wait: Duration::try_from(at.duration_since(now)).ok()? })
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What a channel's API has in common over all its operations: tokens, signatures, the shape of its errors.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::{Error, Upstream};
+use crate::limits::Signal;
+use crate::operation::OpCx;
+use crate::wire::{WireRequest, WireResponse};
+
+/// Tokens of one audience. Its debug form shows no secret.
+#[derive(Clone)]
+pub struct TokenSet {
+    /// What a request carries.
+    pub access: SecretString,
+    /// What fetches the next one.
+    pub refresh: Option<SecretString>,
+    /// When `access` ends; `None`: it does not.
+    pub expires_at: Option<Timestamp>,
+    /// What else the channel told (shop id, granted scopes). Nothing secret.
+    pub extra: BTreeMap<String, String>,
+}
+
+impl TokenSet {
+    /// A token that does not end.
+    #[must_use]
+    pub fn fixed(access: SecretString) -> TokenSet {
+        TokenSet { access, refresh: None, expires_at: None, extra: BTreeMap::new() }
+    }
+
+    /// The access token, for a signer.
+    #[must_use]
+    pub fn access(&self) -> &str {
+        self.access.expose_secret()
+    }
+}
+
+impl std::fmt::Debug for TokenSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenSet").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// How a token is had.
+#[derive(Debug)]
+pub enum TokenPlan {
+    /// No token: the signature alone authenticates.
+    None,
+    /// From configuration, never expires.
+    Fixed(TokenSet),
+    /// By this request; its answer goes to [`Protocol::read_token`].
+    Fetch(Box<WireRequest>),
+}
+
+/// What a signer may know.
+#[derive(Debug, Clone, Copy)]
+pub struct SignCx<'a> {
+    /// The operation's context of this attempt.
+    pub op: OpCx<'a>,
+    /// Name of the operation, for channels that sign some calls otherwise.
+    pub operation: &'a str,
+    /// The token of the operation's audience.
+    pub token: Option<&'a TokenSet>,
+}
+
+/// The protocol of a channel: everything its operations share. Pure.
+pub trait Protocol: Send + Sync {
+    /// How to get a token. `current` is the last one, of which the refresh token may serve.
+    ///
+    /// # Errors
+    /// A secret is missing: [`crate::Kind::Config`].
+    fn token_plan(&self, _cx: &OpCx<'_>, _audience: &str, _current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
+        Ok(TokenPlan::None)
+    }
+
+    /// Reads the answer of a token request. A rotated refresh token must be in the result: the pipeline
+    /// persists it before it uses the access token.
+    ///
+    /// # Errors
+    /// `NeedsReauth` when the refresh token is dead.
+    fn read_token(
+        &self,
+        _cx: &OpCx<'_>,
+        _audience: &str,
+        _current: Option<&TokenSet>,
+        _response: &WireResponse,
+    ) -> Result<TokenSet, Error> {
+        Err(Error::decode("this protocol has no token endpoint"))
+    }
+
+    /// Adds credentials and signature to a complete request. Called once per attempt, last of all.
+    ///
+    /// # Errors
+    /// A secret is missing or unusable.
+    fn sign(&self, _cx: &SignCx<'_>, _request: &mut WireRequest) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Finds the channel's error in a response, also in one with status 200. `None` means success. The
+    /// default takes every status from 400 up for an error and reads nothing of the body.
+    fn upstream(&self, _operation: &str, response: &WireResponse) -> Option<Upstream> {
+        if response.status < 400 {
+            return None;
+        }
+        Some(Upstream { http: response.status, message: snippet(&response.body), ..Upstream::default() })
+    }
+
+    /// What a response tells about quotas beyond the headers named in `limits.toml` (Shopify tells in the body).
+    fn signals(&self, _operation: &str, _response: &WireResponse) -> Vec<Signal> {
+        Vec::new()
+    }
+}
+
+/// The beginning of a body as text, for messages: at most 200 characters, control characters replaced.
+#[must_use]
+pub fn snippet(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(800)]);
+    text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,63 @@
+//! The customs role.
+
+use async_trait::async_trait;
+use tradewind_domain::{CustomsReceipt, Declaration, DeclarationId, Mismatch, TaxBill};
+
+use crate::error::Error;
+use crate::operation::{CallCx, Submitted};
+use crate::page::{Cursor, Page};
+
+/// An authority, or the port that leads to it.
+pub trait Customs: Send + Sync {
+    /// Filing.
+    fn declare(&self) -> Option<&dyn Declare> {
+        None
+    }
+    /// What it answers.
+    fn receipts(&self) -> Option<&dyn Receipts> {
+        None
+    }
+    /// Assessed taxes.
+    fn tax_bills(&self) -> Option<&dyn TaxBills> {
+        None
+    }
+}
+
+/// Filing declarations. Answers come as receipts: `Done` here means "taken in", never "released".
+#[async_trait]
+pub trait Declare: Send + Sync {
+    /// What would be refused, found offline: the pre-match of the documents that this authority demands, and
+    /// its field rules. Pure.
+    fn validate(&self, declaration: &Declaration) -> Vec<Mismatch>;
+    /// Files; every document the authority demands for one declaration.
+    async fn submit(&self, cx: &CallCx, declaration: &Declaration) -> Result<Submitted<()>, Error>;
+    /// Changes a filed one.
+    async fn amend(&self, _cx: &CallCx, _declaration: &Declaration) -> Result<Submitted<()>, Error> {
+        Err(Error::new(crate::error::Kind::Unsupported, "this authority takes no amendments"))
+    }
+    /// Withdraws a filed one.
+    async fn cancel(&self, _cx: &CallCx, _declaration: &Declaration, _reason: &str) -> Result<Submitted<()>, Error> {
+        Err(Error::new(crate::error::Kind::Unsupported, "this authority takes no cancellations"))
+    }
+}
+
+/// Receipts, in any order, possibly repeated.
+#[async_trait]
+pub trait Receipts: Send + Sync {
+    /// Receipts after the cursor.
+    async fn poll(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<CustomsReceipt>, Error>;
+    /// Receipts of one declaration, where they can be asked for: settles an indeterminate filing.
+    async fn of(&self, cx: &CallCx, id: &DeclarationId) -> Result<Vec<CustomsReceipt>, Error>;
+    /// Receipts in a message that was pushed or dropped as a file. Pure.
+    ///
+    /// # Errors
+    /// Not a message of this authority.
+    fn ingest(&self, bytes: &[u8]) -> Result<Vec<CustomsReceipt>, Error>;
+}
+
+/// Tax bills.
+#[async_trait]
+pub trait TaxBills: Send + Sync {
+    /// Bills of one declaration.
+    async fn of(&self, cx: &CallCx, id: &DeclarationId) -> Result<Vec<TaxBill>, Error>;
+}

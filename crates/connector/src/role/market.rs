@@ -1,0 +1,249 @@
+//! The marketplace role.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tradewind_domain::{
+    CancelReason, FeeKind, ListingId, ListingRef, LiveListing, Money, Offer, Order, OrderId, RefundRequest, Return,
+    ShipmentNotice, Sku,
+};
+
+use crate::error::Error;
+use crate::operation::{CallCx, Handle, Submitted};
+use crate::page::{Cursor, Page, Window};
+use crate::role::money::{Payouts, Statements, Transactions};
+
+/// A channel that sells.
+pub trait Marketplace: Send + Sync {
+    /// Create, update, withdraw.
+    fn offers(&self) -> Option<&dyn Offers> {
+        None
+    }
+    /// Quantities alone.
+    fn stock(&self) -> Option<&dyn Stock> {
+        None
+    }
+    /// Prices alone.
+    fn prices(&self) -> Option<&dyn Prices> {
+        None
+    }
+    /// Read-back: without it nothing is ever `live`.
+    fn listings(&self) -> Option<&dyn Listings> {
+        None
+    }
+    /// Category and attribute schemas.
+    fn categories(&self) -> Option<&dyn Categories> {
+        None
+    }
+    /// Orders in.
+    fn orders(&self) -> Option<&dyn Orders> {
+        None
+    }
+    /// Ship, cancel, refund.
+    fn order_actions(&self) -> Option<&dyn OrderActions> {
+        None
+    }
+    /// Returns.
+    fn returns(&self) -> Option<&dyn Returns> {
+        None
+    }
+    /// Settlement documents.
+    fn statements(&self) -> Option<&dyn Statements> {
+        None
+    }
+    /// Balance transactions.
+    fn transactions(&self) -> Option<&dyn Transactions> {
+        None
+    }
+    /// Payouts.
+    fn payouts(&self) -> Option<&dyn Payouts> {
+        None
+    }
+    /// What would a sale cost?
+    fn fee_estimates(&self) -> Option<&dyn FeeEstimates> {
+        None
+    }
+}
+
+/// What the channel said to one item of a batch.
+#[derive(Debug, Clone)]
+pub struct ItemOutcome {
+    /// Which item.
+    pub sku: Sku,
+    /// Accepted for processing — not live yet — or an error of this item alone.
+    pub result: Result<Accepted, Error>,
+}
+
+/// An accepted item.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The channel's id, when told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<ListingId>,
+    /// Remarks that do not block.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl ItemOutcome {
+    /// Accepted.
+    #[must_use]
+    pub fn ok(sku: &Sku, listing: Option<ListingId>) -> ItemOutcome {
+        ItemOutcome { sku: sku.clone(), result: Ok(Accepted { listing, warnings: Vec::new() }) }
+    }
+
+    /// Refused.
+    #[must_use]
+    pub fn err(sku: &Sku, error: Error) -> ItemOutcome {
+        ItemOutcome { sku: sku.clone(), result: Err(error) }
+    }
+}
+
+/// Create, update, withdraw offers.
+///
+/// Outcomes are one per input, in input order. An `Err` of the whole call means that nothing is known to be
+/// accepted; the error's kind says whether something may have been.
+#[async_trait]
+pub trait Offers: Send + Sync {
+    /// Makes the listings be as given, completely: a field left out is taken away where the channel can.
+    async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
+    /// Takes them off sale.
+    async fn withdraw(&self, cx: &CallCx, listings: &[ListingRef]) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
+    /// Goes on with a deferred submission.
+    async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
+}
+
+/// An absolute quantity to expose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockChange {
+    /// Which.
+    pub key: ListingRef,
+    /// Units to expose.
+    pub quantity: u32,
+    /// What we believe the channel shows now, for channels with compare-and-set.
+    pub expected: Option<u32>,
+}
+
+/// Sets quantities.
+#[async_trait]
+pub trait Stock: Send + Sync {
+    /// One outcome per input, in input order.
+    async fn set(&self, cx: &CallCx, changes: &[StockChange]) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
+}
+
+/// A price to set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceChange {
+    /// Which.
+    pub key: ListingRef,
+    /// New price.
+    pub price: Money,
+}
+
+/// Sets prices.
+#[async_trait]
+pub trait Prices: Send + Sync {
+    /// One outcome per input, in input order.
+    async fn set(&self, cx: &CallCx, changes: &[PriceChange]) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
+}
+
+/// Reads listings back.
+#[async_trait]
+pub trait Listings: Send + Sync {
+    /// The listings asked for, in any order; one that does not exist comes as `Absent`.
+    async fn read(&self, cx: &CallCx, keys: &[ListingRef]) -> Result<Vec<LiveListing>, Error>;
+    /// All listings, page by page. `Unsupported` where the channel cannot.
+    async fn sweep(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>, Error>;
+}
+
+/// A category of the channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Category {
+    /// The channel's id.
+    pub id: String,
+    /// Path of names, root first.
+    pub path: Vec<String>,
+    /// May carry listings.
+    pub leaf: bool,
+}
+
+/// An attribute that a category asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CategoryAttribute {
+    /// The channel's name.
+    pub name: String,
+    /// Must be given.
+    pub required: bool,
+    /// Allowed values; empty means free text.
+    pub values: Vec<String>,
+}
+
+/// Category and attribute schemas.
+#[async_trait]
+pub trait Categories: Send + Sync {
+    /// Categories whose names match the words.
+    async fn find(&self, cx: &CallCx, words: &str) -> Result<Vec<Category>, Error>;
+    /// What a category asks for.
+    async fn attributes(&self, cx: &CallCx, category: &str) -> Result<Vec<CategoryAttribute>, Error>;
+}
+
+/// Orders in. Polls overlap: the same order may come again, changed or not.
+#[async_trait]
+pub trait Orders: Send + Sync {
+    /// Orders created or changed in the window, complete with lines.
+    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Order>, Error>;
+    /// One order.
+    async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error>;
+}
+
+/// What a seller does with an order. Support per action is in the capabilities; an action that the channel
+/// does not have answers `Unsupported`.
+#[async_trait]
+pub trait OrderActions: Send + Sync {
+    /// Accept the order.
+    async fn acknowledge(&self, _cx: &CallCx, _order: &OrderId) -> Result<(), Error> {
+        Err(unsupported("acknowledge"))
+    }
+    /// Tell that units left.
+    async fn ship(&self, cx: &CallCx, notice: &ShipmentNotice) -> Result<Submitted<()>, Error>;
+    /// Cancel what is open.
+    async fn cancel(&self, _cx: &CallCx, _order: &Order, _reason: CancelReason) -> Result<Submitted<()>, Error> {
+        Err(unsupported("cancel"))
+    }
+    /// Give money back.
+    async fn refund(&self, _cx: &CallCx, _refund: &RefundRequest) -> Result<Submitted<()>, Error> {
+        Err(unsupported("refund"))
+    }
+    /// Goes on with a deferred action.
+    async fn poll(&self, _cx: &CallCx, _handle: &Handle) -> Result<Submitted<()>, Error> {
+        Err(unsupported("deferred order actions"))
+    }
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(crate::error::Kind::Unsupported, format!("this channel has no call to {what} an order"))
+}
+
+/// Returns.
+#[async_trait]
+pub trait Returns: Send + Sync {
+    /// Cases opened or changed in the window.
+    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Return>, Error>;
+}
+
+/// An estimated fee.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeEstimate {
+    /// Kind.
+    pub kind: FeeKind,
+    /// The channel's word.
+    pub code: String,
+    /// Amount, positive when it costs us.
+    pub amount: Money,
+}
+
+/// Fee estimates.
+#[async_trait]
+pub trait FeeEstimates: Send + Sync {
+    /// What a sale at this price would cost.
+    async fn estimate(&self, cx: &CallCx, key: &ListingRef, price: Money) -> Result<Vec<FeeEstimate>, Error>;
+}

@@ -1,0 +1,310 @@
+//! The only place where a byte leaves: HTTP through reqwest with rustls, and stand-ins that record and replay.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::error::{Error, Kind};
+use crate::wire::{Body, WireRequest, WireResponse, is_secret_header};
+
+/// The largest answer that is read, in bytes. A bigger one is refused, not cut.
+pub const MAX_BODY: usize = 256 * 1024 * 1024;
+
+/// A failure below HTTP.
+#[derive(Debug, Clone)]
+pub struct TransportError {
+    /// The request may have reached the channel.
+    pub maybe_sent: bool,
+    /// What happened; no address with secrets in it.
+    pub message: String,
+}
+
+impl From<TransportError> for Error {
+    fn from(e: TransportError) -> Error {
+        let error = Error::new(Kind::Transport, e.message);
+        if e.maybe_sent { error.after_send() } else { error }
+    }
+}
+
+/// Sends one complete request. Never retries.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// Sends and reads the whole answer.
+    async fn send(&self, request: &WireRequest, timeout: Duration) -> Result<WireResponse, TransportError>;
+}
+
+/// HTTP over TLS.
+pub struct HttpTransport {
+    client: reqwest::Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl HttpTransport {
+    /// A client with our user agent, no redirects (a signed request must not wander), and short-lived idle
+    /// connections: a peer that closes one while we send is the classic lost answer (hyper#2136).
+    ///
+    /// # Errors
+    /// The TLS back end could not start.
+    pub fn new(clock: Arc<dyn Clock>) -> Result<HttpTransport, Error> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("tradewind/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_idle_timeout(Duration::from_secs(4))
+            .connect_timeout(Duration::from_secs(10))
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|e| Error::config(format!("HTTP client: {e}")))?;
+        Ok(HttpTransport { client, clock })
+    }
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn send(&self, request: &WireRequest, timeout: Duration) -> Result<WireResponse, TransportError> {
+        let mut builder = self
+            .client
+            .request(request.method.clone(), request.full_url())
+            .headers(request.headers.clone())
+            .timeout(timeout);
+        if let Some((content_type, bytes)) = request.body_bytes() {
+            if !request.headers.contains_key(CONTENT_TYPE) {
+                builder = builder.header(CONTENT_TYPE, content_type);
+            }
+            builder = builder.body(bytes);
+        } else if let Body::Multipart(parts) = &request.body {
+            builder = builder.multipart(multipart(parts)?);
+        }
+        let mut response = builder.send().await.map_err(|e| failure(&e))?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| failure(&e))? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(TransportError { maybe_sent: true, message: format!("answer larger than {MAX_BODY} bytes") });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(WireResponse { status, headers, body: body.freeze(), received_at: self.clock.now() })
+    }
+}
+
+fn multipart(parts: &[crate::wire::Part]) -> Result<reqwest::multipart::Form, TransportError> {
+    let mut form = reqwest::multipart::Form::new();
+    for part in parts {
+        let mut p = reqwest::multipart::Part::stream_with_length(part.bytes.clone(), part.bytes.len() as u64);
+        if let Some(name) = &part.file_name {
+            p = p.file_name(name.clone());
+        }
+        if let Some(media_type) = &part.content_type {
+            p = p.mime_str(media_type).map_err(|e| TransportError { maybe_sent: false, message: format!("media type: {e}") })?;
+        }
+        form = form.part(part.name.clone(), p);
+    }
+    Ok(form)
+}
+
+/// reqwest's error without the address (it may carry a token), and whether bytes may have left.
+fn failure(e: &reqwest::Error) -> TransportError {
+    let what = if e.is_connect() {
+        "could not connect"
+    } else if e.is_timeout() {
+        "no answer in time"
+    } else if e.is_body() || e.is_decode() {
+        "the answer broke off"
+    } else if e.is_builder() {
+        "the request could not be built"
+    } else {
+        "the connection broke"
+    };
+    let mut message = what.to_owned();
+    let mut source = std::error::Error::source(e);
+    while let Some(inner) = source {
+        let text = inner.to_string();
+        if !text.contains("://") {
+            message = format!("{what}: {text}");
+        }
+        source = inner.source();
+    }
+    TransportError { maybe_sent: !(e.is_connect() || e.is_builder()), message }
+}
+
+/// One recorded exchange. Secrets are scrubbed before it is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Method.
+    pub method: String,
+    /// Address with query.
+    pub url: String,
+    /// Request headers.
+    pub headers: Vec<(String, String)>,
+    /// Request body as text; lossy for binary bodies.
+    pub body: String,
+    /// Status.
+    pub status: u16,
+    /// Response headers.
+    pub response_headers: Vec<(String, String)>,
+    /// Response body as text.
+    pub response_body: String,
+}
+
+/// What takes secrets out of a recording. Mandatory: there is no recorder without one.
+#[derive(Debug, Clone, Default)]
+pub struct Scrubber {
+    secrets: Vec<String>,
+    fields: Vec<String>,
+}
+
+impl Scrubber {
+    /// Takes out these values wherever they stand, and the values of these query, form and JSON fields.
+    #[must_use]
+    pub fn new(secrets: Vec<String>, fields: &[&str]) -> Scrubber {
+        let secrets = secrets.into_iter().filter(|s| s.len() >= 4).collect();
+        Scrubber { secrets, fields: fields.iter().map(|f| (*f).to_owned()).collect() }
+    }
+
+    fn text(&self, text: &str) -> String {
+        let mut out = text.to_owned();
+        for secret in &self.secrets {
+            out = out.replace(secret.as_str(), "***");
+        }
+        for field in &self.fields {
+            out = scrub_field(&out, field);
+        }
+        out
+    }
+
+    fn headers(&self, headers: &http::HeaderMap) -> Vec<(String, String)> {
+        headers
+            .iter()
+            .map(|(name, value)| {
+                let shown = if is_secret_header(name.as_str()) {
+                    "***".to_owned()
+                } else {
+                    self.text(&String::from_utf8_lossy(value.as_bytes()))
+                };
+                (name.as_str().to_owned(), shown)
+            })
+            .collect()
+    }
+}
+
+/// Replaces the value after `field=` (query, form) and after `"field":"` (JSON).
+fn scrub_field(text: &str, field: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let (query, json) = (format!("{field}="), format!("\"{field}\":"));
+    loop {
+        let at = [rest.find(&query).map(|i| (i, query.len(), false)), rest.find(&json).map(|i| (i, json.len(), true))];
+        let Some((start, len, is_json)) = at.into_iter().flatten().min() else {
+            out.push_str(rest);
+            return out;
+        };
+        out.push_str(&rest[..start + len]);
+        rest = &rest[start + len..];
+        let end = if is_json {
+            let skipped = rest.len() - rest.trim_start().len();
+            let value = &rest[skipped..];
+            match value.strip_prefix('"') {
+                Some(inner) => inner.find('"').map_or(rest.len(), |i| skipped + i + 2),
+                None => value.find([',', '}', ']']).map_or(rest.len(), |i| skipped + i),
+            }
+        } else {
+            rest.find(['&', ' ', '"', '\n']).unwrap_or(rest.len())
+        };
+        out.push_str(if is_json { "\"***\"" } else { "***" });
+        rest = &rest[end..];
+    }
+}
+
+/// Records what goes through another transport.
+pub struct RecordingTransport<T> {
+    inner: T,
+    scrubber: Scrubber,
+    taken: Arc<Mutex<Vec<Recorded>>>,
+}
+
+impl<T: Transport> RecordingTransport<T> {
+    /// Around `inner`.
+    pub fn new(inner: T, scrubber: Scrubber) -> RecordingTransport<T> {
+        RecordingTransport { inner, scrubber, taken: Arc::default() }
+    }
+
+    /// A handle to what is recorded, to keep when the transport is moved away.
+    #[must_use]
+    pub fn tape(&self) -> Arc<Mutex<Vec<Recorded>>> {
+        Arc::clone(&self.taken)
+    }
+}
+
+#[async_trait]
+impl<T: Transport> Transport for RecordingTransport<T> {
+    async fn send(&self, request: &WireRequest, timeout: Duration) -> Result<WireResponse, TransportError> {
+        let response = self.inner.send(request, timeout).await?;
+        let body = request.body_bytes().map(|(_, b)| b).unwrap_or_default();
+        let s = &self.scrubber;
+        let recorded = Recorded {
+            method: request.method.to_string(),
+            url: s.text(request.full_url().as_str()),
+            headers: s.headers(&request.headers),
+            body: s.text(&String::from_utf8_lossy(&body)),
+            status: response.status,
+            response_headers: s.headers(&response.headers),
+            response_body: s.text(&String::from_utf8_lossy(&response.body)),
+        };
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
+        Ok(response)
+    }
+}
+
+/// Answers from a recording, in order; a request that does not fit is an error.
+pub struct ReplayTransport {
+    left: Mutex<VecDeque<Recorded>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ReplayTransport {
+    /// From a tape.
+    #[must_use]
+    pub fn new(tape: Vec<Recorded>, clock: Arc<dyn Clock>) -> ReplayTransport {
+        ReplayTransport { left: Mutex::new(tape.into()), clock }
+    }
+}
+
+#[async_trait]
+impl Transport for ReplayTransport {
+    async fn send(&self, request: &WireRequest, _timeout: Duration) -> Result<WireResponse, TransportError> {
+        let refuse = |message: String| TransportError { maybe_sent: false, message };
+        let next = self.left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let next = next.ok_or_else(|| refuse("the recording is at its end".to_owned()))?;
+        let path = |u: &str| u.split(['?', '#']).next().unwrap_or_default().to_owned();
+        if next.method != request.method.as_str() || path(&next.url) != path(request.url.as_str()) {
+            return Err(refuse(format!("the recording expects {} {}", next.method, path(&next.url))));
+        }
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in &next.response_headers {
+            if let (Ok(n), Ok(v)) = (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(value)) {
+                headers.append(n, v);
+            }
+        }
+        let body = Bytes::from(next.response_body);
+        Ok(WireResponse { status: next.status, headers, body, received_at: self.clock.now() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_holds_no_secret() {
+        let s = Scrubber::new(vec!["hunter2222".into()], &["access_token", "sign"]);
+        assert_eq!(s.text("a=1&access_token=abc&b=hunter2222"), "a=1&access_token=***&b=***");
+        assert_eq!(s.text(r#"{"access_token": "abc","x":1,"sign":5}"#), r#"{"access_token":"***","x":1,"sign":"***"}"#);
+    }
+}
