@@ -90,10 +90,9 @@ impl AccountConfig {
     /// # Errors
     /// A field is missing, unknown, or of another type; the message names it.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        self.settings
-            .clone()
-            .try_into()
-            .map_err(|e| Error::config(format!("settings of account '{}': {}", self.account, e.to_string().trim())))
+        self.settings.clone().try_into().map_err(|e| {
+            Error::config(format!("settings of account '{}': {}", self.account, e.to_string().trim()))
+        })
     }
 }
 

@@ -59,7 +59,8 @@ impl ErrorTable {
     /// Not TOML of this shape (the message names line and column), the same code twice, or a pattern that
     /// would match everything.
     pub fn parse(text: &str) -> Result<ErrorTable, Error> {
-        let table: ErrorTable = toml::from_str(text).map_err(|e| Error::config(format!("errors.toml: {e}")))?;
+        let table: ErrorTable =
+            toml::from_str(text).map_err(|e| Error::config(format!("errors.toml: {e}")))?;
         for (i, row) in table.code.iter().enumerate() {
             let same = |r: &&CodeRow| r.code == row.code && r.sub_code == row.sub_code && r.http == row.http;
             if table.code[..i].iter().any(|r| same(&r)) {
@@ -72,7 +73,9 @@ impl ErrorTable {
                 && row.code_contains.is_none()
                 && row.message_contains.is_none()
             {
-                return Err(Error::config("errors.toml: a [[pattern]] without any condition matches everything"));
+                return Err(Error::config(
+                    "errors.toml: a [[pattern]] without any condition matches everything",
+                ));
             }
         }
         Ok(table)
@@ -128,7 +131,10 @@ fn pattern_fits(row: &PatternRow, upstream: &Upstream) -> bool {
             upstream.code.starts_with(p) || upstream.sub_code.as_ref().is_some_and(|s| s.starts_with(p))
         })
         && row.code_contains.as_ref().is_none_or(|p| code.contains(p))
-        && row.message_contains.as_ref().is_none_or(|p| upstream.message.to_lowercase().contains(&p.to_lowercase()))
+        && row
+            .message_contains
+            .as_ref()
+            .is_none_or(|p| upstream.message.to_lowercase().contains(&p.to_lowercase()))
 }
 
 /// Shared HTTP defaults (RFC 9110, RFC 6585), for answers whose body says nothing.
@@ -152,7 +158,13 @@ mod tests {
     use super::*;
 
     fn up(http: u16, code: &str, sub: Option<&str>, message: &str) -> Upstream {
-        Upstream { http, code: code.into(), sub_code: sub.map(Into::into), message: message.into(), ..Upstream::default() }
+        Upstream {
+            http,
+            code: code.into(),
+            sub_code: sub.map(Into::into),
+            message: message.into(),
+            ..Upstream::default()
+        }
     }
 
     #[test]
@@ -190,7 +202,12 @@ mod tests {
 
     #[test]
     fn a_bad_table_is_refused() {
-        for bad in ["[[code]]\ncode='a'\nkind='nonsense'", "[[pattern]]\nkind='rejected'", "[[code]]\ncode='a'\nkind='rejected'\n[[code]]\ncode='a'\nkind='conflict'", "[[kode]]"] {
+        for bad in [
+            "[[code]]\ncode='a'\nkind='nonsense'",
+            "[[pattern]]\nkind='rejected'",
+            "[[code]]\ncode='a'\nkind='rejected'\n[[code]]\ncode='a'\nkind='conflict'",
+            "[[kode]]",
+        ] {
             assert!(ErrorTable::parse(bad).is_err(), "{bad}");
         }
     }

@@ -86,7 +86,12 @@ impl Kind {
     pub const fn is_business(self) -> bool {
         matches!(
             self,
-            Kind::InvalidRequest | Kind::Unsupported | Kind::Rejected | Kind::NotFound | Kind::Conflict | Kind::Duplicate
+            Kind::InvalidRequest
+                | Kind::Unsupported
+                | Kind::Rejected
+                | Kind::NotFound
+                | Kind::Conflict
+                | Kind::Duplicate
         )
     }
 

@@ -73,7 +73,13 @@ pub trait Journal: Send + Sync {
     /// Persists the intent before a byte is sent, or tells what is known of its key.
     async fn begin(&self, intent: &Intent) -> Result<Begun, Error>;
     /// Persists how it ended.
-    async fn finish(&self, account: &AccountId, operation: &str, key: &str, outcome: Outcome) -> Result<(), Error>;
+    async fn finish(
+        &self,
+        account: &AccountId,
+        operation: &str,
+        key: &str,
+        outcome: Outcome,
+    ) -> Result<(), Error>;
     /// Keeps an answer before it is decoded.
     async fn keep(&self, exchange: Exchange) -> Result<(), Error>;
     /// The last tokens of an audience.
@@ -130,7 +136,13 @@ impl Journal for Memory {
         })
     }
 
-    async fn finish(&self, account: &AccountId, operation: &str, key: &str, outcome: Outcome) -> Result<(), Error> {
+    async fn finish(
+        &self,
+        account: &AccountId,
+        operation: &str,
+        key: &str,
+        outcome: Outcome,
+    ) -> Result<(), Error> {
         let key = (account.to_string(), operation.to_owned(), key.to_owned());
         let mut state = self.lock();
         match outcome {

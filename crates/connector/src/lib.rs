@@ -46,7 +46,10 @@ pub use pipeline::{Access, Counts, Parts, Patience, Pipeline, Runtime};
 pub use protocol::{Protocol, SignCx, TokenPlan, TokenSet, snippet};
 pub use role::{Connector, ConnectorInfo, Hint, Inbound, InboundRequest, Role};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use transport::{HttpTransport, MAX_BODY, Recorded, RecordingTransport, ReplayTransport, Scrubber, Transport, TransportError};
+pub use transport::{
+    HttpTransport, MAX_BODY, Recorded, RecordingTransport, ReplayTransport, Scrubber, Transport,
+    TransportError,
+};
 pub use wire::{Body, Num, Part, WireRequest, WireResponse, is_secret_header, segment};
 
 /// A result of the contract.

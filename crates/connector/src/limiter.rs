@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use governor::middleware::NoOpMiddleware;
 use governor::clock::{Clock as GovernorClock, Reference};
+use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
@@ -87,7 +87,14 @@ impl Limiter {
         Limiter { clock, origin, gates: Mutex::new(HashMap::new()) }
     }
 
-    fn gate(&self, caller: &Caller, scope: Scope, name: &str, object: Option<&str>, make: impl FnOnce() -> Rule) -> Arc<Gate> {
+    fn gate(
+        &self,
+        caller: &Caller,
+        scope: Scope,
+        name: &str,
+        object: Option<&str>,
+        make: impl FnOnce() -> Rule,
+    ) -> Arc<Gate> {
         let owner = match (scope, object) {
             (Scope::App, _) => caller.app.clone(),
             (Scope::Object, Some(object)) => format!("{}\u{1f}{object}", caller.account),
@@ -95,7 +102,11 @@ impl Limiter {
         };
         let key = GateKey { connector: caller.connector.clone(), bucket: name.to_owned(), owner };
         let mut gates = lock(&self.gates);
-        Arc::clone(gates.entry(key).or_insert_with(|| Arc::new(Gate { rule: Mutex::new(make()), turn: Turnstile::default() })))
+        Arc::clone(
+            gates
+                .entry(key)
+                .or_insert_with(|| Arc::new(Gate { rule: Mutex::new(make()), turn: Turnstile::default() })),
+        )
     }
 
     fn gates(&self, draw: &Draw<'_>) -> Vec<(String, Arc<Gate>)> {
@@ -103,10 +114,16 @@ impl Limiter {
         let mut found = Vec::with_capacity(buckets.len());
         for name in buckets {
             if let Some(b) = limits.bucket.iter().find(|b| b.name == *name) {
-                found.push((b.name.clone(), self.gate(caller, b.scope, &b.name, object, || Rule::from_bucket(b))));
+                found.push((
+                    b.name.clone(),
+                    self.gate(caller, b.scope, &b.name, object, || Rule::from_bucket(b)),
+                ));
             } else if let Some(w) = limits.window.iter().find(|w| w.name == *name) {
                 let now = self.clock.now();
-                found.push((w.name.clone(), self.gate(caller, w.scope, &w.name, object, || Rule::from_window(w, now))));
+                found.push((
+                    w.name.clone(),
+                    self.gate(caller, w.scope, &w.name, object, || Rule::from_window(w, now)),
+                ));
             }
         }
         found
@@ -117,7 +134,12 @@ impl Limiter {
     /// # Errors
     /// [`Kind::Config`] when a bucket can never hold `weight`; [`Kind::RateLimited`] or
     /// [`Kind::QuotaExhausted`] when the wait would pass `deadline`: the caller parks the job, not a thread.
-    pub async fn acquire(&self, draw: &Draw<'_>, priority: Priority, deadline: Timestamp) -> Result<Duration, Error> {
+    pub async fn acquire(
+        &self,
+        draw: &Draw<'_>,
+        priority: Priority,
+        deadline: Timestamp,
+    ) -> Result<Duration, Error> {
         let weight = draw.weight;
         let gates = self.gates(draw);
         let mut waited = Duration::ZERO;
@@ -132,14 +154,17 @@ impl Limiter {
                     Verdict::Wait(wait) => wait,
                     Verdict::Never => {
                         self.give_back(&drawn, weight);
-                        let text = format!("a call of weight {weight} never fits bucket '{name}': raise its burst in limits.toml or send smaller batches");
+                        let text = format!(
+                            "a call of weight {weight} never fits bucket '{name}': raise its burst in limits.toml or send smaller batches"
+                        );
                         return Err(Error::config(text));
                     }
                 };
                 let ready = now.checked_add(wait).unwrap_or(Timestamp::MAX);
                 if ready > deadline {
                     self.give_back(&drawn, weight);
-                    let kind = if lock(&gate.rule).is_window() { Kind::QuotaExhausted } else { Kind::RateLimited };
+                    let kind =
+                        if lock(&gate.rule).is_window() { Kind::QuotaExhausted } else { Kind::RateLimited };
                     let text = format!("bucket '{name}' is empty for {} more seconds", wait.as_secs() + 1);
                     return Err(Error::new(kind, text).retry_after(Some(wait)));
                 }
@@ -166,7 +191,9 @@ impl Limiter {
         for (name, gate) in self.gates(draw) {
             for signal in signals {
                 let target = match signal {
-                    Signal::Remaining { bucket, .. } | Signal::Rate { bucket, .. } | Signal::Wait { bucket, .. } => bucket,
+                    Signal::Remaining { bucket, .. }
+                    | Signal::Rate { bucket, .. }
+                    | Signal::Wait { bucket, .. } => bucket,
                 };
                 if target.as_ref().is_none_or(|t| *t == name) {
                     lock(&gate.rule).learn(signal, self.since_origin(now), now);
@@ -237,7 +264,9 @@ impl Rule {
                 }
                 let blocked = blocked_until.filter(|t| *t > now);
                 if let Some(until) = blocked.or((used.saturating_add(weight) > rule.limit).then_some(end)) {
-                    return Verdict::Wait(Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO));
+                    return Verdict::Wait(
+                        Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO),
+                    );
                 }
                 *used += weight;
                 Verdict::Go

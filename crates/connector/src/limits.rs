@@ -171,7 +171,10 @@ impl Limits {
         }
         for b in &limits.bucket {
             if b.burst == 0 || b.refill.units == 0 || b.refill.every.is_zero() {
-                return Err(Error::config(format!("limits.toml: bucket '{}' never lets a call through", b.name)));
+                return Err(Error::config(format!(
+                    "limits.toml: bucket '{}' never lets a call through",
+                    b.name
+                )));
             }
         }
         if let Some(w) = limits.window.iter().find(|w| w.limit == 0) {

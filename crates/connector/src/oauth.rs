@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use oauth2::basic::{BasicClient, BasicTokenResponse};
-use oauth2::{AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RefreshToken, RequestTokenError, Scope, TokenResponse, TokenUrl};
+use oauth2::{
+    AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RefreshToken, RequestTokenError, Scope,
+    TokenResponse, TokenUrl,
+};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -52,7 +55,8 @@ impl OAuth2 {
             .set_client_secret(ClientSecret::new(self.client_secret.expose_secret().to_owned()))
             .set_auth_type(self.auth_type())
             .set_token_uri(TokenUrl::from_url(self.token_url.clone()));
-        let request = client.exchange_client_credentials().add_scopes(self.scopes.iter().cloned().map(Scope::new));
+        let request =
+            client.exchange_client_credentials().add_scopes(self.scopes.iter().cloned().map(Scope::new));
         take(|send| request.request(send))
     }
 
@@ -66,7 +70,8 @@ impl OAuth2 {
             .set_auth_type(self.auth_type())
             .set_token_uri(TokenUrl::from_url(self.token_url.clone()));
         let token = RefreshToken::new(refresh_token.expose_secret().to_owned());
-        let request = client.exchange_refresh_token(&token).add_scopes(self.scopes.iter().cloned().map(Scope::new));
+        let request =
+            client.exchange_refresh_token(&token).add_scopes(self.scopes.iter().cloned().map(Scope::new));
         take(|send| request.request(send))
     }
 
@@ -81,7 +86,11 @@ impl OAuth2 {
     ///
     /// # Errors
     /// Not a token answer.
-    pub fn read(response: &WireResponse, now: Timestamp, current: Option<&SecretString>) -> Result<TokenSet, Error> {
+    pub fn read(
+        response: &WireResponse,
+        now: Timestamp,
+        current: Option<&SecretString>,
+    ) -> Result<TokenSet, Error> {
         let token: BasicTokenResponse = response.json()?;
         let lifetime = token.expires_in().and_then(|d| SignedDuration::try_from(d).ok());
         let refresh = token.refresh_token().map(|t| SecretString::from(t.secret().clone()));
@@ -153,7 +162,10 @@ mod tests {
     fn a_rotated_refresh_token_replaces_the_old() {
         let now = "2026-08-01T00:00:00Z".parse().unwrap();
         let old = SecretString::from("old".to_owned());
-        let r = WireResponse::json_text(200, r#"{"access_token":"A","token_type":"bearer","expires_in":3600,"refresh_token":"new"}"#);
+        let r = WireResponse::json_text(
+            200,
+            r#"{"access_token":"A","token_type":"bearer","expires_in":3600,"refresh_token":"new"}"#,
+        );
         let t = OAuth2::read(&r, now, Some(&old)).unwrap();
         assert_eq!(t.refresh.unwrap().expose_secret(), "new");
         assert_eq!(t.expires_at.unwrap().to_string(), "2026-08-01T01:00:00Z");

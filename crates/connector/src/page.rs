@@ -81,7 +81,9 @@ where
             None => return Ok(items),
             Some(next) => {
                 if !seen.insert(next.clone()) {
-                    return Err(Error::new(Kind::Decode, "the channel gave the same page cursor twice").after_send());
+                    return Err(
+                        Error::new(Kind::Decode, "the channel gave the same page cursor twice").after_send()
+                    );
                 }
                 cursor = Some(next);
             }
@@ -106,7 +108,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_repeated_cursor_is_an_error() {
-        let result = all_pages(|_| async { Ok(Page { items: vec![1], next: Some(Cursor("a".into())) }) }).await;
+        let result =
+            all_pages(|_| async { Ok(Page { items: vec![1], next: Some(Cursor("a".into())) }) }).await;
         assert_eq!(result.unwrap_err().kind(), Kind::Decode);
     }
 }

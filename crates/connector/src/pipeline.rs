@@ -244,10 +244,16 @@ impl Pipeline {
         match self.parts.capabilities.support(spec.facet) {
             Support::Native | Support::Emulated => {}
             Support::Unsupported => {
-                return Err(Error::new(Kind::Unsupported, format!("{:?} is not available for this account", spec.facet)));
+                return Err(Error::new(
+                    Kind::Unsupported,
+                    format!("{:?} is not available for this account", spec.facet),
+                ));
             }
             Support::NotImplemented => {
-                return Err(Error::new(Kind::Unsupported, format!("{:?} is not implemented in this connector", spec.facet)));
+                return Err(Error::new(
+                    Kind::Unsupported,
+                    format!("{:?} is not implemented in this connector", spec.facet),
+                ));
             }
         }
         if !spec.safety.is_read() && self.parts.access == Access::ReadOnly {
@@ -257,11 +263,17 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn guarded<O: Operation>(&self, op: &O, input: &O::In, cx: &CallCx, spec: &OpSpec) -> Result<O::Out, Error> {
+    async fn guarded<O: Operation>(
+        &self,
+        op: &O,
+        input: &O::In,
+        cx: &CallCx,
+        spec: &OpSpec,
+    ) -> Result<O::Out, Error> {
         self.guard(spec)?;
         let start = self.runtime.clock.now();
-        let default_deadline =
-            start.checked_add(SignedDuration::try_from(self.parts.patience.total).unwrap_or(SignedDuration::MAX));
+        let default_deadline = start
+            .checked_add(SignedDuration::try_from(self.parts.patience.total).unwrap_or(SignedDuration::MAX));
         let deadline = cx.deadline_or(default_deadline.unwrap_or(Timestamp::MAX));
         if spec.safety.is_read() {
             return self.attempts(op, input, cx, spec, "", deadline).await.map(|(out, _)| out);
@@ -493,7 +505,9 @@ impl Pipeline {
         if held.is_none() {
             *held = self.runtime.journal.load_token(&self.parts.account, audience).await?;
         }
-        let usable = |t: &TokenSet, now: Timestamp| t.expires_at.is_none_or(|e| e.checked_sub(TOKEN_MARGIN).is_ok_and(|e| e > now));
+        let usable = |t: &TokenSet, now: Timestamp| {
+            t.expires_at.is_none_or(|e| e.checked_sub(TOKEN_MARGIN).is_ok_and(|e| e > now))
+        };
         if let Some(token) = held.as_ref().filter(|t| usable(t, self.runtime.clock.now())) {
             return Ok(Some(token.clone()));
         }

@@ -71,7 +71,12 @@ pub trait Protocol: Send + Sync {
     ///
     /// # Errors
     /// A secret is missing: [`crate::Kind::Config`].
-    fn token_plan(&self, _cx: &OpCx<'_>, _audience: &str, _current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
+    fn token_plan(
+        &self,
+        _cx: &OpCx<'_>,
+        _audience: &str,
+        _current: Option<&TokenSet>,
+    ) -> Result<TokenPlan, Error> {
         Ok(TokenPlan::None)
     }
 

@@ -86,7 +86,10 @@ impl Transport for HttpTransport {
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| failure(&e))? {
             if body.len() + chunk.len() > MAX_BODY {
-                return Err(TransportError { maybe_sent: true, message: format!("answer larger than {MAX_BODY} bytes") });
+                return Err(TransportError {
+                    maybe_sent: true,
+                    message: format!("answer larger than {MAX_BODY} bytes"),
+                });
             }
             body.extend_from_slice(&chunk);
         }
@@ -102,7 +105,9 @@ fn multipart(parts: &[crate::wire::Part]) -> Result<reqwest::multipart::Form, Tr
             p = p.file_name(name.clone());
         }
         if let Some(media_type) = &part.content_type {
-            p = p.mime_str(media_type).map_err(|e| TransportError { maybe_sent: false, message: format!("media type: {e}") })?;
+            p = p
+                .mime_str(media_type)
+                .map_err(|e| TransportError { maybe_sent: false, message: format!("media type: {e}") })?;
         }
         form = form.part(part.name.clone(), p);
     }
@@ -200,7 +205,10 @@ fn scrub_field(text: &str, field: &str) -> String {
     let mut rest = text;
     let (query, json) = (format!("{field}="), format!("\"{field}\":"));
     loop {
-        let at = [rest.find(&query).map(|i| (i, query.len(), false)), rest.find(&json).map(|i| (i, json.len(), true))];
+        let at = [
+            rest.find(&query).map(|i| (i, query.len(), false)),
+            rest.find(&json).map(|i| (i, json.len(), true)),
+        ];
         let Some((start, len, is_json)) = at.into_iter().flatten().min() else {
             out.push_str(rest);
             return out;
@@ -288,7 +296,9 @@ impl Transport for ReplayTransport {
         }
         let mut headers = http::HeaderMap::new();
         for (name, value) in &next.response_headers {
-            if let (Ok(n), Ok(v)) = (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(value)) {
+            if let (Ok(n), Ok(v)) =
+                (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(value))
+            {
                 headers.append(n, v);
             }
         }
@@ -305,6 +315,9 @@ mod tests {
     fn a_recording_holds_no_secret() {
         let s = Scrubber::new(vec!["hunter2222".into()], &["access_token", "sign"]);
         assert_eq!(s.text("a=1&access_token=abc&b=hunter2222"), "a=1&access_token=***&b=***");
-        assert_eq!(s.text(r#"{"access_token": "abc","x":1,"sign":5}"#), r#"{"access_token":"***","x":1,"sign":"***"}"#);
+        assert_eq!(
+            s.text(r#"{"access_token": "abc","x":1,"sign":5}"#),
+            r#"{"access_token":"***","x":1,"sign":"***"}"#
+        );
     }
 }

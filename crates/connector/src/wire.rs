@@ -248,7 +248,8 @@ impl<'de> serde::Deserialize<'de> for Num {
 
 impl Serialize for Num {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let raw = serde_json::value::RawValue::from_string(self.0.to_string()).map_err(serde::ser::Error::custom)?;
+        let raw = serde_json::value::RawValue::from_string(self.0.to_string())
+            .map_err(serde::ser::Error::custom)?;
         raw.serialize(s)
     }
 }
@@ -285,13 +286,19 @@ mod tests {
     fn paths_and_queries_are_escaped_once() {
         let base = Url::parse("https://h.example/v1/").unwrap();
         let r = WireRequest::new(Method::GET, &base, &format!("/item/{}", segment("A/B 1"))).unwrap();
-        assert_eq!(r.query("q", "a b&c").full_url().as_str(), "https://h.example/v1/item/A%2FB%201?q=a+b%26c");
+        assert_eq!(
+            r.query("q", "a b&c").full_url().as_str(),
+            "https://h.example/v1/item/A%2FB%201?q=a+b%26c"
+        );
     }
 
     #[test]
     fn secret_headers_are_marked() {
         let base = Url::parse("https://h.example").unwrap();
-        let r = WireRequest::new(Method::GET, &base, "/").unwrap().header("x-amz-access-token", "s3cret").unwrap();
+        let r = WireRequest::new(Method::GET, &base, "/")
+            .unwrap()
+            .header("x-amz-access-token", "s3cret")
+            .unwrap();
         assert!(!format!("{r:?}").contains("s3cret"));
     }
 }

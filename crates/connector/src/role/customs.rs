@@ -36,7 +36,12 @@ pub trait Declare: Send + Sync {
         Err(Error::new(crate::error::Kind::Unsupported, "this authority takes no amendments"))
     }
     /// Withdraws a filed one.
-    async fn cancel(&self, _cx: &CallCx, _declaration: &Declaration, _reason: &str) -> Result<Submitted<()>, Error> {
+    async fn cancel(
+        &self,
+        _cx: &CallCx,
+        _declaration: &Declaration,
+        _reason: &str,
+    ) -> Result<Submitted<()>, Error> {
         Err(Error::new(crate::error::Kind::Unsupported, "this authority takes no cancellations"))
     }
 }

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    Address, BookedShipment, Document, Incoterm, Money, Parcel, RateQuote, ShipmentId, ShipmentRequest, TrackingEvent, Waybill,
+    Address, BookedShipment, Document, Incoterm, Money, Parcel, RateQuote, ShipmentId, ShipmentRequest,
+    TrackingEvent, Waybill,
 };
 
 use crate::error::Error;
@@ -63,10 +64,19 @@ pub trait Rates: Send + Sync {
 #[async_trait]
 pub trait Shipments: Send + Sync {
     /// Books; the request's id is the reference.
-    async fn create(&self, cx: &CallCx, request: &ShipmentRequest) -> Result<Submitted<BookedShipment>, Error>;
+    async fn create(
+        &self,
+        cx: &CallCx,
+        request: &ShipmentRequest,
+    ) -> Result<Submitted<BookedShipment>, Error>;
     /// Looks a booking up by our reference. `None`: not there — or not visible yet, see the capability
     /// `visibility_lag_minutes`.
-    async fn find(&self, cx: &CallCx, id: &ShipmentId, shipped_at: Timestamp) -> Result<Option<BookedShipment>, Error>;
+    async fn find(
+        &self,
+        cx: &CallCx,
+        id: &ShipmentId,
+        shipped_at: Timestamp,
+    ) -> Result<Option<BookedShipment>, Error>;
     /// Goes on with a deferred booking.
     async fn poll(&self, _cx: &CallCx, _handle: &Handle) -> Result<Submitted<BookedShipment>, Error> {
         Err(Error::new(crate::error::Kind::Unsupported, "this carrier books at once"))
@@ -112,12 +122,24 @@ pub trait Pickups: Send + Sync {
     /// Orders one; the carrier's confirmation number.
     async fn order(&self, cx: &CallCx, pickup: &Pickup) -> Result<String, Error>;
     /// Calls it off.
-    async fn cancel(&self, cx: &CallCx, confirmation: &str, requester: &str, reason: &str) -> Result<(), Error>;
+    async fn cancel(
+        &self,
+        cx: &CallCx,
+        confirmation: &str,
+        requester: &str,
+        reason: &str,
+    ) -> Result<(), Error>;
 }
 
 /// Customs paperwork for a booked shipment.
 #[async_trait]
 pub trait Paperwork: Send + Sync {
     /// Uploads a document for a waybill.
-    async fn upload(&self, cx: &CallCx, waybill: &Waybill, shipped_at: Timestamp, document: &Document) -> Result<(), Error>;
+    async fn upload(
+        &self,
+        cx: &CallCx,
+        waybill: &Waybill,
+        shipped_at: Timestamp,
+        document: &Document,
+    ) -> Result<(), Error>;
 }

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    CancelReason, FeeKind, ListingId, ListingRef, LiveListing, Money, Offer, Order, OrderId, RefundRequest, Return,
-    ShipmentNotice, Sku,
+    CancelReason, FeeKind, ListingId, ListingRef, LiveListing, Money, Offer, Order, OrderId, RefundRequest,
+    Return, ShipmentNotice, Sku,
 };
 
 use crate::error::Error;
@@ -107,7 +107,11 @@ pub trait Offers: Send + Sync {
     /// Makes the listings be as given, completely: a field left out is taken away where the channel can.
     async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
     /// Takes them off sale.
-    async fn withdraw(&self, cx: &CallCx, listings: &[ListingRef]) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
+    async fn withdraw(
+        &self,
+        cx: &CallCx,
+        listings: &[ListingRef],
+    ) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
     /// Goes on with a deferred submission.
     async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
 }
@@ -190,7 +194,12 @@ pub trait Categories: Send + Sync {
 #[async_trait]
 pub trait Orders: Send + Sync {
     /// Orders created or changed in the window, complete with lines.
-    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Order>, Error>;
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Order>, Error>;
     /// One order.
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error>;
 }
@@ -206,7 +215,12 @@ pub trait OrderActions: Send + Sync {
     /// Tell that units left.
     async fn ship(&self, cx: &CallCx, notice: &ShipmentNotice) -> Result<Submitted<()>, Error>;
     /// Cancel what is open.
-    async fn cancel(&self, _cx: &CallCx, _order: &Order, _reason: CancelReason) -> Result<Submitted<()>, Error> {
+    async fn cancel(
+        &self,
+        _cx: &CallCx,
+        _order: &Order,
+        _reason: CancelReason,
+    ) -> Result<Submitted<()>, Error> {
         Err(unsupported("cancel"))
     }
     /// Give money back.
@@ -227,7 +241,12 @@ fn unsupported(what: &str) -> Error {
 #[async_trait]
 pub trait Returns: Send + Sync {
     /// Cases opened or changed in the window.
-    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Return>, Error>;
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Return>, Error>;
 }
 
 /// An estimated fee.

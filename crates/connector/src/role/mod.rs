@@ -12,12 +12,17 @@ mod money;
 
 pub use customs::{Customs, Declare, Receipts, TaxBills};
 pub use inbound::{Hint, Inbound, InboundRequest};
-pub use logistics::{Logistics, Paperwork, Pickup, Pickups, RateRequest, Rates, Shipments, Tracking, TrackingReport};
-pub use market::{
-    Accepted, Categories, Category, CategoryAttribute, FeeEstimate, FeeEstimates, ItemOutcome, Listings, Marketplace,
-    Offers, OrderActions, Orders, PriceChange, Prices, Returns, Stock, StockChange,
+pub use logistics::{
+    Logistics, Paperwork, Pickup, Pickups, RateRequest, Rates, Shipments, Tracking, TrackingReport,
 };
-pub use money::{CustomsPayment, CustomsPayments, Disputes, MoneyDocument, Payments, Payouts, Refunds, Statements, Transactions};
+pub use market::{
+    Accepted, Categories, Category, CategoryAttribute, FeeEstimate, FeeEstimates, ItemOutcome, Listings,
+    Marketplace, Offers, OrderActions, Orders, PriceChange, Prices, Returns, Stock, StockChange,
+};
+pub use money::{
+    CustomsPayment, CustomsPayments, Disputes, MoneyDocument, Payments, Payouts, Refunds, Statements,
+    Transactions,
+};
 
 use serde::{Deserialize, Serialize};
 use tradewind_domain::ConnectorId;

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    BalanceTransaction, Buyer, DeclaredPayment, Dispute, Money, OrderId, Payout, RefundRequest, Statement, StatementId,
+    BalanceTransaction, Buyer, DeclaredPayment, Dispute, Money, OrderId, Payout, RefundRequest, Statement,
+    StatementId,
 };
 
 use crate::error::Error;
@@ -42,14 +43,24 @@ pub trait Payments: Send + Sync {
 #[async_trait]
 pub trait Transactions: Send + Sync {
     /// Movements in the window.
-    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<BalanceTransaction>, Error>;
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<BalanceTransaction>, Error>;
 }
 
 /// Payouts.
 #[async_trait]
 pub trait Payouts: Send + Sync {
     /// Payouts initiated or changed in the window.
-    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Payout>, Error>;
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Payout>, Error>;
 }
 
 /// A settlement document as the provider made it, byte for byte. The ledger's importers read it.
@@ -78,7 +89,12 @@ impl std::fmt::Debug for MoneyDocument {
 #[async_trait]
 pub trait Statements: Send + Sync {
     /// Statements whose period ended in the window.
-    async fn list(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Statement>, Error>;
+    async fn list(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Statement>, Error>;
     /// One document.
     async fn fetch(&self, cx: &CallCx, id: &StatementId) -> Result<MoneyDocument, Error>;
 }
@@ -94,7 +110,12 @@ pub trait Refunds: Send + Sync {
 #[async_trait]
 pub trait Disputes: Send + Sync {
     /// Disputes opened or changed in the window.
-    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Dispute>, Error>;
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Dispute>, Error>;
 }
 
 /// A payment to be declared to customs by its provider.

@@ -3,7 +3,9 @@
 //! accounts still hold: such a key must be renewed at the channel.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{self, Ed25519KeyPair, KeyPair, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{
+    self, Ed25519KeyPair, KeyPair, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::from_base64;
@@ -17,7 +19,12 @@ pub struct RsaKey(RsaKeyPair);
 /// # Errors
 /// Neither of the two.
 pub fn der(text: &str) -> Result<Vec<u8>, Error> {
-    let body: String = text.lines().filter(|l| !l.starts_with("-----")).flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
+    let body: String = text
+        .lines()
+        .filter(|l| !l.starts_with("-----"))
+        .flat_map(str::chars)
+        .filter(|c| !c.is_whitespace())
+        .collect();
     from_base64(&body).map_err(|_| Error::config("a key must be PEM text or bare base64 DER"))
 }
 
@@ -28,9 +35,9 @@ impl RsaKey {
     /// Not such a key, or shorter than 2048 bits.
     pub fn from_pkcs8(text: &SecretString) -> Result<RsaKey, Error> {
         let bytes = der(text.expose_secret())?;
-        RsaKeyPair::from_pkcs8(&bytes)
-            .map(RsaKey)
-            .map_err(|e| Error::config(format!("RSA private key (PKCS #8, at least 2048 bits) not usable: {e}")))
+        RsaKeyPair::from_pkcs8(&bytes).map(RsaKey).map_err(|e| {
+            Error::config(format!("RSA private key (PKCS #8, at least 2048 bits) not usable: {e}"))
+        })
     }
 
     /// RSASSA-PKCS1-v1_5 with SHA-256: WeChat Pay v3, Alipay RSA2, Walmart, Antom.
@@ -105,7 +112,9 @@ pub enum Scheme {
 /// the raw form of its algorithm).
 #[must_use]
 pub fn verify(scheme: Scheme, public_key: &[u8], message: &[u8], signature_bytes: &[u8]) -> bool {
-    let check = |alg: &'static dyn VerificationAlgorithm| UnparsedPublicKey::new(alg, public_key).verify(message, signature_bytes).is_ok();
+    let check = |alg: &'static dyn VerificationAlgorithm| {
+        UnparsedPublicKey::new(alg, public_key).verify(message, signature_bytes).is_ok()
+    };
     match scheme {
         Scheme::RsaPkcs1Sha256 => check(&signature::RSA_PKCS1_2048_8192_SHA256),
         Scheme::RsaPssSha256 => check(&signature::RSA_PSS_2048_8192_SHA256),
@@ -118,7 +127,9 @@ pub fn verify(scheme: Scheme, public_key: &[u8], message: &[u8], signature_bytes
 /// aws-lc-rs names no ECDSA algorithm with SHA-1, but verifies over a digest that it is given.
 fn verify_p256_sha1(public_key: &[u8], message: &[u8], signature_bytes: &[u8]) -> bool {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, message);
-    UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, public_key).verify_digest(&digest, signature_bytes).is_ok()
+    UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, public_key)
+        .verify_digest(&digest, signature_bytes)
+        .is_ok()
 }
 
 #[cfg(test)]
@@ -168,7 +179,9 @@ mod tests {
 
     #[test]
     fn a_bad_key_is_a_clear_error() {
-        let Err(e) = RsaKey::from_pkcs8(&SecretString::from("not a key!".to_owned())) else { panic!("accepted") };
+        let Err(e) = RsaKey::from_pkcs8(&SecretString::from("not a key!".to_owned())) else {
+            panic!("accepted")
+        };
         assert!(e.to_string().contains("PEM"));
         let Err(e) = RsaKey::from_pkcs8(&SecretString::from("AAAA".to_owned())) else { panic!("accepted") };
         assert!(e.to_string().contains("2048"));

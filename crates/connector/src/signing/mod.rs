@@ -122,8 +122,16 @@ mod tests {
     #[test]
     fn webhook_vectors() {
         let body = br#"{"id":623721858,"status":"paid"}"#;
-        assert!(hmac_sha256_base64_matches(b"shpss_test", body, "ewqnnEYe22t6QuHaq5DRbk+RFfA4GIh7DU5KNJN0NzM="));
-        assert!(!hmac_sha256_base64_matches(b"shpss_test", b"{}", "ewqnnEYe22t6QuHaq5DRbk+RFfA4GIh7DU5KNJN0NzM="));
+        assert!(hmac_sha256_base64_matches(
+            b"shpss_test",
+            body,
+            "ewqnnEYe22t6QuHaq5DRbk+RFfA4GIh7DU5KNJN0NzM="
+        ));
+        assert!(!hmac_sha256_base64_matches(
+            b"shpss_test",
+            b"{}",
+            "ewqnnEYe22t6QuHaq5DRbk+RFfA4GIh7DU5KNJN0NzM="
+        ));
         assert!(!hmac_sha256_base64_matches(b"shpss_test", body, ""));
         // Stripe: hex(HMAC-SHA256(secret, "t.body")).
         let payload = br#"1767225600.{"id":"evt_1","object":"event","type":"payout.paid"}"#;

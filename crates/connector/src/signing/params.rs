@@ -55,14 +55,29 @@ pub struct ParamSigner {
 }
 
 /// Taobao/Tmall `sign_method=md5`, JD, Pinduoduo, Temu, Dangdang (family A).
-pub const TOP_MD5: ParamSigner =
-    ParamSigner { pairs: Pairs::Plain, secret: Secret::Wrapped, hash: Hash::Md5, text: Text::UpperHex, sort_joined: false };
+pub const TOP_MD5: ParamSigner = ParamSigner {
+    pairs: Pairs::Plain,
+    secret: Secret::Wrapped,
+    hash: Hash::Md5,
+    text: Text::UpperHex,
+    sort_joined: false,
+};
 /// Taobao/Tmall `sign_method=hmac` (family A′).
-pub const TOP_HMAC_MD5: ParamSigner =
-    ParamSigner { pairs: Pairs::Plain, secret: Secret::Keyed, hash: Hash::Md5, text: Text::UpperHex, sort_joined: false };
+pub const TOP_HMAC_MD5: ParamSigner = ParamSigner {
+    pairs: Pairs::Plain,
+    secret: Secret::Keyed,
+    hash: Hash::Md5,
+    text: Text::UpperHex,
+    sort_joined: false,
+};
 /// Lazada, AliExpress, Alibaba.com and Taobao's `hmac-sha256` (family B).
-pub const IOP_SHA256: ParamSigner =
-    ParamSigner { pairs: Pairs::Plain, secret: Secret::Keyed, hash: Hash::Sha256, text: Text::UpperHex, sort_joined: false };
+pub const IOP_SHA256: ParamSigner = ParamSigner {
+    pairs: Pairs::Plain,
+    secret: Secret::Keyed,
+    hash: Hash::Sha256,
+    text: Text::UpperHex,
+    sort_joined: false,
+};
 /// TikTok Shop (family C).
 pub const TIKTOK: ParamSigner = ParamSigner {
     pairs: Pairs::Plain,
@@ -80,8 +95,13 @@ pub const KUAISHOU_MD5: ParamSigner = ParamSigner {
     sort_joined: false,
 };
 /// 1688 `param2` gateway (family H).
-pub const PARAM2_SHA1: ParamSigner =
-    ParamSigner { pairs: Pairs::Plain, secret: Secret::Keyed, hash: Hash::Sha1, text: Text::UpperHex, sort_joined: true };
+pub const PARAM2_SHA1: ParamSigner = ParamSigner {
+    pairs: Pairs::Plain,
+    secret: Secret::Keyed,
+    hash: Hash::Sha1,
+    text: Text::UpperHex,
+    sort_joined: true,
+};
 /// WeChat Pay v2: `k=v&…&key=secret`, MD5.
 pub const WECHAT_V2_MD5: ParamSigner = ParamSigner {
     pairs: Pairs::Query,
@@ -91,14 +111,20 @@ pub const WECHAT_V2_MD5: ParamSigner = ParamSigner {
     sort_joined: false,
 };
 /// Alipay legacy MAPI: `k=v&…` + secret, MD5.
-pub const ALIPAY_MAPI_MD5: ParamSigner =
-    ParamSigner { pairs: Pairs::Query, secret: Secret::Appended(""), hash: Hash::Md5, text: Text::LowerHex, sort_joined: false };
+pub const ALIPAY_MAPI_MD5: ParamSigner = ParamSigner {
+    pairs: Pairs::Query,
+    secret: Secret::Appended(""),
+    hash: Hash::Md5,
+    text: Text::LowerHex,
+    sort_joined: false,
+};
 
 impl ParamSigner {
     /// The string to sign: `prefix` (a path, where the family has one), the pairs, `suffix` (a body).
     #[must_use]
     pub fn base(&self, prefix: &str, params: &[(String, String)], suffix: &str) -> String {
-        let mut pairs: Vec<&(String, String)> = params.iter().filter(|(k, v)| !k.is_empty() && !v.is_empty()).collect();
+        let mut pairs: Vec<&(String, String)> =
+            params.iter().filter(|(k, v)| !k.is_empty() && !v.is_empty()).collect();
         pairs.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
         let joined: Vec<String> = pairs
             .iter()
@@ -121,7 +147,9 @@ impl ParamSigner {
         let bytes = match self.secret {
             Secret::Wrapped => digest(self.hash, format!("{secret}{base}{secret}").as_bytes()),
             Secret::Keyed => hmac(self.hash, secret.as_bytes(), base.as_bytes()),
-            Secret::WrappedAndKeyed => hmac(self.hash, secret.as_bytes(), format!("{secret}{base}{secret}").as_bytes()),
+            Secret::WrappedAndKeyed => {
+                hmac(self.hash, secret.as_bytes(), format!("{secret}{base}{secret}").as_bytes())
+            }
             Secret::Appended(separator) => digest(self.hash, format!("{base}{separator}{secret}").as_bytes()),
         };
         match self.text {

@@ -6,7 +6,14 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
-fn check(signer: ParamSigner, secret: &str, prefix: &str, params: &[(&str, &str)], suffix: &str, expected: &str) {
+fn check(
+    signer: ParamSigner,
+    secret: &str,
+    prefix: &str,
+    params: &[(&str, &str)],
+    suffix: &str,
+    expected: &str,
+) {
     let mut shuffled = pairs(params);
     shuffled.reverse();
     shuffled.push(("empty".to_owned(), String::new()));
@@ -38,7 +45,13 @@ fn lazada_and_aliexpress_iop() {
         IOP_SHA256,
         "helloworld",
         "/order/get",
-        &[("access_token", "test"), ("app_key", "123456"), ("order_id", "1234"), ("sign_method", "sha256"), ("timestamp", "1517820392000")],
+        &[
+            ("access_token", "test"),
+            ("app_key", "123456"),
+            ("order_id", "1234"),
+            ("sign_method", "sha256"),
+            ("timestamp", "1517820392000"),
+        ],
         "",
         "4190D32361CFB9581350222F345CB77F3B19F0E31D162316848A2C1FFD5FAB4A",
     );
@@ -54,7 +67,12 @@ fn lazada_and_aliexpress_iop() {
         IOP_SHA256,
         "helloworld",
         "/auth/token/create",
-        &[("app_key", "12345678"), ("code", "3_500102_JxZ05Ux3cnnSSUm6dCxYg6Q26"), ("sign_method", "sha256"), ("timestamp", "1517820392000")],
+        &[
+            ("app_key", "12345678"),
+            ("code", "3_500102_JxZ05Ux3cnnSSUm6dCxYg6Q26"),
+            ("sign_method", "sha256"),
+            ("timestamp", "1517820392000"),
+        ],
         "",
         "35607762342831B6A417A0DED84B79C05FEFBF116969C48AD6DC00279A9F4D81",
     );
@@ -85,7 +103,14 @@ fn tiktok_shop() {
         "",
         "b596b73e0cc6de07ac26f036364178ab16b0a907af13d43f0a0cd2345f582dc8",
     );
-    check(TIKTOK, "app_secret", "/test-api", &[("foo", "bar")], "", "d3cb7fe11ecae942802ceeca67e7cf10120cc12f1517d45fbc1c8cfe5413c80f");
+    check(
+        TIKTOK,
+        "app_secret",
+        "/test-api",
+        &[("foo", "bar")],
+        "",
+        "d3cb7fe11ecae942802ceeca67e7cf10120cc12f1517d45fbc1c8cfe5413c80f",
+    );
 }
 
 #[test]
@@ -153,7 +178,11 @@ fn wechat_v2_and_alipay_mapi() {
         "",
         "9A0A8659F005D6984697E2CA0A9CF3B7",
     );
-    let base = ALIPAY_MAPI_MD5.base("", &pairs(&[("partner", "2088"), ("amount", "199.00"), ("_input_charset", "utf-8")]), "");
+    let base = ALIPAY_MAPI_MD5.base(
+        "",
+        &pairs(&[("partner", "2088"), ("amount", "199.00"), ("_input_charset", "utf-8")]),
+        "",
+    );
     assert_eq!(base, "_input_charset=utf-8&amount=199.00&partner=2088");
 }
 
