@@ -1,0 +1,126 @@
+//! Encryption of secrets at rest: AES-256-GCM with a random nonce per value, bound to its place.
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::StoreError;
+
+/// Where the key of the store comes from.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// A file with 64 hexadecimal digits, readable by its owner only; made on first use.
+    File(PathBuf),
+    /// 64 hexadecimal digits, from the environment or a systemd credential.
+    Given(SecretString),
+}
+
+/// Seals and opens values.
+pub struct Sealer(RandomizedNonceKey);
+
+impl Sealer {
+    /// With the key of a source.
+    ///
+    /// # Errors
+    /// The key is missing, of wrong shape, or its file is open to others.
+    pub fn open(source: &KeySource) -> Result<Sealer, StoreError> {
+        let text = match source {
+            KeySource::Given(text) => text.expose_secret().to_owned(),
+            KeySource::File(path) if path.exists() => {
+                check_mode(path)?;
+                std::fs::read_to_string(path).map_err(|e| StoreError::Key(format!("{}: {e}", path.display())))?
+            }
+            KeySource::File(path) => make(path)?,
+        };
+        let bytes = hex::decode(text.trim()).ok().filter(|b| b.len() == 32);
+        let bytes = bytes.ok_or_else(|| StoreError::Key("must be 64 hexadecimal digits (32 bytes)".to_owned()))?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| StoreError::Key("not usable".to_owned()))?;
+        Ok(Sealer(key))
+    }
+
+    /// Seals a value for one place; it cannot be opened at another.
+    ///
+    /// # Errors
+    /// The random source failed.
+    pub fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut data = plain.to_vec();
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(Aad::from(place.as_bytes()), &mut data)
+            .map_err(|_| StoreError::Key("could not seal".to_owned()))?;
+        let mut out = nonce.as_ref().to_vec();
+        out.extend_from_slice(&data);
+        Ok(out)
+    }
+
+    /// Opens a sealed value.
+    ///
+    /// # Errors
+    /// Another key, another place, or changed bytes.
+    pub fn unseal(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let wrong = || StoreError::Key("a sealed value cannot be opened: the key is another one than it was sealed with".to_owned());
+        let (nonce, data) = sealed.split_at_checked(12).ok_or_else(wrong)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| wrong())?;
+        let mut data = data.to_vec();
+        let plain = self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut data).map_err(|_| wrong())?;
+        Ok(plain.to_vec())
+    }
+}
+
+fn make(path: &Path) -> Result<String, StoreError> {
+    let mut bytes = [0_u8; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| StoreError::Key("no randomness".to_owned()))?;
+    let text = hex::encode(bytes);
+    let failed = |e: std::io::Error| StoreError::Key(format!("{}: {e}", path.display()));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(failed)?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    Ok(text)
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    let failed = |e: std::io::Error| StoreError::Key(format!("{}: {e}", path.display()));
+    let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(StoreError::Key(format!("{} can be read by others: chmod 600 it", path.display())));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_mode(_path: &Path) -> Result<(), StoreError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealer(digit: char) -> Sealer {
+        Sealer::open(&KeySource::Given(SecretString::from(digit.to_string().repeat(64)))).unwrap()
+    }
+
+    #[test]
+    fn sealed_values_open_only_with_their_key_and_place() {
+        let s = sealer('a');
+        let sealed = s.seal("tokens/x", b"secret").unwrap();
+        assert!(!sealed.windows(6).any(|w| w == b"secret"));
+        assert_eq!(s.unseal("tokens/x", &sealed).unwrap(), b"secret");
+        assert!(s.unseal("tokens/y", &sealed).is_err());
+        assert!(sealer('b').unseal("tokens/x", &sealed).is_err());
+        assert!(s.unseal("tokens/x", &sealed[..5]).is_err());
+    }
+
+    #[test]
+    fn a_key_of_wrong_shape_is_refused() {
+        assert!(Sealer::open(&KeySource::Given(SecretString::from("abc".to_owned()))).is_err());
+    }
+}

@@ -1,0 +1,199 @@
+//! The pipeline's memory in SQLite: intents, tokens, exchanges.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tradewind_connector::{Begun, Error, Exchange, Intent, Journal, Kind, Outcome, TokenSet, WireResponse, is_secret_header};
+use tradewind_domain::{AccountId, ConnectorId};
+
+use super::{SqliteStore, keep_payload, payload};
+use crate::StoreError;
+
+#[async_trait]
+impl Journal for SqliteStore {
+    async fn begin(&self, intent: &Intent) -> Result<Begun, Error> {
+        let intent = intent.clone();
+        Ok(self.writer.run(move |connection| begin(connection, &intent)).await?)
+    }
+
+    async fn finish(&self, account: &AccountId, operation: &str, key: &str, outcome: Outcome) -> Result<(), Error> {
+        let (account, operation, key) = (account.to_string(), operation.to_owned(), key.to_owned());
+        Ok(self.writer.run(move |connection| finish(connection, &account, &operation, &key, &outcome)).await?)
+    }
+
+    async fn keep(&self, exchange: Exchange) -> Result<(), Error> {
+        let kept = self.writer.run(move |connection| {
+            let hash = keep_payload(connection, &exchange.body)?;
+            connection
+                .prepare_cached("INSERT INTO exchanges (account, connector, operation, at, status, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                .execute(params![
+                    exchange.account.as_str(),
+                    exchange.connector.as_str(),
+                    exchange.operation,
+                    exchange.at.to_string(),
+                    exchange.status,
+                    hash
+                ])?;
+            Ok(())
+        });
+        Ok(kept.await?)
+    }
+
+    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>, Error> {
+        let (account, audience) = (account.to_string(), audience.to_owned());
+        let place = place(&account, &audience);
+        let sealed: Option<Vec<u8>> = self
+            .read(move |connection| {
+                Ok(connection
+                    .prepare_cached("SELECT sealed FROM tokens WHERE account = ?1 AND audience = ?2")?
+                    .query_row([&account, &audience], |r| r.get(0))
+                    .optional()?)
+            })
+            .await?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        let plain = self.sealer.unseal(&place, &sealed)?;
+        let stored: StoredToken =
+            serde_json::from_slice(&plain).map_err(|e| Error::new(Kind::Internal, format!("stored token: {e}")))?;
+        Ok(Some(stored.into()))
+    }
+
+    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<(), Error> {
+        let (account, audience) = (account.to_string(), audience.to_owned());
+        let plain = serde_json::to_vec(&StoredToken::from(token))
+            .map_err(|e| Error::new(Kind::Internal, format!("token not storable: {e}")))?;
+        let sealed = self.sealer.seal(&place(&account, &audience), &plain)?;
+        let saved = self.writer.run(move |connection| {
+            connection
+                .prepare_cached("INSERT INTO tokens (account, audience, sealed) VALUES (?1, ?2, ?3) ON CONFLICT (account, audience) DO UPDATE SET sealed = ?3")?
+                .execute(params![account, audience, sealed])?;
+            Ok(())
+        });
+        Ok(saved.await?)
+    }
+}
+
+fn place(account: &str, audience: &str) -> String {
+    format!("tokens/{account}/{audience}")
+}
+
+/// What of a token is sealed. Only this module serialises secrets, and only into the sealer.
+#[derive(Serialize, Deserialize)]
+struct StoredToken {
+    access: String,
+    refresh: Option<String>,
+    expires_at: Option<Timestamp>,
+    extra: BTreeMap<String, String>,
+}
+
+impl From<&TokenSet> for StoredToken {
+    fn from(t: &TokenSet) -> StoredToken {
+        StoredToken {
+            access: t.access.expose_secret().to_owned(),
+            refresh: t.refresh.as_ref().map(|r| r.expose_secret().to_owned()),
+            expires_at: t.expires_at,
+            extra: t.extra.clone(),
+        }
+    }
+}
+
+impl From<StoredToken> for TokenSet {
+    fn from(t: StoredToken) -> TokenSet {
+        TokenSet {
+            access: SecretString::from(t.access),
+            refresh: t.refresh.map(SecretString::from),
+            expires_at: t.expires_at,
+            extra: t.extra,
+        }
+    }
+}
+
+fn begin(connection: &Connection, intent: &Intent) -> Result<Begun, StoreError> {
+    type Known = (String, Option<u16>, Option<String>, Option<String>, String);
+    let known: Option<Known> = connection
+        .prepare_cached("SELECT state, status, headers, payload, begun_at FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3")?
+        .query_row([intent.account.as_str(), &intent.operation, &intent.key], |r| {
+            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+        })
+        .optional()?;
+    let Some((state, status, headers, hash, begun_at)) = known else {
+        connection
+            .prepare_cached("INSERT INTO intents (account, operation, key, subject, state, begun_at) VALUES (?1, ?2, ?3, ?4, 'begun', ?5)")?
+            .execute(params![intent.account.as_str(), intent.operation, intent.key, intent.subject, intent.at.to_string()])?;
+        return Ok(Begun::Fresh);
+    };
+    let (Some(status), Some(hash)) = (status, hash) else { return Ok(Begun::Unfinished) };
+    if state != "done" {
+        return Ok(Begun::Unfinished);
+    }
+    let corrupt = |why: String| StoreError::Corrupt { collection: "intents", key: intent.key.clone(), why };
+    let body = payload(connection, &hash)?.ok_or_else(|| corrupt(format!("payload {hash} is gone")))?;
+    let pairs: Vec<(String, String)> =
+        serde_json::from_str(&headers.unwrap_or_else(|| "[]".to_owned())).map_err(|e| corrupt(e.to_string()))?;
+    let mut headers = http::HeaderMap::new();
+    for (name, value) in pairs {
+        if let (Ok(n), Ok(v)) = (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(&value)) {
+            headers.append(n, v);
+        }
+    }
+    let received_at = begun_at.parse().unwrap_or(intent.at);
+    Ok(Begun::Finished(WireResponse { status, headers, body: Bytes::from(body), received_at }))
+}
+
+fn finish(connection: &Connection, account: &str, operation: &str, key: &str, outcome: &Outcome) -> Result<(), StoreError> {
+    match outcome {
+        Outcome::Done(response) => {
+            let hash = keep_payload(connection, &response.body)?;
+            let headers: Vec<(&str, &str)> = response
+                .headers
+                .iter()
+                .filter(|(name, _)| !is_secret_header(name.as_str()))
+                .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+                .collect();
+            let headers = serde_json::to_string(&headers).unwrap_or_else(|_| "[]".to_owned());
+            connection
+                .prepare_cached("UPDATE intents SET state = 'done', status = ?4, headers = ?5, payload = ?6, note = NULL WHERE account = ?1 AND operation = ?2 AND key = ?3")?
+                .execute(params![account, operation, key, response.status, headers, hash])?;
+        }
+        Outcome::Indeterminate(note) => {
+            connection
+                .prepare_cached("UPDATE intents SET state = 'indeterminate', note = ?4 WHERE account = ?1 AND operation = ?2 AND key = ?3")?
+                .execute(params![account, operation, key, note])?;
+        }
+        // Certainly not carried out: the key is free again.
+        Outcome::Failed(_) => {
+            connection
+                .prepare_cached("DELETE FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3")?
+                .execute(params![account, operation, key])?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn exchanges(connection: &Connection, account: &str, operation: &str) -> Result<Vec<Exchange>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT connector, at, status, payload FROM exchanges WHERE account = ?1 AND operation = ?2 ORDER BY id",
+    )?;
+    let rows = statement.query_map([account, operation], |r| {
+        Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, u16>(2)?, r.get::<_, String>(3)?))
+    })?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (connector, at, status, hash) = row?;
+        let corrupt = |why: String| StoreError::Corrupt { collection: "exchanges", key: hash.clone(), why };
+        let body = payload(connection, &hash)?.ok_or_else(|| corrupt("payload is gone".to_owned()))?;
+        found.push(Exchange {
+            account: AccountId::new(account).map_err(|e| corrupt(e.to_string()))?,
+            connector: ConnectorId::new(connector).map_err(|e| corrupt(e.to_string()))?,
+            operation: operation.to_owned(),
+            at: at.parse().map_err(|e: jiff::Error| corrupt(e.to_string()))?,
+            status,
+            body: Bytes::from(body),
+        });
+    }
+    Ok(found)
+}

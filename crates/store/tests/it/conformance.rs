@@ -1,0 +1,184 @@
+//! What every store must do. The functions take a factory, so a second back end only adds a line.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+use tradewind_connector::{Begun, Exchange, Intent, Journal, Outcome, SecretString, TokenSet, WireResponse};
+use tradewind_store::{Batch, Collection, Expect, Filter, KeySource, SqliteStore, Store, StoreError};
+
+fn open(path: &Path) -> SqliteStore {
+    SqliteStore::open(&path.join("t.db"), &KeySource::File(path.join("key"))).unwrap()
+}
+
+fn fresh() -> (TempDir, SqliteStore) {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    (dir, store)
+}
+
+fn put(key: &str, state: &str, expect: Expect) -> Batch {
+    let mut b = Batch::new();
+    b.put_row(Collection::Orders, key.into(), "a".into(), state.into(), "{}".into(), expect);
+    b
+}
+
+fn intent(key: &str) -> Intent {
+    Intent {
+        account: "shop".parse().unwrap(),
+        operation: "offers.put".into(),
+        key: key.into(),
+        subject: "SKU-1".into(),
+        at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_whole_or_nothing() {
+    let (_dir, s) = fresh();
+    s.commit(put("1", "x", Expect::Absent)).await.unwrap();
+    let mut both = put("2", "x", Expect::Absent);
+    both.put_row(Collection::Orders, "1".into(), "a".into(), "y".into(), "{}".into(), Expect::Absent);
+    assert!(matches!(s.commit(both).await, Err(StoreError::Conflict { .. })));
+    assert!(s.get(Collection::Orders, "2").await.unwrap().is_none());
+    assert_eq!(s.get(Collection::Orders, "1").await.unwrap().unwrap().state, "x");
+}
+
+#[tokio::test]
+async fn versions_stop_a_lost_update() {
+    let (_dir, s) = fresh();
+    s.commit(put("1", "x", Expect::Absent)).await.unwrap();
+    s.commit(put("1", "y", Expect::Version(1))).await.unwrap();
+    assert!(s.commit(put("1", "z", Expect::Version(1))).await.is_err());
+    let row = s.get(Collection::Orders, "1").await.unwrap().unwrap();
+    assert_eq!((row.state.as_str(), row.version), ("y", 2));
+}
+
+#[tokio::test]
+async fn lists_filter_and_sort_by_key() {
+    let (_dir, s) = fresh();
+    for key in ["a/2", "a/1", "a%/1", "b/1"] {
+        s.commit(put(key, if key == "b/1" { "done" } else { "open" }, Expect::Any)).await.unwrap();
+    }
+    let keys = |f| async { s.list(Collection::Orders, f).await.unwrap().into_iter().map(|r| r.key).collect::<Vec<_>>() };
+    assert_eq!(keys(Filter::all().prefix("a/")).await, ["a/1", "a/2"]);
+    assert_eq!(keys(Filter::account("a").states(&["done"])).await, ["b/1"]);
+    assert_eq!(s.count(Collection::Orders, Filter::all().states(&["open", "done"])).await.unwrap(), 4);
+    let page = Filter { after: Some("a/1".into()), limit: Some(1), ..Filter::all() };
+    assert_eq!(keys(page).await, ["a/2"]);
+}
+
+#[tokio::test]
+async fn an_intent_survives_a_restart() {
+    let (dir, s) = fresh();
+    assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Fresh);
+    drop(s);
+    let s = open(dir.path());
+    assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Unfinished);
+    let answer = WireResponse { received_at: Timestamp::UNIX_EPOCH, ..WireResponse::json_text(200, r#"{"ok":1}"#) };
+    let account = "shop".parse().unwrap();
+    s.finish(&account, "offers.put", "k", Outcome::Done(answer.clone())).await.unwrap();
+    assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Finished(answer));
+    // A write that certainly failed frees its key.
+    s.begin(&intent("f")).await.unwrap();
+    s.finish(&account, "offers.put", "f", Outcome::Failed("no".into())).await.unwrap();
+    assert_eq!(s.begin(&intent("f")).await.unwrap(), Begun::Fresh);
+    s.finish(&account, "offers.put", "f", Outcome::Indeterminate("?".into())).await.unwrap();
+    assert_eq!(s.begin(&intent("f")).await.unwrap(), Begun::Unfinished);
+}
+
+#[tokio::test]
+async fn tokens_are_sealed_at_rest() {
+    let (dir, s) = fresh();
+    let account = "shop".parse().unwrap();
+    let token = TokenSet {
+        access: SecretString::from("access-plain-text".to_owned()),
+        refresh: Some(SecretString::from("refresh-plain-text".to_owned())),
+        expires_at: Some(Timestamp::UNIX_EPOCH),
+        extra: Default::default(),
+    };
+    s.save_token(&account, "", &token).await.unwrap();
+    assert_eq!(s.load_token(&account, "").await.unwrap().unwrap().access(), "access-plain-text");
+    assert!(s.load_token(&account, "other").await.unwrap().is_none());
+    drop(s);
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(17).any(|w| w == b"access-plain-text"));
+    }
+    let other = SqliteStore::open(&dir.path().join("t.db"), &KeySource::Given(SecretString::from("0".repeat(64)))).unwrap();
+    assert!(other.load_token(&account, "").await.is_err());
+}
+
+#[tokio::test]
+async fn payloads_are_kept_byte_for_byte_and_once() {
+    let (_dir, s) = fresh();
+    let body: Vec<u8> = (0..=255_u8).cycle().take(10_000).collect();
+    let hash = s.keep_payload(&body).await.unwrap();
+    assert_eq!(s.keep_payload(&body).await.unwrap(), hash);
+    assert_eq!(s.payload(&hash).await.unwrap().unwrap(), body);
+    assert!(s.payload("nothing").await.unwrap().is_none());
+    let exchange = Exchange {
+        account: "shop".parse().unwrap(),
+        connector: "amazon".parse().unwrap(),
+        operation: "orders.search".into(),
+        at: Timestamp::UNIX_EPOCH,
+        status: 200,
+        body: body.clone().into(),
+    };
+    s.keep(exchange).await.unwrap();
+    let kept = s.exchanges("shop", "orders.search").await.unwrap();
+    assert_eq!((kept.len(), &kept[0].body[..]), (1, &body[..]));
+}
+
+#[tokio::test]
+async fn the_audit_chain_tells_tampering() {
+    let (dir, s) = fresh();
+    for n in 0..3 {
+        let mut b = Batch::new();
+        b.audit(Timestamp::UNIX_EPOCH, "apply", format!("plan-{n}"), "");
+        s.commit(b).await.unwrap();
+    }
+    assert_eq!(s.verify_audit().await.unwrap(), Ok(3));
+    let raw = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
+    raw.execute("UPDATE audit SET subject = 'other' WHERE seq = 2", []).unwrap();
+    assert_eq!(s.verify_audit().await.unwrap(), Err(2));
+}
+
+#[tokio::test]
+async fn concurrent_writers_all_commit() {
+    let (_dir, s) = fresh();
+    let s = Arc::new(s);
+    let tasks: Vec<_> = (0..200)
+        .map(|n| {
+            let s = Arc::clone(&s);
+            tokio::spawn(async move { s.commit(put(&format!("{n:03}"), "x", Expect::Absent)).await })
+        })
+        .collect();
+    for t in tasks {
+        t.await.unwrap().unwrap();
+    }
+    assert_eq!(s.count(Collection::Orders, Filter::all()).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_newer_store_is_refused() {
+    let (dir, s) = fresh();
+    drop(s);
+    let raw = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
+    raw.execute("INSERT INTO migrations VALUES (99, 'x')", []).unwrap();
+    let Err(e) = SqliteStore::open(&dir.path().join("t.db"), &KeySource::File(dir.path().join("key"))) else { panic!("opened") };
+    assert!(e.to_string().contains("newer program"), "{e}");
+}
+
+#[test]
+fn a_key_file_open_to_others_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let key = dir.path().join("key");
+    std::fs::write(&key, "0".repeat(64)).unwrap();
+    let mut mode = std::fs::metadata(&key).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut mode, 0o644);
+    std::fs::set_permissions(&key, mode).unwrap();
+    let Err(e) = SqliteStore::open(&dir.path().join("t.db"), &KeySource::File(key)) else { panic!("opened") };
+    assert!(e.to_string().contains("chmod 600"), "{e}");
+}
