@@ -158,7 +158,13 @@ impl Batch {
     }
 
     /// Adds a line to the audit chain.
-    pub fn audit(&mut self, at: Timestamp, action: &str, subject: impl Into<String>, detail: impl Into<String>) -> &mut Batch {
+    pub fn audit(
+        &mut self,
+        at: Timestamp,
+        action: &str,
+        subject: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> &mut Batch {
         let (subject, detail) = (subject.into(), detail.into());
         self.writes.push(Write::Audit { at, action: action.to_owned(), subject, detail });
         self

@@ -134,10 +134,12 @@ pub mod typed {
     }
 
     fn read<T: Record>(row: &Row) -> Result<Versioned<T>, StoreError> {
-        serde_json::from_str(&row.body).map(|value| Versioned { value, version: row.version }).map_err(|e| StoreError::Corrupt {
-            collection: T::COLLECTION.table(),
-            key: row.key.clone(),
-            why: e.to_string(),
+        serde_json::from_str(&row.body).map(|value| Versioned { value, version: row.version }).map_err(|e| {
+            StoreError::Corrupt {
+                collection: T::COLLECTION.table(),
+                key: row.key.clone(),
+                why: e.to_string(),
+            }
         })
     }
 
@@ -154,7 +156,11 @@ pub mod typed {
         ///
         /// # Errors
         /// It cannot be serialised.
-        pub fn put_expecting<T: Record>(&mut self, value: &T, expect: Expect) -> Result<&mut Batch, StoreError> {
+        pub fn put_expecting<T: Record>(
+            &mut self,
+            value: &T,
+            expect: Expect,
+        ) -> Result<&mut Batch, StoreError> {
             let body = serde_json::to_string(value).map_err(|e| StoreError::Corrupt {
                 collection: T::COLLECTION.table(),
                 key: value.key(),

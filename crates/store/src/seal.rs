@@ -30,13 +30,16 @@ impl Sealer {
             KeySource::Given(text) => text.expose_secret().to_owned(),
             KeySource::File(path) if path.exists() => {
                 check_mode(path)?;
-                std::fs::read_to_string(path).map_err(|e| StoreError::Key(format!("{}: {e}", path.display())))?
+                std::fs::read_to_string(path)
+                    .map_err(|e| StoreError::Key(format!("{}: {e}", path.display())))?
             }
             KeySource::File(path) => make(path)?,
         };
         let bytes = hex::decode(text.trim()).ok().filter(|b| b.len() == 32);
-        let bytes = bytes.ok_or_else(|| StoreError::Key("must be 64 hexadecimal digits (32 bytes)".to_owned()))?;
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| StoreError::Key("not usable".to_owned()))?;
+        let bytes =
+            bytes.ok_or_else(|| StoreError::Key("must be 64 hexadecimal digits (32 bytes)".to_owned()))?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes)
+            .map_err(|_| StoreError::Key("not usable".to_owned()))?;
         Ok(Sealer(key))
     }
 
@@ -60,11 +63,16 @@ impl Sealer {
     /// # Errors
     /// Another key, another place, or changed bytes.
     pub fn unseal(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let wrong = || StoreError::Key("a sealed value cannot be opened: the key is another one than it was sealed with".to_owned());
+        let wrong = || {
+            StoreError::Key(
+                "a sealed value cannot be opened: the key is another one than it was sealed with".to_owned(),
+            )
+        };
         let (nonce, data) = sealed.split_at_checked(12).ok_or_else(wrong)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| wrong())?;
         let mut data = data.to_vec();
-        let plain = self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut data).map_err(|_| wrong())?;
+        let plain =
+            self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut data).map_err(|_| wrong())?;
         Ok(plain.to_vec())
     }
 }

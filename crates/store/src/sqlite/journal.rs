@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use tradewind_connector::{Begun, Error, Exchange, Intent, Journal, Kind, Outcome, TokenSet, WireResponse, is_secret_header};
+use tradewind_connector::{
+    Begun, Error, Exchange, Intent, Journal, Kind, Outcome, TokenSet, WireResponse, is_secret_header,
+};
 use tradewind_domain::{AccountId, ConnectorId};
 
 use super::{SqliteStore, keep_payload, payload};
@@ -21,9 +23,18 @@ impl Journal for SqliteStore {
         Ok(self.writer.run(move |connection| begin(connection, &intent)).await?)
     }
 
-    async fn finish(&self, account: &AccountId, operation: &str, key: &str, outcome: Outcome) -> Result<(), Error> {
+    async fn finish(
+        &self,
+        account: &AccountId,
+        operation: &str,
+        key: &str,
+        outcome: Outcome,
+    ) -> Result<(), Error> {
         let (account, operation, key) = (account.to_string(), operation.to_owned(), key.to_owned());
-        Ok(self.writer.run(move |connection| finish(connection, &account, &operation, &key, &outcome)).await?)
+        Ok(self
+            .writer
+            .run(move |connection| finish(connection, &account, &operation, &key, &outcome))
+            .await?)
     }
 
     async fn keep(&self, exchange: Exchange) -> Result<(), Error> {
@@ -57,8 +68,8 @@ impl Journal for SqliteStore {
             .await?;
         let Some(sealed) = sealed else { return Ok(None) };
         let plain = self.sealer.unseal(&place, &sealed)?;
-        let stored: StoredToken =
-            serde_json::from_slice(&plain).map_err(|e| Error::new(Kind::Internal, format!("stored token: {e}")))?;
+        let stored: StoredToken = serde_json::from_slice(&plain)
+            .map_err(|e| Error::new(Kind::Internal, format!("stored token: {e}")))?;
         Ok(Some(stored.into()))
     }
 
@@ -132,11 +143,13 @@ fn begin(connection: &Connection, intent: &Intent) -> Result<Begun, StoreError> 
     }
     let corrupt = |why: String| StoreError::Corrupt { collection: "intents", key: intent.key.clone(), why };
     let body = payload(connection, &hash)?.ok_or_else(|| corrupt(format!("payload {hash} is gone")))?;
-    let pairs: Vec<(String, String)> =
-        serde_json::from_str(&headers.unwrap_or_else(|| "[]".to_owned())).map_err(|e| corrupt(e.to_string()))?;
+    let pairs: Vec<(String, String)> = serde_json::from_str(&headers.unwrap_or_else(|| "[]".to_owned()))
+        .map_err(|e| corrupt(e.to_string()))?;
     let mut headers = http::HeaderMap::new();
     for (name, value) in pairs {
-        if let (Ok(n), Ok(v)) = (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(&value)) {
+        if let (Ok(n), Ok(v)) =
+            (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(&value))
+        {
             headers.append(n, v);
         }
     }
@@ -144,7 +157,13 @@ fn begin(connection: &Connection, intent: &Intent) -> Result<Begun, StoreError> 
     Ok(Begun::Finished(WireResponse { status, headers, body: Bytes::from(body), received_at }))
 }
 
-fn finish(connection: &Connection, account: &str, operation: &str, key: &str, outcome: &Outcome) -> Result<(), StoreError> {
+fn finish(
+    connection: &Connection,
+    account: &str,
+    operation: &str,
+    key: &str,
+    outcome: &Outcome,
+) -> Result<(), StoreError> {
     match outcome {
         Outcome::Done(response) => {
             let hash = keep_payload(connection, &response.body)?;
@@ -174,7 +193,11 @@ fn finish(connection: &Connection, account: &str, operation: &str, key: &str, ou
     Ok(())
 }
 
-pub(super) fn exchanges(connection: &Connection, account: &str, operation: &str) -> Result<Vec<Exchange>, StoreError> {
+pub(super) fn exchanges(
+    connection: &Connection,
+    account: &str,
+    operation: &str,
+) -> Result<Vec<Exchange>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT connector, at, status, payload FROM exchanges WHERE account = ?1 AND operation = ?2 ORDER BY id",
     )?;

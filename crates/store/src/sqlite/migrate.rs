@@ -12,23 +12,35 @@ const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_fou
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let unusable = |why: String| StoreError::Unusable { path: path.display().to_string(), why };
     connection
-        .execute_batch("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, checksum TEXT NOT NULL)")
+        .execute_batch(
+            "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, checksum TEXT NOT NULL)",
+        )
         .map_err(|e| unusable(e.to_string()))?;
-    let newest: i64 = connection.query_row("SELECT coalesce(max(version), 0) FROM migrations", [], |r| r.get(0))?;
+    let newest: i64 =
+        connection.query_row("SELECT coalesce(max(version), 0) FROM migrations", [], |r| r.get(0))?;
     if newest > MIGRATIONS.len() as i64 {
-        return Err(unusable(format!("its schema is version {newest}, this program knows {}: use the newer program", MIGRATIONS.len())));
+        return Err(unusable(format!(
+            "its schema is version {newest}, this program knows {}: use the newer program",
+            MIGRATIONS.len()
+        )));
     }
     for (version, sql) in MIGRATIONS {
         let checksum = hex::encode(Sha256::digest(sql.as_bytes()));
         let tx = connection.transaction()?;
-        let applied: Option<String> =
-            tx.query_row("SELECT checksum FROM migrations WHERE version = ?1", [version], |r| r.get(0)).optional()?;
+        let applied: Option<String> = tx
+            .query_row("SELECT checksum FROM migrations WHERE version = ?1", [version], |r| r.get(0))
+            .optional()?;
         match applied {
             Some(known) if known == checksum => continue,
-            Some(_) => return Err(unusable(format!("migration {version} differs from the one that was applied"))),
+            Some(_) => {
+                return Err(unusable(format!("migration {version} differs from the one that was applied")));
+            }
             None => {
                 tx.execute_batch(sql)?;
-                tx.execute("INSERT INTO migrations (version, checksum) VALUES (?1, ?2)", params![version, checksum])?;
+                tx.execute(
+                    "INSERT INTO migrations (version, checksum) VALUES (?1, ?2)",
+                    params![version, checksum],
+                )?;
                 tx.commit()?;
             }
         }

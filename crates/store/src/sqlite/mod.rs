@@ -39,7 +39,10 @@ impl SqliteStore {
     /// # Errors
     /// The file is no database of ours, is from a newer program, or the key is wrong.
     pub fn open(path: &Path, key: &KeySource) -> Result<SqliteStore, StoreError> {
-        let unusable = |e: rusqlite::Error| StoreError::Unusable { path: path.display().to_string(), why: e.to_string() };
+        let unusable = |e: rusqlite::Error| StoreError::Unusable {
+            path: path.display().to_string(),
+            why: e.to_string(),
+        };
         let mut connection = Connection::open(path).map_err(unusable)?;
         configure(&connection).map_err(unusable)?;
         migrate::run(&mut connection, path)?;
@@ -138,8 +141,9 @@ fn put(
             connection.prepare_cached(&sql)?.execute(params![key, account, state, body])?
         }
         Expect::Version(version) => {
-            let sql =
-                format!("UPDATE {table} SET account = ?2, state = ?3, body = ?4, version = version + 1 WHERE key = ?1 AND version = ?5");
+            let sql = format!(
+                "UPDATE {table} SET account = ?2, state = ?3, body = ?4, version = version + 1 WHERE key = ?1 AND version = ?5"
+            );
             connection.prepare_cached(&sql)?.execute(params![key, account, state, body, version])?
         }
     };
@@ -149,7 +153,13 @@ fn put(
     Ok(())
 }
 
-fn audit(connection: &Connection, at: Timestamp, action: &str, subject: &str, detail: &str) -> Result<(), StoreError> {
+fn audit(
+    connection: &Connection,
+    at: Timestamp,
+    action: &str,
+    subject: &str,
+    detail: &str,
+) -> Result<(), StoreError> {
     let last: Option<(i64, String)> = connection
         .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -159,7 +169,9 @@ fn audit(connection: &Connection, at: Timestamp, action: &str, subject: &str, de
     let at = at.to_string();
     let hash = chain(&previous, seq, &at, action, subject, detail);
     connection
-        .prepare_cached("INSERT INTO audit (seq, at, action, subject, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .prepare_cached(
+            "INSERT INTO audit (seq, at, action, subject, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
         .execute(params![seq, at, action, subject, detail, hash])?;
     Ok(())
 }
@@ -178,10 +190,13 @@ fn chain(previous: &str, seq: i64, at: &str, action: &str, subject: &str, detail
 
 fn keep_payload(connection: &Connection, bytes: &[u8]) -> Result<String, StoreError> {
     let hash = hex::encode(Sha256::digest(bytes));
-    let known: Option<i64> =
-        connection.prepare_cached("SELECT 1 FROM payloads WHERE hash = ?1")?.query_row([&hash], |r| r.get(0)).optional()?;
+    let known: Option<i64> = connection
+        .prepare_cached("SELECT 1 FROM payloads WHERE hash = ?1")?
+        .query_row([&hash], |r| r.get(0))
+        .optional()?;
     if known.is_none() {
-        let zstd = zstd::bulk::compress(bytes, 3).map_err(|e| StoreError::Database(format!("compress: {e}")))?;
+        let zstd =
+            zstd::bulk::compress(bytes, 3).map_err(|e| StoreError::Database(format!("compress: {e}")))?;
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         connection
             .prepare_cached("INSERT INTO payloads (hash, size, zstd) VALUES (?1, ?2, ?3)")?
@@ -197,7 +212,8 @@ fn payload(connection: &Connection, hash: &str) -> Result<Option<Vec<u8>>, Store
         .optional()?;
     let Some((size, zstd)) = row else { return Ok(None) };
     let size = usize::try_from(size).unwrap_or(0);
-    let bytes = zstd::bulk::decompress(&zstd, size).map_err(|e| StoreError::Database(format!("payload {hash}: {e}")))?;
+    let bytes = zstd::bulk::decompress(&zstd, size)
+        .map_err(|e| StoreError::Database(format!("payload {hash}: {e}")))?;
     Ok(Some(bytes))
 }
 
@@ -238,7 +254,10 @@ impl Store for SqliteStore {
     async fn get(&self, collection: Collection, key: &str) -> Result<Option<Row>, StoreError> {
         let key = key.to_owned();
         self.read(move |connection| {
-            let sql = format!("SELECT key, account, state, body, version FROM {} WHERE key = ?1", collection.table());
+            let sql = format!(
+                "SELECT key, account, state, body, version FROM {} WHERE key = ?1",
+                collection.table()
+            );
             Ok(connection.prepare_cached(&sql)?.query_row([&key], row).optional()?)
         })
         .await
@@ -263,7 +282,8 @@ impl Store for SqliteStore {
         self.read(move |connection| {
             let (conditions, values) = conditions(&filter);
             let sql = format!("SELECT count(*) FROM {}{conditions}", collection.table());
-            let n: i64 = connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |r| r.get(0))?;
+            let n: i64 =
+                connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |r| r.get(0))?;
             Ok(u64::try_from(n).unwrap_or(0))
         })
         .await
@@ -286,7 +306,8 @@ impl Store for SqliteStore {
 
     async fn verify_audit(&self) -> Result<Result<u64, u64>, StoreError> {
         self.read(|connection| {
-            let mut statement = connection.prepare("SELECT seq, at, action, subject, detail, hash FROM audit ORDER BY seq")?;
+            let mut statement = connection
+                .prepare("SELECT seq, at, action, subject, detail, hash FROM audit ORDER BY seq")?;
             let mut rows = statement.query([])?;
             let (mut previous, mut expected) = (String::new(), 1_i64);
             while let Some(r) = rows.next()? {

@@ -61,7 +61,9 @@ async fn lists_filter_and_sort_by_key() {
     for key in ["a/2", "a/1", "a%/1", "b/1"] {
         s.commit(put(key, if key == "b/1" { "done" } else { "open" }, Expect::Any)).await.unwrap();
     }
-    let keys = |f| async { s.list(Collection::Orders, f).await.unwrap().into_iter().map(|r| r.key).collect::<Vec<_>>() };
+    let keys = |f| async {
+        s.list(Collection::Orders, f).await.unwrap().into_iter().map(|r| r.key).collect::<Vec<_>>()
+    };
     assert_eq!(keys(Filter::all().prefix("a/")).await, ["a/1", "a/2"]);
     assert_eq!(keys(Filter::account("a").states(&["done"])).await, ["b/1"]);
     assert_eq!(s.count(Collection::Orders, Filter::all().states(&["open", "done"])).await.unwrap(), 4);
@@ -76,7 +78,8 @@ async fn an_intent_survives_a_restart() {
     drop(s);
     let s = open(dir.path());
     assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Unfinished);
-    let answer = WireResponse { received_at: Timestamp::UNIX_EPOCH, ..WireResponse::json_text(200, r#"{"ok":1}"#) };
+    let answer =
+        WireResponse { received_at: Timestamp::UNIX_EPOCH, ..WireResponse::json_text(200, r#"{"ok":1}"#) };
     let account = "shop".parse().unwrap();
     s.finish(&account, "offers.put", "k", Outcome::Done(answer.clone())).await.unwrap();
     assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Finished(answer));
@@ -106,7 +109,9 @@ async fn tokens_are_sealed_at_rest() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         assert!(!bytes.windows(17).any(|w| w == b"access-plain-text"));
     }
-    let other = SqliteStore::open(&dir.path().join("t.db"), &KeySource::Given(SecretString::from("0".repeat(64)))).unwrap();
+    let other =
+        SqliteStore::open(&dir.path().join("t.db"), &KeySource::Given(SecretString::from("0".repeat(64))))
+            .unwrap();
     assert!(other.load_token(&account, "").await.is_err());
 }
 
@@ -167,7 +172,9 @@ async fn a_newer_store_is_refused() {
     drop(s);
     let raw = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
     raw.execute("INSERT INTO migrations VALUES (99, 'x')", []).unwrap();
-    let Err(e) = SqliteStore::open(&dir.path().join("t.db"), &KeySource::File(dir.path().join("key"))) else { panic!("opened") };
+    let Err(e) = SqliteStore::open(&dir.path().join("t.db"), &KeySource::File(dir.path().join("key"))) else {
+        panic!("opened")
+    };
     assert!(e.to_string().contains("newer program"), "{e}");
 }
 
