@@ -54,3 +54,8 @@ pub use wire::{Body, Num, Part, WireRequest, WireResponse, is_secret_header, seg
 
 /// A result of the contract.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The guide's snippets run as tests of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/connector-guide.md")]
+struct ConnectorGuide;

@@ -1,0 +1,174 @@
+//! A transport that answers from a script, and a toy protocol with two operations.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::Method;
+use jiff::Timestamp;
+use tradewind_connector::*;
+use url::Url;
+
+/// What the script answers to one request.
+pub(crate) enum Step {
+    /// Status, headers, body.
+    Answer(u16, Vec<(&'static str, String)>, &'static str),
+    /// The connection could not be made.
+    Refused,
+    /// The request left, no answer came.
+    Lost,
+}
+
+pub(crate) fn ok(body: &'static str) -> Step {
+    Step::Answer(200, vec![], body)
+}
+
+pub(crate) fn status(code: u16) -> Step {
+    Step::Answer(code, vec![], "{}")
+}
+
+/// What arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) path: String,
+    pub(crate) authorization: String,
+    pub(crate) nonce: String,
+    pub(crate) key: String,
+    pub(crate) at: Timestamp,
+}
+
+pub(crate) struct Script {
+    steps: Mutex<VecDeque<Step>>,
+    seen: Mutex<Vec<Seen>>,
+    clock: VirtualClock,
+}
+
+#[async_trait]
+impl Transport for Script {
+    async fn send(&self, request: &WireRequest, _: Duration) -> Result<WireResponse, TransportError> {
+        let header = |n: &str| request.headers.get(n).map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
+        self.seen.lock().unwrap().push(Seen {
+            path: request.url.path().to_owned(),
+            authorization: header("authorization"),
+            nonce: header("x-nonce"),
+            key: header("x-key"),
+            at: self.clock.now(),
+        });
+        let step = self.steps.lock().unwrap().pop_front().expect("the script is at its end");
+        let broken = |maybe_sent| TransportError { maybe_sent, message: "scripted".to_owned() };
+        match step {
+            Step::Refused => Err(broken(false)),
+            Step::Lost => Err(broken(true)),
+            Step::Answer(status, headers, body) => {
+                let mut response = WireResponse::json_text(status, body);
+                for (name, value) in headers {
+                    response.headers.insert(name, value.parse().unwrap());
+                }
+                response.received_at = self.clock.now();
+                Ok(response)
+            }
+        }
+    }
+}
+
+/// The toy's protocol: a token that lasts an hour, `x-nonce` as its signature.
+struct Toy;
+
+impl Protocol for Toy {
+    fn token_plan(&self, _: &OpCx<'_>, _: &str, _: Option<&TokenSet>) -> Result<TokenPlan> {
+        Ok(TokenPlan::Fetch(Box::new(WireRequest::new(Method::POST, &base(), "/token")?)))
+    }
+    fn read_token(&self, cx: &OpCx<'_>, _: &str, _: Option<&TokenSet>, response: &WireResponse) -> Result<TokenSet> {
+        OAuth2::read(response, cx.now, None)
+    }
+    fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<()> {
+        request.set_header("authorization", cx.token.map_or("", |t| t.access()))?;
+        request.set_header("x-nonce", cx.op.nonce)?;
+        request.set_header("x-key", cx.op.key)
+    }
+    fn upstream(&self, _: &str, response: &WireResponse) -> Option<Upstream> {
+        let code = response.text().ok()?.strip_prefix("ERR ").unwrap_or_default().to_owned();
+        (response.status >= 400 || !code.is_empty()).then(|| Upstream { http: response.status, code, ..Upstream::default() })
+    }
+}
+
+fn base() -> Url {
+    Url::parse("https://toy.example").unwrap()
+}
+
+/// An operation whose safety the test chooses.
+pub(crate) struct Op(pub(crate) OpSpec);
+
+pub(crate) fn op(safety: Safety) -> Op {
+    Op(OpSpec { name: "toy.op", facet: Facet::Stock, safety, priority: Priority::Stock, buckets: &["toy"], keep: false, doc: "" })
+}
+
+impl Operation for Op {
+    type In = str;
+    type Out = String;
+    fn spec(&self) -> &OpSpec {
+        &self.0
+    }
+    fn encode(&self, _: &OpCx<'_>, input: &str) -> Result<WireRequest> {
+        WireRequest::new(Method::POST, &base(), &format!("/{input}"))
+    }
+    fn decode(&self, _: &OpCx<'_>, _: &str, response: &WireResponse) -> Result<String> {
+        match response.text()? {
+            "garbage" => Err(Error::decode("a toy")),
+            text => Ok(text.to_owned()),
+        }
+    }
+}
+
+pub(crate) const TOKEN: &str = r#"{"access_token":"T","token_type":"bearer","expires_in":3600}"#;
+
+pub(crate) struct Bench {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) clock: VirtualClock,
+    pub(crate) journal: Arc<Memory>,
+    script: Arc<Script>,
+}
+
+impl Bench {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.script.seen.lock().unwrap().clone()
+    }
+    /// Requests but for those to the token endpoint.
+    pub(crate) fn calls(&self) -> Vec<Seen> {
+        self.seen().into_iter().filter(|s| s.path != "/token").collect()
+    }
+}
+
+pub(crate) fn bench(access: Access, limits: &str, steps: Vec<Step>) -> Bench {
+    let clock = VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap());
+    let script = Arc::new(Script { steps: Mutex::new(steps.into()), seen: Mutex::default(), clock: clock.clone() });
+    let journal = Arc::new(Memory::default());
+    let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='SKEW'\nkind='clock_skew'";
+    let runtime = Runtime {
+        clock: Arc::new(clock.clone()),
+        chance: Arc::new(SeededChance::new(1)),
+        transport: script.clone(),
+        journal: journal.clone(),
+        limiter: Arc::new(Limiter::new(Arc::new(clock.clone()))),
+    };
+    let parts = Parts {
+        connector: "toy".parse().unwrap(),
+        account: "toy-1".parse().unwrap(),
+        app: "app".into(),
+        access,
+        capabilities: Arc::new(Capabilities::new(&[(Facet::Stock, Support::Native), (Facet::Prices, Support::NotImplemented)], Bounds::default())),
+        protocol: Arc::new(Toy),
+        limits: Limits::parse(limits).unwrap(),
+        errors: ErrorTable::parse(errors).unwrap(),
+        patience: Patience::default(),
+    };
+    Bench { pipeline: Arc::new(Pipeline::new(parts, runtime)), clock, journal, script }
+}
+
+/// A bench whose token request is answered first.
+pub(crate) fn with_token(steps: Vec<Step>) -> Bench {
+    let mut all = vec![ok(TOKEN)];
+    all.extend(steps);
+    bench(Access::ReadWrite, "", all)
+}
