@@ -356,7 +356,8 @@ impl Pipeline {
                 RetryClass::IfSafe => {
                     let wait = error.wait().unwrap_or_else(|| self.backoff(number));
                     // The budget is spent last: only on a retry that will be made.
-                    (wait <= patience.longest_wait && number < patience.attempts && self.spend()).then_some(wait)
+                    (wait <= patience.longest_wait && number < patience.attempts && self.spend())
+                        .then_some(wait)
                 }
             };
             let give_up = |error: Error| {

@@ -42,7 +42,13 @@ fn bench() -> Bench {
 }
 
 impl Bench {
-    async fn draw(&self, caller: &Caller, buckets: &[&str], object: Option<&str>, weight: u32) -> Result<Duration> {
+    async fn draw(
+        &self,
+        caller: &Caller,
+        buckets: &[&str],
+        object: Option<&str>,
+        weight: u32,
+    ) -> Result<Duration> {
         let draw = Draw { caller, limits: &self.limits, buckets, object, weight };
         self.limiter.acquire(&draw, Priority::Stock, Timestamp::MAX).await
     }
@@ -131,7 +137,9 @@ async fn stock_goes_before_content() {
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     let mut tasks = Vec::new();
     // The first waiter holds the turn; of the rest, stock overtakes content.
-    for (name, priority) in [("first", Priority::Content), ("content", Priority::Content), ("stock", Priority::Stock)] {
+    for (name, priority) in
+        [("first", Priority::Content), ("content", Priority::Content), ("stock", Priority::Stock)]
+    {
         let (b, a, order) = (b.clone(), a.clone(), order.clone());
         tasks.push(tokio::spawn(async move {
             let draw = Draw { caller: &a, limits: &b.limits, buckets: &["calls"], object: None, weight: 1 };

@@ -51,7 +51,12 @@ async fn a_lost_answer_is_repeated_only_where_that_is_harmless() {
         assert_eq!(calls[0].key, calls[1].key, "the key is the same in every attempt");
         assert_ne!(calls[0].nonce, calls[1].nonce, "the signature is fresh in every attempt");
     }
-    for (safety, step) in [(Safety::Unsafe, Step::Lost), (Safety::ReadBack, Step::Lost), (Safety::Unsafe, status(500)), (Safety::ReadBack, ok("garbage"))] {
+    for (safety, step) in [
+        (Safety::Unsafe, Step::Lost),
+        (Safety::ReadBack, Step::Lost),
+        (Safety::Unsafe, status(500)),
+        (Safety::ReadBack, ok("garbage")),
+    ] {
         let b = with_token(vec![step]);
         let e = call(&b, safety).await.unwrap_err();
         assert_eq!((e.kind(), e.phase()), (Kind::Indeterminate, Phase::AfterSend));
@@ -96,7 +101,8 @@ async fn an_expired_token_is_refreshed_once() {
 #[tokio::test]
 async fn a_token_serves_until_a_minute_before_its_end() {
     let b = with_token(vec![ok("1"), ok("2"), ok(TOKEN), ok("3")]);
-    let read = || b.pipeline.call(&*Box::leak(Box::new(op(Safety::Read))), "x", Box::leak(Box::new(CallCx::new())));
+    let read =
+        || b.pipeline.call(&*Box::leak(Box::new(op(Safety::Read))), "x", Box::leak(Box::new(CallCx::new())));
     read().await.unwrap();
     b.clock.advance(Duration::from_secs(3539));
     read().await.unwrap();
@@ -127,7 +133,9 @@ async fn one_refresh_is_in_flight() {
 async fn retry_after_is_waited_for() {
     let header = |v: &str| Step::Answer(429, vec![("retry-after", v.to_owned())], "{}");
     // As seconds, as an HTTP date 20 s ahead, from errors.toml when the answer names none.
-    for (step, seconds) in [(header("12"), 12), (header("Sat, 01 Aug 2026 00:00:20 GMT"), 20), (ok("ERR SLOW"), 7)] {
+    for (step, seconds) in
+        [(header("12"), 12), (header("Sat, 01 Aug 2026 00:00:20 GMT"), 20), (ok("ERR SLOW"), 7)]
+    {
         let b = with_token(vec![step, ok("done")]);
         call(&b, Safety::Unsafe).await.unwrap();
         let calls = b.calls();
@@ -143,7 +151,10 @@ async fn retry_after_is_waited_for() {
 #[tokio::test]
 async fn a_fault_is_backed_off_and_bounded() {
     let b = with_token((0..5).map(|_| status(503)).collect());
-    assert_eq!(b.pipeline.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(
+        b.pipeline.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap_err().kind(),
+        Kind::Unavailable
+    );
     assert_eq!(b.calls().len(), 5, "five attempts of one call");
     // A repeatable write that never got an answer is still in doubt.
     let b = with_token((0..5).map(|_| status(503)).collect());

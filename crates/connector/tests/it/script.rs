@@ -47,7 +47,8 @@ pub(crate) struct Script {
 #[async_trait]
 impl Transport for Script {
     async fn send(&self, request: &WireRequest, _: Duration) -> Result<WireResponse, TransportError> {
-        let header = |n: &str| request.headers.get(n).map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
+        let header =
+            |n: &str| request.headers.get(n).map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
         self.seen.lock().unwrap().push(Seen {
             path: request.url.path().to_owned(),
             authorization: header("authorization"),
@@ -79,7 +80,13 @@ impl Protocol for Toy {
     fn token_plan(&self, _: &OpCx<'_>, _: &str, _: Option<&TokenSet>) -> Result<TokenPlan> {
         Ok(TokenPlan::Fetch(Box::new(WireRequest::new(Method::POST, &base(), "/token")?)))
     }
-    fn read_token(&self, cx: &OpCx<'_>, _: &str, _: Option<&TokenSet>, response: &WireResponse) -> Result<TokenSet> {
+    fn read_token(
+        &self,
+        cx: &OpCx<'_>,
+        _: &str,
+        _: Option<&TokenSet>,
+        response: &WireResponse,
+    ) -> Result<TokenSet> {
         OAuth2::read(response, cx.now, None)
     }
     fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<()> {
@@ -89,7 +96,11 @@ impl Protocol for Toy {
     }
     fn upstream(&self, _: &str, response: &WireResponse) -> Option<Upstream> {
         let code = response.text().ok()?.strip_prefix("ERR ").unwrap_or_default().to_owned();
-        (response.status >= 400 || !code.is_empty()).then(|| Upstream { http: response.status, code, ..Upstream::default() })
+        (response.status >= 400 || !code.is_empty()).then(|| Upstream {
+            http: response.status,
+            code,
+            ..Upstream::default()
+        })
     }
 }
 
@@ -101,7 +112,15 @@ fn base() -> Url {
 pub(crate) struct Op(pub(crate) OpSpec);
 
 pub(crate) fn op(safety: Safety) -> Op {
-    Op(OpSpec { name: "toy.op", facet: Facet::Stock, safety, priority: Priority::Stock, buckets: &["toy"], keep: false, doc: "" })
+    Op(OpSpec {
+        name: "toy.op",
+        facet: Facet::Stock,
+        safety,
+        priority: Priority::Stock,
+        buckets: &["toy"],
+        keep: false,
+        doc: "",
+    })
 }
 
 impl Operation for Op {
@@ -142,7 +161,8 @@ impl Bench {
 
 pub(crate) fn bench(access: Access, limits: &str, steps: Vec<Step>) -> Bench {
     let clock = VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap());
-    let script = Arc::new(Script { steps: Mutex::new(steps.into()), seen: Mutex::default(), clock: clock.clone() });
+    let script =
+        Arc::new(Script { steps: Mutex::new(steps.into()), seen: Mutex::default(), clock: clock.clone() });
     let journal = Arc::new(Memory::default());
     let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='SKEW'\nkind='clock_skew'";
     let runtime = Runtime {
@@ -157,7 +177,10 @@ pub(crate) fn bench(access: Access, limits: &str, steps: Vec<Step>) -> Bench {
         account: "toy-1".parse().unwrap(),
         app: "app".into(),
         access,
-        capabilities: Arc::new(Capabilities::new(&[(Facet::Stock, Support::Native), (Facet::Prices, Support::NotImplemented)], Bounds::default())),
+        capabilities: Arc::new(Capabilities::new(
+            &[(Facet::Stock, Support::Native), (Facet::Prices, Support::NotImplemented)],
+            Bounds::default(),
+        )),
         protocol: Arc::new(Toy),
         limits: Limits::parse(limits).unwrap(),
         errors: ErrorTable::parse(errors).unwrap(),
