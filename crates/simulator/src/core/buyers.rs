@@ -1,0 +1,325 @@
+//! Demand: who buys what, when, and what they do afterwards.
+//!
+//! The plan of a day is drawn from (seed, channel, virtual day, buyer index) alone. At the planned
+//! instant a buyer looks at what the channel shows at that moment ([`Offer`]s, with the channel's own
+//! lag) and picks by a fixed draw. Requests in between change what is on offer, never who comes.
+
+use super::clock::DAY_MS;
+use super::rng::Stream;
+
+/// How much demand there is. Per-mille values are of placed orders.
+#[derive(Debug, Clone)]
+pub struct Demand {
+    /// Buyers per marketplace and virtual day.
+    pub orders_per_day: u32,
+    /// Buyers come for this many virtual days, then demand stops.
+    pub days: u32,
+    /// Most different SKUs in one order.
+    pub max_lines: u32,
+    /// Most units per line.
+    pub max_quantity: u32,
+    /// Orders the buyer cancels before shipment.
+    pub cancel_per_mille: u32,
+    /// Orders the buyer sends back after delivery.
+    pub refund_per_mille: u32,
+}
+
+impl Default for Demand {
+    fn default() -> Self {
+        Self {
+            orders_per_day: 6,
+            days: 3,
+            max_lines: 3,
+            max_quantity: 3,
+            cancel_per_mille: 60,
+            refund_per_mille: 80,
+        }
+    }
+}
+
+/// Something a buyer can see and buy right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The seller's SKU.
+    pub sku: String,
+    /// The channel's own listing id.
+    pub listing: String,
+    /// The channel's site (marketplace id, shop). One order never spans two sites.
+    pub site: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Price of one unit, minor units.
+    pub price: i64,
+    /// Units the channel believes it may sell.
+    pub available: u64,
+    /// Where buyers of this site live (ISO 3166 alpha-2), most usual first. Empty: `US`.
+    pub countries: Vec<String>,
+}
+
+/// A person with an address. Invented; no real person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buyer {
+    /// Given name.
+    pub first_name: String,
+    /// Family name.
+    pub last_name: String,
+    /// Mail address in a reserved domain.
+    pub email: String,
+    /// Telephone number.
+    pub phone: String,
+    /// Street and number.
+    pub street: String,
+    /// City.
+    pub city: String,
+    /// State or province code where the country uses one.
+    pub region: String,
+    /// Postal code.
+    pub postal_code: String,
+    /// ISO 3166 alpha-2.
+    pub country: String,
+}
+
+impl Buyer {
+    /// `Given Family`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} {}", self.first_name, self.last_name)
+    }
+}
+
+/// What one buyer takes of one offer.
+#[derive(Debug, Clone)]
+pub struct PurchaseLine {
+    /// The offer as seen.
+    pub offer: Offer,
+    /// Units, never more than `offer.available`.
+    pub quantity: u32,
+}
+
+/// A purchase about to be placed.
+#[derive(Debug, Clone)]
+pub struct Purchase {
+    /// Virtual day, from 0.
+    pub day: u32,
+    /// Index of the buyer within channel and day.
+    pub index: u32,
+    /// Lines; all of one site and currency; SKUs differ.
+    pub lines: Vec<PurchaseLine>,
+    /// Who.
+    pub buyer: Buyer,
+    /// A stream of its own for ids and further choices of this order.
+    pub stream: Stream,
+}
+
+/// What a buyer does after ordering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterthought {
+    /// Asks to cancel. Has effect only while the channel still allows it.
+    Cancel,
+    /// Sends the goods back / asks for the money. Has effect only on shipped orders.
+    Return,
+}
+
+/// A planned visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visit {
+    /// Milliseconds after the start of its day.
+    pub offset_ms: i64,
+    /// Index within the day.
+    pub index: u32,
+    /// What follows, and how many milliseconds after the order.
+    pub afterthought: Option<(Afterthought, i64)>,
+}
+
+/// The visits of `day` to `channel`, in order of time.
+#[must_use]
+pub fn plan_day(seed: u64, channel: &str, day: u32, demand: &Demand) -> Vec<Visit> {
+    if day >= demand.days {
+        return Vec::new();
+    }
+    let mut visits: Vec<Visit> = (0..demand.orders_per_day)
+        .map(|index| {
+            let mut s = stream(seed, channel, day, index, "visit");
+            let offset_ms = s.between(0, DAY_MS - 1);
+            let afterthought = if s.chance(demand.cancel_per_mille) {
+                // Within six hours of ordering.
+                Some((Afterthought::Cancel, s.between(60_000, 6 * 3_600_000)))
+            } else if s.chance(demand.refund_per_mille) {
+                // 6 to 10 days after ordering, when the parcel has usually arrived.
+                Some((Afterthought::Return, s.between(6 * DAY_MS, 10 * DAY_MS)))
+            } else {
+                None
+            };
+            Visit { offset_ms, index, afterthought }
+        })
+        .collect();
+    visits.sort_by_key(|v| (v.offset_ms, v.index));
+    visits
+}
+
+/// What the buyer of (`day`, `index`) takes of `offers` (in any order; sorted here). `None` when
+/// nothing is for sale.
+#[must_use]
+pub fn choose(
+    seed: u64,
+    channel: &str,
+    day: u32,
+    index: u32,
+    demand: &Demand,
+    mut offers: Vec<Offer>,
+) -> Option<Purchase> {
+    offers.retain(|o| o.available > 0 && o.price > 0);
+    offers.sort_by(|a, b| (&a.site, &a.sku, &a.listing).cmp(&(&b.site, &b.sku, &b.listing)));
+    let mut s = stream(seed, channel, day, index, "choice");
+    // The site is drawn first, so that a site with many listings does not swallow the others.
+    let mut sites: Vec<(String, String)> =
+        offers.iter().map(|o| (o.site.clone(), o.currency.clone())).collect();
+    sites.dedup();
+    let (site, currency) = s.pick(&sites)?.clone();
+    let mut here: Vec<Offer> =
+        offers.into_iter().filter(|o| o.site == site && o.currency == currency).collect();
+    let wanted = s.between(1, i64::from(demand.max_lines.max(1)));
+    let mut lines: Vec<PurchaseLine> = Vec::new();
+    for _ in 0..wanted {
+        if here.is_empty() {
+            break;
+        }
+        let at = usize::try_from(s.below(u64::try_from(here.len()).unwrap_or(1))).unwrap_or(0);
+        let offer = here.remove(at);
+        here.retain(|o| o.sku != offer.sku);
+        let most = offer.available.min(u64::from(demand.max_quantity.max(1)));
+        let quantity = u32::try_from(s.between(1, i64::try_from(most).unwrap_or(1))).unwrap_or(1);
+        lines.push(PurchaseLine { offer, quantity });
+    }
+    let countries = &lines.first()?.offer.countries;
+    // Two of three buyers live in the site's usual country.
+    let country = match countries.first() {
+        Some(first) if countries.len() == 1 || s.chance(667) => first.clone(),
+        Some(_) => s.pick(countries).cloned().unwrap_or_default(),
+        None => "US".to_owned(),
+    };
+    let buyer = buyer(&mut s, &country);
+    Some(Purchase { day, index, lines, buyer, stream: stream(seed, channel, day, index, "order") })
+}
+
+fn stream(seed: u64, channel: &str, day: u32, index: u32, purpose: &str) -> Stream {
+    Stream::open(seed, &["buyer", channel, &day.to_string(), &index.to_string(), purpose])
+}
+
+/// (country, city, region, postal code) of invented addresses; the postal code fits the city.
+const PLACES: &[(&str, &str, &str, &str)] = &[
+    ("US", "Seattle", "WA", "98101"),
+    ("US", "Austin", "TX", "78701"),
+    ("US", "Chicago", "IL", "60601"),
+    ("CA", "Toronto", "ON", "M5H 2N2"),
+    ("MX", "Guadalajara", "JAL", "44100"),
+    ("GB", "Manchester", "", "M1 1AE"),
+    ("GB", "London", "", "EC1A 1BB"),
+    ("DE", "Hamburg", "", "20095"),
+    ("DE", "München", "", "80331"),
+    ("AT", "Wien", "", "1010"),
+    ("FR", "Lyon", "", "69001"),
+    ("FR", "Paris", "", "75011"),
+    ("IT", "Torino", "TO", "10121"),
+    ("ES", "Valencia", "V", "46001"),
+    ("NL", "Utrecht", "", "3511 AA"),
+    ("BE", "Gent", "", "9000"),
+    ("PL", "Kraków", "", "31-001"),
+    ("SE", "Göteborg", "", "411 03"),
+    ("IE", "Cork", "", "T12 X0A1"),
+    ("JP", "Osaka", "大阪府", "530-0001"),
+    ("AU", "Melbourne", "VIC", "3000"),
+    ("BR", "Curitiba", "PR", "80010-000"),
+    ("CN", "上海市", "上海市", "200040"),
+    ("CN", "杭州市", "浙江省", "310000"),
+    ("KR", "Busan", "", "48058"),
+    ("SG", "Singapore", "", "048616"),
+];
+
+/// An invented buyer living in `country`.
+#[must_use]
+pub fn buyer(s: &mut Stream, country: &str) -> Buyer {
+    const FIRST: &[&str] = &[
+        "Ada", "Bruno", "Chloé", "Dmitri", "Elif", "Femi", "Greta", "Hugo", "Ines", "Jürgen", "Kaito", "Léa",
+    ];
+    const LAST: &[&str] =
+        &["Almeida", "Brandt", "Castel", "Dufour", "Eriksen", "Fiore", "Grünwald", "Hale", "Ito", "O'Neill"];
+    const STREET: &[&str] =
+        &["Harbour Street", "Lindenweg", "Rue des Tilleuls", "Via Roma", "Calle Mayor", "Mill Lane"];
+    const CHINESE: &[(&str, &str)] = &[("伟", "王"), ("芳", "李"), ("敏", "张"), ("静", "刘"), ("磊", "陈")];
+    let places: Vec<_> = PLACES.iter().filter(|p| p.0 == country).collect();
+    let (city, region, postal_code) =
+        s.pick(&places).map_or(("Port Example", "", "10000"), |p| (p.1, p.2, p.3));
+    let chinese = country == "CN";
+    let (first, last) = if chinese {
+        s.pick(CHINESE).copied().unwrap_or(("伟", "王"))
+    } else {
+        (s.pick(FIRST).copied().unwrap_or("Ada"), s.pick(LAST).copied().unwrap_or("Hale"))
+    };
+    let number = s.between(1, 180);
+    let street = if chinese {
+        format!("南京西路{number}号")
+    } else {
+        format!("{} {number}", s.pick(STREET).copied().unwrap_or("Mill Lane"))
+    };
+    Buyer {
+        first_name: first.to_owned(),
+        last_name: last.to_owned(),
+        email: format!("buyer-{}@example.com", s.hex(10)),
+        phone: if chinese { format!("13{}", s.digits(9)) } else { format!("+1555{}", s.digits(7)) },
+        street,
+        city: city.to_owned(),
+        region: region.to_owned(),
+        postal_code: postal_code.to_owned(),
+        country: country.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(site: &str, sku: &str, available: u64) -> Offer {
+        Offer {
+            sku: sku.into(),
+            listing: format!("L-{sku}"),
+            site: site.into(),
+            currency: if site == "de" { "EUR" } else { "USD" }.into(),
+            price: 1_000,
+            available,
+            countries: vec![if site == "de" { "DE" } else { "US" }.into()],
+        }
+    }
+
+    #[test]
+    fn plans_are_stable_sorted_and_end() {
+        let demand = Demand::default();
+        let a = plan_day(5, "ebay", 1, &demand);
+        assert_eq!(a, plan_day(5, "ebay", 1, &demand));
+        assert_ne!(a, plan_day(5, "amazon", 1, &demand));
+        assert!(a.windows(2).all(|w| w[0].offset_ms <= w[1].offset_ms));
+        assert!(plan_day(5, "ebay", demand.days, &demand).is_empty());
+    }
+
+    #[test]
+    fn choices_respect_stock_site_and_order_of_offers() {
+        let demand = Demand::default();
+        for index in 0..60 {
+            let offers =
+                vec![offer("us", "A", 1), offer("de", "B", 2), offer("us", "C", 9), offer("de", "D", 0)];
+            let mut turned = offers.clone();
+            turned.reverse();
+            let (p, q) = (
+                choose(1, "x", 0, index, &demand, offers).unwrap(),
+                choose(1, "x", 0, index, &demand, turned).unwrap(),
+            );
+            assert_eq!(p.buyer, q.buyer);
+            let key =
+                |p: &Purchase| p.lines.iter().map(|l| (l.offer.sku.clone(), l.quantity)).collect::<Vec<_>>();
+            assert_eq!(key(&p), key(&q));
+            assert!(p.lines.iter().all(|l| u64::from(l.quantity) <= l.offer.available));
+            assert!(p.lines.iter().all(|l| l.offer.site == p.lines[0].offer.site && l.offer.sku != "D"));
+        }
+        assert!(choose(1, "x", 0, 0, &demand, vec![offer("us", "A", 0)]).is_none());
+    }
+}

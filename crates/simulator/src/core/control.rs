@@ -1,0 +1,143 @@
+//! The control interface, on every channel's port, for drivers outside this process.
+//!
+//! | request | what it does |
+//! |---|---|
+//! | `GET /_sim/time` | `{"now","start","next"}` |
+//! | `POST /_sim/advance` `{"seconds":n}` or `{"to":"2026-03-05T00:00:00Z"}` | moves time |
+//! | `GET /_sim/ledger` | the oracle ledger |
+//! | `POST /_sim/own` `{"SKU":qty,...}` | physical stock |
+//! | `POST /_sim/faults` `{"profile":"mild"}` or `{"channel","operation"?,"fault","times"}` | faults |
+//! | `GET /_sim/journal` | requests seen |
+//! | `GET /_sim/channels` | base URLs and credentials |
+//! | `POST /_sim/hooks/{channel}` | takes the waiting hooks (bodies base64) |
+
+use super::channel::json;
+use super::clock::iso_millis;
+use super::faults::{Fault, Profile};
+use super::world::World;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use base64::Engine as _;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json as j};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(super) fn router(world: World) -> Router {
+    Router::new()
+        .route("/_sim/time", get(time))
+        .route("/_sim/advance", post(advance))
+        .route("/_sim/ledger", get(ledger))
+        .route("/_sim/own", post(own))
+        .route("/_sim/faults", post(faults))
+        .route("/_sim/journal", get(journal))
+        .route("/_sim/channels", get(channels))
+        .route("/_sim/hooks/{channel}", post(hooks))
+        .with_state(world)
+}
+
+async fn time(State(world): State<World>) -> Response {
+    json(200, &now(&world))
+}
+
+fn now(world: &World) -> Value {
+    j!({"now": iso_millis(world.now()), "start": iso_millis(world.start()), "next": world.next_due().map(iso_millis)})
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Advance {
+    By { seconds: u64 },
+    To { to: Timestamp },
+}
+
+async fn advance(State(world): State<World>, body: Bytes) -> Response {
+    match serde_json::from_slice(&body) {
+        Ok(Advance::By { seconds }) => world.advance(Duration::from_secs(seconds)),
+        Ok(Advance::To { to }) => world.advance_to(to),
+        Err(_) => return refuse("send {\"seconds\": n} or {\"to\": \"2026-03-05T00:00:00Z\"}"),
+    }
+    json(200, &now(&world))
+}
+
+async fn ledger(State(world): State<World>) -> Response {
+    let bytes = world.ledger(|l| l.to_json());
+    super::channel::raw(200, "application/json", bytes)
+}
+
+async fn own(State(world): State<World>, body: Bytes) -> Response {
+    let Ok(stock) = serde_json::from_slice::<BTreeMap<String, u64>>(&body) else {
+        return refuse("send {\"SKU\": quantity, ...}");
+    };
+    world.ledger(|l| stock.iter().for_each(|(sku, quantity)| l.own(sku, *quantity)));
+    json(200, &j!({"skus": stock.len()}))
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum SetFault {
+    Profile {
+        profile: Profile,
+        channel: Option<String>,
+    },
+    One {
+        channel: String,
+        operation: Option<String>,
+        fault: Fault,
+        #[serde(default = "one")]
+        times: u32,
+    },
+}
+
+fn one() -> u32 {
+    1
+}
+
+async fn faults(State(world): State<World>, body: Bytes) -> Response {
+    match serde_json::from_slice(&body) {
+        Ok(SetFault::Profile { profile, channel: None }) => world.faults(|f| f.set_all(profile)),
+        Ok(SetFault::Profile { profile, channel: Some(c) }) => world.faults(|f| f.set_profile(&c, profile)),
+        Ok(SetFault::One { channel, operation, fault, times }) => {
+            world.faults(|f| f.script(&channel, operation.as_deref(), fault, times));
+        }
+        Err(_) => {
+            return refuse(
+                "send {\"profile\":\"none|mild|hostile\"} or {\"channel\":..,\"fault\":\"drop\",\"times\":1}",
+            );
+        }
+    }
+    json(200, &j!({"ok": true}))
+}
+
+async fn journal(State(world): State<World>) -> Response {
+    json(200, &serde_json::to_value(world.journal()).unwrap_or_default())
+}
+
+async fn channels(State(world): State<World>) -> Response {
+    let all: BTreeMap<_, _> = world
+        .channels()
+        .into_iter()
+        .map(|c| (c.name(), j!({"base_url": world.base_url(c.name()), "credentials": c.credentials()})))
+        .collect();
+    json(200, &j!(all))
+}
+
+async fn hooks(State(world): State<World>, Path(channel): Path<String>) -> Response {
+    let hooks: Vec<Value> = world
+        .take_hooks(&channel)
+        .into_iter()
+        .map(|h| {
+            j!({"id": h.id, "topic": h.topic, "headers": h.headers,
+                "body": base64::engine::general_purpose::STANDARD.encode(&h.body)})
+        })
+        .collect();
+    json(200, &Value::from(hooks))
+}
+
+fn refuse(what: &str) -> Response {
+    json(400, &j!({"error": what}))
+}

@@ -1,0 +1,259 @@
+//! Fault injection: which request is disturbed, and how.
+//!
+//! The decision is a function of (seed, channel, operation, key, ordinal of the request under that
+//! key), so it does not depend on how requests of different keys interleave. A budget ends every
+//! streak: after `max_streak` disturbed requests in a row under one key the next one is served
+//! honestly, so a client that retries always gets through.
+
+use super::rng::{Stream, number};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::str::FromStr;
+
+/// How unfriendly the network and the channels are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Nothing is disturbed, except by hand.
+    #[default]
+    None,
+    /// About one request in 20.
+    Mild,
+    /// About one request in 4, streaks of up to three.
+    Hostile,
+}
+
+impl FromStr for Profile {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "mild" => Ok(Self::Mild),
+            "hostile" => Ok(Self::Hostile),
+            other => Err(format!("unknown fault profile `{other}`: use none, mild or hostile")),
+        }
+    }
+}
+
+impl Profile {
+    /// Disturbed requests per thousand.
+    fn per_mille(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Mild => 50,
+            Self::Hostile => 250,
+        }
+    }
+
+    /// Most disturbed requests in a row under one key.
+    fn max_streak(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Mild => 1,
+            Self::Hostile => 3,
+        }
+    }
+}
+
+/// One way to disturb a request or a pushed hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The connection closes before the request is handled.
+    Drop,
+    /// The request is handled, its answer is lost.
+    DropAfter,
+    /// The answer is late (a few real milliseconds).
+    Delay,
+    /// Too many requests, in the channel's own words; not handled.
+    Throttle,
+    /// A server error in the channel's own words; not handled.
+    ServerError,
+    /// No answer for a bounded time, then the connection closes; not handled.
+    Hang,
+    /// Handled; half of the answer arrives, then the connection closes.
+    Truncate,
+    /// A success status with an error inside, in the channel's own words; not handled. A channel
+    /// that has no such thing serves honestly (its handler may still look at the fault, see
+    /// [`super::channel::Channel::lie`]).
+    Lie,
+    /// The client's access token is declared expired although it is not; not handled.
+    ExpireToken,
+    /// A hook is delivered twice.
+    Duplicate,
+    /// A hook is delivered after its successor.
+    Reorder,
+}
+
+impl FromStr for Fault {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "drop" => Self::Drop,
+            "drop_after" => Self::DropAfter,
+            "delay" => Self::Delay,
+            "throttle" => Self::Throttle,
+            "server_error" => Self::ServerError,
+            "hang" => Self::Hang,
+            "truncate" => Self::Truncate,
+            "lie" => Self::Lie,
+            "expire_token" => Self::ExpireToken,
+            "duplicate" => Self::Duplicate,
+            "reorder" => Self::Reorder,
+            other => return Err(format!("unknown fault `{other}`")),
+        })
+    }
+}
+
+/// What a profile draws from, with weights: common troubles weigh more; `Hang` costs real time.
+const MENU: &[(Fault, u64)] = &[
+    (Fault::Drop, 3),
+    (Fault::DropAfter, 3),
+    (Fault::Delay, 3),
+    (Fault::Throttle, 4),
+    (Fault::ServerError, 4),
+    (Fault::Hang, 1),
+    (Fault::Truncate, 2),
+    (Fault::Lie, 2),
+    (Fault::ExpireToken, 1),
+];
+
+/// The fault plan of the whole world.
+#[derive(Debug, Default)]
+pub struct Faults {
+    seed: u64,
+    base: Profile,
+    by_channel: BTreeMap<String, Profile>,
+    /// Faults set by hand, in order: (channel, operation or any, fault, how many more times).
+    scripted: VecDeque<(String, Option<String>, Fault, u32)>,
+    /// (channel, operation, key) → (requests seen, current streak).
+    seen: BTreeMap<(String, String, String), (u64, u32)>,
+}
+
+impl Faults {
+    pub(crate) fn new(seed: u64, base: Profile) -> Self {
+        Self { seed, base, ..Self::default() }
+    }
+
+    /// Sets the profile of one channel.
+    pub fn set_profile(&mut self, channel: &str, profile: Profile) {
+        self.by_channel.insert(channel.to_owned(), profile);
+    }
+
+    /// Sets the profile of every channel.
+    pub fn set_all(&mut self, profile: Profile) {
+        self.base = profile;
+        self.by_channel.clear();
+    }
+
+    /// Disturbs the next `times` matching requests with `fault`, whatever the profile says.
+    pub fn script(&mut self, channel: &str, operation: Option<&str>, fault: Fault, times: u32) {
+        self.scripted.push_back((channel.to_owned(), operation.map(str::to_owned), fault, times));
+    }
+
+    fn profile(&self, channel: &str) -> Profile {
+        self.by_channel.get(channel).copied().unwrap_or(self.base)
+    }
+
+    /// Decides about the next request of `operation` under `key`.
+    pub fn decide(&mut self, channel: &str, operation: &str, key: &str) -> Option<Fault> {
+        let at = self.scripted.iter().position(|(c, op, _, times)| {
+            *times > 0 && c == channel && op.as_deref().is_none_or(|op| op == operation)
+        });
+        if let Some(at) = at
+            && let Some(entry) = self.scripted.get_mut(at)
+        {
+            let fault = entry.2;
+            entry.3 -= 1;
+            if entry.3 == 0 {
+                self.scripted.remove(at);
+            }
+            return Some(fault);
+        }
+        let profile = self.profile(channel);
+        if profile == Profile::None {
+            return None;
+        }
+        let seen = self.seen.entry((channel.to_owned(), operation.to_owned(), key.to_owned())).or_default();
+        let ordinal = seen.0;
+        seen.0 += 1;
+        if seen.1 >= profile.max_streak() {
+            seen.1 = 0;
+            return None;
+        }
+        let mut stream = Stream::open(self.seed, &["fault", channel, operation, key, &ordinal.to_string()]);
+        if !stream.chance(profile.per_mille()) {
+            seen.1 = 0;
+            return None;
+        }
+        seen.1 += 1;
+        let total: u64 = MENU.iter().map(|(_, weight)| weight).sum();
+        let mut draw = stream.below(total);
+        for (fault, weight) in MENU {
+            if draw < *weight {
+                return Some(*fault);
+            }
+            draw -= weight;
+        }
+        None
+    }
+
+    /// Decides what befalls a hook: delivered once, twice, or after its successor.
+    pub fn decide_hook(&self, channel: &str, hook_id: &str) -> Option<Fault> {
+        let per_mille = self.profile(channel).per_mille();
+        let draw = number(self.seed, &["hook", channel, hook_id]);
+        if draw % 1_000 >= u64::from(per_mille) {
+            return None;
+        }
+        Some(if (draw >> 32) & 1 == 0 { Fault::Duplicate } else { Fault::Reorder })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_ignore_how_keys_interleave() {
+        let run = |keys: &[&str]| {
+            let mut faults = Faults::new(9, Profile::Hostile);
+            let mut out: BTreeMap<String, Vec<Option<Fault>>> = BTreeMap::new();
+            for key in keys {
+                out.entry((*key).to_owned()).or_default().push(faults.decide("amazon", "put", key));
+            }
+            out
+        };
+        let a = run(&["x", "y"].repeat(50));
+        let mut one_by_one = vec!["y"; 50];
+        one_by_one.extend(vec!["x"; 50]);
+        assert_eq!(a, run(&one_by_one));
+    }
+
+    #[test]
+    fn streaks_end_and_rates_are_about_right() {
+        let mut faults = Faults::new(3, Profile::Hostile);
+        let (mut hit, mut streak) = (0_u32, 0_u32);
+        for _ in 0..4_000 {
+            if faults.decide("c", "op", "k").is_some() {
+                hit += 1;
+                streak += 1;
+                assert!(streak <= 3);
+            } else {
+                streak = 0;
+            }
+        }
+        // 25 % less the forced honest answers; a wide band is enough.
+        assert!((800..=1_100).contains(&hit), "{hit}");
+        assert_eq!(Faults::new(3, Profile::None).decide("c", "op", "k"), None);
+    }
+
+    #[test]
+    fn scripted_faults_come_first_and_run_out() {
+        let mut faults = Faults::new(3, Profile::None);
+        faults.script("c", Some("op"), Fault::Hang, 2);
+        assert_eq!(faults.decide("c", "other", "k"), None);
+        assert_eq!(faults.decide("c", "op", "k"), Some(Fault::Hang));
+        assert_eq!(faults.decide("c", "op", "k"), Some(Fault::Hang));
+        assert_eq!(faults.decide("c", "op", "k"), None);
+    }
+}

@@ -1,0 +1,5 @@
+//! The simulator from outside: plain HTTP against it.
+// Helpers outside #[test] functions may panic: a panic is the failure report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod core;
