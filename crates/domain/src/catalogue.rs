@@ -93,6 +93,10 @@ pub struct Variant {
     /// Row of the source file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Provenance>,
+    /// What the import found wrong without refusing the row (an invalid GTIN). A variant with problems is held
+    /// back from channels until its source is mended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 impl Product {

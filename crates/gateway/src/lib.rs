@@ -1,1 +1,27 @@
-//! The use cases: import, plan, apply, pull, fulfil, declare, settle, reconcile.
+//! The use cases: import a catalogue, plan, apply, pull orders, fulfil them, collect money.
+//!
+//! A [`Gateway`] holds the configuration, the open accounts and the store. It names no channel: everything goes
+//! through the roles of `tradewind-connector`. Each use case is a module:
+//!
+//! | module | use case |
+//! |---|---|
+//! | [`catalogue`] | files in |
+//! | [`desired`], [`plan`], [`apply`] | listings out, guarded, bound by hash, read back |
+//! | [`orders`] | orders in, once each, with stock reserved |
+//! | [`fulfil`] | book, declare, confirm |
+//! | [`money`] | transactions, statements, payouts |
+//! | [`stock`] | who may sell how much |
+
+pub mod apply;
+pub mod catalogue;
+pub mod config;
+pub mod desired;
+pub mod fulfil;
+mod gateway;
+pub mod money;
+pub mod orders;
+pub mod plan;
+pub mod records;
+pub mod stock;
+
+pub use gateway::{Gateway, GatewayError, Imported, Result};

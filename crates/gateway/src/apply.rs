@@ -1,0 +1,373 @@
+//! Apply: carries a plan out, item by item, through the four change states. Nothing is live before it was read
+//! back; what nobody knows is settled by reading.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tradewind_connector::role::{ItemOutcome, StockChange};
+use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
+use tradewind_domain::{AccountId, ChangeState, ListingRef, ListingState, LiveListing, Offer, Sku};
+use tradewind_store::typed;
+use tradewind_store::{Batch, Collection, Filter};
+
+use crate::gateway::{Gateway, GatewayError, Result};
+use crate::plan::{Action, Change, Plan};
+use crate::records::{JobRecord, OfferRecord, offer_key};
+
+/// Items of one call when the channel names no limit.
+const DEFAULT_BATCH: usize = 20;
+
+/// What became of a plan's changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// Accepted by their channels.
+    pub accepted: u32,
+    /// The channel works on them.
+    pub deferred: u32,
+    /// Refused by their channels.
+    pub rejected: u32,
+    /// Nobody knows yet; settled by `settle`.
+    pub indeterminate: u32,
+    /// Not sent, to be tried again: an outage, a quota.
+    pub postponed: u32,
+    /// First errors, for people.
+    pub errors: Vec<String>,
+}
+
+/// What a read-back found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Settled {
+    /// Now live as intended.
+    pub live: u32,
+    /// Refused after all.
+    pub rejected: u32,
+    /// Still being processed.
+    pub waiting: u32,
+    /// Was never carried out: intended again.
+    pub again: u32,
+}
+
+impl Applied {
+    fn note(&mut self, error: &Error) {
+        if self.errors.len() < 10 {
+            self.errors.push(error.to_string());
+        }
+    }
+}
+
+impl Gateway {
+    /// Applies a plan.
+    ///
+    /// # Errors
+    /// The plan is stale, or the store failed. Failures of channels are in the result.
+    pub async fn apply(&self, plan: &Plan) -> Result<Applied> {
+        if self.inputs_hash().await? != plan.inputs {
+            return Err(GatewayError::Stale("catalogue, rules, stock or live listings changed since it was made".to_owned()));
+        }
+        let mut begin = Batch::new();
+        begin.put(plan)?.audit(self.now(), "apply", plan.id.clone(), format!("{} changes", plan.changes.len()));
+        self.store.commit(begin).await?;
+        let mut by_account: BTreeMap<&AccountId, Vec<&Change>> = BTreeMap::new();
+        for change in plan.changes.iter().filter(|c| c.stop.is_none() && c.action.is_some()) {
+            by_account.entry(&change.account).or_default().push(change);
+        }
+        let mut applied = Applied::default();
+        for (id, changes) in by_account {
+            let connector = self.account(id)?.clone();
+            self.apply_account(plan, id, connector.as_ref(), &changes, &mut applied).await?;
+        }
+        Ok(applied)
+    }
+
+    async fn apply_account(&self, plan: &Plan, id: &AccountId, connector: &dyn Connector, changes: &[&Change], applied: &mut Applied) -> Result<()> {
+        let Some(market) = connector.marketplace() else { return Ok(()) };
+        let bounds = &connector.capabilities().bounds;
+        let batch = |limit: Option<u32>| limit.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let mut puts: Vec<Offer> = Vec::new();
+        let mut lowers: Vec<StockChange> = Vec::new();
+        let mut gone: Vec<ListingRef> = Vec::new();
+        for change in changes {
+            match &change.action {
+                Some(Action::Create { offer } | Action::Update { offer, .. }) => puts.push((**offer).clone()),
+                Some(Action::Lower { key, from, to }) => lowers.push(StockChange { key: key.clone(), quantity: *to, expected: Some(*from) }),
+                Some(Action::Withdraw { key }) => gone.push(key.clone()),
+                None => {}
+            }
+        }
+        // Stock first: a late lower quantity oversells, a late title does not.
+        if let Some(stock) = market.stock() {
+            for (n, items) in lowers.chunks(batch(bounds.stock_batch)).enumerate() {
+                let skus: Vec<Sku> = items.iter().map(|i| i.key.sku.clone()).collect();
+                self.mark(id, &skus, plan, ChangeState::Sent, None, false).await?;
+                let cx = CallCx::keyed(format!("{}/stock/{n}", plan.id));
+                let result = stock.set(&cx, items).await;
+                self.outcome(id, &skus, plan, &format!("stock/{n}"), result, applied).await?;
+            }
+        }
+        let Some(offers) = market.offers() else { return Ok(()) };
+        for (n, items) in gone.chunks(batch(bounds.offers_batch)).enumerate() {
+            let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
+            self.mark(id, &skus, plan, ChangeState::Sent, None, true).await?;
+            let cx = CallCx::keyed(format!("{}/withdraw/{n}", plan.id));
+            let result = offers.withdraw(&cx, items).await;
+            self.outcome(id, &skus, plan, &format!("withdraw/{n}"), result, applied).await?;
+        }
+        for (n, items) in puts.chunks(batch(bounds.offers_batch)).enumerate() {
+            let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
+            self.mark(id, &skus, plan, ChangeState::Sent, Some(items), false).await?;
+            let cx = CallCx::keyed(format!("{}/put/{n}", plan.id));
+            let result = offers.put(&cx, items).await;
+            self.outcome(id, &skus, plan, &format!("put/{n}"), result, applied).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is about to be sent, before it is.
+    async fn mark(&self, id: &AccountId, skus: &[Sku], plan: &Plan, state: ChangeState, offers: Option<&[Offer]>, withdrawn: bool) -> Result<()> {
+        let mut batch = Batch::new();
+        for (n, sku) in skus.iter().enumerate() {
+            let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
+            let mut record = known.map_or_else(
+                || OfferRecord {
+                    account: id.clone(),
+                    sku: sku.clone(),
+                    desired: None,
+                    state: ChangeState::Intended,
+                    plan: String::new(),
+                    listing: None,
+                    live: None,
+                    read_at: None,
+                    note: None,
+                    withdrawn: false,
+                },
+                |k| k.value,
+            );
+            if let Some(offer) = offers.and_then(|o| o.get(n)) {
+                record.desired = Some(offer.clone());
+            }
+            record.state = state;
+            record.plan.clone_from(&plan.id);
+            record.withdrawn = withdrawn;
+            record.note = None;
+            batch.put(&record)?;
+        }
+        Ok(self.store.commit(batch).await?)
+    }
+
+    async fn outcome(
+        &self,
+        id: &AccountId,
+        skus: &[Sku],
+        plan: &Plan,
+        part: &str,
+        result: Result<Submitted<Vec<ItemOutcome>>, Error>,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        match result {
+            Ok(Submitted::Done(items)) => self.items(id, items, applied).await,
+            Ok(Submitted::Deferred(handle)) => {
+                applied.deferred += skus.len() as u32;
+                let job = JobRecord { id: format!("{}/{id}/{part}", plan.id), account: id.clone(), handle, skus: skus.to_vec() };
+                let mut batch = Batch::new();
+                batch.put(&job)?;
+                Ok(self.store.commit(batch).await?)
+            }
+            Err(error) => {
+                applied.note(&error);
+                let items = skus.iter().map(|sku| ItemOutcome::err(sku, error.clone())).collect();
+                self.items(id, items, applied).await
+            }
+        }
+    }
+
+    /// Writes what the channel said to each item.
+    async fn items(&self, id: &AccountId, items: Vec<ItemOutcome>, applied: &mut Applied) -> Result<()> {
+        let mut batch = Batch::new();
+        for item in items {
+            let Some(known) = typed::get::<OfferRecord>(&*self.store, &offer_key(id, &item.sku)).await? else { continue };
+            let mut record = known.value;
+            match item.result {
+                Ok(accepted) => {
+                    applied.accepted += 1;
+                    record.state = ChangeState::Accepted;
+                    record.listing = accepted.listing.or(record.listing);
+                }
+                Err(e) if e.kind() == Kind::Indeterminate => {
+                    applied.indeterminate += 1;
+                    record.state = ChangeState::Indeterminate;
+                    record.note = Some(e.to_string());
+                }
+                Err(e) if e.kind().is_business() => {
+                    applied.rejected += 1;
+                    applied.note(&e);
+                    record.state = ChangeState::Rejected;
+                    record.note = Some(e.to_string());
+                }
+                // An outage or a quota: nothing happened, the next plan tries again.
+                Err(e) => {
+                    applied.postponed += 1;
+                    record.state = ChangeState::Intended;
+                    record.note = Some(e.to_string());
+                }
+            }
+            batch.put(&record)?;
+        }
+        Ok(self.store.commit(batch).await?)
+    }
+
+    /// Asks for the results of deferred submissions, then reads back everything that is not known to be live.
+    ///
+    /// # Errors
+    /// The store failed. Channels that fail are asked again next time.
+    pub async fn settle(&self) -> Result<(Settled, Applied)> {
+        let mut applied = Applied::default();
+        for job in typed::list::<JobRecord>(&*self.store, Filter::all()).await? {
+            let job = job.value;
+            if job.handle.not_before.is_some_and(|t| t > self.now()) {
+                applied.deferred += job.skus.len() as u32;
+                continue;
+            }
+            let connector = self.account(&job.account)?.clone();
+            let Some(offers) = connector.marketplace().and_then(|m| m.offers()) else { continue };
+            match offers.poll(&CallCx::new(), &job.handle).await {
+                Ok(Submitted::Deferred(handle)) => {
+                    applied.deferred += job.skus.len() as u32;
+                    let mut batch = Batch::new();
+                    batch.put(&JobRecord { handle, ..job })?;
+                    self.store.commit(batch).await?;
+                }
+                Ok(Submitted::Done(items)) => {
+                    self.items(&job.account, items, &mut applied).await?;
+                    let mut batch = Batch::new();
+                    batch.delete(Collection::Jobs, job.id);
+                    self.store.commit(batch).await?;
+                }
+                Err(e) => {
+                    applied.note(&e);
+                    applied.deferred += job.skus.len() as u32;
+                }
+            }
+        }
+        let mut settled = Settled::default();
+        for id in self.accounts.keys() {
+            self.read_back(id, &mut settled).await?;
+        }
+        Ok((settled, applied))
+    }
+
+    async fn read_back(&self, id: &AccountId, settled: &mut Settled) -> Result<()> {
+        let connector = self.account(id)?.clone();
+        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(()) };
+        let open = [ChangeState::Accepted, ChangeState::Indeterminate];
+        let mut records = typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str()).states(&open)).await?;
+        // A process that died between sending and writing left `Sent`: nobody knows, unless a job still asks.
+        let jobs = typed::list::<JobRecord>(&*self.store, Filter::account(id.as_str())).await?;
+        let sent = typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str()).states(&[ChangeState::Sent])).await?;
+        records.extend(sent.into_iter().filter(|r| !jobs.iter().any(|j| j.value.skus.contains(&r.value.sku))));
+        let size = connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        for chunk in records.chunks(size) {
+            let keys: Vec<ListingRef> =
+                chunk.iter().map(|r| ListingRef { sku: r.value.sku.clone(), listing: r.value.listing.clone() }).collect();
+            let found = match listings.read(&CallCx::new(), &keys).await {
+                Ok(found) => found,
+                Err(e) => {
+                    tracing::warn!(account = %id, error = %e, "read-back failed; asked again later");
+                    settled.waiting += chunk.len() as u32;
+                    continue;
+                }
+            };
+            let mut batch = Batch::new();
+            for record in chunk {
+                let mut record = record.value.clone();
+                let live = found.iter().find(|l| l.key.sku == record.sku);
+                judge(&mut record, live, settled);
+                record.read_at = Some(self.now());
+                batch.put(&record)?;
+            }
+            self.store.commit(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads all known listings again: what plans compare with.
+    ///
+    /// # Errors
+    /// The store or the channel failed.
+    pub async fn refresh(&self, id: &AccountId) -> Result<u32> {
+        let connector = self.account(id)?.clone();
+        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(0) };
+        let records = typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str())).await?;
+        let size = connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let mut seen = 0;
+        for chunk in records.chunks(size) {
+            let keys: Vec<ListingRef> =
+                chunk.iter().map(|r| ListingRef { sku: r.value.sku.clone(), listing: r.value.listing.clone() }).collect();
+            let found = listings.read(&CallCx::new(), &keys).await?;
+            let mut batch = Batch::new();
+            for record in chunk {
+                let mut record = record.value.clone();
+                if let Some(live) = found.iter().find(|l| l.key.sku == record.sku) {
+                    seen += 1;
+                    record.listing = live.key.listing.clone().or(record.listing);
+                    record.live = Some(live.clone());
+                    record.read_at = Some(self.now());
+                    batch.put(&record)?;
+                }
+            }
+            self.store.commit(batch).await?;
+        }
+        Ok(seen)
+    }
+}
+
+/// What a read-back means for an offer that was sent.
+fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, settled: &mut Settled) {
+    let Some(live) = live else {
+        settled.waiting += 1;
+        return;
+    };
+    record.listing = live.key.listing.clone().or_else(|| record.listing.take());
+    record.live = Some(live.clone());
+    let blocking: Vec<String> = live.issues.iter().filter(|i| i.blocking).map(|i| format!("{}: {}", i.code, i.message)).collect();
+    let unknown = matches!(record.state, ChangeState::Indeterminate | ChangeState::Sent);
+    match &live.state {
+        ListingState::Absent | ListingState::Inactive if record.withdrawn => {
+            record.state = ChangeState::Live;
+            record.note = None;
+            settled.live += 1;
+        }
+        ListingState::Invalid => {
+            record.state = ChangeState::Rejected;
+            record.note = Some(blocking.join("; "));
+            settled.rejected += 1;
+        }
+        ListingState::Live if as_intended(record, live) => {
+            record.state = ChangeState::Live;
+            record.note = None;
+            settled.live += 1;
+        }
+        // It was never carried out: intended again, by a later plan.
+        ListingState::Absent if unknown => {
+            record.state = ChangeState::Intended;
+            settled.again += 1;
+        }
+        // Live, but as it was before: for a write in doubt that means it did not happen.
+        ListingState::Live if unknown => {
+            record.state = ChangeState::Intended;
+            settled.again += 1;
+        }
+        ListingState::Other(raw) => {
+            record.note = Some(format!("the channel reports the state '{raw}', which this version does not know"));
+            settled.waiting += 1;
+        }
+        _ => settled.waiting += 1,
+    }
+}
+
+/// The listing shows what was intended. A lower quantity is as intended too: buyers were faster.
+fn as_intended(record: &OfferRecord, live: &LiveListing) -> bool {
+    let Some(desired) = &record.desired else { return true };
+    live.price.is_none_or(|p| p == desired.price)
+        && live.quantity.is_none_or(|q| q <= desired.quantity)
+        && live.title.as_ref().is_none_or(|t| *t == desired.content.title)
+}

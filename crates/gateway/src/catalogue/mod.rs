@@ -1,0 +1,254 @@
+//! Catalogue files in: six formats, one model. A file is taken whole or not at all; every problem names file,
+//! row and remedy, and all problems of a file are told at once.
+
+mod google;
+mod rows;
+mod shopify;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tradewind_domain::{Currency, Locale, Product, ProductId, Provenance, Sku, Variant};
+
+use crate::config::{CatalogueFile, Format};
+
+/// The largest workbook read: a workbook is unpacked into memory.
+const MAX_XLSX: u64 = 64 * 1024 * 1024;
+/// The largest text file read. Text files are streamed; the limit only stops a mistaken file.
+const MAX_TEXT: u64 = 4 * 1024 * 1024 * 1024;
+/// Problems shown of one file.
+const MAX_PROBLEMS: usize = 50;
+
+/// A problem with one row.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// File.
+    pub file: String,
+    /// Row or line, from 1; 0 for the whole file.
+    pub row: u64,
+    /// Column or field.
+    pub field: String,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.row, self.field.is_empty()) {
+            (0, _) => write!(f, "{}: {}", self.file, self.message),
+            (row, true) => write!(f, "{}:{row}: {}", self.file, self.message),
+            (row, false) => write!(f, "{}:{row} {}: {}", self.file, self.field, self.message),
+        }
+    }
+}
+
+/// A catalogue file was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", shown(.0))]
+pub struct Refused(pub Vec<Problem>);
+
+fn shown(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    /// Products by id.
+    pub products: BTreeMap<ProductId, Product>,
+    /// Things that a person should look at; the rows were taken.
+    pub warnings: Vec<Problem>,
+}
+
+impl Catalogue {
+    /// All variants with their products, by SKU.
+    #[must_use]
+    pub fn variants(&self) -> BTreeMap<&Sku, (&Product, &Variant)> {
+        self.products.values().flat_map(|p| p.variants.iter().map(move |v| (&v.sku, (p, v)))).collect()
+    }
+
+    /// Reads all files of a configuration, in order.
+    ///
+    /// # Errors
+    /// A file is refused; nothing of it is in any catalogue.
+    pub fn load(files: &[CatalogueFile], folder: &Path) -> Result<Catalogue, Refused> {
+        let mut catalogue = Catalogue::default();
+        for file in files {
+            catalogue.add(file, folder)?;
+        }
+        Ok(catalogue)
+    }
+
+    /// Adds one file.
+    ///
+    /// # Errors
+    /// It is refused, and the catalogue is as before.
+    pub fn add(&mut self, file: &CatalogueFile, folder: &Path) -> Result<(), Refused> {
+        let path = folder.join(&file.path);
+        let mut reader = Reader {
+            file: file.path.display().to_string(),
+            currency: file.currency,
+            locale: Locale(file.locale.clone()),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            items: Vec::new(),
+            facts: file.facts,
+        };
+        reader.read(&path, file.format);
+        let before = self.clone();
+        if reader.problems.is_empty() {
+            let items = std::mem::take(&mut reader.items);
+            for item in items {
+                let problem = if file.facts { self.enrich(item) } else { self.insert(item) };
+                if let Err(p) = problem {
+                    reader.problem(p);
+                }
+            }
+        }
+        if !reader.problems.is_empty() {
+            *self = before;
+            return Err(Refused(reader.problems));
+        }
+        self.warnings.append(&mut reader.warnings);
+        Ok(())
+    }
+
+    fn insert(&mut self, item: Item) -> Result<(), Problem> {
+        let sku = item.variant.sku.clone();
+        let source = item.source.clone();
+        let twice = self.products.values().flat_map(|p| &p.variants).find(|v| v.sku == sku);
+        if let Some(first) = twice {
+            let place = first.source.as_ref().map(ToString::to_string).unwrap_or_default();
+            return Err(source.problem("sku", format!("SKU '{sku}' stands twice, first at {place}: remove one row, or set facts = true for a file that adds to another")));
+        }
+        let product = self.products.entry(item.product.id.clone()).or_insert_with(|| Product { variants: Vec::new(), ..item.product.clone() });
+        for (locale, words) in item.product.content {
+            product.content.entry(locale).or_insert(words);
+        }
+        product.brand = product.brand.take().or(item.product.brand);
+        product.category = product.category.take().or(item.product.category);
+        product.variants.push(item.variant);
+        Ok(())
+    }
+
+    fn enrich(&mut self, item: Item) -> Result<(), Problem> {
+        let sku = &item.variant.sku;
+        let known = self.products.values_mut().flat_map(|p| &mut p.variants).find(|v| v.sku == *sku);
+        let Some(known) = known else {
+            return Err(item.source.problem("sku", format!("SKU '{sku}' is in no earlier catalogue file: a file with facts = true only adds to known SKUs")));
+        };
+        let new = item.variant;
+        known.hs = new.hs.or(known.hs);
+        known.origin = new.origin.or(known.origin);
+        known.cost = new.cost.or(known.cost);
+        known.weight = new.weight.or(known.weight);
+        known.dimensions = new.dimensions.or(known.dimensions);
+        known.quantity = new.quantity.or(known.quantity);
+        known.gtin = new.gtin.or(known.gtin);
+        known.problems.extend(new.problems);
+        Ok(())
+    }
+}
+
+/// One row, read.
+#[derive(Debug, Clone)]
+struct Item {
+    product: Product,
+    variant: Variant,
+    source: Row,
+}
+
+/// Where a row is.
+#[derive(Debug, Clone)]
+struct Row {
+    file: String,
+    row: u64,
+}
+
+impl Row {
+    fn problem(&self, field: &str, message: impl Into<String>) -> Problem {
+        Problem { file: self.file.clone(), row: self.row, field: field.to_owned(), message: message.into() }
+    }
+
+    fn provenance(&self) -> Provenance {
+        Provenance { file: self.file.clone(), row: self.row }
+    }
+}
+
+/// Reads one file into items and problems.
+struct Reader {
+    file: String,
+    currency: Option<Currency>,
+    locale: Locale,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    items: Vec<Item>,
+    facts: bool,
+}
+
+impl Reader {
+    fn at(&self, row: u64) -> Row {
+        Row { file: self.file.clone(), row }
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        }
+    }
+
+    fn whole(&mut self, message: impl Into<String>) {
+        let problem = self.at(0).problem("", message);
+        self.problem(problem);
+    }
+
+    fn read(&mut self, path: &Path, format: Option<Format>) {
+        let size = match std::fs::metadata(path) {
+            Ok(m) => m.len(),
+            Err(e) => return self.whole(format!("cannot be read: {e}")),
+        };
+        let format = match format.map_or_else(|| detect(path), Ok) {
+            Ok(format) => format,
+            Err(why) => return self.whole(why),
+        };
+        let limit = if format == Format::Xlsx { MAX_XLSX } else { MAX_TEXT };
+        if size > limit {
+            let (size, limit) = (size / 1_048_576, limit / 1_048_576);
+            return self.whole(format!("is {size} MiB, the limit for this format is {limit} MiB: export it as CSV or split it"));
+        }
+        match format {
+            Format::Csv => self.read_table(path, b','),
+            Format::Xlsx => self.read_workbook(path),
+            Format::Jsonl => self.read_jsonl(path),
+            Format::ShopifyCsv => self.read_shopify(path),
+            Format::GoogleXml => self.read_google_xml(path),
+            Format::GoogleTsv => self.read_google_tsv(path),
+        }
+        if self.items.is_empty() && self.problems.is_empty() {
+            self.whole("has no rows");
+        }
+    }
+}
+
+/// The format, by the name and the first line.
+fn detect(path: &Path) -> Result<Format, String> {
+    use std::io::{BufRead, Read};
+    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let first = || {
+        let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+        let mut line = Vec::new();
+        std::io::BufReader::new(file.take(64 * 1024)).read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
+        Ok::<String, String>(String::from_utf8_lossy(&line).into_owned())
+    };
+    Ok(match extension.as_str() {
+        "xlsx" => Format::Xlsx,
+        "jsonl" | "ndjson" => Format::Jsonl,
+        "xml" => Format::GoogleXml,
+        "tsv" | "txt" => Format::GoogleTsv,
+        "csv" if first()?.to_lowercase().contains("handle") => Format::ShopifyCsv,
+        "csv" => Format::Csv,
+        other => return Err(format!("the format of '.{other}' is not known: name it with format = \"csv\", \"xlsx\", \"jsonl\", \"shopify-csv\", \"google-xml\" or \"google-tsv\"")),
+    })
+}

@@ -1,0 +1,177 @@
+//! Our own formats: CSV, workbook, JSON lines. The same columns in all three.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use calamine::{Data, Reader as _, Xlsx};
+
+use super::rows::{COLUMNS, Fields, cell_number};
+use super::{Reader, Row};
+
+impl Reader {
+    pub(super) fn read_table(&mut self, path: &Path, delimiter: u8) {
+        self.each_record(path, delimiter, |reader, row, fields| {
+            reader.take(row, &Fields(fields));
+        });
+    }
+
+    /// Streams a delimited file with a header, as name → value per row. Checks UTF-8, the header, the number of
+    /// fields; `check` columns against ours only where the format is ours.
+    pub(super) fn each_record(&mut self, path: &Path, delimiter: u8, mut use_row: impl FnMut(&mut Reader, Row, BTreeMap<String, String>)) {
+        let own = delimiter == b',';
+        let file = match std::fs::File::open(path) {
+            Ok(file) => file,
+            Err(e) => return self.whole(format!("cannot be read: {e}")),
+        };
+        let mut csv = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(BufReader::new(file));
+        let header: Vec<String> = match csv.byte_headers() {
+            Ok(h) => match h.iter().map(|f| std::str::from_utf8(f).map(str::to_owned)).collect() {
+                Ok(h) => h,
+                Err(_) => return self.whole(WRONG_ENCODING),
+            },
+            Err(e) => return self.whole(format!("is no CSV: {e}")),
+        };
+        let header: Vec<String> =
+            header.iter().map(|h| h.trim_start_matches('\u{feff}').trim().to_owned()).collect();
+        if own && header.iter().any(|h| h.eq_ignore_ascii_case("sku")) {
+            for name in &header {
+                if !Reader::known_column(&name.to_lowercase()) {
+                    let problem = self.at(1).problem(name, format!("is no known column: use {}, attr:NAME or title:LANGUAGE", COLUMNS.join(", ")));
+                    self.problem(problem);
+                }
+            }
+        } else if own && !header.iter().any(|h| h.eq_ignore_ascii_case("handle")) {
+            return self.whole(format!("has no column 'sku' in its first line, which reads '{}': is it another format, or separated by something else than commas?", header.join(",").chars().take(80).collect::<String>()));
+        }
+        let mut record = csv::ByteRecord::new();
+        loop {
+            match csv.read_byte_record(&mut record) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(e) => {
+                    let row = e.position().map_or(0, csv::Position::line);
+                    let problem = self.at(row).problem("", format!("is no CSV: {e}"));
+                    return self.problem(problem);
+                }
+            }
+            let row = self.at(record.position().map_or(0, csv::Position::line));
+            if record.len() != header.len() {
+                let text = format!("has {} fields where the header has {}: is a quote or a comma missing?", record.len(), header.len());
+                self.problem(row.problem("", text));
+                continue;
+            }
+            let mut fields = BTreeMap::new();
+            let mut readable = true;
+            for (name, value) in header.iter().zip(&record) {
+                match std::str::from_utf8(value) {
+                    Ok(text) => {
+                        let name = if own { name.to_lowercase() } else { name.clone() };
+                        fields.insert(name, text.to_owned());
+                    }
+                    Err(_) => {
+                        self.problem(row.problem(name, WRONG_ENCODING));
+                        readable = false;
+                    }
+                }
+            }
+            if readable {
+                use_row(self, row, fields);
+            }
+        }
+    }
+
+    pub(super) fn read_workbook(&mut self, path: &Path) {
+        let opened: Result<Xlsx<_>, _> = calamine::open_workbook(path);
+        let mut workbook = match opened {
+            Ok(w) => w,
+            Err(e) => return self.whole(format!("is no workbook: {e}")),
+        };
+        let sheet = match workbook.worksheet_range_at(0) {
+            Some(Ok(range)) => range,
+            Some(Err(e)) => return self.whole(format!("first sheet: {e}")),
+            None => return self.whole("has no sheet"),
+        };
+        let top = u64::from(sheet.start().map_or(0, |(r, _)| r));
+        let mut rows = sheet.rows();
+        let Some(header) = rows.next() else { return self.whole("has no rows") };
+        let header: Vec<String> = header.iter().map(|c| c.to_string().trim().to_lowercase()).collect();
+        if !header.iter().any(|h| h == "sku") {
+            return self.whole("has no column 'sku' in the first row of its first sheet");
+        }
+        for name in header.iter().filter(|h| !h.is_empty() && !Reader::known_column(h)) {
+            let problem = self.at(top + 1).problem(name, format!("is no known column: use {}, attr:NAME or title:LANGUAGE", COLUMNS.join(", ")));
+            self.problem(problem);
+        }
+        for (n, cells) in rows.enumerate() {
+            let row = self.at(top + 2 + n as u64);
+            if cells.iter().all(|c| matches!(c, Data::Empty)) {
+                continue;
+            }
+            let fields: BTreeMap<String, String> =
+                header.iter().zip(cells).filter(|(h, _)| !h.is_empty()).map(|(h, c)| (h.clone(), cell(c))).collect();
+            self.take(row, &Fields(fields));
+        }
+    }
+
+    pub(super) fn read_jsonl(&mut self, path: &Path) {
+        let file = match std::fs::File::open(path) {
+            Ok(file) => file,
+            Err(e) => return self.whole(format!("cannot be read: {e}")),
+        };
+        for (n, line) in BufReader::new(file).lines().enumerate() {
+            let row = self.at(n as u64 + 1);
+            let line = match line {
+                Ok(line) => line,
+                Err(_) => return self.problem(row.problem("", WRONG_ENCODING)),
+            };
+            if line.trim().is_empty() {
+                continue;
+            }
+            // Values keep their text: a number is never read through a float.
+            let object: BTreeMap<String, Box<serde_json::value::RawValue>> = match serde_json::from_str(&line) {
+                Ok(o) => o,
+                Err(e) => {
+                    self.problem(row.problem("", format!("is no JSON object: {e}")));
+                    continue;
+                }
+            };
+            let mut fields = BTreeMap::new();
+            for (name, raw) in object {
+                if !Reader::known_column(&name) {
+                    self.problem(row.problem(&name, format!("is no known field: use {}, attr:NAME or title:LANGUAGE", COLUMNS.join(", "))));
+                    continue;
+                }
+                match json_text(raw.get()) {
+                    Some(text) => {
+                        fields.insert(name, text);
+                    }
+                    None => self.problem(row.problem(&name, "must be a text, a number, or a list of texts")),
+                }
+            }
+            self.take(row, &Fields(fields));
+        }
+    }
+}
+
+const WRONG_ENCODING: &str = "is not UTF-8: save the file as 'CSV UTF-8'";
+
+fn cell(data: &Data) -> String {
+    match data {
+        Data::Empty => String::new(),
+        Data::Float(_) | Data::Int(_) => cell_number(&data.to_string()),
+        other => other.to_string(),
+    }
+}
+
+/// A JSON value as text: strings unquoted, numbers as written, lists joined by `|`, null as blank.
+fn json_text(raw: &str) -> Option<String> {
+    let raw = raw.trim();
+    match raw.as_bytes().first()? {
+        b'"' => serde_json::from_str(raw).ok(),
+        b'n' => Some(String::new()),
+        b'[' => serde_json::from_str::<Vec<String>>(raw).ok().map(|v| v.join("|")),
+        b'{' | b't' | b'f' => None,
+        _ => Some(raw.to_owned()),
+    }
+}

@@ -1,0 +1,399 @@
+//! `tradewind.toml`: what the user writes. Every mistake is told with file, line and column.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Deserialize;
+use tradewind_connector::{Access, AccountConfig, Patience, Secrets};
+use tradewind_domain::{AccountId, Address, Country, Currency, Locale, Rounding, TaxId};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where state is kept.
+    #[serde(default)]
+    pub store: StoreConfig,
+    /// Catalogue files, in order.
+    #[serde(default)]
+    pub catalogue: Vec<CatalogueFile>,
+    /// Stock policy.
+    #[serde(default)]
+    pub stock: StockConfig,
+    /// Limits of what one apply may do.
+    #[serde(default)]
+    pub guard: GuardConfig,
+    /// Sender and customs facts for parcels.
+    pub shipping: Option<ShippingConfig>,
+    /// Accounts.
+    #[serde(default)]
+    pub account: Vec<AccountEntry>,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Database file, relative to the configuration.
+    pub path: PathBuf,
+    /// Key file; made on first use. A key in the environment variable `TRADEWIND_KEY` goes before it.
+    pub key_file: PathBuf,
+}
+
+impl Default for StoreConfig {
+    fn default() -> StoreConfig {
+        StoreConfig { path: "tradewind.db".into(), key_file: "tradewind.key".into() }
+    }
+}
+
+/// A catalogue file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogueFile {
+    /// File, relative to the configuration.
+    pub path: PathBuf,
+    /// Format; told by the name and the header when left out.
+    pub format: Option<Format>,
+    /// Currency of prices in formats that name none (Shopify's product CSV).
+    #[schemars(with = "Option<String>")]
+    pub currency: Option<Currency>,
+    /// Language of the words.
+    #[serde(default = "english")]
+    pub locale: String,
+    /// Adds facts (HS code, origin, cost, weight) to SKUs of earlier files instead of new ones.
+    #[serde(default)]
+    pub facts: bool,
+}
+
+fn english() -> String {
+    "en".to_owned()
+}
+
+/// A catalogue format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Our CSV.
+    Csv,
+    /// Our columns in the first sheet of a workbook.
+    Xlsx,
+    /// Our fields, one JSON object a line.
+    Jsonl,
+    /// Shopify's product export.
+    ShopifyCsv,
+    /// Google Merchant feed, RSS or Atom.
+    GoogleXml,
+    /// Google Merchant feed, tab-separated.
+    GoogleTsv,
+}
+
+/// Stock policy.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StockConfig {
+    /// Units never exposed, per SKU.
+    pub buffer: u32,
+}
+
+/// Limits of what one apply may do.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GuardConfig {
+    /// A price may move by this share at once (0.3 is 30 %).
+    #[schemars(with = "String")]
+    #[serde(with = "rust_decimal::serde::str")]
+    pub price_jump: Decimal,
+    /// This share of an account's live listings may be withdrawn at once.
+    #[schemars(with = "String")]
+    #[serde(with = "rust_decimal::serde::str")]
+    pub mass_delete: Decimal,
+    /// Margin over cost, fees and tax that a price must leave, as a share of the net price. No default: a
+    /// missing floor blocks every offer of an account that has none either.
+    #[schemars(with = "Option<String>")]
+    #[serde(with = "rust_decimal::serde::str_option")]
+    pub margin_floor: Option<Decimal>,
+    /// Offers must have HS code and origin, because their buyers may be abroad.
+    pub customs_facts: bool,
+}
+
+impl Default for GuardConfig {
+    fn default() -> GuardConfig {
+        GuardConfig {
+            price_jump: Decimal::new(30, 2),
+            mass_delete: Decimal::new(20, 2),
+            margin_floor: None,
+            customs_facts: true,
+        }
+    }
+}
+
+/// Sender and customs facts for parcels.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShippingConfig {
+    /// Sender's address.
+    #[schemars(with = "serde_json::Value")]
+    pub from: Address,
+    /// Sender's registrations.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    pub registrations: Vec<TaxId>,
+    /// Carrier account.
+    #[schemars(with = "String")]
+    pub carrier: AccountId,
+    /// Customs account per destination country, where we declare ourselves.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub customs: BTreeMap<Country, AccountId>,
+    /// The selling platform's name as customs knows it, for declarations.
+    #[serde(default)]
+    pub platform: String,
+    /// Grams of packing added to each parcel.
+    #[serde(default)]
+    pub packing_grams: u64,
+    /// Parcel dimensions in millimetres: length, width, height.
+    pub parcel_mm: [u32; 3],
+    /// Payment account whose transactions prove who paid, for declarations.
+    #[schemars(with = "Option<String>")]
+    pub payments: Option<AccountId>,
+}
+
+/// An account.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountEntry {
+    /// Name of the account, chosen by the user.
+    #[schemars(with = "String")]
+    pub id: AccountId,
+    /// Connector's short name.
+    pub connector: String,
+    /// `read-only` (the default) or `read-write`.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub access: Access,
+    /// Selling rules; without them nothing is offered here.
+    pub offers: Option<OfferRules>,
+    /// The connector's own settings.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    pub settings: toml::Table,
+    /// Secrets by name.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretSource>,
+}
+
+/// How the catalogue becomes offers of one account.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfferRules {
+    /// Currency of the market.
+    #[schemars(with = "String")]
+    pub currency: Currency,
+    /// Language of the market.
+    #[serde(default = "english")]
+    pub locale: String,
+    /// Units of the market's currency for one unit of a catalogue currency, with the source of each rate.
+    #[serde(default)]
+    pub rates: BTreeMap<String, PinnedRate>,
+    /// Price = catalogue price × rate × markup.
+    #[serde(default = "one", with = "rust_decimal::serde::str")]
+    #[schemars(with = "String")]
+    pub markup: Decimal,
+    /// Prices end like this: "0.99" gives 12.99, "0" gives whole units.
+    #[schemars(with = "Option<String>")]
+    #[serde(default, with = "rust_decimal::serde::str_option")]
+    pub ending: Option<Decimal>,
+    /// VAT or GST contained in the price, as a share of the net price (0.19 is 19 %).
+    #[serde(default, with = "rust_decimal::serde::str")]
+    #[schemars(with = "String")]
+    pub tax_included: Decimal,
+    /// Channel and payment fees as a share of the price.
+    #[serde(default, with = "rust_decimal::serde::str")]
+    #[schemars(with = "String")]
+    pub fees: Decimal,
+    /// Margin floor of this account, before the general one.
+    #[schemars(with = "Option<String>")]
+    #[serde(default, with = "rust_decimal::serde::str_option")]
+    pub margin_floor: Option<Decimal>,
+    /// Category at the channel, by the catalogue's category; `"*"` for the rest.
+    #[serde(default)]
+    pub categories: BTreeMap<String, String>,
+    /// Only products of these categories; empty means all.
+    #[serde(default)]
+    pub only: Vec<String>,
+    /// Share of the stock exposed here, as parts of the sum over accounts (strict mode).
+    #[serde(default = "one_part")]
+    pub stock_parts: u32,
+    /// The channel wants a GTIN.
+    #[serde(default)]
+    pub gtin_required: bool,
+}
+
+fn one() -> Decimal {
+    Decimal::ONE
+}
+
+fn one_part() -> u32 {
+    1
+}
+
+/// A rate that the user pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedRate {
+    /// Units of the market's currency for one unit.
+    #[serde(with = "rust_decimal::serde::str")]
+    #[schemars(with = "String")]
+    pub rate: Decimal,
+    /// Where it comes from: "ECB 2026-07-31".
+    pub source: String,
+}
+
+/// Where a secret is. Never in the file itself.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretSource {
+    /// A file that holds nothing else.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+    /// A systemd credential (`LoadCredential=`).
+    Credential(String),
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {why}")]
+    Unreadable {
+        /// File.
+        path: String,
+        /// Reason.
+        why: String,
+    },
+    /// It is not what it should be.
+    #[error("{path}:{line}:{column}: {message}")]
+    Invalid {
+        /// File.
+        path: String,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong and what to do.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Unreadable, not TOML, a field unknown, missing or of wrong type — with line and column.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| ConfigError::Unreadable { path: path.display().to_string(), why: e.to_string() })?;
+        Config::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads a configuration from text; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, path: &str) -> Result<Config, ConfigError> {
+        let at = |offset: usize, message: String| {
+            let before = &text[..offset.min(text.len())];
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            ConfigError::Invalid { path: path.to_owned(), line, column, message }
+        };
+        let config: Config =
+            toml::from_str(text).map_err(|e| at(e.span().map_or(0, |s| s.start), e.message().to_owned()))?;
+        let mut seen: Vec<&AccountId> = Vec::new();
+        for account in &config.account {
+            let offset = text.find(&format!("\"{}\"", account.id)).unwrap_or(0);
+            if seen.contains(&&account.id) {
+                return Err(at(offset, format!("account '{}' stands twice: give each its own id", account.id)));
+            }
+            seen.push(&account.id);
+        }
+        if let Some(shipping) = &config.shipping {
+            for id in std::iter::once(&shipping.carrier).chain(shipping.customs.values()).chain(&shipping.payments) {
+                if !seen.contains(&id) {
+                    let offset = text.find(&format!("\"{id}\"")).unwrap_or(0);
+                    return Err(at(offset, format!("[shipping] names account '{id}', which no [[account]] defines")));
+                }
+            }
+        }
+        Ok(config)
+    }
+
+    /// The JSON schema of the configuration, for editors.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Config).to_value()
+    }
+}
+
+impl AccountEntry {
+    /// As the connector sees it: secrets read, paths resolved against the folder of the configuration.
+    ///
+    /// # Errors
+    /// A secret cannot be read; its value never appears in the message.
+    pub fn resolve(&self, folder: &Path) -> Result<AccountConfig, ConfigError> {
+        let mut secrets = Vec::new();
+        for (name, source) in &self.secrets {
+            let (place, value) = match source {
+                SecretSource::File(file) => {
+                    let file = folder.join(file);
+                    (file.display().to_string(), std::fs::read_to_string(&file).map_err(|e| e.to_string()))
+                }
+                SecretSource::Env(var) => (format!("${var}"), std::env::var(var).map_err(|_| "is not set".to_owned())),
+                SecretSource::Credential(id) => {
+                    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).unwrap_or_default();
+                    let file = folder.join(id);
+                    (file.display().to_string(), std::fs::read_to_string(&file).map_err(|e| e.to_string()))
+                }
+            };
+            let value = value.map_err(|why| ConfigError::Unreadable {
+                path: place,
+                why: format!("{why} (secret '{name}' of account '{}')", self.id),
+            })?;
+            secrets.push((name.clone(), SecretString::from(value.trim_end_matches(['\n', '\r']).to_owned())));
+        }
+        Ok(AccountConfig {
+            account: self.id.clone(),
+            access: self.access,
+            settings: self.settings.clone(),
+            secrets: Secrets::new(secrets),
+            patience: Patience::default(),
+        })
+    }
+}
+
+impl OfferRules {
+    /// The language as a type.
+    #[must_use]
+    pub fn locale(&self) -> Locale {
+        Locale(self.locale.clone())
+    }
+
+    /// Rounds a price to the market: the ending when there is one, else the currency's exponent half up.
+    #[must_use]
+    pub fn round_price(&self, exact: Decimal) -> Decimal {
+        let step = Decimal::new(1, self.currency.exponent());
+        match self.ending {
+            // The smallest price with this ending that is not below the exact one.
+            Some(ending) => {
+                let whole = exact.floor();
+                let candidate = whole + ending;
+                if candidate >= exact { candidate } else { candidate + Decimal::ONE }
+            }
+            None => Rounding::HalfUp.to_step(exact, step),
+        }
+    }
+}

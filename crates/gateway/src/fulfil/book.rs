@@ -1,0 +1,235 @@
+//! Booking a parcel. The shipment's id exists before the call and is the carrier's reference: a lost answer is
+//! settled by looking it up, never by booking again blindly — most carriers bill a second label.
+
+use jiff::SignedDuration;
+use sha2::{Digest, Sha256};
+use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
+use tradewind_domain::{
+    Address, BookedShipment, Commodity, Dimensions, Grams, Incoterm, Invoice, Money, OrderLine, Parcel, ShipmentId, ShipmentRequest,
+    ShipmentState, TrackingState,
+};
+use tradewind_store::Batch;
+use tradewind_store::typed::{self, Record};
+
+use super::Fulfilled;
+use crate::config::ShippingConfig;
+use crate::gateway::{Gateway, GatewayError, Result};
+use crate::records::{OrderRecord, ShipmentRecord, Stage};
+
+/// Weight of an article whose catalogue row has none: refused, not guessed — except that packing counts.
+const LOOKUP_LAG: SignedDuration = SignedDuration::from_mins(60);
+
+impl Gateway {
+    pub(super) async fn book(&self, record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
+        let Some(shipping) = &self.config.shipping else {
+            return Err(GatewayError::Config("[shipping] is missing: parcels need a sender and a carrier account".to_owned()));
+        };
+        let carrier = self.account(&shipping.carrier)?.clone();
+        let id = shipment_id(&record);
+        let known = typed::get::<ShipmentRecord>(&*self.store, &id).await?;
+        let mut shipment = match known {
+            Some(known) => known.value,
+            None => {
+                let request = match self.shipment_request(&record, shipping, &id).await? {
+                    Ok(request) => request,
+                    Err(why) => return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await,
+                };
+                ShipmentRecord {
+                    account: shipping.carrier.clone(),
+                    order: record.key(),
+                    request,
+                    state: ShipmentState::Draft,
+                    booked: None,
+                    events: Vec::new(),
+                    tracking: TrackingState::Unknown,
+                    missing_since: None,
+                    attempt: 0,
+                    handle: None,
+                }
+            }
+        };
+        if shipment.booked.is_some() {
+            return self.booked(record, shipment, done).await;
+        }
+        if matches!(shipment.state, ShipmentState::CreatePending | ShipmentState::CreateUnknown) {
+            // A process died in the middle, or the answer was lost: look before doing anything.
+            return self.look_up(record, shipment, carrier.as_ref(), done).await;
+        }
+        shipment.state = ShipmentState::CreatePending;
+        shipment.attempt += 1;
+        let mut batch = Batch::new();
+        batch.put(&shipment)?;
+        self.store.commit(batch).await?;
+        let Some(shipments) = carrier.logistics().and_then(|l| l.shipments()) else {
+            return Err(GatewayError::Config(format!("account '{}' books no parcels", shipping.carrier)));
+        };
+        let cx = CallCx::keyed(format!("{id}/{}", shipment.attempt));
+        match shipments.create(&cx, &shipment.request).await {
+            Ok(Submitted::Done(booked)) => self.book_done(record, shipment, booked, done).await,
+            Ok(Submitted::Deferred(handle)) => {
+                shipment.state = ShipmentState::LabelPending;
+                shipment.handle = Some(handle);
+                let mut batch = Batch::new();
+                batch.put(&shipment)?;
+                Ok(self.store.commit(batch).await?)
+            }
+            Err(e) => self.book_failed(record, shipment, &e, done).await,
+        }
+    }
+
+    async fn book_failed(&self, record: OrderRecord, mut shipment: ShipmentRecord, error: &Error, done: &mut Fulfilled) -> Result<()> {
+        done.note(error.to_string());
+        let mut batch = Batch::new();
+        if error.kind() == Kind::Indeterminate {
+            done.postponed += 1;
+            shipment.state = ShipmentState::CreateUnknown;
+            batch.put(&shipment)?;
+            return Ok(self.store.commit(batch).await?);
+        }
+        shipment.state = ShipmentState::Draft;
+        batch.put(&shipment)?;
+        if error.kind().is_business() {
+            return self.stage(record, Stage::Stuck, Some(error.to_string()), batch).await;
+        }
+        done.postponed += 1;
+        Ok(self.store.commit(batch).await?)
+    }
+
+    /// Asks the carrier whether it knows our reference. Only when it does not for longer than its index may lag
+    /// is the booking made again.
+    async fn look_up(&self, record: OrderRecord, mut shipment: ShipmentRecord, carrier: &dyn Connector, done: &mut Fulfilled) -> Result<()> {
+        let Some(shipments) = carrier.logistics().and_then(|l| l.shipments()) else { return Ok(()) };
+        match shipments.find(&CallCx::new(), &shipment.request.id, shipment.request.ship_at).await {
+            Ok(Some(booked)) => self.book_done(record, shipment, booked, done).await,
+            Ok(None) => {
+                let now = self.now();
+                let lag = carrier.capabilities().bounds.visibility_lag_minutes.map_or(LOOKUP_LAG, |m| SignedDuration::from_mins(i64::from(m)));
+                let since = *shipment.missing_since.get_or_insert(now);
+                if now.duration_since(since) > lag {
+                    shipment.state = ShipmentState::Draft;
+                    shipment.missing_since = None;
+                }
+                done.postponed += 1;
+                let mut batch = Batch::new();
+                batch.put(&shipment)?;
+                Ok(self.store.commit(batch).await?)
+            }
+            Err(e) => {
+                done.note(e.to_string());
+                done.postponed += 1;
+                Ok(())
+            }
+        }
+    }
+
+    async fn book_done(&self, record: OrderRecord, mut shipment: ShipmentRecord, booked: BookedShipment, done: &mut Fulfilled) -> Result<()> {
+        for document in &booked.documents {
+            self.store.keep_payload(&document.bytes).await?;
+        }
+        shipment.state = ShipmentState::LabelCreated;
+        shipment.booked = Some(booked);
+        done.booked += 1;
+        self.booked(record, shipment, done).await
+    }
+
+    async fn booked(&self, mut record: OrderRecord, shipment: ShipmentRecord, _done: &mut Fulfilled) -> Result<()> {
+        let shipping = self.config.shipping.as_ref();
+        let declared_here = shipping.is_some_and(|s| s.customs.contains_key(&shipment.request.to.country));
+        record.shipment = Some(shipment.request.id.to_string());
+        let mut batch = Batch::new();
+        batch.put(&shipment)?.audit(self.now(), "book", record.key(), shipment.request.id.to_string());
+        let next = if declared_here { Stage::ToDeclare } else { Stage::ToConfirm };
+        self.stage(record, next, None, batch).await
+    }
+
+    /// What is asked of the carrier, or why it cannot be.
+    async fn shipment_request(&self, record: &OrderRecord, shipping: &ShippingConfig, id: &str) -> Result<Result<ShipmentRequest, String>> {
+        let order = &record.order;
+        let Some(to) = order.ship_to.clone() else {
+            return Ok(Err("the channel did not give an address".to_owned()));
+        };
+        let variants = self.variants().await?;
+        let mut contents = Vec::new();
+        let mut weight = shipping.packing_grams;
+        for line in order.lines.iter().filter(|l| l.open() > 0) {
+            let Some((product, variant)) = line.sku.as_ref().and_then(|s| variants.get(s)) else {
+                return Ok(Err(format!("line {}: SKU '{}' is not in the catalogue", line.id, line.channel_sku)));
+            };
+            let (Some(hs), Some(origin), Some(grams)) = (variant.hs, variant.origin, variant.weight) else {
+                return Ok(Err(format!("SKU '{}' has no HS code, origin or weight", variant.sku)));
+            };
+            let net = Grams(grams.0 * u64::from(line.open()));
+            weight += net.0;
+            let value = match open_value(line) {
+                Ok(value) => value,
+                Err(e) => return Ok(Err(format!("line {}: {e}", line.id))),
+            };
+            let description = product.words(&tradewind_domain::Locale("en".to_owned())).map_or_else(|| line.title.clone(), |w| w.title.clone());
+            contents.push(Commodity {
+                sku: variant.sku.clone(),
+                description,
+                hs,
+                origin,
+                quantity: line.open(),
+                unit_value: unit_value(value, line.open()),
+                line_value: value,
+                net,
+            });
+        }
+        if contents.is_empty() {
+            return Ok(Err("nothing is open to ship".to_owned()));
+        }
+        let total = match Money::try_sum(order.currency, contents.iter().map(|c| c.line_value)) {
+            Ok(total) => total,
+            Err(e) => return Ok(Err(e.to_string())),
+        };
+        let id = ShipmentId::new(id).map_err(|e| GatewayError::Config(e.to_string()))?;
+        let [length_mm, width_mm, height_mm] = shipping.parcel_mm;
+        let now = self.now();
+        Ok(Ok(ShipmentRequest {
+            invoice: Invoice {
+                number: id.to_string(),
+                date: now.to_zoned(jiff::tz::TimeZone::UTC).date(),
+                total,
+                freight: order.shipping,
+            },
+            id,
+            order: order.id.clone(),
+            from: shipping.from.clone(),
+            to: clean(to),
+            parcels: vec![Parcel { weight: Grams(weight), dimensions: Dimensions { length_mm, width_mm, height_mm } }],
+            contents,
+            product: None,
+            incoterm: order.incoterm.unwrap_or(Incoterm::Dap),
+            registrations: order.registrations.clone(),
+            sender_registrations: shipping.registrations.clone(),
+            ship_at: now.checked_add(SignedDuration::from_hours(2)).unwrap_or(now),
+        }))
+    }
+}
+
+/// Value of what is still open of a line: its share of the line's total, exactly.
+fn open_value(line: &OrderLine) -> Result<Money, tradewind_domain::MoneyError> {
+    let ordered = line.quantity;
+    if line.open() == ordered || ordered == 0 {
+        return Ok(line.total);
+    }
+    let weights = [line.open(), ordered - line.open()].map(rust_decimal::Decimal::from);
+    Ok(line.total.allocate(&weights)?.swap_remove(0))
+}
+
+/// Value of one unit for the paperwork: the line's value through its units, in whole minor units, rounded down.
+fn unit_value(line: Money, quantity: u32) -> Money {
+    Money::from_minor(line.minor() / i64::from(quantity.max(1)), line.currency())
+}
+
+fn clean(mut address: Address) -> Address {
+    address.lines.retain(|l| !l.trim().is_empty());
+    address
+}
+
+/// Our id of an order's shipment: short enough for every carrier's reference field, and always the same.
+fn shipment_id(record: &OrderRecord) -> String {
+    let digest = Sha256::digest(record.key().as_bytes());
+    format!("TW{}", hex::encode_upper(&digest[..9]))
+}

@@ -1,0 +1,82 @@
+//! Tracking: scans in, folded into a state that does not depend on their order.
+
+use tradewind_connector::CallCx;
+use tradewind_domain::{AccountId, ShipmentState, TrackingState, Waybill, fold_tracking};
+use tradewind_store::typed;
+use tradewind_store::{Batch, Filter};
+
+use super::Fulfilled;
+use crate::gateway::{Gateway, Result};
+use crate::records::ShipmentRecord;
+
+impl Gateway {
+    /// Asks for scans of all parcels that are on their way.
+    pub(super) async fn track(&self, done: &mut Fulfilled) -> Result<()> {
+        let open = [ShipmentState::LabelCreated, ShipmentState::Manifested, ShipmentState::InTransit];
+        let parcels = typed::list::<ShipmentRecord>(&*self.store, Filter::all().states(&open)).await?;
+        let mut by_account: std::collections::BTreeMap<AccountId, Vec<ShipmentRecord>> = std::collections::BTreeMap::new();
+        for parcel in parcels {
+            by_account.entry(parcel.value.account.clone()).or_default().push(parcel.value);
+        }
+        for (id, parcels) in by_account {
+            let carrier = self.account(&id)?.clone();
+            let Some(tracking) = carrier.logistics().and_then(|l| l.tracking()) else { continue };
+            let size = carrier.capabilities().bounds.tracking_batch.map_or(1, |n| n as usize).max(1);
+            for chunk in parcels.chunks(size) {
+                let waybills: Vec<Waybill> = chunk.iter().filter_map(|p| Some(p.booked.as_ref()?.waybill.clone())).collect();
+                let reports = match tracking.track(&CallCx::new(), &waybills).await {
+                    Ok(reports) => reports,
+                    Err(e) => {
+                        done.note(e.to_string());
+                        done.postponed += 1;
+                        continue;
+                    }
+                };
+                let mut batch = Batch::new();
+                for parcel in chunk {
+                    let Some(waybill) = parcel.booked.as_ref().map(|b| &b.waybill) else { continue };
+                    let Some(report) = reports.iter().find(|r| r.waybill == *waybill) else { continue };
+                    let mut parcel = parcel.clone();
+                    for event in &report.events {
+                        if !parcel.events.contains(event) {
+                            parcel.events.push(event.clone());
+                        }
+                    }
+                    let tracking = fold_tracking(&parcel.events);
+                    if tracking == parcel.tracking {
+                        continue;
+                    }
+                    parcel.tracking = tracking;
+                    let state = shipment_state(tracking);
+                    if let Some(state) = state.filter(|s| parcel.state.can_become(*s)) {
+                        parcel.state = state;
+                    }
+                    done.moved += 1;
+                    batch.put(&parcel)?;
+                }
+                self.store.commit(batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All parcels.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn parcels(&self) -> Result<Vec<ShipmentRecord>> {
+        let all = typed::list::<ShipmentRecord>(&*self.store, Filter::all()).await?;
+        Ok(all.into_iter().map(|p| p.value).collect())
+    }
+}
+
+/// What a parcel's place means for its shipment; `None` when it says nothing.
+fn shipment_state(tracking: TrackingState) -> Option<ShipmentState> {
+    match tracking {
+        TrackingState::Unknown | TrackingState::InfoReceived | TrackingState::Cancelled | TrackingState::Expired => None,
+        TrackingState::Delivered => Some(ShipmentState::Delivered),
+        TrackingState::Returned => Some(ShipmentState::Returned),
+        TrackingState::Lost | TrackingState::Destroyed => Some(ShipmentState::Lost),
+        _ => Some(ShipmentState::InTransit),
+    }
+}

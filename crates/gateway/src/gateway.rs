@@ -1,0 +1,202 @@
+//! The gateway: configuration, open accounts and store together. Each use case is a module with an `impl`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tradewind_connector::role::Marketplace;
+use tradewind_connector::{Capabilities, Clock, Connector, Error};
+use tradewind_domain::{AccountId, Product, Sku, Variant};
+use tradewind_store::typed::{self, Versioned};
+use tradewind_store::{Batch, Filter, Store, StoreError};
+
+use crate::catalogue::{Catalogue, Refused};
+use crate::config::Config;
+use crate::plan::Inputs;
+use crate::records::{OfferRecord, ProductRecord, StockRecord};
+
+/// What a use case can end with.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The catalogue was refused; nothing was imported.
+    #[error("{0}")]
+    Catalogue(#[from] Refused),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A channel failed.
+    #[error("{0}")]
+    Channel(#[from] Error),
+    /// The world moved since the plan was made.
+    #[error("the plan is stale: {0}. Run plan again")]
+    Stale(String),
+    /// Something is missing in the configuration.
+    #[error("{0}")]
+    Config(String),
+}
+
+/// A result of a use case.
+pub type Result<T, E = GatewayError> = std::result::Result<T, E>;
+
+/// Configuration, open accounts and store.
+pub struct Gateway {
+    /// Configuration.
+    pub config: Config,
+    /// Open accounts.
+    pub accounts: BTreeMap<AccountId, Arc<dyn Connector>>,
+    /// Store.
+    pub store: Arc<dyn Store>,
+    /// Clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Numbers of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Imported {
+    /// Products.
+    pub products: usize,
+    /// Variants.
+    pub variants: usize,
+    /// Variants that were not there before.
+    pub new: usize,
+}
+
+impl Gateway {
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// An open account.
+    ///
+    /// # Errors
+    /// It is not open.
+    pub fn account(&self, id: &AccountId) -> Result<&Arc<dyn Connector>> {
+        self.accounts.get(id).ok_or_else(|| GatewayError::Config(format!("account '{id}' is not configured")))
+    }
+
+    /// Marketplaces among the open accounts, by id.
+    pub fn marketplaces(&self) -> impl Iterator<Item = (&AccountId, &dyn Marketplace, &Arc<dyn Connector>)> {
+        self.accounts.iter().filter_map(|(id, c)| Some((id, c.marketplace()?, c)))
+    }
+
+    /// Capabilities of the open accounts.
+    #[must_use]
+    pub fn capabilities(&self) -> BTreeMap<AccountId, Capabilities> {
+        self.accounts.iter().map(|(id, c)| (id.clone(), c.capabilities().clone())).collect()
+    }
+
+    /// Imports the configured catalogue files: whole or not at all. Importing the same files again changes
+    /// nothing. Stock counts come in as a recount, new units are allotted to accounts.
+    ///
+    /// # Errors
+    /// A file is refused, or the store failed.
+    pub async fn import(&self, folder: &Path) -> Result<(Imported, Vec<crate::catalogue::Problem>)> {
+        let catalogue = Catalogue::load(&self.config.catalogue, folder)?;
+        let known = self.products().await?;
+        let stock = self.stock().await?;
+        let parts = self.stock_parts();
+        let mut batch = Batch::new();
+        let mut numbers = Imported { products: catalogue.products.len(), variants: 0, new: 0 };
+        for product in catalogue.products.values() {
+            if known.get(product.id.as_str()) != Some(product) {
+                batch.put(&ProductRecord(product.clone()))?;
+            }
+            for variant in &product.variants {
+                numbers.variants += 1;
+                let before = stock.get(&variant.sku);
+                numbers.new += usize::from(before.is_none());
+                let mut record = before.map_or_else(
+                    || StockRecord { sku: variant.sku.clone(), on_hand: 0, reserved: 0, allotted: BTreeMap::new(), oversold: 0 },
+                    |b| b.value.clone(),
+                );
+                // A file's count is of the shelf on the day it was written; only a changed count is news.
+                let counted = variant.quantity.unwrap_or(0);
+                let last = known.get(product.id.as_str()).and_then(|p| p.variants.iter().find(|v| v.sku == variant.sku)).map(|v| v.quantity.unwrap_or(0));
+                if last != Some(counted) {
+                    record.recount(counted);
+                    record.allot(&parts, self.config.stock.buffer);
+                }
+                if before.map(|b| &b.value) != Some(&record) {
+                    batch.put(&record)?;
+                }
+            }
+        }
+        for id in known.keys().filter(|id| !catalogue.products.keys().any(|k| k.as_str() == id.as_str())) {
+            batch.delete(tradewind_store::Collection::Products, id.clone());
+        }
+        if !batch.is_empty() {
+            batch.audit(self.now(), "import", "catalogue", format!("{} variants", numbers.variants));
+            self.store.commit(batch).await?;
+        }
+        Ok((numbers, catalogue.warnings))
+    }
+
+    /// Accounts that sell, with their parts of the stock.
+    #[must_use]
+    pub fn stock_parts(&self) -> BTreeMap<AccountId, u32> {
+        let entries = self.config.account.iter();
+        entries.filter_map(|a| Some((a.id.clone(), a.offers.as_ref()?.stock_parts))).collect()
+    }
+
+    async fn products(&self) -> Result<BTreeMap<String, Product>> {
+        let all = typed::list::<ProductRecord>(&*self.store, Filter::all()).await?;
+        Ok(all.into_iter().map(|p| (p.value.0.id.to_string(), p.value.0)).collect())
+    }
+
+    /// The stock ledger.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn stock(&self) -> Result<BTreeMap<Sku, Versioned<StockRecord>>> {
+        let all = typed::list::<StockRecord>(&*self.store, Filter::all()).await?;
+        Ok(all.into_iter().map(|s| (s.value.sku.clone(), s)).collect())
+    }
+
+    /// The catalogue by SKU.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn variants(&self) -> Result<BTreeMap<Sku, (Product, Variant)>> {
+        let mut found = BTreeMap::new();
+        for product in self.products().await?.into_values() {
+            let head = Product { variants: Vec::new(), ..product.clone() };
+            for variant in product.variants {
+                found.insert(variant.sku.clone(), (head.clone(), variant));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Known offers by key.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn offers(&self) -> Result<BTreeMap<String, OfferRecord>> {
+        let all = typed::list::<OfferRecord>(&*self.store, Filter::all()).await?;
+        Ok(all.into_iter().map(|o| (crate::records::offer_key(&o.value.account, &o.value.sku), o.value)).collect())
+    }
+
+    /// Makes a plan from what is stored. Makes no call.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn plan(&self) -> Result<crate::plan::Plan> {
+        let (variants, offers, stock) = (self.variants().await?, self.offers().await?, self.stock().await?);
+        let stock = stock.into_iter().map(|(k, v)| (k, v.value)).collect();
+        let capabilities = self.capabilities();
+        let inputs = Inputs { config: &self.config, variants: &variants, offers: &offers, stock: &stock, capabilities: &capabilities };
+        Ok(inputs.plan(self.now()))
+    }
+
+    /// The hash of the inputs as they are now.
+    pub(crate) async fn inputs_hash(&self) -> Result<String> {
+        let (variants, offers, stock) = (self.variants().await?, self.offers().await?, self.stock().await?);
+        let stock = stock.into_iter().map(|(k, v)| (k, v.value)).collect();
+        let capabilities = self.capabilities();
+        let inputs = Inputs { config: &self.config, variants: &variants, offers: &offers, stock: &stock, capabilities: &capabilities };
+        Ok(inputs.hash())
+    }
+}

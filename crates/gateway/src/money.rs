@@ -1,0 +1,210 @@
+//! Money in: transactions, payouts and settlement documents of every account, kept once each.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tradewind_connector::role::{Payouts, Statements, Transactions};
+use tradewind_connector::{CallCx, Connector, Cursor, Error, Page, Window};
+use tradewind_domain::{AccountId, MoneyBag, PayoutState};
+use tradewind_store::typed::{self, Record};
+use tradewind_store::{Batch, Filter};
+
+use crate::gateway::{Gateway, Result};
+use crate::records::{CursorRecord, PayoutRecord, StatementRecord, TransactionRecord};
+
+/// How far a first look goes back.
+const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Providers show movements late (PayPal: up to three hours); windows overlap by a day.
+const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
+
+/// Numbers of a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Collected {
+    /// New or changed transactions.
+    pub transactions: u32,
+    /// New or changed payouts.
+    pub payouts: u32,
+    /// New settlement documents.
+    pub statements: u32,
+    /// Streams that could not be read; tried again next time.
+    pub failed: u32,
+}
+
+/// The money facets of an account, whichever role has them.
+struct MoneyFacets<'a> {
+    transactions: Option<&'a dyn Transactions>,
+    payouts: Option<&'a dyn Payouts>,
+    statements: Option<&'a dyn Statements>,
+}
+
+impl MoneyFacets<'_> {
+    fn of(connector: &dyn Connector) -> MoneyFacets<'_> {
+        let (m, p) = (connector.marketplace(), connector.payments());
+        MoneyFacets {
+            transactions: m.and_then(|m| m.transactions()).or_else(|| p.and_then(|p| p.transactions())),
+            payouts: m.and_then(|m| m.payouts()).or_else(|| p.and_then(|p| p.payouts())),
+            statements: m.and_then(|m| m.statements()).or_else(|| p.and_then(|p| p.statements())),
+        }
+    }
+}
+
+impl Gateway {
+    /// Collects the money movements of all accounts.
+    ///
+    /// # Errors
+    /// The store failed. A stream that fails is counted and read again next time, from where it stood.
+    pub async fn collect(&self) -> Result<Collected> {
+        let mut collected = Collected::default();
+        for (id, connector) in &self.accounts {
+            let MoneyFacets { transactions, payouts, statements } = MoneyFacets::of(connector.as_ref());
+            if let Some(t) = transactions {
+                let done = self.stream(id, "transactions", connector.as_ref(), |w, c| async move { t.changed(&CallCx::new(), w, c.as_ref()).await }, |item| {
+                    TransactionRecord { account: id.clone(), transaction: item }
+                });
+                count(done.await?, &mut collected.transactions, &mut collected.failed);
+            }
+            if let Some(p) = payouts {
+                let done = self.stream(id, "payouts", connector.as_ref(), |w, c| async move { p.changed(&CallCx::new(), w, c.as_ref()).await }, |item| {
+                    PayoutRecord { account: id.clone(), payout: item }
+                });
+                count(done.await?, &mut collected.payouts, &mut collected.failed);
+            }
+            if let Some(s) = statements {
+                self.statements(id, connector.as_ref(), s, &mut collected).await?;
+            }
+        }
+        Ok(collected)
+    }
+
+    /// Reads a stream in windows; `Err` inside means that the channel failed.
+    async fn stream<T, R, F, Fut>(
+        &self,
+        id: &AccountId,
+        stream: &str,
+        connector: &dyn Connector,
+        fetch: F,
+        record: impl Fn(T) -> R,
+    ) -> Result<Result<u32, Error>>
+    where
+        R: Record + PartialEq,
+        F: Fn(Window, Option<Cursor>) -> Fut,
+        Fut: Future<Output = Result<Page<T>, Error>>,
+    {
+        let mut new = 0;
+        for part in self.windows(id, stream, connector).await? {
+            let mut cursor: Option<Cursor> = None;
+            let mut seen = std::collections::HashSet::new();
+            loop {
+                let page = match fetch(part, cursor.clone()).await {
+                    Ok(page) => page,
+                    Err(e) => return Ok(Err(e)),
+                };
+                let mut batch = Batch::new();
+                for item in page.items {
+                    let item = record(item);
+                    let known = typed::get::<R>(&*self.store, &item.key()).await?;
+                    if known.is_none_or(|k| k.value != item) {
+                        new += 1;
+                        batch.put(&item)?;
+                    }
+                }
+                self.store.commit(batch).await?;
+                match page.next {
+                    None => break,
+                    Some(next) if seen.insert(next.clone()) => cursor = Some(next),
+                    Some(_) => return Ok(Err(Error::decode("the same page cursor twice"))),
+                }
+            }
+            self.read_until(id, stream, part.to).await?;
+        }
+        Ok(Ok(new))
+    }
+
+    async fn windows(&self, id: &AccountId, stream: &str, connector: &dyn Connector) -> Result<Vec<Window>> {
+        let now = self.now();
+        let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/{stream}")).await?;
+        let from = match known.and_then(|c| c.value.until) {
+            Some(until) => until.checked_sub(OVERLAP),
+            None => now.checked_sub(FIRST_LOOK),
+        };
+        let from = from.unwrap_or(Timestamp::MIN);
+        Ok(Window { from, to: now }.split(connector.capabilities().bounds.window_hours.unwrap_or(24 * 30)))
+    }
+
+    async fn read_until(&self, id: &AccountId, stream: &str, until: Timestamp) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.put(&CursorRecord { account: id.clone(), stream: stream.to_owned(), until: Some(until), cursor: None })?;
+        Ok(self.store.commit(batch).await?)
+    }
+
+    async fn statements(&self, id: &AccountId, connector: &dyn Connector, facet: &dyn Statements, collected: &mut Collected) -> Result<()> {
+        for part in self.windows(id, "statements", connector).await? {
+            let listed = tradewind_connector::all_pages(|cursor| async move { facet.list(&CallCx::new(), part, cursor.as_ref()).await }).await;
+            let listed = match listed {
+                Ok(listed) => listed,
+                Err(e) => {
+                    tracing::warn!(account = %id, error = %e, "statements could not be listed; tried again later");
+                    collected.failed += 1;
+                    return Ok(());
+                }
+            };
+            for statement in listed {
+                let key = format!("{id}/{}", statement.id);
+                if typed::get::<StatementRecord>(&*self.store, &key).await?.is_some() {
+                    continue;
+                }
+                match facet.fetch(&CallCx::new(), &statement.id).await {
+                    Ok(document) => {
+                        // The document is durable before it counts as collected.
+                        let payload = self.store.keep_payload(&document.bytes).await?;
+                        let record = StatementRecord {
+                            account: id.clone(),
+                            statement,
+                            provider: document.provider,
+                            format: document.format,
+                            file_name: document.file_name,
+                            payload,
+                        };
+                        let mut batch = Batch::new();
+                        batch.put(&record)?.audit(self.now(), "statement", record.key(), record.payload.clone());
+                        self.store.commit(batch).await?;
+                        collected.statements += 1;
+                    }
+                    Err(e) => {
+                        tracing::warn!(account = %id, error = %e, "a statement could not be fetched; tried again later");
+                        collected.failed += 1;
+                        return Ok(());
+                    }
+                }
+            }
+            self.read_until(id, "statements", part.to).await?;
+        }
+        Ok(())
+    }
+
+    /// Payouts that reached the bank, per account and currency, as the providers tell.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn paid_out(&self) -> Result<BTreeMap<AccountId, MoneyBag>> {
+        let mut bags: BTreeMap<AccountId, MoneyBag> = BTreeMap::new();
+        for payout in typed::list::<PayoutRecord>(&*self.store, Filter::all()).await? {
+            let PayoutRecord { account, payout } = payout.value;
+            if matches!(payout.state, PayoutState::Paid | PayoutState::InTransit | PayoutState::Scheduled) {
+                bags.entry(account).or_default().add(payout.amount).map_err(Error::from)?;
+            }
+        }
+        Ok(bags)
+    }
+}
+
+fn count(done: Result<u32, Error>, counter: &mut u32, failed: &mut u32) {
+    match done {
+        Ok(n) => *counter += n,
+        Err(e) => {
+            tracing::warn!(error = %e, "money could not be read; tried again later");
+            *failed += 1;
+        }
+    }
+}

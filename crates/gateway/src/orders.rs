@@ -1,0 +1,204 @@
+//! Orders in: an overlapping poll, each order imported once, its stock reserved in the same commit.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tradewind_connector::{CallCx, Cursor, Window};
+use tradewind_domain::{AccountId, Order, OrderState};
+use tradewind_store::typed::{self, Record};
+use tradewind_store::{Batch, Expect};
+
+use crate::gateway::{Gateway, Result};
+use crate::records::{CursorRecord, OrderRecord, Reservation, ReservationState, Stage, StockRecord, order_key};
+
+/// How far a first pull looks back.
+const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Overlap where the channel names no visibility lag: orders turn up late.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
+
+/// Numbers of a pull.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Pulled {
+    /// Orders seen.
+    pub seen: u32,
+    /// Imported for the first time.
+    pub new: u32,
+    /// Known and changed.
+    pub changed: u32,
+    /// Accounts that could not be read; tried again next time.
+    pub failed: u32,
+}
+
+impl Gateway {
+    /// Pulls orders of all marketplaces.
+    ///
+    /// # Errors
+    /// The store failed. A channel that fails is counted and read again next time, from where it stood.
+    pub async fn pull(&self) -> Result<Pulled> {
+        let mut pulled = Pulled::default();
+        let ids: Vec<AccountId> = self.marketplaces().map(|(id, ..)| id.clone()).collect();
+        for id in ids {
+            if let Err(e) = self.pull_account(&id, &mut pulled).await {
+                match e {
+                    crate::GatewayError::Channel(e) => {
+                        tracing::warn!(account = %id, error = %e, "orders could not be read; tried again later");
+                        pulled.failed += 1;
+                    }
+                    other => return Err(other),
+                }
+            }
+        }
+        Ok(pulled)
+    }
+
+    async fn pull_account(&self, id: &AccountId, pulled: &mut Pulled) -> Result<()> {
+        let connector = self.account(id)?.clone();
+        let Some(orders) = connector.marketplace().and_then(|m| m.orders()) else { return Ok(()) };
+        let bounds = &connector.capabilities().bounds;
+        let overlap = bounds.visibility_lag_minutes.map_or(OVERLAP, |m| SignedDuration::from_mins(i64::from(m)).max(OVERLAP));
+        let now = self.now();
+        let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
+        let since = known.and_then(|c| c.value.until).unwrap_or_else(|| back(now, FIRST_LOOK));
+        let window = Window { from: back(since, overlap), to: now };
+        for part in window.split(bounds.window_hours.unwrap_or(24 * 30)) {
+            let mut cursor: Option<Cursor> = None;
+            let mut seen = std::collections::HashSet::new();
+            loop {
+                let page = orders.changed(&CallCx::new(), part, cursor.as_ref()).await?;
+                for order in page.items {
+                    pulled.seen += 1;
+                    self.take_order(order, pulled).await?;
+                }
+                match page.next {
+                    None => break,
+                    Some(next) if seen.insert(next.clone()) => cursor = Some(next),
+                    Some(_) => {
+                        let e = tradewind_connector::Error::decode("the same page cursor twice");
+                        return Err(e.into());
+                    }
+                }
+            }
+            // Only a part that was read to its end moves the cursor.
+            let mut batch = Batch::new();
+            batch.put(&CursorRecord { account: id.clone(), stream: "orders".to_owned(), until: Some(part.to), cursor: None })?;
+            self.store.commit(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Imports one order: keyed upsert, stock reserved, all in one commit. Idempotent.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn take_order(&self, order: Order, pulled: &mut Pulled) -> Result<()> {
+        loop {
+            match self.try_take_order(&order, pulled).await {
+                // Somebody changed the same record meanwhile: read again.
+                Err(crate::GatewayError::Store(tradewind_store::StoreError::Conflict { .. })) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_take_order(&self, order: &Order, pulled: &mut Pulled) -> Result<()> {
+        let known = typed::get::<OrderRecord>(&*self.store, &order_key(&order.account, order.id.as_str())).await?;
+        if known.as_ref().is_some_and(|k| k.value.order == *order) {
+            return Ok(());
+        }
+        // An overlapping poll may bring an older version after a newer one.
+        if known.as_ref().is_some_and(|k| k.value.order.updated_at.utc > order.updated_at.utc) {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        let new = known.is_none();
+        let version = known.as_ref().map_or(Expect::Absent, |k| Expect::Version(k.version));
+        let mut record = known.map_or_else(
+            || OrderRecord {
+                order: order.clone(),
+                stage: Stage::Waiting,
+                imported_at: self.now(),
+                shipment: None,
+                declaration: None,
+                confirm_attempt: 0,
+                note: None,
+            },
+            |k| k.value,
+        );
+        record.order = order.clone();
+        advance(&mut record);
+        self.reserve(&record, &mut batch).await?;
+        batch.put_expecting(&record, version)?;
+        if new {
+            batch.audit(self.now(), "import order", record.key(), format!("{} {}", order.raw_status, order.total));
+        }
+        self.store.commit(batch).await?;
+        if new { pulled.new += 1 } else { pulled.changed += 1 }
+        Ok(())
+    }
+
+    /// Brings the reservations of an order in line with its lines: the key (account, order, line) makes that happen
+    /// once however often it is imported.
+    async fn reserve(&self, record: &OrderRecord, batch: &mut Batch) -> Result<()> {
+        let order = &record.order;
+        let mut stock: std::collections::BTreeMap<String, (StockRecord, i64)> = std::collections::BTreeMap::new();
+        for line in &order.lines {
+            let Some(sku) = &line.sku else { continue };
+            let wanted = if record.stage == Stage::Cancelled { 0 } else { line.quantity.saturating_sub(line.cancelled) };
+            let key = format!("{}/{}/{}", order.account, order.id, line.id);
+            let held = typed::get::<Reservation>(&*self.store, &key).await?;
+            if !stock.contains_key(sku.as_str()) {
+                let Some(s) = typed::get::<StockRecord>(&*self.store, sku.as_str()).await? else { continue };
+                stock.insert(sku.to_string(), (s.value, s.version));
+            }
+            let Some((shelf, _)) = stock.get_mut(sku.as_str()) else { continue };
+            match held {
+                None => {
+                    shelf.reserve(&order.account, wanted);
+                    let state = if wanted == 0 { ReservationState::Released } else { ReservationState::Held };
+                    let reservation = Reservation {
+                        account: order.account.clone(),
+                        order: order.id.to_string(),
+                        line: line.id.to_string(),
+                        sku: sku.clone(),
+                        quantity: wanted,
+                        state,
+                    };
+                    batch.put_expecting(&reservation, Expect::Absent)?;
+                }
+                Some(held) if held.value.state == ReservationState::Held && wanted < held.value.quantity => {
+                    shelf.release(held.value.quantity - wanted);
+                    let state = if wanted == 0 { ReservationState::Released } else { ReservationState::Held };
+                    batch.put_expecting(&Reservation { quantity: wanted, state, ..held.value }, Expect::Version(held.version))?;
+                }
+                Some(_) => {}
+            }
+        }
+        for (shelf, version) in stock.values() {
+            batch.put_expecting(shelf, Expect::Version(*version))?;
+        }
+        Ok(())
+    }
+}
+
+/// The stage that follows from what the channel now says.
+fn advance(record: &mut OrderRecord) {
+    let order = &record.order;
+    match order.state {
+        OrderState::Cancelled if record.stage != Stage::Confirmed => record.stage = Stage::Cancelled,
+        // A buyer who wants out stops what has not left yet.
+        OrderState::CancelRequested if record.stage <= Stage::ToBook => record.stage = Stage::Waiting,
+        // Shipped by somebody else, or our confirmation arrived although its answer was lost.
+        OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup
+            if record.shipment.is_none() =>
+        {
+            record.stage = Stage::Confirmed;
+        }
+        state if state.is_shippable() && record.stage == Stage::Waiting && !order.channel_fulfilled => {
+            record.stage = Stage::ToBook;
+        }
+        _ => {}
+    }
+}
+
+fn back(from: Timestamp, by: SignedDuration) -> Timestamp {
+    from.checked_sub(by).unwrap_or(Timestamp::MIN)
+}

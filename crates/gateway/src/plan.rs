@@ -1,0 +1,313 @@
+//! The plan: what would change where, why, at what cost in calls — and what is stopped. Bound by hash to its
+//! inputs: `apply` refuses a plan whose world has moved.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tradewind_connector::Capabilities;
+use tradewind_domain::{AccountId, ChangeState, ListingRef, ListingState, Offer, Product, Sku, Variant};
+use tradewind_store::Collection;
+use tradewind_store::typed::Record;
+
+use crate::config::{Config, OfferRules};
+use crate::desired::{self, Guard, Stop};
+use crate::records::{OfferRecord, StockRecord, offer_key};
+
+/// One field that would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Field.
+    pub field: String,
+    /// What is live.
+    pub from: String,
+    /// What should be.
+    pub to: String,
+}
+
+/// What would be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub enum Action {
+    /// Put a new offer up.
+    Create {
+        /// The offer.
+        offer: Box<Offer>,
+    },
+    /// Put the complete offer again.
+    Update {
+        /// The offer.
+        offer: Box<Offer>,
+        /// Listing it replaces.
+        key: ListingRef,
+        /// What differs.
+        fields: Vec<FieldChange>,
+    },
+    /// Lower the quantity.
+    Lower {
+        /// Listing.
+        key: ListingRef,
+        /// What is live.
+        from: u32,
+        /// What should be.
+        to: u32,
+    },
+    /// Take it off sale.
+    Withdraw {
+        /// Listing.
+        key: ListingRef,
+    },
+}
+
+/// A change, and whether it may go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Account.
+    pub account: AccountId,
+    /// SKU.
+    pub sku: Sku,
+    /// What; `None` when a guard stopped it before there was an offer.
+    #[serde(flatten)]
+    pub action: Option<Action>,
+    /// Why it came up: `catalogue.csv:12`.
+    pub cause: String,
+    /// Why it may not go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+}
+
+/// Numbers of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// New offers.
+    pub create: u32,
+    /// Updates.
+    pub update: u32,
+    /// Lowered quantities.
+    pub lower: u32,
+    /// Withdrawals.
+    pub withdraw: u32,
+    /// Stopped by a guard.
+    pub blocked: u32,
+}
+
+/// A plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Hash of inputs and changes: the plan's name.
+    pub id: String,
+    /// Hash of what the plan was made from.
+    pub inputs: String,
+    /// Made at.
+    pub made_at: Timestamp,
+    /// Changes, by account and SKU.
+    pub changes: Vec<Change>,
+    /// Estimated calls per account.
+    pub calls: BTreeMap<AccountId, u32>,
+    /// Numbers.
+    pub totals: Totals,
+}
+
+impl Record for Plan {
+    const COLLECTION: Collection = Collection::Plans;
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// What a plan is made from, all of it in memory: planning makes no call.
+pub struct Inputs<'a> {
+    /// Configuration.
+    pub config: &'a Config,
+    /// Catalogue by SKU.
+    pub variants: &'a BTreeMap<Sku, (Product, Variant)>,
+    /// Known offers by key.
+    pub offers: &'a BTreeMap<String, OfferRecord>,
+    /// Stock by SKU.
+    pub stock: &'a BTreeMap<Sku, StockRecord>,
+    /// Capabilities of the accounts that are open.
+    pub capabilities: &'a BTreeMap<AccountId, Capabilities>,
+}
+
+impl Inputs<'_> {
+    /// Hash of everything that decides the changes.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let mut hasher = Sha256::new();
+        let mut add = |tag: &str, text: &str| {
+            hasher.update((tag.len() as u64).to_be_bytes());
+            hasher.update(tag.as_bytes());
+            hasher.update((text.len() as u64).to_be_bytes());
+            hasher.update(text.as_bytes());
+        };
+        let rules: Vec<String> = self.config.account.iter().map(|a| format!("{} {:?}", a.id, a.offers)).collect();
+        add("rules", &format!("{rules:?} {:?} {:?}", self.config.guard, self.config.stock));
+        for (sku, (product, variant)) in self.variants {
+            add(sku.as_str(), &format!("{:?}{:?}{:?}{variant:?}", product.brand, product.category, product.content));
+        }
+        for (key, offer) in self.offers {
+            // When it was read does not matter, what was read does.
+            add(key, &format!("{:?} {:?} {:?}", offer.state, offer.desired, offer.live));
+        }
+        for (sku, stock) in self.stock {
+            add(sku.as_str(), &format!("{stock:?}"));
+        }
+        hex::encode(hasher.finalize())
+    }
+
+    /// Makes the plan.
+    #[must_use]
+    pub fn plan(&self, now: Timestamp) -> Plan {
+        let mut changes = Vec::new();
+        for entry in &self.config.account {
+            let (Some(rules), Some(capabilities)) = (&entry.offers, self.capabilities.get(&entry.id)) else { continue };
+            let first = changes.len();
+            self.plan_account(&entry.id, rules, capabilities, &mut changes);
+            self.guard_mass_delete(&entry.id, &mut changes[first..]);
+        }
+        let (calls, totals) = self.totals(&changes);
+        let inputs = self.hash();
+        let mut hasher = Sha256::new();
+        hasher.update(inputs.as_bytes());
+        hasher.update(serde_json::to_vec(&changes).unwrap_or_default());
+        let id = hex::encode(&hasher.finalize()[..12]);
+        Plan { id, inputs, made_at: now, changes, calls, totals }
+    }
+
+    fn plan_account(&self, account: &AccountId, rules: &OfferRules, capabilities: &Capabilities, changes: &mut Vec<Change>) {
+        for (sku, (product, variant)) in self.variants {
+            if !rules.only.is_empty() && !product.category.as_ref().is_some_and(|c| rules.only.contains(c)) {
+                continue;
+            }
+            let quantity = self.stock.get(sku).and_then(|s| s.allotted.get(account)).copied().unwrap_or(0);
+            let cause = variant.source.as_ref().map(ToString::to_string).unwrap_or_default();
+            let known = self.offers.get(&offer_key(account, sku));
+            let change = |action, stop| Change { account: account.clone(), sku: sku.clone(), action, cause: cause.clone(), stop };
+            match desired::offer(product, variant, rules, &self.config.guard, capabilities, quantity) {
+                Err(stop) => changes.push(change(None, Some(stop))),
+                Ok(offer) => {
+                    if let Some((action, stop)) = self.against(known, offer) {
+                        changes.push(change(Some(action), stop));
+                    }
+                }
+            }
+        }
+        // What is live and no longer in the catalogue goes.
+        let prefix = format!("{account}/");
+        for known in self.offers.range(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix)).map(|(_, o)| o) {
+            let live = known.live.as_ref().is_some_and(|l| matches!(l.state, ListingState::Live | ListingState::Pending));
+            if live && !known.withdrawn && !self.variants.contains_key(&known.sku) {
+                let key = ListingRef { sku: known.sku.clone(), listing: known.listing.clone() };
+                let cause = "no longer in the catalogue".to_owned();
+                let action = Some(Action::Withdraw { key });
+                changes.push(Change { account: account.clone(), sku: known.sku.clone(), action, cause, stop: None });
+            }
+        }
+    }
+
+    /// The difference between an intended offer and what is known to be live.
+    fn against(&self, known: Option<&OfferRecord>, offer: Offer) -> Option<(Action, Option<Stop>)> {
+        let Some(known) = known else { return Some((Action::Create { offer: Box::new(offer) }, None)) };
+        // Under way: what was sent must be settled first.
+        if matches!(known.state, ChangeState::Sent | ChangeState::Accepted | ChangeState::Indeterminate) {
+            return None;
+        }
+        // The channel said no to exactly this: sending it again gives the same.
+        if known.state == ChangeState::Rejected && known.desired.as_ref().is_some_and(|d| same_but_quantity(d, &offer)) {
+            return None;
+        }
+        let live = known.live.as_ref().filter(|l| !matches!(l.state, ListingState::Absent));
+        let Some(live) = live else { return Some((Action::Create { offer: Box::new(offer) }, None)) };
+        let mut fields = Vec::new();
+        let mut differs = |field: &str, from: String, to: String| {
+            if from != to {
+                fields.push(FieldChange { field: field.to_owned(), from, to });
+            }
+        };
+        if let Some(price) = live.price {
+            differs("price", price.to_string(), offer.price.to_string());
+        }
+        if let Some(title) = &live.title {
+            differs("title", title.clone(), offer.content.title.clone());
+        }
+        if let Some(last) = &known.desired {
+            differs("description", last.content.description.clone(), offer.content.description.clone());
+            differs("images", last.images.join("|"), offer.images.join("|"));
+            differs("category", format!("{:?}", last.category), format!("{:?}", offer.category));
+            differs("attributes", format!("{:?}", last.attributes), format!("{:?}", offer.attributes));
+        }
+        let key = known.live.as_ref().map(|l| l.key.clone())?;
+        if fields.is_empty() {
+            // Only ever lowered: raising a channel above what it shows could sell what an order not yet imported took.
+            let shown = live.quantity?;
+            return (shown > offer.quantity).then_some((Action::Lower { key, from: shown, to: offer.quantity }, None));
+        }
+        let stop = live.price.and_then(|old| jump(old, offer.price, self.config.guard.price_jump));
+        // An update carries a quantity too: never more than the channel shows.
+        let mut offer = offer;
+        offer.quantity = live.quantity.map_or(offer.quantity, |q| q.min(offer.quantity));
+        Some((Action::Update { offer: Box::new(offer), key, fields }, stop))
+    }
+
+    fn guard_mass_delete(&self, account: &AccountId, changes: &mut [Change]) {
+        let prefix = format!("{account}/");
+        let live = self.offers.range(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix)).filter(|(_, o)| o.live.is_some()).count();
+        let going = changes.iter().filter(|c| matches!(c.action, Some(Action::Withdraw { .. }))).count();
+        let limit = rust_decimal::Decimal::from(live) * self.config.guard.mass_delete;
+        if rust_decimal::Decimal::from(going) <= limit {
+            return;
+        }
+        for change in changes.iter_mut().filter(|c| matches!(c.action, Some(Action::Withdraw { .. }))) {
+            let why = format!("{going} of {live} listings would go at once, the limit is {}: check the catalogue files, or raise guard.mass_delete", limit.floor());
+            change.stop = Some(Stop { guard: Guard::MassDelete, why });
+        }
+    }
+
+    fn totals(&self, changes: &[Change]) -> (BTreeMap<AccountId, u32>, Totals) {
+        let mut totals = Totals::default();
+        let mut puts: BTreeMap<AccountId, (u32, u32)> = BTreeMap::new();
+        for change in changes {
+            if change.stop.is_some() {
+                totals.blocked += 1;
+                continue;
+            }
+            let (puts, lowers) = puts.entry(change.account.clone()).or_default();
+            match change.action {
+                Some(Action::Create { .. }) => totals.create += 1,
+                Some(Action::Update { .. }) => totals.update += 1,
+                Some(Action::Withdraw { .. }) => totals.withdraw += 1,
+                Some(Action::Lower { .. }) => totals.lower += 1,
+                None => continue,
+            }
+            if matches!(change.action, Some(Action::Lower { .. })) { *lowers += 1 } else { *puts += 1 }
+        }
+        let calls = puts
+            .into_iter()
+            .map(|(account, (puts, lowers))| {
+                let bounds = self.capabilities.get(&account).map(|c| c.bounds.clone()).unwrap_or_default();
+                let calls = |n: u32, batch: Option<u32>| n.div_ceil(batch.unwrap_or(1).max(1));
+                (account, calls(puts, bounds.offers_batch) + calls(lowers, bounds.stock_batch))
+            })
+            .collect();
+        (calls, totals)
+    }
+}
+
+fn same_but_quantity(a: &Offer, b: &Offer) -> bool {
+    let mut a = a.clone();
+    a.quantity = b.quantity;
+    a == *b
+}
+
+fn jump(old: tradewind_domain::Money, new: tradewind_domain::Money, limit: rust_decimal::Decimal) -> Option<Stop> {
+    if old.currency() != new.currency() || old.is_zero() {
+        return None;
+    }
+    let share = (new.decimal() - old.decimal()).abs().checked_div(old.decimal())?;
+    (share > limit).then(|| {
+        let percent = |d: rust_decimal::Decimal| (d * rust_decimal::Decimal::ONE_HUNDRED).round_dp(1);
+        let why = format!("from {old} to {new} is a jump of {} %, the limit is {} %: raise guard.price_jump for this run if it is meant", percent(share), percent(limit));
+        Stop { guard: Guard::PriceJump, why }
+    })
+}

@@ -1,0 +1,306 @@
+//! What the gateway keeps in the store, and under which keys.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tradewind_connector::Handle;
+use tradewind_domain::{
+    AccountId, BalanceTransaction, BookedShipment, ChangeState, CustomsReceipt, Declaration, DeclarationState, ListingId, LiveListing,
+    Offer, Order, Payout, Product, ShipmentRequest, ShipmentState, Sku, Statement, TrackingEvent, TrackingState,
+};
+use tradewind_store::Collection;
+use tradewind_store::typed::Record;
+
+macro_rules! record {
+    ($type:ty, $collection:ident, |$r:ident| $key:expr, $account:expr, $state:expr) => {
+        impl Record for $type {
+            const COLLECTION: Collection = Collection::$collection;
+            fn key(&self) -> String {
+                let $r = self;
+                let _ = $r;
+                $key
+            }
+            fn account(&self) -> String {
+                let $r = self;
+                let _ = $r;
+                $account
+            }
+            fn state(&self) -> String {
+                let $r = self;
+                let _ = $r;
+                $state
+            }
+        }
+    };
+}
+
+/// A product of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProductRecord(pub Product);
+record!(ProductRecord, Products, |r| r.0.id.to_string(), String::new(), String::new());
+
+/// An offer of one SKU in one account: what we want, how far it came, what is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferRecord {
+    /// Account.
+    pub account: AccountId,
+    /// SKU.
+    pub sku: Sku,
+    /// What was last intended; `None` for a listing that we found.
+    pub desired: Option<Offer>,
+    /// How far that came.
+    pub state: ChangeState,
+    /// The plan that intended it.
+    pub plan: String,
+    /// The channel's id.
+    pub listing: Option<ListingId>,
+    /// What was last read back.
+    pub live: Option<LiveListing>,
+    /// When that was.
+    pub read_at: Option<Timestamp>,
+    /// Why it is not live, in words.
+    pub note: Option<String>,
+    /// Withdrawal intended.
+    #[serde(default)]
+    pub withdrawn: bool,
+}
+record!(OfferRecord, Offers, |r| offer_key(&r.account, &r.sku), r.account.to_string(), r.state.to_string());
+
+/// Key of an offer.
+#[must_use]
+pub fn offer_key(account: &AccountId, sku: &Sku) -> String {
+    format!("{account}/{sku}")
+}
+
+/// Stock of one SKU: what is on the shelf, and how much of it each account may still sell. Σ allotted ≤ on hand
+/// less what is reserved: that is the proof against overselling in strict mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockRecord {
+    /// SKU.
+    pub sku: Sku,
+    /// Units on the shelf, reserved ones included.
+    pub on_hand: u32,
+    /// Units promised to orders and not shipped.
+    pub reserved: u32,
+    /// Units each account may still sell.
+    pub allotted: BTreeMap<AccountId, u32>,
+    /// Units sold beyond what was allotted. Anything above zero is an oversell, and an alarm.
+    pub oversold: u32,
+}
+record!(StockRecord, Stock, |r| r.sku.to_string(), String::new(), String::new());
+
+/// Where a reservation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReservationState {
+    /// Held for the order.
+    Held,
+    /// Gone with a parcel.
+    Shipped,
+    /// Given back.
+    Released,
+}
+
+/// Units held for an order line. Its key is the import key of invariant 5: an order imported twice reserves once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// Account.
+    pub account: AccountId,
+    /// Order.
+    pub order: String,
+    /// Line.
+    pub line: String,
+    /// SKU.
+    pub sku: Sku,
+    /// Units.
+    pub quantity: u32,
+    /// State.
+    pub state: ReservationState,
+}
+record!(Reservation, Reservations, |r| format!("{}/{}/{}", r.account, r.order, r.line), r.account.to_string(), format!("{:?}", r.state));
+
+/// How far an order has come in our hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Imported, not shippable yet (unpaid, on hold).
+    Waiting,
+    /// To be booked.
+    ToBook,
+    /// To be declared.
+    ToDeclare,
+    /// Declared, waiting for the authority.
+    Declared,
+    /// To be told to the marketplace.
+    ToConfirm,
+    /// The marketplace knows. Nothing more to ship.
+    Confirmed,
+    /// Cancelled before it left.
+    Cancelled,
+    /// Somebody must look at it; the note says why.
+    Stuck,
+}
+
+impl Stage {
+    /// The name under which it is filtered.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Waiting => "waiting",
+            Stage::ToBook => "to_book",
+            Stage::ToDeclare => "to_declare",
+            Stage::Declared => "declared",
+            Stage::ToConfirm => "to_confirm",
+            Stage::Confirmed => "confirmed",
+            Stage::Cancelled => "cancelled",
+            Stage::Stuck => "stuck",
+        }
+    }
+}
+
+/// An order with what we did about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRecord {
+    /// The order as last read.
+    pub order: Order,
+    /// How far it has come.
+    pub stage: Stage,
+    /// First imported.
+    pub imported_at: Timestamp,
+    /// Our shipment.
+    pub shipment: Option<String>,
+    /// Our declaration.
+    pub declaration: Option<String>,
+    /// Confirmations tried: part of the idempotency key.
+    #[serde(default)]
+    pub confirm_attempt: u32,
+    /// Why it is where it is.
+    pub note: Option<String>,
+}
+record!(OrderRecord, Orders, |r| order_key(&r.order.account, r.order.id.as_str()), r.order.account.to_string(), r.stage.name().to_owned());
+
+/// Key of an order.
+#[must_use]
+pub fn order_key(account: &AccountId, order: &str) -> String {
+    format!("{account}/{order}")
+}
+
+/// A parcel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentRecord {
+    /// Carrier account.
+    pub account: AccountId,
+    /// Order it fulfils.
+    pub order: String,
+    /// What was asked for.
+    pub request: ShipmentRequest,
+    /// State.
+    pub state: ShipmentState,
+    /// What the carrier answered.
+    pub booked: Option<BookedShipment>,
+    /// Scans.
+    pub events: Vec<TrackingEvent>,
+    /// Where it is.
+    pub tracking: TrackingState,
+    /// First looked up after a lost answer, and not found.
+    pub missing_since: Option<Timestamp>,
+    /// Bookings tried: part of the idempotency key, so that a booking that was proved not to exist can be made again.
+    pub attempt: u32,
+    /// A booking that takes longer.
+    pub handle: Option<Handle>,
+}
+record!(ShipmentRecord, Shipments, |r| r.request.id.to_string(), r.account.to_string(), r.state.to_string());
+
+/// A declaration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclarationRecord {
+    /// Customs account.
+    pub account: AccountId,
+    /// Order.
+    pub order: String,
+    /// What is declared.
+    pub declaration: Declaration,
+    /// State.
+    pub state: DeclarationState,
+    /// The authority's number.
+    pub authority_ref: Option<String>,
+    /// Why it is where it is.
+    pub note: Option<String>,
+    /// Filed at.
+    pub filed_at: Option<Timestamp>,
+}
+record!(DeclarationRecord, Declarations, |r| r.declaration.id.to_string(), r.account.to_string(), r.state.to_string());
+
+/// A receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReceiptRecord(pub CustomsReceipt);
+record!(ReceiptRecord, Receipts, |r| r.0.key.clone(), String::new(), r.0.declaration.to_string());
+
+/// A movement of money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionRecord {
+    /// Account.
+    pub account: AccountId,
+    /// The movement.
+    pub transaction: BalanceTransaction,
+}
+record!(TransactionRecord, Transactions, |r| format!("{}/{}", r.account, r.transaction.id), r.account.to_string(), r.transaction.kind.clone());
+
+/// A payout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayoutRecord {
+    /// Account.
+    pub account: AccountId,
+    /// The payout.
+    pub payout: Payout,
+}
+record!(PayoutRecord, Payouts, |r| format!("{}/{}", r.account, r.payout.id), r.account.to_string(), r.payout.state.to_string());
+
+/// A settlement statement with its document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementRecord {
+    /// Account.
+    pub account: AccountId,
+    /// The statement.
+    pub statement: Statement,
+    /// Provider in the ledger's words.
+    pub provider: String,
+    /// Format in the ledger's words.
+    pub format: String,
+    /// File name.
+    pub file_name: String,
+    /// Hash of the kept payload.
+    pub payload: String,
+}
+record!(StatementRecord, Statements, |r| format!("{}/{}", r.account, r.statement.id), r.account.to_string(), r.format.clone());
+
+/// How far a stream of an account was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorRecord {
+    /// Account.
+    pub account: AccountId,
+    /// Stream: `orders`, `transactions`, `receipts`.
+    pub stream: String,
+    /// Everything before this instant was read.
+    pub until: Option<Timestamp>,
+    /// The channel's own cursor.
+    pub cursor: Option<String>,
+}
+record!(CursorRecord, Cursors, |r| format!("{}/{}", r.account, r.stream), r.account.to_string(), String::new());
+
+/// A submission that the channel works on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// Key.
+    pub id: String,
+    /// Account.
+    pub account: AccountId,
+    /// The handle to ask with.
+    pub handle: Handle,
+    /// SKUs it is about, in order.
+    pub skus: Vec<Sku>,
+}
+record!(JobRecord, Jobs, |r| r.id.clone(), r.account.to_string(), "deferred".to_owned());
