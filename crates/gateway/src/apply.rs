@@ -62,10 +62,17 @@ impl Gateway {
     /// The plan is stale, or the store failed. Failures of channels are in the result.
     pub async fn apply(&self, plan: &Plan) -> Result<Applied> {
         if self.inputs_hash().await? != plan.inputs {
-            return Err(GatewayError::Stale("catalogue, rules, stock or live listings changed since it was made".to_owned()));
+            return Err(GatewayError::Stale(
+                "catalogue, rules, stock or live listings changed since it was made".to_owned(),
+            ));
         }
         let mut begin = Batch::new();
-        begin.put(plan)?.audit(self.now(), "apply", plan.id.clone(), format!("{} changes", plan.changes.len()));
+        begin.put(plan)?.audit(
+            self.now(),
+            "apply",
+            plan.id.clone(),
+            format!("{} changes", plan.changes.len()),
+        );
         self.store.commit(begin).await?;
         let mut by_account: BTreeMap<&AccountId, Vec<&Change>> = BTreeMap::new();
         for change in plan.changes.iter().filter(|c| c.stop.is_none() && c.action.is_some()) {
@@ -79,7 +86,14 @@ impl Gateway {
         Ok(applied)
     }
 
-    async fn apply_account(&self, plan: &Plan, id: &AccountId, connector: &dyn Connector, changes: &[&Change], applied: &mut Applied) -> Result<()> {
+    async fn apply_account(
+        &self,
+        plan: &Plan,
+        id: &AccountId,
+        connector: &dyn Connector,
+        changes: &[&Change],
+        applied: &mut Applied,
+    ) -> Result<()> {
         let Some(market) = connector.marketplace() else { return Ok(()) };
         let bounds = &connector.capabilities().bounds;
         let batch = |limit: Option<u32>| limit.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
@@ -89,7 +103,9 @@ impl Gateway {
         for change in changes {
             match &change.action {
                 Some(Action::Create { offer } | Action::Update { offer, .. }) => puts.push((**offer).clone()),
-                Some(Action::Lower { key, from, to }) => lowers.push(StockChange { key: key.clone(), quantity: *to, expected: Some(*from) }),
+                Some(Action::Lower { key, from, to }) => {
+                    lowers.push(StockChange { key: key.clone(), quantity: *to, expected: Some(*from) })
+                }
                 Some(Action::Withdraw { key }) => gone.push(key.clone()),
                 None => {}
             }
@@ -123,7 +139,15 @@ impl Gateway {
     }
 
     /// Writes what is about to be sent, before it is.
-    async fn mark(&self, id: &AccountId, skus: &[Sku], plan: &Plan, state: ChangeState, offers: Option<&[Offer]>, withdrawn: bool) -> Result<()> {
+    async fn mark(
+        &self,
+        id: &AccountId,
+        skus: &[Sku],
+        plan: &Plan,
+        state: ChangeState,
+        offers: Option<&[Offer]>,
+        withdrawn: bool,
+    ) -> Result<()> {
         let mut batch = Batch::new();
         for (n, sku) in skus.iter().enumerate() {
             let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
@@ -167,7 +191,12 @@ impl Gateway {
             Ok(Submitted::Done(items)) => self.items(id, items, applied).await,
             Ok(Submitted::Deferred(handle)) => {
                 applied.deferred += skus.len() as u32;
-                let job = JobRecord { id: format!("{}/{id}/{part}", plan.id), account: id.clone(), handle, skus: skus.to_vec() };
+                let job = JobRecord {
+                    id: format!("{}/{id}/{part}", plan.id),
+                    account: id.clone(),
+                    handle,
+                    skus: skus.to_vec(),
+                };
                 let mut batch = Batch::new();
                 batch.put(&job)?;
                 Ok(self.store.commit(batch).await?)
@@ -184,7 +213,10 @@ impl Gateway {
     async fn items(&self, id: &AccountId, items: Vec<ItemOutcome>, applied: &mut Applied) -> Result<()> {
         let mut batch = Batch::new();
         for item in items {
-            let Some(known) = typed::get::<OfferRecord>(&*self.store, &offer_key(id, &item.sku)).await? else { continue };
+            let Some(known) = typed::get::<OfferRecord>(&*self.store, &offer_key(id, &item.sku)).await?
+            else {
+                continue;
+            };
             let mut record = known.value;
             match item.result {
                 Ok(accepted) => {
@@ -259,15 +291,24 @@ impl Gateway {
         let connector = self.account(id)?.clone();
         let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(()) };
         let open = [ChangeState::Accepted, ChangeState::Indeterminate];
-        let mut records = typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str()).states(&open)).await?;
+        let mut records =
+            typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str()).states(&open)).await?;
         // A process that died between sending and writing left `Sent`: nobody knows, unless a job still asks.
         let jobs = typed::list::<JobRecord>(&*self.store, Filter::account(id.as_str())).await?;
-        let sent = typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str()).states(&[ChangeState::Sent])).await?;
-        records.extend(sent.into_iter().filter(|r| !jobs.iter().any(|j| j.value.skus.contains(&r.value.sku))));
-        let size = connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let sent = typed::list::<OfferRecord>(
+            &*self.store,
+            Filter::account(id.as_str()).states(&[ChangeState::Sent]),
+        )
+        .await?;
+        records
+            .extend(sent.into_iter().filter(|r| !jobs.iter().any(|j| j.value.skus.contains(&r.value.sku))));
+        let size =
+            connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
         for chunk in records.chunks(size) {
-            let keys: Vec<ListingRef> =
-                chunk.iter().map(|r| ListingRef { sku: r.value.sku.clone(), listing: r.value.listing.clone() }).collect();
+            let keys: Vec<ListingRef> = chunk
+                .iter()
+                .map(|r| ListingRef { sku: r.value.sku.clone(), listing: r.value.listing.clone() })
+                .collect();
             let found = match listings.read(&CallCx::new(), &keys).await {
                 Ok(found) => found,
                 Err(e) => {
@@ -297,11 +338,14 @@ impl Gateway {
         let connector = self.account(id)?.clone();
         let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(0) };
         let records = typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str())).await?;
-        let size = connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let size =
+            connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
         let mut seen = 0;
         for chunk in records.chunks(size) {
-            let keys: Vec<ListingRef> =
-                chunk.iter().map(|r| ListingRef { sku: r.value.sku.clone(), listing: r.value.listing.clone() }).collect();
+            let keys: Vec<ListingRef> = chunk
+                .iter()
+                .map(|r| ListingRef { sku: r.value.sku.clone(), listing: r.value.listing.clone() })
+                .collect();
             let found = listings.read(&CallCx::new(), &keys).await?;
             let mut batch = Batch::new();
             for record in chunk {
@@ -328,7 +372,8 @@ fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, settled: &mut Set
     };
     record.listing = live.key.listing.clone().or_else(|| record.listing.take());
     record.live = Some(live.clone());
-    let blocking: Vec<String> = live.issues.iter().filter(|i| i.blocking).map(|i| format!("{}: {}", i.code, i.message)).collect();
+    let blocking: Vec<String> =
+        live.issues.iter().filter(|i| i.blocking).map(|i| format!("{}: {}", i.code, i.message)).collect();
     let unknown = matches!(record.state, ChangeState::Indeterminate | ChangeState::Sent);
     match &live.state {
         ListingState::Absent | ListingState::Inactive if record.withdrawn => {
@@ -357,7 +402,8 @@ fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, settled: &mut Set
             settled.again += 1;
         }
         ListingState::Other(raw) => {
-            record.note = Some(format!("the channel reports the state '{raw}', which this version does not know"));
+            record.note =
+                Some(format!("the channel reports the state '{raw}', which this version does not know"));
             settled.waiting += 1;
         }
         _ => settled.waiting += 1,

@@ -317,15 +317,23 @@ impl Config {
         for account in &config.account {
             let offset = text.find(&format!("\"{}\"", account.id)).unwrap_or(0);
             if seen.contains(&&account.id) {
-                return Err(at(offset, format!("account '{}' stands twice: give each its own id", account.id)));
+                return Err(at(
+                    offset,
+                    format!("account '{}' stands twice: give each its own id", account.id),
+                ));
             }
             seen.push(&account.id);
         }
         if let Some(shipping) = &config.shipping {
-            for id in std::iter::once(&shipping.carrier).chain(shipping.customs.values()).chain(&shipping.payments) {
+            for id in
+                std::iter::once(&shipping.carrier).chain(shipping.customs.values()).chain(&shipping.payments)
+            {
                 if !seen.contains(&id) {
                     let offset = text.find(&format!("\"{id}\"")).unwrap_or(0);
-                    return Err(at(offset, format!("[shipping] names account '{id}', which no [[account]] defines")));
+                    return Err(at(
+                        offset,
+                        format!("[shipping] names account '{id}', which no [[account]] defines"),
+                    ));
                 }
             }
         }
@@ -352,9 +360,12 @@ impl AccountEntry {
                     let file = folder.join(file);
                     (file.display().to_string(), std::fs::read_to_string(&file).map_err(|e| e.to_string()))
                 }
-                SecretSource::Env(var) => (format!("${var}"), std::env::var(var).map_err(|_| "is not set".to_owned())),
+                SecretSource::Env(var) => {
+                    (format!("${var}"), std::env::var(var).map_err(|_| "is not set".to_owned()))
+                }
                 SecretSource::Credential(id) => {
-                    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).unwrap_or_default();
+                    let folder =
+                        std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).unwrap_or_default();
                     let file = folder.join(id);
                     (file.display().to_string(), std::fs::read_to_string(&file).map_err(|e| e.to_string()))
                 }

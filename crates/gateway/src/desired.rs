@@ -61,7 +61,11 @@ pub struct PriceTrail {
 ///
 /// # Errors
 /// A guard stops it.
-pub fn price(variant: &Variant, rules: &OfferRules, guard: &GuardConfig) -> Result<(Money, PriceTrail), Stop> {
+pub fn price(
+    variant: &Variant,
+    rules: &OfferRules,
+    guard: &GuardConfig,
+) -> Result<(Money, PriceTrail), Stop> {
     let source = variant.source.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut lines = vec![("catalogue price".to_owned(), variant.price.to_string(), source.clone())];
     let rate_of = |from: tradewind_domain::Currency| -> Result<(Decimal, String), Stop> {
@@ -75,23 +79,45 @@ pub fn price(variant: &Variant, rules: &OfferRules, guard: &GuardConfig) -> Resu
     };
     let too_large = || stop(Guard::Limits, "the price does not fit");
     let (rate, rate_source) = rate_of(variant.price.currency())?;
-    let exact = variant.price.decimal().checked_mul(rate).and_then(|p| p.checked_mul(rules.markup)).ok_or_else(too_large)?;
+    let exact = variant
+        .price
+        .decimal()
+        .checked_mul(rate)
+        .and_then(|p| p.checked_mul(rules.markup))
+        .ok_or_else(too_large)?;
     if !rate_source.is_empty() {
-        lines.push((format!("× rate {} → {}", variant.price.currency(), rules.currency), rate.to_string(), rate_source));
+        lines.push((
+            format!("× rate {} → {}", variant.price.currency(), rules.currency),
+            rate.to_string(),
+            rate_source,
+        ));
     }
     if rules.markup != Decimal::ONE {
         lines.push(("× markup".to_owned(), rules.markup.to_string(), "account offers.markup".to_owned()));
     }
-    let price = Money::from_decimal(rules.round_price(exact), rules.currency).map_err(|e| stop(Guard::Limits, e.to_string()))?;
+    let price = Money::from_decimal(rules.round_price(exact), rules.currency)
+        .map_err(|e| stop(Guard::Limits, e.to_string()))?;
     lines.push(("= price".to_owned(), price.to_string(), "rounded to the market".to_owned()));
     if !price.is_positive() {
-        return Err(stop(Guard::ZeroPrice, format!("the price is {price} (catalogue {}, {source}): a price must be above zero", variant.price)));
+        return Err(stop(
+            Guard::ZeroPrice,
+            format!(
+                "the price is {price} (catalogue {}, {source}): a price must be above zero",
+                variant.price
+            ),
+        ));
     }
     let Some(floor) = rules.margin_floor.or(guard.margin_floor) else {
-        return Err(stop(Guard::BlankFloor, "no margin floor: set guard.margin_floor or offers.margin_floor, \"0\" if you mean it"));
+        return Err(stop(
+            Guard::BlankFloor,
+            "no margin floor: set guard.margin_floor or offers.margin_floor, \"0\" if you mean it",
+        ));
     };
     let Some(cost) = variant.cost else {
-        return Err(stop(Guard::MissingCost, format!("purchase cost is not known ({source}): add the column cost, the margin floor needs it")));
+        return Err(stop(
+            Guard::MissingCost,
+            format!("purchase cost is not known ({source}): add the column cost, the margin floor needs it"),
+        ));
     };
     let (cost_rate, cost_source) = rate_of(cost.currency())?;
     let cost_here = cost.value().checked_mul(cost_rate).ok_or_else(too_large)?;
@@ -102,11 +128,25 @@ pub fn price(variant: &Variant, rules: &OfferRules, guard: &GuardConfig) -> Resu
     let shown = |d: Decimal| d.round_dp(rules.currency.exponent()).to_string();
     lines.push(("net of contained tax".to_owned(), shown(net), "account offers.tax_included".to_owned()));
     lines.push(("− channel and payment fees".to_owned(), shown(fees), "account offers.fees".to_owned()));
-    lines.push(("− purchase".to_owned(), shown(cost_here), if cost_source.is_empty() { source } else { format!("{source}, {cost_source}") }));
-    lines.push(("= margin before freight and duty".to_owned(), shown(left), format!("{} % of net", (margin * Decimal::ONE_HUNDRED).round_dp(1))));
+    lines.push((
+        "− purchase".to_owned(),
+        shown(cost_here),
+        if cost_source.is_empty() { source } else { format!("{source}, {cost_source}") },
+    ));
+    lines.push((
+        "= margin before freight and duty".to_owned(),
+        shown(left),
+        format!("{} % of net", (margin * Decimal::ONE_HUNDRED).round_dp(1)),
+    ));
     if margin < floor {
         let percent = |d: Decimal| (d * Decimal::ONE_HUNDRED).round_dp(1);
-        let text = format!("{price} leaves {} {} ({} %), the floor is {} %", shown(left), rules.currency, percent(margin), percent(floor));
+        let text = format!(
+            "{price} leaves {} {} ({} %), the floor is {} %",
+            shown(left),
+            rules.currency,
+            percent(margin),
+            percent(floor)
+        );
         return Err(stop(Guard::MarginFloor, text));
     }
     Ok((price, PriceTrail { lines }))
@@ -129,18 +169,29 @@ pub fn offer(
         return Err(stop(Guard::InvalidGtin, format!("{problem} ({source})")));
     }
     if rules.gtin_required && variant.gtin.is_none() {
-        return Err(stop(Guard::InvalidGtin, format!("the channel wants a GTIN and there is none ({source})")));
+        return Err(stop(
+            Guard::InvalidGtin,
+            format!("the channel wants a GTIN and there is none ({source})"),
+        ));
     }
     if guard.customs_facts && variant.hs.is_none() {
-        return Err(stop(Guard::MissingHs, format!("no HS code ({source}): a parcel abroad cannot be declared without")));
+        return Err(stop(
+            Guard::MissingHs,
+            format!("no HS code ({source}): a parcel abroad cannot be declared without"),
+        ));
     }
     if guard.customs_facts && variant.origin.is_none() {
-        return Err(stop(Guard::MissingOrigin, format!("no country of origin ({source}): a parcel abroad cannot be declared without")));
+        return Err(stop(
+            Guard::MissingOrigin,
+            format!("no country of origin ({source}): a parcel abroad cannot be declared without"),
+        ));
     }
     let category = product.category.as_deref().unwrap_or_default();
     let mapped = rules.categories.get(category).or_else(|| rules.categories.get("*"));
     if !rules.categories.is_empty() && mapped.is_none() {
-        let text = format!("category '{category}' ({source}) has no line under offers.categories; add one, or \"*\" for the rest");
+        let text = format!(
+            "category '{category}' ({source}) has no line under offers.categories; add one, or \"*\" for the rest"
+        );
         return Err(stop(Guard::UnmappedCategory, text));
     }
     let (price, _) = price(variant, rules, guard)?;
@@ -151,7 +202,10 @@ pub fn offer(
         || bounds.title_bytes.is_some_and(|max| content.title.len() > max as usize)
     {
         let max = bounds.title_chars.or(bounds.title_bytes).unwrap_or_default();
-        return Err(stop(Guard::Limits, format!("the title is longer than the channel's {max} ({source}): shorten it")));
+        return Err(stop(
+            Guard::Limits,
+            format!("the title is longer than the channel's {max} ({source}): shorten it"),
+        ));
     }
     if !bounds.currencies.is_empty() && !bounds.currencies.contains(&price.currency()) {
         return Err(stop(Guard::Limits, format!("the channel does not sell in {}", price.currency())));

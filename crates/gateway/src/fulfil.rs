@@ -76,7 +76,13 @@ impl Gateway {
     }
 
     /// Moves an order on, in one commit with what belongs to it.
-    async fn stage(&self, mut record: OrderRecord, stage: Stage, note: Option<String>, mut batch: tradewind_store::Batch) -> Result<()> {
+    async fn stage(
+        &self,
+        mut record: OrderRecord,
+        stage: Stage,
+        note: Option<String>,
+        mut batch: tradewind_store::Batch,
+    ) -> Result<()> {
         record.stage = stage;
         record.note = note;
         batch.put(&record)?;

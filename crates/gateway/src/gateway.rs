@@ -109,12 +109,21 @@ impl Gateway {
                 let before = stock.get(&variant.sku);
                 numbers.new += usize::from(before.is_none());
                 let mut record = before.map_or_else(
-                    || StockRecord { sku: variant.sku.clone(), on_hand: 0, reserved: 0, allotted: BTreeMap::new(), oversold: 0 },
+                    || StockRecord {
+                        sku: variant.sku.clone(),
+                        on_hand: 0,
+                        reserved: 0,
+                        allotted: BTreeMap::new(),
+                        oversold: 0,
+                    },
                     |b| b.value.clone(),
                 );
                 // A file's count is of the shelf on the day it was written; only a changed count is news.
                 let counted = variant.quantity.unwrap_or(0);
-                let last = known.get(product.id.as_str()).and_then(|p| p.variants.iter().find(|v| v.sku == variant.sku)).map(|v| v.quantity.unwrap_or(0));
+                let last = known
+                    .get(product.id.as_str())
+                    .and_then(|p| p.variants.iter().find(|v| v.sku == variant.sku))
+                    .map(|v| v.quantity.unwrap_or(0));
                 if last != Some(counted) {
                     record.recount(counted);
                     record.allot(&parts, self.config.stock.buffer);
@@ -176,7 +185,10 @@ impl Gateway {
     /// The store failed.
     pub async fn offers(&self) -> Result<BTreeMap<String, OfferRecord>> {
         let all = typed::list::<OfferRecord>(&*self.store, Filter::all()).await?;
-        Ok(all.into_iter().map(|o| (crate::records::offer_key(&o.value.account, &o.value.sku), o.value)).collect())
+        Ok(all
+            .into_iter()
+            .map(|o| (crate::records::offer_key(&o.value.account, &o.value.sku), o.value))
+            .collect())
     }
 
     /// Makes a plan from what is stored. Makes no call.
@@ -187,7 +199,13 @@ impl Gateway {
         let (variants, offers, stock) = (self.variants().await?, self.offers().await?, self.stock().await?);
         let stock = stock.into_iter().map(|(k, v)| (k, v.value)).collect();
         let capabilities = self.capabilities();
-        let inputs = Inputs { config: &self.config, variants: &variants, offers: &offers, stock: &stock, capabilities: &capabilities };
+        let inputs = Inputs {
+            config: &self.config,
+            variants: &variants,
+            offers: &offers,
+            stock: &stock,
+            capabilities: &capabilities,
+        };
         Ok(inputs.plan(self.now()))
     }
 
@@ -196,7 +214,13 @@ impl Gateway {
         let (variants, offers, stock) = (self.variants().await?, self.offers().await?, self.stock().await?);
         let stock = stock.into_iter().map(|(k, v)| (k, v.value)).collect();
         let capabilities = self.capabilities();
-        let inputs = Inputs { config: &self.config, variants: &variants, offers: &offers, stock: &stock, capabilities: &capabilities };
+        let inputs = Inputs {
+            config: &self.config,
+            variants: &variants,
+            offers: &offers,
+            stock: &stock,
+            capabilities: &capabilities,
+        };
         Ok(inputs.hash())
     }
 }

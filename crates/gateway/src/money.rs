@@ -59,15 +59,23 @@ impl Gateway {
         for (id, connector) in &self.accounts {
             let MoneyFacets { transactions, payouts, statements } = MoneyFacets::of(connector.as_ref());
             if let Some(t) = transactions {
-                let done = self.stream(id, "transactions", connector.as_ref(), |w, c| async move { t.changed(&CallCx::new(), w, c.as_ref()).await }, |item| {
-                    TransactionRecord { account: id.clone(), transaction: item }
-                });
+                let done = self.stream(
+                    id,
+                    "transactions",
+                    connector.as_ref(),
+                    |w, c| async move { t.changed(&CallCx::new(), w, c.as_ref()).await },
+                    |item| TransactionRecord { account: id.clone(), transaction: item },
+                );
                 count(done.await?, &mut collected.transactions, &mut collected.failed);
             }
             if let Some(p) = payouts {
-                let done = self.stream(id, "payouts", connector.as_ref(), |w, c| async move { p.changed(&CallCx::new(), w, c.as_ref()).await }, |item| {
-                    PayoutRecord { account: id.clone(), payout: item }
-                });
+                let done = self.stream(
+                    id,
+                    "payouts",
+                    connector.as_ref(),
+                    |w, c| async move { p.changed(&CallCx::new(), w, c.as_ref()).await },
+                    |item| PayoutRecord { account: id.clone(), payout: item },
+                );
                 count(done.await?, &mut collected.payouts, &mut collected.failed);
             }
             if let Some(s) = statements {
@@ -134,13 +142,27 @@ impl Gateway {
 
     async fn read_until(&self, id: &AccountId, stream: &str, until: Timestamp) -> Result<()> {
         let mut batch = Batch::new();
-        batch.put(&CursorRecord { account: id.clone(), stream: stream.to_owned(), until: Some(until), cursor: None })?;
+        batch.put(&CursorRecord {
+            account: id.clone(),
+            stream: stream.to_owned(),
+            until: Some(until),
+            cursor: None,
+        })?;
         Ok(self.store.commit(batch).await?)
     }
 
-    async fn statements(&self, id: &AccountId, connector: &dyn Connector, facet: &dyn Statements, collected: &mut Collected) -> Result<()> {
+    async fn statements(
+        &self,
+        id: &AccountId,
+        connector: &dyn Connector,
+        facet: &dyn Statements,
+        collected: &mut Collected,
+    ) -> Result<()> {
         for part in self.windows(id, "statements", connector).await? {
-            let listed = tradewind_connector::all_pages(|cursor| async move { facet.list(&CallCx::new(), part, cursor.as_ref()).await }).await;
+            let listed = tradewind_connector::all_pages(|cursor| async move {
+                facet.list(&CallCx::new(), part, cursor.as_ref()).await
+            })
+            .await;
             let listed = match listed {
                 Ok(listed) => listed,
                 Err(e) => {
@@ -167,7 +189,12 @@ impl Gateway {
                             payload,
                         };
                         let mut batch = Batch::new();
-                        batch.put(&record)?.audit(self.now(), "statement", record.key(), record.payload.clone());
+                        batch.put(&record)?.audit(
+                            self.now(),
+                            "statement",
+                            record.key(),
+                            record.payload.clone(),
+                        );
                         self.store.commit(batch).await?;
                         collected.statements += 1;
                     }

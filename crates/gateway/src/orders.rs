@@ -8,7 +8,9 @@ use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Expect};
 
 use crate::gateway::{Gateway, Result};
-use crate::records::{CursorRecord, OrderRecord, Reservation, ReservationState, Stage, StockRecord, order_key};
+use crate::records::{
+    CursorRecord, OrderRecord, Reservation, ReservationState, Stage, StockRecord, order_key,
+};
 
 /// How far a first pull looks back.
 const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -54,7 +56,9 @@ impl Gateway {
         let connector = self.account(id)?.clone();
         let Some(orders) = connector.marketplace().and_then(|m| m.orders()) else { return Ok(()) };
         let bounds = &connector.capabilities().bounds;
-        let overlap = bounds.visibility_lag_minutes.map_or(OVERLAP, |m| SignedDuration::from_mins(i64::from(m)).max(OVERLAP));
+        let overlap = bounds
+            .visibility_lag_minutes
+            .map_or(OVERLAP, |m| SignedDuration::from_mins(i64::from(m)).max(OVERLAP));
         let now = self.now();
         let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
         let since = known.and_then(|c| c.value.until).unwrap_or_else(|| back(now, FIRST_LOOK));
@@ -79,7 +83,12 @@ impl Gateway {
             }
             // Only a part that was read to its end moves the cursor.
             let mut batch = Batch::new();
-            batch.put(&CursorRecord { account: id.clone(), stream: "orders".to_owned(), until: Some(part.to), cursor: None })?;
+            batch.put(&CursorRecord {
+                account: id.clone(),
+                stream: "orders".to_owned(),
+                until: Some(part.to),
+                cursor: None,
+            })?;
             self.store.commit(batch).await?;
         }
         Ok(())
@@ -100,7 +109,8 @@ impl Gateway {
     }
 
     async fn try_take_order(&self, order: &Order, pulled: &mut Pulled) -> Result<()> {
-        let known = typed::get::<OrderRecord>(&*self.store, &order_key(&order.account, order.id.as_str())).await?;
+        let known =
+            typed::get::<OrderRecord>(&*self.store, &order_key(&order.account, order.id.as_str())).await?;
         if known.as_ref().is_some_and(|k| k.value.order == *order) {
             return Ok(());
         }
@@ -128,10 +138,19 @@ impl Gateway {
         self.reserve(&record, &mut batch).await?;
         batch.put_expecting(&record, version)?;
         if new {
-            batch.audit(self.now(), "import order", record.key(), format!("{} {}", order.raw_status, order.total));
+            batch.audit(
+                self.now(),
+                "import order",
+                record.key(),
+                format!("{} {}", order.raw_status, order.total),
+            );
         }
         self.store.commit(batch).await?;
-        if new { pulled.new += 1 } else { pulled.changed += 1 }
+        if new {
+            pulled.new += 1
+        } else {
+            pulled.changed += 1
+        }
         Ok(())
     }
 
@@ -139,10 +158,15 @@ impl Gateway {
     /// once however often it is imported.
     async fn reserve(&self, record: &OrderRecord, batch: &mut Batch) -> Result<()> {
         let order = &record.order;
-        let mut stock: std::collections::BTreeMap<String, (StockRecord, i64)> = std::collections::BTreeMap::new();
+        let mut stock: std::collections::BTreeMap<String, (StockRecord, i64)> =
+            std::collections::BTreeMap::new();
         for line in &order.lines {
             let Some(sku) = &line.sku else { continue };
-            let wanted = if record.stage == Stage::Cancelled { 0 } else { line.quantity.saturating_sub(line.cancelled) };
+            let wanted = if record.stage == Stage::Cancelled {
+                0
+            } else {
+                line.quantity.saturating_sub(line.cancelled)
+            };
             let key = format!("{}/{}/{}", order.account, order.id, line.id);
             let held = typed::get::<Reservation>(&*self.store, &key).await?;
             if !stock.contains_key(sku.as_str()) {
@@ -167,7 +191,10 @@ impl Gateway {
                 Some(held) if held.value.state == ReservationState::Held && wanted < held.value.quantity => {
                     shelf.release(held.value.quantity - wanted);
                     let state = if wanted == 0 { ReservationState::Released } else { ReservationState::Held };
-                    batch.put_expecting(&Reservation { quantity: wanted, state, ..held.value }, Expect::Version(held.version))?;
+                    batch.put_expecting(
+                        &Reservation { quantity: wanted, state, ..held.value },
+                        Expect::Version(held.version),
+                    )?;
                 }
                 Some(_) => {}
             }

@@ -141,10 +141,14 @@ impl Inputs<'_> {
             hasher.update((text.len() as u64).to_be_bytes());
             hasher.update(text.as_bytes());
         };
-        let rules: Vec<String> = self.config.account.iter().map(|a| format!("{} {:?}", a.id, a.offers)).collect();
+        let rules: Vec<String> =
+            self.config.account.iter().map(|a| format!("{} {:?}", a.id, a.offers)).collect();
         add("rules", &format!("{rules:?} {:?} {:?}", self.config.guard, self.config.stock));
         for (sku, (product, variant)) in self.variants {
-            add(sku.as_str(), &format!("{:?}{:?}{:?}{variant:?}", product.brand, product.category, product.content));
+            add(
+                sku.as_str(),
+                &format!("{:?}{:?}{:?}{variant:?}", product.brand, product.category, product.content),
+            );
         }
         for (key, offer) in self.offers {
             // When it was read does not matter, what was read does.
@@ -161,7 +165,9 @@ impl Inputs<'_> {
     pub fn plan(&self, now: Timestamp) -> Plan {
         let mut changes = Vec::new();
         for entry in &self.config.account {
-            let (Some(rules), Some(capabilities)) = (&entry.offers, self.capabilities.get(&entry.id)) else { continue };
+            let (Some(rules), Some(capabilities)) = (&entry.offers, self.capabilities.get(&entry.id)) else {
+                continue;
+            };
             let first = changes.len();
             self.plan_account(&entry.id, rules, capabilities, &mut changes);
             self.guard_mass_delete(&entry.id, &mut changes[first..]);
@@ -175,7 +181,13 @@ impl Inputs<'_> {
         Plan { id, inputs, made_at: now, changes, calls, totals }
     }
 
-    fn plan_account(&self, account: &AccountId, rules: &OfferRules, capabilities: &Capabilities, changes: &mut Vec<Change>) {
+    fn plan_account(
+        &self,
+        account: &AccountId,
+        rules: &OfferRules,
+        capabilities: &Capabilities,
+        changes: &mut Vec<Change>,
+    ) {
         for (sku, (product, variant)) in self.variants {
             if !rules.only.is_empty() && !product.category.as_ref().is_some_and(|c| rules.only.contains(c)) {
                 continue;
@@ -183,7 +195,13 @@ impl Inputs<'_> {
             let quantity = self.stock.get(sku).and_then(|s| s.allotted.get(account)).copied().unwrap_or(0);
             let cause = variant.source.as_ref().map(ToString::to_string).unwrap_or_default();
             let known = self.offers.get(&offer_key(account, sku));
-            let change = |action, stop| Change { account: account.clone(), sku: sku.clone(), action, cause: cause.clone(), stop };
+            let change = |action, stop| Change {
+                account: account.clone(),
+                sku: sku.clone(),
+                action,
+                cause: cause.clone(),
+                stop,
+            };
             match desired::offer(product, variant, rules, &self.config.guard, capabilities, quantity) {
                 Err(stop) => changes.push(change(None, Some(stop))),
                 Ok(offer) => {
@@ -195,13 +213,24 @@ impl Inputs<'_> {
         }
         // What is live and no longer in the catalogue goes.
         let prefix = format!("{account}/");
-        for known in self.offers.range(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix)).map(|(_, o)| o) {
-            let live = known.live.as_ref().is_some_and(|l| matches!(l.state, ListingState::Live | ListingState::Pending));
+        for known in
+            self.offers.range(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix)).map(|(_, o)| o)
+        {
+            let live = known
+                .live
+                .as_ref()
+                .is_some_and(|l| matches!(l.state, ListingState::Live | ListingState::Pending));
             if live && !known.withdrawn && !self.variants.contains_key(&known.sku) {
                 let key = ListingRef { sku: known.sku.clone(), listing: known.listing.clone() };
                 let cause = "no longer in the catalogue".to_owned();
                 let action = Some(Action::Withdraw { key });
-                changes.push(Change { account: account.clone(), sku: known.sku.clone(), action, cause, stop: None });
+                changes.push(Change {
+                    account: account.clone(),
+                    sku: known.sku.clone(),
+                    action,
+                    cause,
+                    stop: None,
+                });
             }
         }
     }
@@ -214,7 +243,9 @@ impl Inputs<'_> {
             return None;
         }
         // The channel said no to exactly this: sending it again gives the same.
-        if known.state == ChangeState::Rejected && known.desired.as_ref().is_some_and(|d| same_but_quantity(d, &offer)) {
+        if known.state == ChangeState::Rejected
+            && known.desired.as_ref().is_some_and(|d| same_but_quantity(d, &offer))
+        {
             return None;
         }
         let live = known.live.as_ref().filter(|l| !matches!(l.state, ListingState::Absent));
@@ -241,7 +272,8 @@ impl Inputs<'_> {
         if fields.is_empty() {
             // Only ever lowered: raising a channel above what it shows could sell what an order not yet imported took.
             let shown = live.quantity?;
-            return (shown > offer.quantity).then_some((Action::Lower { key, from: shown, to: offer.quantity }, None));
+            return (shown > offer.quantity)
+                .then_some((Action::Lower { key, from: shown, to: offer.quantity }, None));
         }
         let stop = live.price.and_then(|old| jump(old, offer.price, self.config.guard.price_jump));
         // An update carries a quantity too: never more than the channel shows.
@@ -252,14 +284,22 @@ impl Inputs<'_> {
 
     fn guard_mass_delete(&self, account: &AccountId, changes: &mut [Change]) {
         let prefix = format!("{account}/");
-        let live = self.offers.range(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix)).filter(|(_, o)| o.live.is_some()).count();
+        let live = self
+            .offers
+            .range(prefix.clone()..)
+            .take_while(|(k, _)| k.starts_with(&prefix))
+            .filter(|(_, o)| o.live.is_some())
+            .count();
         let going = changes.iter().filter(|c| matches!(c.action, Some(Action::Withdraw { .. }))).count();
         let limit = rust_decimal::Decimal::from(live) * self.config.guard.mass_delete;
         if rust_decimal::Decimal::from(going) <= limit {
             return;
         }
         for change in changes.iter_mut().filter(|c| matches!(c.action, Some(Action::Withdraw { .. }))) {
-            let why = format!("{going} of {live} listings would go at once, the limit is {}: check the catalogue files, or raise guard.mass_delete", limit.floor());
+            let why = format!(
+                "{going} of {live} listings would go at once, the limit is {}: check the catalogue files, or raise guard.mass_delete",
+                limit.floor()
+            );
             change.stop = Some(Stop { guard: Guard::MassDelete, why });
         }
     }
@@ -300,7 +340,11 @@ fn same_but_quantity(a: &Offer, b: &Offer) -> bool {
     a == *b
 }
 
-fn jump(old: tradewind_domain::Money, new: tradewind_domain::Money, limit: rust_decimal::Decimal) -> Option<Stop> {
+fn jump(
+    old: tradewind_domain::Money,
+    new: tradewind_domain::Money,
+    limit: rust_decimal::Decimal,
+) -> Option<Stop> {
     if old.currency() != new.currency() || old.is_zero() {
         return None;
     }

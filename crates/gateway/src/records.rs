@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tradewind_connector::Handle;
 use tradewind_domain::{
-    AccountId, BalanceTransaction, BookedShipment, ChangeState, CustomsReceipt, Declaration, DeclarationState, ListingId, LiveListing,
-    Offer, Order, Payout, Product, ShipmentRequest, ShipmentState, Sku, Statement, TrackingEvent, TrackingState,
+    AccountId, BalanceTransaction, BookedShipment, ChangeState, CustomsReceipt, Declaration,
+    DeclarationState, ListingId, LiveListing, Offer, Order, Payout, Product, ShipmentRequest, ShipmentState,
+    Sku, Statement, TrackingEvent, TrackingState,
 };
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
@@ -119,7 +120,13 @@ pub struct Reservation {
     /// State.
     pub state: ReservationState,
 }
-record!(Reservation, Reservations, |r| format!("{}/{}/{}", r.account, r.order, r.line), r.account.to_string(), format!("{:?}", r.state));
+record!(
+    Reservation,
+    Reservations,
+    |r| format!("{}/{}/{}", r.account, r.order, r.line),
+    r.account.to_string(),
+    format!("{:?}", r.state)
+);
 
 /// How far an order has come in our hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -179,7 +186,13 @@ pub struct OrderRecord {
     /// Why it is where it is.
     pub note: Option<String>,
 }
-record!(OrderRecord, Orders, |r| order_key(&r.order.account, r.order.id.as_str()), r.order.account.to_string(), r.stage.name().to_owned());
+record!(
+    OrderRecord,
+    Orders,
+    |r| order_key(&r.order.account, r.order.id.as_str()),
+    r.order.account.to_string(),
+    r.stage.name().to_owned()
+);
 
 /// Key of an order.
 #[must_use]
@@ -231,7 +244,13 @@ pub struct DeclarationRecord {
     /// Filed at.
     pub filed_at: Option<Timestamp>,
 }
-record!(DeclarationRecord, Declarations, |r| r.declaration.id.to_string(), r.account.to_string(), r.state.to_string());
+record!(
+    DeclarationRecord,
+    Declarations,
+    |r| r.declaration.id.to_string(),
+    r.account.to_string(),
+    r.state.to_string()
+);
 
 /// A receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,7 +266,13 @@ pub struct TransactionRecord {
     /// The movement.
     pub transaction: BalanceTransaction,
 }
-record!(TransactionRecord, Transactions, |r| format!("{}/{}", r.account, r.transaction.id), r.account.to_string(), r.transaction.kind.clone());
+record!(
+    TransactionRecord,
+    Transactions,
+    |r| format!("{}/{}", r.account, r.transaction.id),
+    r.account.to_string(),
+    r.transaction.kind.clone()
+);
 
 /// A payout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -257,7 +282,13 @@ pub struct PayoutRecord {
     /// The payout.
     pub payout: Payout,
 }
-record!(PayoutRecord, Payouts, |r| format!("{}/{}", r.account, r.payout.id), r.account.to_string(), r.payout.state.to_string());
+record!(
+    PayoutRecord,
+    Payouts,
+    |r| format!("{}/{}", r.account, r.payout.id),
+    r.account.to_string(),
+    r.payout.state.to_string()
+);
 
 /// A settlement statement with its document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -275,7 +306,13 @@ pub struct StatementRecord {
     /// Hash of the kept payload.
     pub payload: String,
 }
-record!(StatementRecord, Statements, |r| format!("{}/{}", r.account, r.statement.id), r.account.to_string(), r.format.clone());
+record!(
+    StatementRecord,
+    Statements,
+    |r| format!("{}/{}", r.account, r.statement.id),
+    r.account.to_string(),
+    r.format.clone()
+);
 
 /// How far a stream of an account was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -289,7 +326,13 @@ pub struct CursorRecord {
     /// The channel's own cursor.
     pub cursor: Option<String>,
 }
-record!(CursorRecord, Cursors, |r| format!("{}/{}", r.account, r.stream), r.account.to_string(), String::new());
+record!(
+    CursorRecord,
+    Cursors,
+    |r| format!("{}/{}", r.account, r.stream),
+    r.account.to_string(),
+    String::new()
+);
 
 /// A submission that the channel works on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

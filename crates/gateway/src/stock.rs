@@ -113,13 +113,22 @@ mod tests {
     }
 
     fn record(on_hand: u32) -> StockRecord {
-        StockRecord { sku: "S".parse().unwrap(), on_hand, reserved: 0, allotted: BTreeMap::new(), oversold: 0 }
+        StockRecord {
+            sku: "S".parse().unwrap(),
+            on_hand,
+            reserved: 0,
+            allotted: BTreeMap::new(),
+            oversold: 0,
+        }
     }
 
     #[test]
     fn shares_by_largest_remainder() {
         // 10 by 1:1:1 → 3.33 each, one unit left: the first id gets it.
-        assert_eq!(split(10, &parts(&[("a", 1), ("b", 1), ("c", 1)])), parts(&[("a", 4), ("b", 3), ("c", 3)]));
+        assert_eq!(
+            split(10, &parts(&[("a", 1), ("b", 1), ("c", 1)])),
+            parts(&[("a", 4), ("b", 3), ("c", 3)])
+        );
         // 7 by 3:1 → 5.25 and 1.75: b has the larger remainder.
         assert_eq!(split(7, &parts(&[("a", 3), ("b", 1)])), parts(&[("a", 5), ("b", 2)]));
         assert_eq!(split(5, &parts(&[("a", 0), ("b", 0)])), parts(&[("a", 0), ("b", 0)]));

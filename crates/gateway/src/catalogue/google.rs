@@ -18,7 +18,8 @@ const MAX_FIELD: usize = 1024 * 1024;
 impl Reader {
     pub(super) fn read_google_tsv(&mut self, path: &Path) {
         self.each_record(path, b'\t', |reader, row, fields| {
-            let fields = fields.into_iter().map(|(k, v)| (k.trim().to_lowercase().replace(' ', "_"), v)).collect();
+            let fields =
+                fields.into_iter().map(|(k, v)| (k.trim().to_lowercase().replace(' ', "_"), v)).collect();
             reader.take_google(row, &fields);
         });
     }
@@ -44,7 +45,9 @@ impl Reader {
             match event {
                 Event::Eof => break,
                 // Entities beyond the five of XML are not expanded, so a document type can do nothing; it is refused.
-                Event::DocType(_) => return self.whole("has a document type declaration, which a feed never needs: remove it"),
+                Event::DocType(_) => {
+                    return self.whole("has a document type declaration, which a feed never needs: remove it");
+                }
                 Event::Start(start) => {
                     let name = start.local_name().as_ref().to_owned();
                     if name == "item" || name == "entry" {

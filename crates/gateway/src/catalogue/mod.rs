@@ -123,7 +123,10 @@ impl Catalogue {
             let place = first.source.as_ref().map(ToString::to_string).unwrap_or_default();
             return Err(source.problem("sku", format!("SKU '{sku}' stands twice, first at {place}: remove one row, or set facts = true for a file that adds to another")));
         }
-        let product = self.products.entry(item.product.id.clone()).or_insert_with(|| Product { variants: Vec::new(), ..item.product.clone() });
+        let product = self
+            .products
+            .entry(item.product.id.clone())
+            .or_insert_with(|| Product { variants: Vec::new(), ..item.product.clone() });
         for (locale, words) in item.product.content {
             product.content.entry(locale).or_insert(words);
         }
@@ -216,7 +219,9 @@ impl Reader {
         let limit = if format == Format::Xlsx { MAX_XLSX } else { MAX_TEXT };
         if size > limit {
             let (size, limit) = (size / 1_048_576, limit / 1_048_576);
-            return self.whole(format!("is {size} MiB, the limit for this format is {limit} MiB: export it as CSV or split it"));
+            return self.whole(format!(
+                "is {size} MiB, the limit for this format is {limit} MiB: export it as CSV or split it"
+            ));
         }
         match format {
             Format::Csv => self.read_table(path, b','),
@@ -239,7 +244,9 @@ fn detect(path: &Path) -> Result<Format, String> {
     let first = || {
         let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
         let mut line = Vec::new();
-        std::io::BufReader::new(file.take(64 * 1024)).read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
+        std::io::BufReader::new(file.take(64 * 1024))
+            .read_until(b'\n', &mut line)
+            .map_err(|e| e.to_string())?;
         Ok::<String, String>(String::from_utf8_lossy(&line).into_owned())
     };
     Ok(match extension.as_str() {
@@ -249,6 +256,10 @@ fn detect(path: &Path) -> Result<Format, String> {
         "tsv" | "txt" => Format::GoogleTsv,
         "csv" if first()?.to_lowercase().contains("handle") => Format::ShopifyCsv,
         "csv" => Format::Csv,
-        other => return Err(format!("the format of '.{other}' is not known: name it with format = \"csv\", \"xlsx\", \"jsonl\", \"shopify-csv\", \"google-xml\" or \"google-tsv\"")),
+        other => {
+            return Err(format!(
+                "the format of '.{other}' is not known: name it with format = \"csv\", \"xlsx\", \"jsonl\", \"shopify-csv\", \"google-xml\" or \"google-tsv\""
+            ));
+        }
     })
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tradewind_domain::{
-    Content, Country, Currency, Decimal, Dimensions, Exact, Grams, Gtin, HsCode, Locale, Money, Product, ProductId, Sku, Variant,
-    WeightUnit, parse_decimal,
+    Content, Country, Currency, Decimal, Dimensions, Exact, Grams, Gtin, HsCode, Locale, Money, Product,
+    ProductId, Sku, Variant, WeightUnit, parse_decimal,
 };
 
 use super::{Item, Reader, Row};
@@ -20,8 +20,26 @@ impl Fields {
 
 /// The columns of our own formats, for messages and for the documentation.
 pub(super) const COLUMNS: &[&str] = &[
-    "sku", "product", "title", "description", "brand", "category", "price", "currency", "cost", "cost_currency", "quantity",
-    "gtin", "hs", "origin", "weight", "weight_unit", "length_mm", "width_mm", "height_mm", "images",
+    "sku",
+    "product",
+    "title",
+    "description",
+    "brand",
+    "category",
+    "price",
+    "currency",
+    "cost",
+    "cost_currency",
+    "quantity",
+    "gtin",
+    "hs",
+    "origin",
+    "weight",
+    "weight_unit",
+    "length_mm",
+    "width_mm",
+    "height_mm",
+    "images",
 ];
 
 impl Reader {
@@ -56,7 +74,10 @@ impl Reader {
             Some(Err(e)) => {
                 // Not refused: most channels sell without; but the offer is held until it is mended.
                 problems.push(e.to_string());
-                self.warnings.push(row.problem("gtin", format!("{e}; the offer is held back until it is corrected or left empty")));
+                self.warnings.push(row.problem(
+                    "gtin",
+                    format!("{e}; the offer is held back until it is corrected or left empty"),
+                ));
                 None
             }
             None => None,
@@ -68,7 +89,10 @@ impl Reader {
         let price = match (fields.get("price"), currency, facts) {
             (Some(text), Some(currency), _) => self.price(row, text, currency)?,
             (Some(_), None, _) => {
-                self.problem(row.problem("currency", "is missing: add the column, or set currency for the file in tradewind.toml"));
+                self.problem(row.problem(
+                    "currency",
+                    "is missing: add the column, or set currency for the file in tradewind.toml",
+                ));
                 return None;
             }
             (None, _, true) => Money::zero(currency.unwrap_or(Currency::EUR)),
@@ -93,7 +117,11 @@ impl Reader {
             None => None,
         };
         let quantity = match fields.get("quantity") {
-            Some(text) => Some(self.parsed(row, "quantity", text.parse::<u32>().map_err(|_| format!("'{text}' is no whole number of units from 0 up")))?),
+            Some(text) => Some(self.parsed(
+                row,
+                "quantity",
+                text.parse::<u32>().map_err(|_| format!("'{text}' is no whole number of units from 0 up")),
+            )?),
             None => None,
         };
         let hs = match fields.get("hs") {
@@ -111,8 +139,11 @@ impl Reader {
             self.problem(row.problem("title", "is missing"));
             return None;
         }
-        let product_id = self.parsed(row, "product", ProductId::new(fields.get("product").unwrap_or(sku_text)))?;
-        let images = fields.get("images").map(|t| t.split('|').map(|u| u.trim().to_owned()).filter(|u| !u.is_empty()).collect());
+        let product_id =
+            self.parsed(row, "product", ProductId::new(fields.get("product").unwrap_or(sku_text)))?;
+        let images = fields
+            .get("images")
+            .map(|t| t.split('|').map(|u| u.trim().to_owned()).filter(|u| !u.is_empty()).collect());
         let attributes = fields
             .0
             .iter()
@@ -148,7 +179,10 @@ impl Reader {
         let mut content = BTreeMap::new();
         if !title.is_empty() {
             let description = fields.get("description").unwrap_or_default().to_owned();
-            content.insert(self.locale.clone(), Content { title: title.to_owned(), description, bullets: Vec::new() });
+            content.insert(
+                self.locale.clone(),
+                Content { title: title.to_owned(), description, bullets: Vec::new() },
+            );
         }
         for (name, value) in &fields.0 {
             if let Some(locale) = name.strip_prefix("title:")
@@ -174,7 +208,8 @@ impl Reader {
     fn weight(&mut self, row: &Row, fields: &Fields) -> Option<Option<Grams>> {
         let Some(text) = fields.get("weight") else { return Some(None) };
         let unit_text = fields.get("weight_unit").unwrap_or("g");
-        let unit = WeightUnit::parse(unit_text).ok_or_else(|| format!("'{unit_text}' is no unit of weight: use g, kg, lb or oz"));
+        let unit = WeightUnit::parse(unit_text)
+            .ok_or_else(|| format!("'{unit_text}' is no unit of weight: use g, kg, lb or oz"));
         let unit = self.parsed(row, "weight_unit", unit)?;
         let value = self.parsed(row, "weight", parse_decimal(text))?;
         let grams = Grams::from_unit(value, unit).ok_or_else(|| format!("'{text}' is no weight"));
@@ -187,20 +222,31 @@ impl Reader {
         for (side, name) in sides.iter_mut().zip(["length_mm", "width_mm", "height_mm"]) {
             if let Some(text) = fields.get(name) {
                 given += 1;
-                *side = self.parsed(row, name, text.parse().map_err(|_| format!("'{text}' is no whole number of millimetres")))?;
+                *side = self.parsed(
+                    row,
+                    name,
+                    text.parse().map_err(|_| format!("'{text}' is no whole number of millimetres")),
+                )?;
             }
         }
         match given {
             0 => Some(None),
             3 => Some(Some(Dimensions { length_mm: sides[0], width_mm: sides[1], height_mm: sides[2] })),
             _ => {
-                self.problem(row.problem("length_mm", "give all three of length_mm, width_mm, height_mm, or none"));
+                self.problem(
+                    row.problem("length_mm", "give all three of length_mm, width_mm, height_mm, or none"),
+                );
                 None
             }
         }
     }
 
-    pub(super) fn parsed<T, E: std::fmt::Display>(&mut self, row: &Row, field: &str, result: Result<T, E>) -> Option<T> {
+    pub(super) fn parsed<T, E: std::fmt::Display>(
+        &mut self,
+        row: &Row,
+        field: &str,
+        result: Result<T, E>,
+    ) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(e) => {

@@ -13,7 +13,9 @@ impl Reader {
         let mut rows: Vec<(Row, BTreeMap<String, String>)> = Vec::new();
         self.each_record(path, b',', |_, row, fields| rows.push((row, fields)));
         if self.currency.is_none() && self.problems.is_empty() {
-            return self.whole("Shopify's export names no currency: set currency = \"…\" for this file in tradewind.toml");
+            return self.whole(
+                "Shopify's export names no currency: set currency = \"…\" for this file in tradewind.toml",
+            );
         }
         let mut heads: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         for (_, fields) in &rows {
@@ -40,7 +42,12 @@ impl Reader {
             let handle = get(&fields, "handle");
             let Some(head) = heads.get(&handle) else { continue };
             if get(&fields, "variant sku").is_empty() {
-                self.problem(row.problem("Variant SKU", format!("is empty for '{handle}': give every variant a SKU in Shopify, then export again")));
+                self.problem(row.problem(
+                    "Variant SKU",
+                    format!(
+                        "is empty for '{handle}': give every variant a SKU in Shopify, then export again"
+                    ),
+                ));
                 continue;
             }
             let own = own_names(&handle, head, &fields);
@@ -53,7 +60,11 @@ fn get(fields: &BTreeMap<String, String>, name: &str) -> String {
     fields.get(name).map(|v| v.trim().to_owned()).unwrap_or_default()
 }
 
-fn own_names(handle: &str, head: &BTreeMap<String, String>, row: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn own_names(
+    handle: &str,
+    head: &BTreeMap<String, String>,
+    row: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let mut own = BTreeMap::new();
     let mut set = |name: &str, value: String| {
         if !value.is_empty() {

@@ -18,13 +18,19 @@ impl Reader {
 
     /// Streams a delimited file with a header, as name → value per row. Checks UTF-8, the header, the number of
     /// fields; `check` columns against ours only where the format is ours.
-    pub(super) fn each_record(&mut self, path: &Path, delimiter: u8, mut use_row: impl FnMut(&mut Reader, Row, BTreeMap<String, String>)) {
+    pub(super) fn each_record(
+        &mut self,
+        path: &Path,
+        delimiter: u8,
+        mut use_row: impl FnMut(&mut Reader, Row, BTreeMap<String, String>),
+    ) {
         let own = delimiter == b',';
         let file = match std::fs::File::open(path) {
             Ok(file) => file,
             Err(e) => return self.whole(format!("cannot be read: {e}")),
         };
-        let mut csv = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(BufReader::new(file));
+        let mut csv =
+            csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(BufReader::new(file));
         let header: Vec<String> = match csv.byte_headers() {
             Ok(h) => match h.iter().map(|f| std::str::from_utf8(f).map(str::to_owned)).collect() {
                 Ok(h) => h,
@@ -37,7 +43,13 @@ impl Reader {
         if own && header.iter().any(|h| h.eq_ignore_ascii_case("sku")) {
             for name in &header {
                 if !Reader::known_column(&name.to_lowercase()) {
-                    let problem = self.at(1).problem(name, format!("is no known column: use {}, attr:NAME or title:LANGUAGE", COLUMNS.join(", ")));
+                    let problem = self.at(1).problem(
+                        name,
+                        format!(
+                            "is no known column: use {}, attr:NAME or title:LANGUAGE",
+                            COLUMNS.join(", ")
+                        ),
+                    );
                     self.problem(problem);
                 }
             }
@@ -57,7 +69,11 @@ impl Reader {
             }
             let row = self.at(record.position().map_or(0, csv::Position::line));
             if record.len() != header.len() {
-                let text = format!("has {} fields where the header has {}: is a quote or a comma missing?", record.len(), header.len());
+                let text = format!(
+                    "has {} fields where the header has {}: is a quote or a comma missing?",
+                    record.len(),
+                    header.len()
+                );
                 self.problem(row.problem("", text));
                 continue;
             }
@@ -100,7 +116,10 @@ impl Reader {
             return self.whole("has no column 'sku' in the first row of its first sheet");
         }
         for name in header.iter().filter(|h| !h.is_empty() && !Reader::known_column(h)) {
-            let problem = self.at(top + 1).problem(name, format!("is no known column: use {}, attr:NAME or title:LANGUAGE", COLUMNS.join(", ")));
+            let problem = self.at(top + 1).problem(
+                name,
+                format!("is no known column: use {}, attr:NAME or title:LANGUAGE", COLUMNS.join(", ")),
+            );
             self.problem(problem);
         }
         for (n, cells) in rows.enumerate() {
@@ -108,8 +127,12 @@ impl Reader {
             if cells.iter().all(|c| matches!(c, Data::Empty)) {
                 continue;
             }
-            let fields: BTreeMap<String, String> =
-                header.iter().zip(cells).filter(|(h, _)| !h.is_empty()).map(|(h, c)| (h.clone(), cell(c))).collect();
+            let fields: BTreeMap<String, String> = header
+                .iter()
+                .zip(cells)
+                .filter(|(h, _)| !h.is_empty())
+                .map(|(h, c)| (h.clone(), cell(c)))
+                .collect();
             self.take(row, &Fields(fields));
         }
     }
@@ -129,7 +152,8 @@ impl Reader {
                 continue;
             }
             // Values keep their text: a number is never read through a float.
-            let object: BTreeMap<String, Box<serde_json::value::RawValue>> = match serde_json::from_str(&line) {
+            let object: BTreeMap<String, Box<serde_json::value::RawValue>> = match serde_json::from_str(&line)
+            {
                 Ok(o) => o,
                 Err(e) => {
                     self.problem(row.problem("", format!("is no JSON object: {e}")));
@@ -139,7 +163,10 @@ impl Reader {
             let mut fields = BTreeMap::new();
             for (name, raw) in object {
                 if !Reader::known_column(&name) {
-                    self.problem(row.problem(&name, format!("is no known field: use {}, attr:NAME or title:LANGUAGE", COLUMNS.join(", "))));
+                    self.problem(row.problem(
+                        &name,
+                        format!("is no known field: use {}, attr:NAME or title:LANGUAGE", COLUMNS.join(", ")),
+                    ));
                     continue;
                 }
                 match json_text(raw.get()) {

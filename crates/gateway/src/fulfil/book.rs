@@ -5,8 +5,8 @@ use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
 use tradewind_domain::{
-    Address, BookedShipment, Commodity, Dimensions, Grams, Incoterm, Invoice, Money, OrderLine, Parcel, ShipmentId, ShipmentRequest,
-    ShipmentState, TrackingState,
+    Address, BookedShipment, Commodity, Dimensions, Grams, Incoterm, Invoice, Money, OrderLine, Parcel,
+    ShipmentId, ShipmentRequest, ShipmentState, TrackingState,
 };
 use tradewind_store::Batch;
 use tradewind_store::typed::{self, Record};
@@ -22,7 +22,9 @@ const LOOKUP_LAG: SignedDuration = SignedDuration::from_mins(60);
 impl Gateway {
     pub(super) async fn book(&self, record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
         let Some(shipping) = &self.config.shipping else {
-            return Err(GatewayError::Config("[shipping] is missing: parcels need a sender and a carrier account".to_owned()));
+            return Err(GatewayError::Config(
+                "[shipping] is missing: parcels need a sender and a carrier account".to_owned(),
+            ));
         };
         let carrier = self.account(&shipping.carrier)?.clone();
         let id = shipment_id(&record);
@@ -77,7 +79,13 @@ impl Gateway {
         }
     }
 
-    async fn book_failed(&self, record: OrderRecord, mut shipment: ShipmentRecord, error: &Error, done: &mut Fulfilled) -> Result<()> {
+    async fn book_failed(
+        &self,
+        record: OrderRecord,
+        mut shipment: ShipmentRecord,
+        error: &Error,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
         done.note(error.to_string());
         let mut batch = Batch::new();
         if error.kind() == Kind::Indeterminate {
@@ -97,13 +105,23 @@ impl Gateway {
 
     /// Asks the carrier whether it knows our reference. Only when it does not for longer than its index may lag
     /// is the booking made again.
-    async fn look_up(&self, record: OrderRecord, mut shipment: ShipmentRecord, carrier: &dyn Connector, done: &mut Fulfilled) -> Result<()> {
+    async fn look_up(
+        &self,
+        record: OrderRecord,
+        mut shipment: ShipmentRecord,
+        carrier: &dyn Connector,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
         let Some(shipments) = carrier.logistics().and_then(|l| l.shipments()) else { return Ok(()) };
         match shipments.find(&CallCx::new(), &shipment.request.id, shipment.request.ship_at).await {
             Ok(Some(booked)) => self.book_done(record, shipment, booked, done).await,
             Ok(None) => {
                 let now = self.now();
-                let lag = carrier.capabilities().bounds.visibility_lag_minutes.map_or(LOOKUP_LAG, |m| SignedDuration::from_mins(i64::from(m)));
+                let lag = carrier
+                    .capabilities()
+                    .bounds
+                    .visibility_lag_minutes
+                    .map_or(LOOKUP_LAG, |m| SignedDuration::from_mins(i64::from(m)));
                 let since = *shipment.missing_since.get_or_insert(now);
                 if now.duration_since(since) > lag {
                     shipment.state = ShipmentState::Draft;
@@ -122,7 +140,13 @@ impl Gateway {
         }
     }
 
-    async fn book_done(&self, record: OrderRecord, mut shipment: ShipmentRecord, booked: BookedShipment, done: &mut Fulfilled) -> Result<()> {
+    async fn book_done(
+        &self,
+        record: OrderRecord,
+        mut shipment: ShipmentRecord,
+        booked: BookedShipment,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
         for document in &booked.documents {
             self.store.keep_payload(&document.bytes).await?;
         }
@@ -132,7 +156,12 @@ impl Gateway {
         self.booked(record, shipment, done).await
     }
 
-    async fn booked(&self, mut record: OrderRecord, shipment: ShipmentRecord, _done: &mut Fulfilled) -> Result<()> {
+    async fn booked(
+        &self,
+        mut record: OrderRecord,
+        shipment: ShipmentRecord,
+        _done: &mut Fulfilled,
+    ) -> Result<()> {
         let shipping = self.config.shipping.as_ref();
         let declared_here = shipping.is_some_and(|s| s.customs.contains_key(&shipment.request.to.country));
         record.shipment = Some(shipment.request.id.to_string());
@@ -143,7 +172,12 @@ impl Gateway {
     }
 
     /// What is asked of the carrier, or why it cannot be.
-    async fn shipment_request(&self, record: &OrderRecord, shipping: &ShippingConfig, id: &str) -> Result<Result<ShipmentRequest, String>> {
+    async fn shipment_request(
+        &self,
+        record: &OrderRecord,
+        shipping: &ShippingConfig,
+        id: &str,
+    ) -> Result<Result<ShipmentRequest, String>> {
         let order = &record.order;
         let Some(to) = order.ship_to.clone() else {
             return Ok(Err("the channel did not give an address".to_owned()));
@@ -153,7 +187,10 @@ impl Gateway {
         let mut weight = shipping.packing_grams;
         for line in order.lines.iter().filter(|l| l.open() > 0) {
             let Some((product, variant)) = line.sku.as_ref().and_then(|s| variants.get(s)) else {
-                return Ok(Err(format!("line {}: SKU '{}' is not in the catalogue", line.id, line.channel_sku)));
+                return Ok(Err(format!(
+                    "line {}: SKU '{}' is not in the catalogue",
+                    line.id, line.channel_sku
+                )));
             };
             let (Some(hs), Some(origin), Some(grams)) = (variant.hs, variant.origin, variant.weight) else {
                 return Ok(Err(format!("SKU '{}' has no HS code, origin or weight", variant.sku)));
@@ -164,7 +201,9 @@ impl Gateway {
                 Ok(value) => value,
                 Err(e) => return Ok(Err(format!("line {}: {e}", line.id))),
             };
-            let description = product.words(&tradewind_domain::Locale("en".to_owned())).map_or_else(|| line.title.clone(), |w| w.title.clone());
+            let description = product
+                .words(&tradewind_domain::Locale("en".to_owned()))
+                .map_or_else(|| line.title.clone(), |w| w.title.clone());
             contents.push(Commodity {
                 sku: variant.sku.clone(),
                 description,
@@ -197,7 +236,10 @@ impl Gateway {
             order: order.id.clone(),
             from: shipping.from.clone(),
             to: clean(to),
-            parcels: vec![Parcel { weight: Grams(weight), dimensions: Dimensions { length_mm, width_mm, height_mm } }],
+            parcels: vec![Parcel {
+                weight: Grams(weight),
+                dimensions: Dimensions { length_mm, width_mm, height_mm },
+            }],
             contents,
             product: None,
             incoterm: order.incoterm.unwrap_or(Incoterm::Dap),

@@ -14,8 +14,12 @@ impl Gateway {
         let account = record.order.account.clone();
         let connector = self.account(&account)?.clone();
         let shipment_id = record.shipment.clone().unwrap_or_default();
-        let Some(shipment) = typed::get::<ShipmentRecord>(&*self.store, &shipment_id).await? else { return Ok(()) };
-        let (Some(actions), Some(booked)) = (connector.marketplace().and_then(|m| m.order_actions()), shipment.value.booked.as_ref()) else {
+        let Some(shipment) = typed::get::<ShipmentRecord>(&*self.store, &shipment_id).await? else {
+            return Ok(());
+        };
+        let (Some(actions), Some(booked)) =
+            (connector.marketplace().and_then(|m| m.order_actions()), shipment.value.booked.as_ref())
+        else {
             return Ok(());
         };
         let lines: Vec<LineQuantity> = record
@@ -45,18 +49,33 @@ impl Gateway {
                 done.postponed += 1;
                 Ok(())
             }
-            Err(e) if e.kind() == Kind::Indeterminate || e.kind() == Kind::Duplicate || e.kind() == Kind::Conflict => {
+            Err(e)
+                if e.kind() == Kind::Indeterminate
+                    || e.kind() == Kind::Duplicate
+                    || e.kind() == Kind::Conflict =>
+            {
                 // Read: did it arrive?
                 done.note(e.to_string());
                 let Some(orders) = connector.marketplace().and_then(|m| m.orders()) else { return Ok(()) };
                 match orders.get(&CallCx::new(), &record.order.id).await {
-                    Ok(now) if matches!(now.state, OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup) => {
+                    Ok(now)
+                        if matches!(
+                            now.state,
+                            OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup
+                        ) =>
+                    {
                         record.order = now;
                         self.confirmed(record, done).await
                     }
                     Ok(now) if now.state == OrderState::Cancelled => {
                         record.order = now;
-                        self.stage(record, Stage::Cancelled, Some("cancelled while the parcel was booked: call the parcel back".to_owned()), Batch::new()).await
+                        self.stage(
+                            record,
+                            Stage::Cancelled,
+                            Some("cancelled while the parcel was booked: call the parcel back".to_owned()),
+                            Batch::new(),
+                        )
+                        .await
                     }
                     Ok(now) => {
                         // It did not arrive: the next round tells it again, under a new key.

@@ -3,7 +3,8 @@
 
 use tradewind_connector::{CallCx, Cursor, Kind, Submitted};
 use tradewind_domain::{
-    AccountId, CustomsReceipt, Declaration, DeclarationId, DeclarationLine, DeclarationState, DeclaredPayment, DeclaredWaybill, Flow, Money,
+    AccountId, CustomsReceipt, Declaration, DeclarationId, DeclarationLine, DeclarationState,
+    DeclaredPayment, DeclaredWaybill, Flow, Money,
 };
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Filter};
@@ -16,7 +17,9 @@ impl Gateway {
     pub(super) async fn declare(&self, mut record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
         let Some(shipping) = &self.config.shipping else { return Ok(()) };
         let shipment_id = record.shipment.clone().unwrap_or_default();
-        let Some(shipment) = typed::get::<ShipmentRecord>(&*self.store, &shipment_id).await? else { return Ok(()) };
+        let Some(shipment) = typed::get::<ShipmentRecord>(&*self.store, &shipment_id).await? else {
+            return Ok(());
+        };
         let Some(account) = shipping.customs.get(&shipment.value.request.to.country) else { return Ok(()) };
         let customs = self.account(account)?.clone();
         let Some(filing) = customs.customs().and_then(|c| c.declare()) else {
@@ -65,7 +68,12 @@ impl Gateway {
         match result {
             Ok(Submitted::Done(()) | Submitted::Deferred(_)) => {
                 done.filed += 1;
-                batch.put(&filed)?.audit(self.now(), "declare", record.key(), filed.declaration.id.to_string());
+                batch.put(&filed)?.audit(
+                    self.now(),
+                    "declare",
+                    record.key(),
+                    filed.declaration.id.to_string(),
+                );
                 self.stage(record, Stage::Declared, None, batch).await
             }
             Err(e) if e.kind() == Kind::Indeterminate => {
@@ -91,7 +99,12 @@ impl Gateway {
         }
     }
 
-    async fn ask_authority(&self, record: OrderRecord, mut filed: DeclarationRecord, done: &mut Fulfilled) -> Result<()> {
+    async fn ask_authority(
+        &self,
+        record: OrderRecord,
+        mut filed: DeclarationRecord,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
         let customs = self.account(&filed.account)?.clone();
         let Some(receipts) = customs.customs().and_then(|c| c.receipts()) else { return Ok(()) };
         match receipts.of(&CallCx::new(), &filed.declaration.id).await {
@@ -125,7 +138,8 @@ impl Gateway {
 
     /// Polls receipts of every customs account.
     pub(super) async fn receipts(&self, done: &mut Fulfilled) -> Result<()> {
-        let ids: Vec<AccountId> = self.accounts.iter().filter(|(_, c)| c.customs().is_some()).map(|(id, _)| id.clone()).collect();
+        let ids: Vec<AccountId> =
+            self.accounts.iter().filter(|(_, c)| c.customs().is_some()).map(|(id, _)| id.clone()).collect();
         for id in ids {
             let customs = self.account(&id)?.clone();
             let Some(receipts) = customs.customs().and_then(|c| c.receipts()) else { continue };
@@ -145,7 +159,12 @@ impl Gateway {
                 }
                 let Some(next) = page.next.filter(|n| Some(n) != cursor.as_ref()) else { break };
                 let mut batch = Batch::new();
-                batch.put(&CursorRecord { account: id.clone(), stream: "receipts".to_owned(), until: None, cursor: Some(next.0.clone()) })?;
+                batch.put(&CursorRecord {
+                    account: id.clone(),
+                    stream: "receipts".to_owned(),
+                    until: None,
+                    cursor: Some(next.0.clone()),
+                })?;
                 self.store.commit(batch).await?;
                 cursor = Some(next);
             }
@@ -162,7 +181,9 @@ impl Gateway {
         let mut batch = Batch::new();
         batch.put(&record)?;
         let receipt = record.0;
-        if let Some(known) = typed::get::<DeclarationRecord>(&*self.store, receipt.declaration.as_str()).await? {
+        if let Some(known) =
+            typed::get::<DeclarationRecord>(&*self.store, receipt.declaration.as_str()).await?
+        {
             let mut filed = known.value;
             filed.authority_ref = receipt.authority_ref.clone().or(filed.authority_ref);
             match receipt.state {
@@ -187,7 +208,12 @@ impl Gateway {
             DeclarationState::Released | DeclarationState::Assessed => {
                 done.released += 1;
                 let mut batch = Batch::new();
-                batch.audit(self.now(), "released", record.key(), filed.value.authority_ref.unwrap_or_default());
+                batch.audit(
+                    self.now(),
+                    "released",
+                    record.key(),
+                    filed.value.authority_ref.unwrap_or_default(),
+                );
                 self.stage(record, Stage::ToConfirm, None, batch).await
             }
             DeclarationState::Rejected | DeclarationState::Cancelled => {
@@ -207,7 +233,12 @@ impl Gateway {
         Ok(all.into_iter().map(|d| d.value).collect())
     }
 
-    fn declaration(&self, record: &OrderRecord, shipment: &ShipmentRecord, id: &str) -> Result<Declaration, String> {
+    fn declaration(
+        &self,
+        record: &OrderRecord,
+        shipment: &ShipmentRecord,
+        id: &str,
+    ) -> Result<Declaration, String> {
         let order = &record.order;
         let shipping = self.config.shipping.as_ref().ok_or("[shipping] is missing")?;
         let booked = shipment.booked.as_ref().ok_or("the parcel is not booked")?;
@@ -230,7 +261,10 @@ impl Gateway {
             .collect();
         let on_top = order.all_taxes().filter(|t| !t.included).map(|t| t.amount);
         let taxes = Money::try_sum(order.currency, on_top).map_err(|e| e.to_string())?;
-        let payment = order.payments.first().ok_or("the channel names no payment for this order, and customs wants one")?;
+        let payment = order
+            .payments
+            .first()
+            .ok_or("the channel names no payment for this order, and customs wants one")?;
         let gross = tradewind_domain::Grams(request.parcels.iter().map(|p| p.weight.0).sum());
         Ok(Declaration {
             id: DeclarationId::new(id).map_err(|e| e.to_string())?,
@@ -250,7 +284,10 @@ impl Gateway {
             payment: Some(DeclaredPayment {
                 provider: payment.provider.clone(),
                 provider_code: None,
-                transaction: payment.transaction.clone().ok_or("the channel names no transaction number of the payment")?,
+                transaction: payment
+                    .transaction
+                    .clone()
+                    .ok_or("the channel names no transaction number of the payment")?,
                 amount: payment.amount,
                 paid_at: payment.paid_at.unwrap_or(order.placed_at.utc),
                 payer: order.buyer.clone(),

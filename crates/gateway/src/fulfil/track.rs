@@ -14,7 +14,8 @@ impl Gateway {
     pub(super) async fn track(&self, done: &mut Fulfilled) -> Result<()> {
         let open = [ShipmentState::LabelCreated, ShipmentState::Manifested, ShipmentState::InTransit];
         let parcels = typed::list::<ShipmentRecord>(&*self.store, Filter::all().states(&open)).await?;
-        let mut by_account: std::collections::BTreeMap<AccountId, Vec<ShipmentRecord>> = std::collections::BTreeMap::new();
+        let mut by_account: std::collections::BTreeMap<AccountId, Vec<ShipmentRecord>> =
+            std::collections::BTreeMap::new();
         for parcel in parcels {
             by_account.entry(parcel.value.account.clone()).or_default().push(parcel.value);
         }
@@ -23,7 +24,8 @@ impl Gateway {
             let Some(tracking) = carrier.logistics().and_then(|l| l.tracking()) else { continue };
             let size = carrier.capabilities().bounds.tracking_batch.map_or(1, |n| n as usize).max(1);
             for chunk in parcels.chunks(size) {
-                let waybills: Vec<Waybill> = chunk.iter().filter_map(|p| Some(p.booked.as_ref()?.waybill.clone())).collect();
+                let waybills: Vec<Waybill> =
+                    chunk.iter().filter_map(|p| Some(p.booked.as_ref()?.waybill.clone())).collect();
                 let reports = match tracking.track(&CallCx::new(), &waybills).await {
                     Ok(reports) => reports,
                     Err(e) => {
@@ -73,7 +75,10 @@ impl Gateway {
 /// What a parcel's place means for its shipment; `None` when it says nothing.
 fn shipment_state(tracking: TrackingState) -> Option<ShipmentState> {
     match tracking {
-        TrackingState::Unknown | TrackingState::InfoReceived | TrackingState::Cancelled | TrackingState::Expired => None,
+        TrackingState::Unknown
+        | TrackingState::InfoReceived
+        | TrackingState::Cancelled
+        | TrackingState::Expired => None,
         TrackingState::Delivered => Some(ShipmentState::Delivered),
         TrackingState::Returned => Some(ShipmentState::Returned),
         TrackingState::Lost | TrackingState::Destroyed => Some(ShipmentState::Lost),
