@@ -1,1 +1,3 @@
 //! Double-entry journal, matching, reconciliation and exports.
+
+pub mod import;

@@ -1,0 +1,258 @@
+//! A folder of documents: `settlements/<provider>/…`, sidecars, duplicates, overlaps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::error::{ImportResult, Refusal};
+use super::row::Document;
+use super::sidecar::Sidecar;
+use super::{Provider, read_file};
+
+/// One file that came in.
+#[derive(Debug)]
+pub struct ImportedFile {
+    /// Path relative to the folder that was read.
+    pub path: PathBuf,
+    /// Whose document it is.
+    pub provider: Provider,
+    /// The account in our books: the sidecar's, else the document's own, else the provider's name.
+    pub account: String,
+    /// SHA-256 of the file, hex.
+    pub sha256: String,
+    /// What it says.
+    pub document: Document,
+}
+
+/// What a folder holds.
+#[derive(Debug, Default)]
+pub struct Import {
+    /// Files that came in, by path.
+    pub files: Vec<ImportedFile>,
+    /// Files that were refused whole, with the reason.
+    pub refused: Vec<Refusal>,
+    /// Files with the same bytes as another one: (the copy, the first).
+    pub duplicates: Vec<(PathBuf, PathBuf)>,
+}
+
+/// Reads `dir/settlements/<provider>/…` (or `dir` itself, when it is such a folder), recursively, in the order of the names.
+///
+/// A file `NAME.toml` is the sidecar of `NAME`; `import.toml` in a folder speaks for the files beside it. Files that are
+/// equal byte for byte count once. Where two documents of one provider describe the same money — a PayPal row in two
+/// reports, a trade bill and a fund bill, an event group and its settlement — one of them posts and the other informs.
+///
+/// # Errors
+/// The folder cannot be listed. A file that cannot be taken is in [`Import::refused`] and stops nothing.
+pub fn read_dir(dir: &Path) -> ImportResult<Import> {
+    let root = Some(dir.join("settlements")).filter(|d| d.is_dir()).unwrap_or_else(|| dir.to_owned());
+    let mut import = Import::default();
+    let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for entry in list(&root)? {
+        let name = entry.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if !entry.is_dir() || name.starts_with('.') {
+            continue;
+        }
+        let provider = match name.parse::<Provider>() {
+            Ok(p) => p,
+            Err(r) => {
+                import.refused.push(r.at(relative(&entry, dir)));
+                continue;
+            }
+        };
+        let mut files = Vec::new();
+        walk(&entry, 0, &mut files)?;
+        for path in files {
+            let shown = relative(&path, dir);
+            match read_one(provider, &path, &shown, &mut seen, &mut import.duplicates) {
+                Ok(Some(file)) => import.files.push(file),
+                Ok(None) => {}
+                Err(r) => import.refused.push(r.at(shown)),
+            }
+        }
+    }
+    overlaps(&mut import.files);
+    Ok(import)
+}
+
+fn relative(path: &Path, dir: &Path) -> PathBuf {
+    path.strip_prefix(dir).unwrap_or(path).to_owned()
+}
+
+fn list(dir: &Path) -> ImportResult<Vec<PathBuf>> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|e| Refusal::from(e).at(dir))? {
+        out.push(entry?.path());
+    }
+    out.sort();
+    Ok(out)
+}
+
+fn walk(dir: &Path, depth: u8, out: &mut Vec<PathBuf>) -> ImportResult<()> {
+    for path in list(dir)? {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with('.') || name.ends_with(".toml") || name.ends_with(".md") {
+            continue;
+        }
+        if path.is_dir() {
+            if depth < 8 {
+                walk(&path, depth + 1, out)?;
+            }
+        } else {
+            out.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn sidecar_of(path: &Path) -> ImportResult<Sidecar> {
+    let mut own = path.as_os_str().to_owned();
+    own.push(".toml");
+    let folder = path.parent().map(|p| p.join("import.toml"));
+    let plain = path.with_extension("toml");
+    for candidate in [Some(PathBuf::from(own)), Some(plain), folder].into_iter().flatten() {
+        if candidate.is_file() {
+            let text = fs::read_to_string(&candidate).map_err(|e| Refusal::from(e).at(&candidate))?;
+            return Sidecar::parse(&text);
+        }
+    }
+    Ok(Sidecar::default())
+}
+
+fn hash(path: &Path) -> ImportResult<String> {
+    let mut file = File::open(path)?;
+    let mut sha = Sha256::new();
+    let mut buffer = vec![0_u8; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex::encode(sha.finalize())),
+            n => sha.update(buffer.get(..n).unwrap_or_default()),
+        }
+    }
+}
+
+fn read_one(
+    provider: Provider,
+    path: &Path,
+    shown: &Path,
+    seen: &mut BTreeMap<String, PathBuf>,
+    duplicates: &mut Vec<(PathBuf, PathBuf)>,
+) -> ImportResult<Option<ImportedFile>> {
+    let sidecar = sidecar_of(path)?;
+    let sha256 = hash(path)?;
+    let key = format!("{provider}/{}/{sha256}", sidecar.account.as_deref().unwrap_or_default());
+    if let Some(first) = seen.get(&key) {
+        duplicates.push((shown.to_owned(), first.clone()));
+        return Ok(None);
+    }
+    seen.insert(key, shown.to_owned());
+    let document = read_file(provider, BufReader::with_capacity(1 << 16, File::open(path)?), &sidecar)?;
+    let account = sidecar
+        .account
+        .clone()
+        .or_else(|| document.account.clone())
+        .unwrap_or_else(|| provider.name().to_owned());
+    Ok(Some(ImportedFile { path: shown.to_owned(), provider, account, sha256, document }))
+}
+
+/// Two documents that describe the same money: decides which one posts.
+fn overlaps(files: &mut [ImportedFile]) {
+    paypal_reports(files);
+    fund_bills(files);
+    converted_settlements(files);
+}
+
+/// A PayPal row of the settlement report is the ledger's; the same row in the transaction report or the search answer is
+/// dropped, whichever file comes first.
+fn paypal_reports(files: &mut [ImportedFile]) {
+    let mut settled: BTreeSet<String> = BTreeSet::new();
+    let of = |f: &ImportedFile| f.provider == Provider::Paypal;
+    for f in files.iter().filter(|f| of(f)) {
+        settled
+            .extend(f.document.transactions.iter().filter(|t| t.statement.is_some()).map(|t| t.id.clone()));
+    }
+    let mut payouts: BTreeSet<String> = BTreeSet::new();
+    for f in files.iter().filter(|f| of(f)) {
+        payouts.extend(f.document.payouts.iter().filter(|p| p.group.is_some()).map(|p| p.id.clone()));
+    }
+    let mut informed: BTreeSet<String> = BTreeSet::new();
+    for f in files.iter_mut().filter(|f| f.provider == Provider::Paypal) {
+        f.document.transactions.retain(|t| {
+            t.statement.is_some()
+                || (!settled.contains(&t.id)
+                    && informed.insert(format!("{}{:?}{:?}", t.id, t.net, t.affects)))
+        });
+        f.document.payouts.retain(|p| p.group.is_some() || payouts.insert(p.id.clone()));
+    }
+}
+
+/// Trade rows carry the order, fund rows the balance: a fund row whose trade is known informs and does not post again.
+fn fund_bills(files: &mut [ImportedFile]) {
+    let is_cn = |f: &ImportedFile| matches!(f.provider, Provider::Wechatpay | Provider::Alipay);
+    let mut trades: BTreeSet<String> = BTreeSet::new();
+    for f in files.iter().filter(|f| is_cn(f)) {
+        for t in f.document.transactions.iter().filter(|t| !is_fund(t)) {
+            trades.extend(t.source.clone());
+            trades.extend(t.refers_to.clone());
+        }
+    }
+    for f in files.iter_mut().filter(|f| is_cn(f)) {
+        for t in f.document.transactions.iter_mut().filter(|t| is_fund(t)) {
+            let known = t.refers_to.as_ref().is_some_and(|r| trades.contains(r));
+            if known && t.payout.is_none() {
+                t.affects = false;
+            }
+        }
+    }
+}
+
+fn is_fund(t: &super::row::Tx) -> bool {
+    t.event_code.as_deref().is_some_and(|c| c.starts_with("fund/"))
+}
+
+/// A financial event group names what the bank received for a settlement: same currency and total, transferred within
+/// five days of the deposit date, and only where exactly one settlement fits.
+fn converted_settlements(files: &mut [ImportedFile]) {
+    let mut groups = Vec::new();
+    for f in files.iter_mut().filter(|f| f.provider == Provider::Amazon) {
+        let account = f.account.clone();
+        let is_groups = f.document.statements.is_empty();
+        if is_groups {
+            groups.extend(f.document.payouts.drain(..).map(|p| (account.clone(), p)));
+        }
+    }
+    let mut unused = Vec::new();
+    for (account, group) in groups {
+        let mut fits: Vec<(usize, usize)> = Vec::new();
+        for (i, f) in files.iter().enumerate().filter(|(_, f)| f.provider == Provider::Amazon) {
+            for (k, s) in f.document.statements.iter().enumerate() {
+                let near = match (s.deposit_date, group.arrival) {
+                    (Some(d), Some(a)) => d.until(a).is_ok_and(|span| span.get_days().abs() <= 5),
+                    _ => true,
+                };
+                if s.total == group.amount && near && s.converted_total.is_none() && s.trace_id.is_none() {
+                    fits.push((i, k));
+                }
+            }
+        }
+        match fits.as_slice() {
+            [(i, k)] => {
+                if let Some(s) = files.get_mut(*i).and_then(|f| f.document.statements.get_mut(*k)) {
+                    s.converted_total = group.converted;
+                    s.trace_id = group.trace;
+                    s.transfer_status = Some(group.status);
+                }
+            }
+            _ => unused.push((account, group)),
+        }
+    }
+    for (account, group) in unused {
+        if let Some(f) = files.iter_mut().find(|f| {
+            f.provider == Provider::Amazon && f.account == account && f.document.statements.is_empty()
+        }) {
+            f.document.payouts.push(group);
+        }
+    }
+}
