@@ -46,7 +46,8 @@ impl Reader {
                 Event::Eof => break,
                 // Entities beyond the five of XML are not expanded, so a document type can do nothing; it is refused.
                 Event::DocType(_) => {
-                    return self.whole("has a document type declaration, which a feed never needs: remove it");
+                    return self
+                        .whole("has a document type declaration, which a feed never needs: remove it");
                 }
                 Event::Start(start) => {
                     let name = start.local_name().as_ref().to_owned();
