@@ -1,3 +1,158 @@
-//! The menu of tasks.
+//! The menu of tasks. `cargo xtask` prints it. No dependencies: it must build in a second.
 
-fn main() {}
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a command-line tool talks to its terminal
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+/// (name, what it does, how)
+const TASKS: &[(&str, &str, fn(&Path) -> Result<(), String>)] = &[
+    ("ci", "everything CI checks, in its order", ci),
+    ("fmt", "format", |root| cargo(root, &["fmt", "--all"])),
+    ("lint", "clippy with warnings denied", lint),
+    ("test", "the README's test command", test),
+    ("docs", "write the generated documents", |root| cargo(root, &["run", "--quiet", "--package", "tradewind", "--", "docs"])),
+    ("deny", "licences, bans, sources (needs cargo-deny; installs it when missing)", deny),
+    ("tidy", "house rules that no compiler knows", tidy),
+    ("demo", "the demo, in release", |root| cargo(root, &["run", "--release", "--", "demo"])),
+    ("bench", "all benchmarks; see docs/performance.md", |root| cargo(root, &["bench", "--workspace"])),
+];
+
+fn main() -> ExitCode {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let Some((name, _, run)) = TASKS.iter().find(|(name, ..)| *name == wanted) else {
+        println!("cargo xtask TASK\n");
+        for (name, what, _) in TASKS {
+            println!("  {name:<6} {what}");
+        }
+        return if wanted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    };
+    match run(&root) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask {name}: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ci(root: &Path) -> Result<(), String> {
+    let steps: &[(&str, fn(&Path) -> Result<(), String>)] = &[
+        ("format", |root| cargo(root, &["fmt", "--all", "--check"])),
+        ("tidy", tidy),
+        ("clippy", lint),
+        // Runs unit, integration and documentation tests; the program's own tests check that the generated
+        // documents are fresh.
+        ("test", test),
+        ("documentation", |root| cargo_with(root, &["doc", "--workspace", "--no-deps", "--quiet"], &[("RUSTDOCFLAGS", "-D warnings")])),
+        ("deny", deny),
+    ];
+    for (name, step) in steps {
+        let start = Instant::now();
+        println!("── {name}");
+        step(root).map_err(|why| format!("{name}: {why}"))?;
+        println!("── {name}: {} s", start.elapsed().as_secs());
+    }
+    Ok(())
+}
+
+fn lint(root: &Path) -> Result<(), String> {
+    cargo(root, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+}
+
+fn test(root: &Path) -> Result<(), String> {
+    cargo(root, &["test", "--workspace"])
+}
+
+fn deny(root: &Path) -> Result<(), String> {
+    let present = Command::new("cargo").args(["deny", "--version"]).current_dir(root).output().is_ok_and(|o| o.status.success());
+    if !present {
+        // A debug build takes a minute; nothing newer is taken without a change here.
+        cargo(root, &["install", "--debug", "--locked", "--quiet", "cargo-deny@0.20.2"])?;
+    }
+    cargo(root, &["deny", "--log-level", "error", "check", "bans", "licenses", "sources"])
+}
+
+fn cargo(root: &Path, args: &[&str]) -> Result<(), String> {
+    cargo_with(root, args, &[])
+}
+
+fn cargo_with(root: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<(), String> {
+    let status = Command::new("cargo").args(args).envs(env.iter().copied()).current_dir(root).status().map_err(|e| e.to_string())?;
+    if status.success() { Ok(()) } else { Err(format!("cargo {} failed", args.join(" "))) }
+}
+
+/// Rules of the house that no compiler knows: floors of the building, clients outside the pipeline, file length.
+fn tidy(root: &Path) -> Result<(), String> {
+    let mut problems = Vec::new();
+    let mut files = Vec::new();
+    for folder in ["crates", "connectors", "tests", "xtask"] {
+        walk(&root.join(folder), &mut files);
+    }
+    for file in &files {
+        let name = file.strip_prefix(root).unwrap_or(file).display().to_string();
+        let Ok(text) = std::fs::read_to_string(file) else { continue };
+        if name.ends_with("Cargo.toml") {
+            problems.extend(floors(&name, &text));
+            continue;
+        }
+        let lines = text.lines().count();
+        if lines > MAX_LINES {
+            problems.push(format!("{name}: {lines} lines, more than {MAX_LINES}: one idea per file"));
+        }
+        if name.starts_with("connectors/") && name.contains("/src/") {
+            for word in ["reqwest::", "Timestamp::now", "SystemTime::now", "tokio::time::sleep", "thread::sleep"] {
+                if text.contains(word) {
+                    problems.push(format!("{name}: uses {word}: an adapter opens no socket, reads no clock, sleeps nowhere"));
+                }
+            }
+        }
+    }
+    if problems.is_empty() {
+        println!("{} files", files.len());
+        return Ok(());
+    }
+    Err(format!("\n  {}", problems.join("\n  ")))
+}
+
+/// Files longer than this are split. Tables of data are allowed to be longer when they say `table` in their name.
+const MAX_LINES: usize = 700;
+
+/// What each floor may stand on; see ARCHITECTURE.md.
+fn floors(name: &str, text: &str) -> Vec<String> {
+    let allowed: &[&str] = match name.trim_end_matches("/Cargo.toml") {
+        "crates/domain" | "crates/simulator" | "xtask" => &[],
+        "crates/fx" | "crates/connector" => &["domain"],
+        "crates/landed-cost" | "crates/ledger" => &["domain", "fx"],
+        "crates/pricing" => &["domain", "fx", "landed-cost"],
+        "crates/testkit" => &["domain", "connector", "simulator"],
+        "crates/store" => &["domain", "connector"],
+        "crates/gateway" => &["domain", "fx", "landed-cost", "pricing", "ledger", "connector", "store"],
+        path if path.starts_with("connectors/") => &["domain", "connector"],
+        _ => return Vec::new(),
+    };
+    let dependencies = text.split("[dev-dependencies]").next().unwrap_or_default();
+    dependencies
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("tradewind-"))
+        .filter_map(|l| l.split(['.', ' ', '=']).next())
+        .filter(|d| !allowed.contains(d))
+        .map(|d| format!("{name}: depends on tradewind-{d}, which its floor does not allow"))
+        .collect()
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if path.file_name().is_some_and(|n| n != "target") {
+                walk(&path, files);
+            }
+        } else if path.extension().is_some_and(|e| e == "rs") || path.ends_with("Cargo.toml") {
+            files.push(path);
+        }
+    }
+}

@@ -5,7 +5,9 @@
 //! (exit codes, output, errors) is in [`output`].
 
 mod cmd;
+mod context;
 mod output;
+mod registry;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,19 @@
 //! The commands, one module each. A module has `Args` (clap) and `run(args, out) -> Result<Exit>`; a new
 //! command is a module and one line in each of the two lists below.
 
+mod apply;
+mod catalogue;
+mod check;
 mod completions;
+mod connectors;
+mod docs;
+mod fulfil;
+mod init;
+mod orders;
+mod plan;
+mod settle;
+mod simulate;
+mod why;
 
 use clap::Subcommand;
 
@@ -9,12 +21,52 @@ use crate::output::{Exit, Output};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Write a configuration to start from.
+    Init(init::Args),
+    /// Check the configuration, the secrets and the catalogue files, offline.
+    Check(check::Args),
+    /// Import the catalogue files: whole or not at all.
+    Import(catalogue::Args),
+    /// Show what would change on the channels, and write the plan.
+    Plan(plan::Args),
+    /// Carry a plan out, and read back what is live.
+    Apply(apply::Args),
+    /// Pull orders, or list them.
+    Orders(orders::Args),
+    /// Book parcels, file declarations, tell the marketplaces.
+    Fulfil(fulfil::Args),
+    /// List declarations and what customs answered.
+    Declare(fulfil::DeclareArgs),
+    /// Collect transactions, payouts and settlement documents.
+    Settle(settle::Args),
+    /// Run the simulated channels on this machine.
+    Simulate(simulate::Args),
+    /// Explain a price, an offer or an order.
+    Why(why::Args),
+    /// What the connectors can do.
+    Connectors(connectors::Args),
     /// Print a shell completion script.
     Completions(completions::Args),
+    /// Write the generated documents, or check that they are fresh.
+    #[command(hide = true)]
+    Docs(docs::Args),
 }
 
 pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
     match command {
+        Command::Init(args) => init::run(&args, out),
+        Command::Check(args) => check::run(&args, out),
+        Command::Import(args) => catalogue::run(&args, out),
+        Command::Plan(args) => plan::run(&args, out),
+        Command::Apply(args) => apply::run(&args, out),
+        Command::Orders(args) => orders::run(&args, out),
+        Command::Fulfil(args) => fulfil::run(&args, out),
+        Command::Declare(args) => fulfil::declare(&args, out),
+        Command::Settle(args) => settle::run(&args, out),
+        Command::Simulate(args) => simulate::run(&args, out),
+        Command::Why(args) => why::run(&args, out),
+        Command::Connectors(args) => connectors::run(&args, out),
         Command::Completions(args) => completions::run(&args, out),
+        Command::Docs(args) => docs::run(&args, out),
     }
 }

@@ -1,0 +1,53 @@
+//! `tradewind check`: everything that can be known without a call.
+
+use tradewind_gateway::catalogue::Catalogue;
+
+use crate::context::ConfigArg;
+use crate::output::{Exit, Output};
+use crate::registry;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
+    let (config, folder) = args.config.load()?;
+    let mut problems: Vec<String> = Vec::new();
+    for entry in &config.account {
+        let opened = registry::find(&entry.connector).and_then(|factory| {
+            let account = entry.resolve(&folder)?;
+            (factory.open)(account, crate::cmd::connectors::offline_runtime())?;
+            Ok(())
+        });
+        if let Err(e) = opened {
+            let causes: Vec<String> = e.chain().map(ToString::to_string).collect();
+            problems.push(format!("account '{}': {}", entry.id, causes.join(": ")));
+        }
+    }
+    let (variants, warnings) = match Catalogue::load(&config.catalogue, &folder) {
+        Ok(catalogue) => (catalogue.variants().len(), catalogue.warnings),
+        Err(refused) => {
+            problems.extend(refused.0.iter().map(ToString::to_string));
+            (0, Vec::new())
+        }
+    };
+    if out.is_json() {
+        out.json(&serde_json::json!({
+            "ok": problems.is_empty(), "accounts": config.account.len(), "variants": variants,
+            "problems": problems, "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        for warning in &warnings {
+            out.text(format!("warn  {warning}"))?;
+        }
+        for problem in &problems {
+            out.text(format!("error {problem}"))?;
+        }
+        if problems.is_empty() {
+            out.text(format!("ok    configuration · {variants} SKUs · {} accounts", config.account.len()))?;
+        }
+    }
+    Ok(if problems.is_empty() { Exit::Ok } else { Exit::Blocked })
+}

@@ -1,0 +1,40 @@
+//! `tradewind init`: a configuration and a catalogue to start from. Never overwrites.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use crate::output::{Exit, Output};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Folder to write into.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+}
+
+const CONFIG: &str = include_str!("../../templates/tradewind.toml");
+const CATALOGUE: &str = include_str!("../../templates/catalogue.csv");
+
+pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
+    let files = [("tradewind.toml", CONFIG), ("catalogue.csv", CATALOGUE)];
+    std::fs::create_dir_all(&args.folder).with_context(|| format!("{} cannot be made", args.folder.display()))?;
+    // All or nothing: look before writing.
+    for (name, _) in files {
+        let path = args.folder.join(name);
+        if path.exists() {
+            bail!("{} exists already: choose an empty folder, nothing was written", path.display());
+        }
+    }
+    for (name, text) in files {
+        let path = args.folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    if out.is_json() {
+        out.json(&serde_json::json!({"written": files.map(|(name, _)| name)}))?;
+    } else {
+        out.text(format!("wrote tradewind.toml and catalogue.csv in {}", args.folder.display()))?;
+        out.note("next: tradewind check && tradewind import && tradewind plan");
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,53 @@
+//! `tradewind orders`: pull, then list.
+
+use comfy_table::{Table, presets};
+use tradewind_gateway::records::OrderRecord;
+use tradewind_store::Filter;
+use tradewind_store::typed;
+
+use crate::context::{ConfigArg, block_on};
+use crate::output::{Exit, Output};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Only list what is stored; call nobody.
+    #[arg(long)]
+    offline: bool,
+    /// Only orders in this stage (`to_book`, `declared`, `stuck`, …).
+    #[arg(long)]
+    stage: Option<String>,
+}
+
+pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
+    let opened = args.config.open()?;
+    let (pulled, orders) = block_on(async {
+        let pulled = if args.offline { Default::default() } else { opened.gateway.pull().await? };
+        let filter = args.stage.as_ref().map_or_else(Filter::all, |s| Filter::all().states(&[s]));
+        Ok((pulled, typed::list::<OrderRecord>(&*opened.gateway.store, filter).await?))
+    })?;
+    if out.is_json() {
+        let orders: Vec<_> = orders.iter().map(|o| &o.value).collect();
+        out.json(&serde_json::json!({"pulled": pulled, "orders": orders}))?;
+    } else {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(["account", "order", "placed", "to", "total", "stage", "note"]);
+        for record in &orders {
+            let order = &record.value.order;
+            let to = order.ship_to.as_ref().map(|a| a.country.to_string()).unwrap_or_default();
+            table.add_row([
+                order.account.to_string(),
+                order.id.to_string(),
+                order.placed_at.utc.to_string(),
+                to,
+                order.total.to_string(),
+                record.value.stage.name().to_owned(),
+                record.value.note.clone().unwrap_or_default(),
+            ]);
+        }
+        out.text(table.to_string())?;
+        out.text(format!("{} orders; pulled {} new, {} changed, {} accounts failed", orders.len(), pulled.new, pulled.changed, pulled.failed))?;
+    }
+    Ok(if pulled.failed > 0 { Exit::Channel } else { Exit::Ok })
+}

@@ -1,0 +1,87 @@
+//! `tradewind plan`: what would change, and why not. Exit 0: nothing, 2: changes, 3: something is blocked.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use comfy_table::{Table, presets};
+use tradewind_gateway::plan::{Action, Plan};
+
+use crate::context::{ConfigArg, block_on};
+use crate::output::{Exit, Output};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Write the plan here, for `apply`.
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Read all known listings again before planning.
+    #[arg(long)]
+    refresh: bool,
+    /// Show at most so many rows.
+    #[arg(long, default_value_t = 40)]
+    rows: usize,
+}
+
+pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
+    let opened = args.config.open()?;
+    let gateway = &opened.gateway;
+    let plan = block_on(async {
+        if args.refresh {
+            for id in gateway.accounts.keys() {
+                gateway.refresh(id).await?;
+            }
+        }
+        Ok(gateway.plan().await?)
+    })?;
+    if let Some(path) = &args.out {
+        let text = serde_json::to_vec_pretty(&plan)?;
+        std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    if out.is_json() { out.json(&plan)? } else { show(&plan, args.rows, out)? }
+    let go = plan.changes.iter().any(|c| c.stop.is_none());
+    Ok(match (plan.totals.blocked > 0, go) {
+        (true, _) => Exit::Blocked,
+        (false, true) => Exit::Changes,
+        (false, false) => Exit::Ok,
+    })
+}
+
+fn show(plan: &Plan, rows: usize, out: &Output) -> anyhow::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    // What is stopped comes first: that is what a person must read.
+    let mut changes: Vec<_> = plan.changes.iter().collect();
+    changes.sort_by_key(|c| c.stop.is_none());
+    for change in changes.iter().take(rows) {
+        let (sign, what) = match &change.action {
+            Some(Action::Create { offer }) => ("+", format!("{} · {} units", offer.price, offer.quantity)),
+            Some(Action::Update { fields, .. }) => {
+                let fields: Vec<String> = fields.iter().map(|f| format!("{} {} → {}", f.field, f.from, f.to)).collect();
+                ("~", fields.join(", "))
+            }
+            Some(Action::Lower { from, to, .. }) => ("↓", format!("{from} → {to} units")),
+            Some(Action::Withdraw { .. }) => ("-", "withdraw".to_owned()),
+            None => ("!", String::new()),
+        };
+        let (sign, what) = match &change.stop {
+            Some(stop) => ("!", format!("{what} BLOCKED {}", stop.why).trim().to_owned()),
+            None => (sign, what),
+        };
+        let what: String = what.chars().take(90).collect();
+        table.add_row([sign, change.account.as_str(), change.sku.as_str(), &what, &change.cause]);
+    }
+    if !plan.changes.is_empty() {
+        out.text(table.to_string())?;
+    }
+    if changes.len() > rows {
+        out.text(format!("… and {} more rows (--rows N, or --json)", changes.len() - rows))?;
+    }
+    let t = plan.totals;
+    let calls: u32 = plan.calls.values().sum();
+    out.text(format!(
+        "plan {}: {} create, {} update, {} lower, {} withdraw, {} blocked · about {calls} calls",
+        plan.id, t.create, t.update, t.lower, t.withdraw, t.blocked
+    ))
+}

@@ -1,0 +1,29 @@
+//! `tradewind settle`: money in.
+
+use crate::context::{ConfigArg, block_on};
+use crate::output::{Exit, Output};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
+    let opened = args.config.open()?;
+    let (collected, paid) = block_on(async { Ok((opened.gateway.collect().await?, opened.gateway.paid_out().await?)) })?;
+    if out.is_json() {
+        out.json(&serde_json::json!({"collected": collected, "paid_out": paid}))?;
+    } else {
+        out.text(format!(
+            "{} transactions, {} payouts, {} settlement documents, {} streams failed",
+            collected.transactions, collected.payouts, collected.statements, collected.failed
+        ))?;
+        for (account, bag) in &paid {
+            for amount in bag.iter() {
+                out.text(format!("  {account:<20} {amount:>18}"))?;
+            }
+        }
+    }
+    Ok(if collected.failed > 0 { Exit::Channel } else { Exit::Ok })
+}

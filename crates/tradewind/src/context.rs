@@ -1,0 +1,80 @@
+//! From the configuration file to a gateway that is ready: store open, accounts open, nothing called.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+use tradewind_connector::{Clock, Connector, HttpTransport, Limiter, OsChance, Runtime, SystemClock};
+use tradewind_domain::AccountId;
+use tradewind_gateway::Gateway;
+use tradewind_gateway::config::Config;
+use tradewind_store::{KeySource, SqliteStore, Store};
+
+use crate::registry;
+
+/// Where the configuration is; shared by all commands that need one.
+#[derive(clap::Args, Clone)]
+pub(crate) struct ConfigArg {
+    /// Configuration file.
+    #[arg(short, long, default_value = "tradewind.toml", env = "TRADEWIND_CONFIG")]
+    pub(crate) config: PathBuf,
+}
+
+/// An open gateway and the folder its configuration stands in.
+pub(crate) struct Opened {
+    pub(crate) gateway: Gateway,
+    pub(crate) folder: PathBuf,
+}
+
+impl ConfigArg {
+    pub(crate) fn load(&self) -> anyhow::Result<(Config, PathBuf)> {
+        let config = Config::load(&self.config)?;
+        let folder = self.config.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+        Ok((config, folder))
+    }
+
+    /// Opens store and accounts on the machine's clock and network.
+    pub(crate) fn open(&self) -> anyhow::Result<Opened> {
+        let (config, folder) = self.load()?;
+        let store = open_store(&config, &folder)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let runtime = Runtime {
+            transport: Arc::new(HttpTransport::new(clock.clone())?),
+            chance: Arc::new(OsChance),
+            journal: store.clone(),
+            limiter: Arc::new(Limiter::new(clock.clone())),
+            clock: clock.clone(),
+        };
+        let accounts = open_accounts(&config, &folder, &runtime)?;
+        let store: Arc<dyn Store> = store;
+        Ok(Opened { gateway: Gateway { config, accounts, store, clock }, folder })
+    }
+}
+
+/// Opens the store that a configuration names.
+pub(crate) fn open_store(config: &Config, folder: &Path) -> anyhow::Result<Arc<SqliteStore>> {
+    let key = match std::env::var("TRADEWIND_KEY") {
+        Ok(text) => KeySource::Given(SecretString::from(text)),
+        Err(_) => KeySource::File(folder.join(&config.store.key_file)),
+    };
+    Ok(Arc::new(SqliteStore::open(&folder.join(&config.store.path), &key)?))
+}
+
+/// Opens the accounts of a configuration. Makes no call.
+pub(crate) fn open_accounts(config: &Config, folder: &Path, runtime: &Runtime) -> anyhow::Result<BTreeMap<AccountId, Arc<dyn Connector>>> {
+    let mut accounts = BTreeMap::new();
+    for entry in &config.account {
+        let factory = registry::find(&entry.connector).with_context(|| format!("account '{}'", entry.id))?;
+        let opened = (factory.open)(entry.resolve(folder)?, runtime.clone()).with_context(|| format!("account '{}'", entry.id))?;
+        accounts.insert(entry.id.clone(), opened);
+    }
+    Ok(accounts)
+}
+
+/// Runs a future to its end on a fresh runtime.
+pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime could not start")?;
+    runtime.block_on(work)
+}
