@@ -12,7 +12,9 @@ const TASKS: &[(&str, &str, fn(&Path) -> Result<(), String>)] = &[
     ("fmt", "format", |root| cargo(root, &["fmt", "--all"])),
     ("lint", "clippy with warnings denied", lint),
     ("test", "the README's test command", test),
-    ("docs", "write the generated documents", |root| cargo(root, &["run", "--quiet", "--package", "tradewind", "--", "docs"])),
+    ("docs", "write the generated documents", |root| {
+        cargo(root, &["run", "--quiet", "--package", "tradewind", "--", "docs"])
+    }),
     ("deny", "licences, bans, sources (needs cargo-deny; installs it when missing)", deny),
     ("tidy", "house rules that no compiler knows", tidy),
     ("demo", "the demo, in release", |root| cargo(root, &["run", "--release", "--", "demo"])),
@@ -46,7 +48,13 @@ fn ci(root: &Path) -> Result<(), String> {
         // Runs unit, integration and documentation tests; the program's own tests check that the generated
         // documents are fresh.
         ("test", test),
-        ("documentation", |root| cargo_with(root, &["doc", "--workspace", "--no-deps", "--quiet"], &[("RUSTDOCFLAGS", "-D warnings")])),
+        ("documentation", |root| {
+            cargo_with(
+                root,
+                &["doc", "--workspace", "--no-deps", "--quiet"],
+                &[("RUSTDOCFLAGS", "-D warnings")],
+            )
+        }),
         ("deny", deny),
     ];
     for (name, step) in steps {
@@ -67,7 +75,11 @@ fn test(root: &Path) -> Result<(), String> {
 }
 
 fn deny(root: &Path) -> Result<(), String> {
-    let present = Command::new("cargo").args(["deny", "--version"]).current_dir(root).output().is_ok_and(|o| o.status.success());
+    let present = Command::new("cargo")
+        .args(["deny", "--version"])
+        .current_dir(root)
+        .output()
+        .is_ok_and(|o| o.status.success());
     if !present {
         // A debug build takes a minute; nothing newer is taken without a change here.
         cargo(root, &["install", "--debug", "--locked", "--quiet", "cargo-deny@0.20.2"])?;
@@ -80,7 +92,12 @@ fn cargo(root: &Path, args: &[&str]) -> Result<(), String> {
 }
 
 fn cargo_with(root: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<(), String> {
-    let status = Command::new("cargo").args(args).envs(env.iter().copied()).current_dir(root).status().map_err(|e| e.to_string())?;
+    let status = Command::new("cargo")
+        .args(args)
+        .envs(env.iter().copied())
+        .current_dir(root)
+        .status()
+        .map_err(|e| e.to_string())?;
     if status.success() { Ok(()) } else { Err(format!("cargo {} failed", args.join(" "))) }
 }
 
@@ -103,9 +120,13 @@ fn tidy(root: &Path) -> Result<(), String> {
             problems.push(format!("{name}: {lines} lines, more than {MAX_LINES}: one idea per file"));
         }
         if name.starts_with("connectors/") && name.contains("/src/") {
-            for word in ["reqwest::", "Timestamp::now", "SystemTime::now", "tokio::time::sleep", "thread::sleep"] {
+            for word in
+                ["reqwest::", "Timestamp::now", "SystemTime::now", "tokio::time::sleep", "thread::sleep"]
+            {
                 if text.contains(word) {
-                    problems.push(format!("{name}: uses {word}: an adapter opens no socket, reads no clock, sleeps nowhere"));
+                    problems.push(format!(
+                        "{name}: uses {word}: an adapter opens no socket, reads no clock, sleeps nowhere"
+                    ));
                 }
             }
         }

@@ -63,11 +63,16 @@ pub(crate) fn open_store(config: &Config, folder: &Path) -> anyhow::Result<Arc<S
 }
 
 /// Opens the accounts of a configuration. Makes no call.
-pub(crate) fn open_accounts(config: &Config, folder: &Path, runtime: &Runtime) -> anyhow::Result<BTreeMap<AccountId, Arc<dyn Connector>>> {
+pub(crate) fn open_accounts(
+    config: &Config,
+    folder: &Path,
+    runtime: &Runtime,
+) -> anyhow::Result<BTreeMap<AccountId, Arc<dyn Connector>>> {
     let mut accounts = BTreeMap::new();
     for entry in &config.account {
         let factory = registry::find(&entry.connector).with_context(|| format!("account '{}'", entry.id))?;
-        let opened = (factory.open)(entry.resolve(folder)?, runtime.clone()).with_context(|| format!("account '{}'", entry.id))?;
+        let opened = (factory.open)(entry.resolve(folder)?, runtime.clone())
+            .with_context(|| format!("account '{}'", entry.id))?;
         accounts.insert(entry.id.clone(), opened);
     }
     Ok(accounts)
@@ -75,6 +80,9 @@ pub(crate) fn open_accounts(config: &Config, folder: &Path, runtime: &Runtime) -
 
 /// Runs a future to its end on a fresh runtime.
 pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime could not start")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime could not start")?;
     runtime.block_on(work)
 }

@@ -41,7 +41,13 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         out.text(format!(
             "{} accepted, {} deferred, {} rejected, {} unknown, {} postponed · {} read back live, {} waiting",
-            applied.accepted, applied.deferred, applied.rejected, applied.indeterminate, applied.postponed, settled.live, settled.waiting
+            applied.accepted,
+            applied.deferred,
+            applied.rejected,
+            applied.indeterminate,
+            applied.postponed,
+            settled.live,
+            settled.waiting
         ))?;
     }
     let bad = applied.rejected + applied.indeterminate + applied.postponed;

@@ -18,7 +18,10 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if out.is_json() {
         out.json(&numbers)?;
     } else {
-        out.text(format!("imported {} SKUs of {} products, {} of them new", numbers.variants, numbers.products, numbers.new))?;
+        out.text(format!(
+            "imported {} SKUs of {} products, {} of them new",
+            numbers.variants, numbers.products, numbers.new
+        ))?;
     }
     Ok(Exit::Ok)
 }

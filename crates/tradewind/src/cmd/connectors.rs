@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comfy_table::{Table, presets};
 use tradewind_connector::{
-    Facet, Factory, Limiter, Memory, OsChance, Runtime, Support, SystemClock, Transport, TransportError, WireRequest, WireResponse,
+    Facet, Factory, Limiter, Memory, OsChance, Runtime, Support, SystemClock, Transport, TransportError,
+    WireRequest, WireResponse,
 };
 
 use crate::output::{Exit, Output};
@@ -29,9 +30,19 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             table.load_style(presets::NOTHING).set_header(["connector", "name", "roles", "API", "covers"]);
             for factory in CONNECTORS {
                 let info = (factory.info)();
-                let works = (factory.capabilities)().iter().filter(|(_, s)| s.works()).map(|(f, _)| facet_name(f)).collect::<Vec<_>>();
+                let works = (factory.capabilities)()
+                    .iter()
+                    .filter(|(_, s)| s.works())
+                    .map(|(f, _)| facet_name(f))
+                    .collect::<Vec<_>>();
                 let roles: Vec<String> = info.roles.iter().map(|r| format!("{r:?}").to_lowercase()).collect();
-                table.add_row([factory.id.to_owned(), info.name, roles.join(", "), info.api_version, works.join(" ")]);
+                table.add_row([
+                    factory.id.to_owned(),
+                    info.name,
+                    roles.join(", "),
+                    info.api_version,
+                    works.join(" "),
+                ]);
             }
             out.text(table.to_string())?;
         }

@@ -64,8 +64,17 @@ fn cli() -> String {
     let mut root = crate::Cli::command();
     root.build();
     for command in root.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
-        let usage = command.clone().bin_name(format!("tradewind {}", command.get_name())).term_width(100).render_long_help();
-        let _ = writeln!(text, "## `tradewind {}`\n\n```text\n{}\n```\n", command.get_name(), usage.to_string().trim_end());
+        let usage = command
+            .clone()
+            .bin_name(format!("tradewind {}", command.get_name()))
+            .term_width(100)
+            .render_long_help();
+        let _ = writeln!(
+            text,
+            "## `tradewind {}`\n\n```text\n{}\n```\n",
+            command.get_name(),
+            usage.to_string().trim_end()
+        );
     }
     text
 }

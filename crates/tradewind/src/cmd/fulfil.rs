@@ -45,7 +45,13 @@ pub(crate) fn declare(args: &DeclareArgs, out: &Output) -> anyhow::Result<Exit> 
         out.json(&declarations)?;
     } else {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(["declaration", "order", "state", "number", "last answer"]);
+        table.load_style(presets::NOTHING).set_header([
+            "declaration",
+            "order",
+            "state",
+            "number",
+            "last answer",
+        ]);
         for d in &declarations {
             table.add_row([
                 d.declaration.id.to_string(),

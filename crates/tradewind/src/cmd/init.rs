@@ -18,7 +18,8 @@ const CATALOGUE: &str = include_str!("../../templates/catalogue.csv");
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let files = [("tradewind.toml", CONFIG), ("catalogue.csv", CATALOGUE)];
-    std::fs::create_dir_all(&args.folder).with_context(|| format!("{} cannot be made", args.folder.display()))?;
+    std::fs::create_dir_all(&args.folder)
+        .with_context(|| format!("{} cannot be made", args.folder.display()))?;
     // All or nothing: look before writing.
     for (name, _) in files {
         let path = args.folder.join(name);

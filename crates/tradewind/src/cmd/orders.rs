@@ -32,7 +32,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         out.json(&serde_json::json!({"pulled": pulled, "orders": orders}))?;
     } else {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(["account", "order", "placed", "to", "total", "stage", "note"]);
+        table
+            .load_style(presets::NOTHING)
+            .set_header(["account", "order", "placed", "to", "total", "stage", "note"]);
         for record in &orders {
             let order = &record.value.order;
             let to = order.ship_to.as_ref().map(|a| a.country.to_string()).unwrap_or_default();
@@ -47,7 +49,13 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             ]);
         }
         out.text(table.to_string())?;
-        out.text(format!("{} orders; pulled {} new, {} changed, {} accounts failed", orders.len(), pulled.new, pulled.changed, pulled.failed))?;
+        out.text(format!(
+            "{} orders; pulled {} new, {} changed, {} accounts failed",
+            orders.len(),
+            pulled.new,
+            pulled.changed,
+            pulled.failed
+        ))?;
     }
     Ok(if pulled.failed > 0 { Exit::Channel } else { Exit::Ok })
 }

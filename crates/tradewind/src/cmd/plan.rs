@@ -39,7 +39,11 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         let text = serde_json::to_vec_pretty(&plan)?;
         std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    if out.is_json() { out.json(&plan)? } else { show(&plan, args.rows, out)? }
+    if out.is_json() {
+        out.json(&plan)?
+    } else {
+        show(&plan, args.rows, out)?
+    }
     let go = plan.changes.iter().any(|c| c.stop.is_none());
     Ok(match (plan.totals.blocked > 0, go) {
         (true, _) => Exit::Blocked,
@@ -58,7 +62,8 @@ fn show(plan: &Plan, rows: usize, out: &Output) -> anyhow::Result<()> {
         let (sign, what) = match &change.action {
             Some(Action::Create { offer }) => ("+", format!("{} · {} units", offer.price, offer.quantity)),
             Some(Action::Update { fields, .. }) => {
-                let fields: Vec<String> = fields.iter().map(|f| format!("{} {} → {}", f.field, f.from, f.to)).collect();
+                let fields: Vec<String> =
+                    fields.iter().map(|f| format!("{} {} → {}", f.field, f.from, f.to)).collect();
                 ("~", fields.join(", "))
             }
             Some(Action::Lower { from, to, .. }) => ("↓", format!("{from} → {to} units")),

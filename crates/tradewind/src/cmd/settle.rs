@@ -11,7 +11,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
-    let (collected, paid) = block_on(async { Ok((opened.gateway.collect().await?, opened.gateway.paid_out().await?)) })?;
+    let (collected, paid) =
+        block_on(async { Ok((opened.gateway.collect().await?, opened.gateway.paid_out().await?)) })?;
     if out.is_json() {
         out.json(&serde_json::json!({"collected": collected, "paid_out": paid}))?;
     } else {

@@ -30,7 +30,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
-    let profile: Profile = args.faults.parse().map_err(|e| anyhow::anyhow!("--faults {}: {e}", args.faults))?;
+    let profile: Profile =
+        args.faults.parse().map_err(|e| anyhow::anyhow!("--faults {}: {e}", args.faults))?;
     block_on(async {
         let mut builder = Simulator::builder().seed(args.seed).faults(profile).listen(args.listen, args.port);
         if let Some(channels) = &args.channels {

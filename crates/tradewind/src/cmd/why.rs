@@ -4,7 +4,9 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use tradewind_domain::AccountId;
 use tradewind_gateway::desired;
-use tradewind_gateway::records::{DeclarationRecord, OfferRecord, OrderRecord, ShipmentRecord, offer_key, order_key};
+use tradewind_gateway::records::{
+    DeclarationRecord, OfferRecord, OrderRecord, ShipmentRecord, offer_key, order_key,
+};
 use tradewind_store::typed;
 
 use crate::context::{ConfigArg, block_on};
@@ -51,9 +53,13 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     match &args.what {
         What::Price { sku, channel } => {
             let entry = opened.gateway.config.account.iter().find(|a| a.id == *channel);
-            let rules = entry.and_then(|a| a.offers.as_ref()).with_context(|| format!("account '{channel}' sells nothing: it has no [account.offers]"))?;
+            let rules = entry
+                .and_then(|a| a.offers.as_ref())
+                .with_context(|| format!("account '{channel}' sells nothing: it has no [account.offers]"))?;
             let variants = block_on(async { Ok(opened.gateway.variants().await?) })?;
-            let (_, variant) = variants.get(sku.as_str()).with_context(|| format!("SKU '{sku}' is not in the catalogue: run import"))?;
+            let (_, variant) = variants
+                .get(sku.as_str())
+                .with_context(|| format!("SKU '{sku}' is not in the catalogue: run import"))?;
             match desired::price(variant, rules, &opened.gateway.config.guard) {
                 Ok((_, trail)) if out.is_json() => out.json(&trail)?,
                 Ok((_, trail)) => {
@@ -73,8 +79,11 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         What::Offer { sku, channel } => {
             let sku = sku.parse()?;
-            let record = block_on(async { Ok(typed::get::<OfferRecord>(&*opened.gateway.store, &offer_key(channel, &sku)).await?) })?;
-            let record = record.with_context(|| format!("nothing was ever intended for '{sku}' at '{channel}'"))?;
+            let record = block_on(async {
+                Ok(typed::get::<OfferRecord>(&*opened.gateway.store, &offer_key(channel, &sku)).await?)
+            })?;
+            let record =
+                record.with_context(|| format!("nothing was ever intended for '{sku}' at '{channel}'"))?;
             if out.is_json() {
                 return out.json(&record.value).map(|()| Exit::Ok);
             }
@@ -99,28 +108,53 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         What::Order { order, channel } => {
             let found = block_on(async {
                 let store = &*opened.gateway.store;
-                let Some(record) = typed::get::<OrderRecord>(store, &order_key(channel, order)).await? else { return Ok(None) };
-                let shipment = typed::get::<ShipmentRecord>(store, record.value.shipment.as_deref().unwrap_or_default()).await?;
-                let declaration = typed::get::<DeclarationRecord>(store, record.value.declaration.as_deref().unwrap_or_default()).await?;
+                let Some(record) = typed::get::<OrderRecord>(store, &order_key(channel, order)).await? else {
+                    return Ok(None);
+                };
+                let shipment =
+                    typed::get::<ShipmentRecord>(store, record.value.shipment.as_deref().unwrap_or_default())
+                        .await?;
+                let declaration = typed::get::<DeclarationRecord>(
+                    store,
+                    record.value.declaration.as_deref().unwrap_or_default(),
+                )
+                .await?;
                 Ok(Some((record.value, shipment.map(|s| s.value), declaration.map(|d| d.value))))
             })?;
-            let Some((record, shipment, declaration)) = found else { bail!("order '{order}' of '{channel}' was never imported") };
+            let Some((record, shipment, declaration)) = found else {
+                bail!("order '{order}' of '{channel}' was never imported")
+            };
             if out.is_json() {
-                let all = serde_json::json!({"order": record, "shipment": shipment, "declaration": declaration});
+                let all =
+                    serde_json::json!({"order": record, "shipment": shipment, "declaration": declaration});
                 return out.json(&all).map(|()| Exit::Ok);
             }
             let o = &record.order;
-            out.text(format!("order        {} at {}, placed {}, {} ({})", o.id, o.account, o.placed_at.utc, o.total, o.raw_status))?;
+            out.text(format!(
+                "order        {} at {}, placed {}, {} ({})",
+                o.id, o.account, o.placed_at.utc, o.total, o.raw_status
+            ))?;
             out.text(format!("imported     {}", record.imported_at))?;
             for line in &o.lines {
-                out.text(format!("  line {:<12} {} × {} = {}", line.id, line.quantity, line.channel_sku, line.total))?;
+                out.text(format!(
+                    "  line {:<12} {} × {} = {}",
+                    line.id, line.quantity, line.channel_sku, line.total
+                ))?;
             }
             if let Some(s) = shipment {
                 let waybill = s.booked.as_ref().map(|b| b.waybill.to_string()).unwrap_or_default();
-                out.text(format!("shipment     {} {} waybill {waybill}, parcel {:?}", s.request.id, s.state, s.tracking))?;
+                out.text(format!(
+                    "shipment     {} {} waybill {waybill}, parcel {:?}",
+                    s.request.id, s.state, s.tracking
+                ))?;
             }
             if let Some(d) = declaration {
-                out.text(format!("declaration  {} {} {}", d.declaration.id, d.state, d.authority_ref.unwrap_or_default()))?;
+                out.text(format!(
+                    "declaration  {} {} {}",
+                    d.declaration.id,
+                    d.state,
+                    d.authority_ref.unwrap_or_default()
+                ))?;
             }
             out.text(format!("stage        {} {}", record.stage.name(), record.note.unwrap_or_default()))?;
         }
