@@ -1,10 +1,12 @@
 //! The fakes, one folder each. Adding one: a folder, a `pub mod` line, a line in [`all`].
 
+pub mod amazon;
+
 use crate::core::channel::Channel;
 use std::sync::Arc;
 
 /// A new instance of every fake there is.
 #[must_use]
 pub fn all() -> Vec<Arc<dyn Channel>> {
-    vec![]
+    vec![Arc::new(amazon::Amazon::default())]
 }

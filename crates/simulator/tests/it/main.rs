@@ -2,4 +2,5 @@
 // Helpers outside #[test] functions may panic: a panic is the failure report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod amazon;
 mod core;
