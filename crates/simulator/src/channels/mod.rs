@@ -1,6 +1,7 @@
 //! The fakes, one folder each. Adding one: a folder, a `pub mod` line, a line in [`all`].
 
 pub mod amazon;
+pub mod dhl_express;
 
 use crate::core::channel::Channel;
 use std::sync::Arc;
@@ -8,5 +9,8 @@ use std::sync::Arc;
 /// A new instance of every fake there is.
 #[must_use]
 pub fn all() -> Vec<Arc<dyn Channel>> {
-    vec![Arc::new(amazon::Amazon::default())]
+    vec![
+        Arc::new(amazon::Amazon::default()),
+        Arc::new(dhl_express::DhlExpress::default()),
+    ]
 }

@@ -4,3 +4,4 @@
 
 mod amazon;
 mod core;
+mod dhl;
