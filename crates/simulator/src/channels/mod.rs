@@ -9,8 +9,5 @@ use std::sync::Arc;
 /// A new instance of every fake there is.
 #[must_use]
 pub fn all() -> Vec<Arc<dyn Channel>> {
-    vec![
-        Arc::new(amazon::Amazon::default()),
-        Arc::new(dhl_express::DhlExpress::default()),
-    ]
+    vec![Arc::new(amazon::Amazon::default()), Arc::new(dhl_express::DhlExpress::default())]
 }
