@@ -20,6 +20,7 @@ mod bank;
 mod camt;
 mod carrier;
 mod cn;
+mod codes;
 mod dir;
 mod ebay;
 mod error;
@@ -42,6 +43,7 @@ use std::str::FromStr;
 
 use foldhash::{HashMap, HashMapExt};
 
+pub use codes::{Class, CodeTable};
 pub use dir::{Import, ImportedFile, read_dir};
 pub use error::{Footing, ImportResult, Refusal, RefusalKind};
 pub use number::{Mark, excel_mangled};
