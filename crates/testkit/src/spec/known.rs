@@ -1,0 +1,53 @@
+//! Where an official specification is known to be wrong, as data: what is excused, and why.
+//!
+//! An excuse is as narrow as it can be, is counted in the report, and names its source. A deviation of *ours* is
+//! never excused here.
+
+use super::{Finding, Violation};
+
+/// One known mistake of a specification.
+#[derive(Debug, Clone, Copy)]
+pub struct Mistake {
+    /// Channel, as in `SpecSet::for_channel`.
+    pub channel: &'static str,
+    /// Document, by the beginning of its file name.
+    pub document: &'static str,
+    /// The finding that is excused.
+    pub finding: Finding,
+    /// The place contains this text.
+    pub at: &'static str,
+    /// Why we believe that the specification is wrong.
+    pub reason: &'static str,
+}
+
+/// The list.
+pub const MISTAKES: &[Mistake] = &[Mistake {
+    channel: "ebay",
+    document: "sell_inventory_v1",
+    finding: Finding::BadValue,
+    at: "/product/aspects",
+    reason: "typed `string`, but described and served as a map from name to list of values (Inventory API, createOrReplaceInventoryItem)",
+}];
+
+/// Takes out what is excused; returns the reasons that applied.
+pub(crate) fn excuse(
+    channel: &str,
+    document: &str,
+    found: Vec<Violation>,
+) -> (Vec<Violation>, Vec<&'static str>) {
+    let mut reasons = Vec::new();
+    let left = found
+        .into_iter()
+        .filter(|v| {
+            let known = MISTAKES.iter().find(|m| {
+                m.channel == channel
+                    && document.starts_with(m.document)
+                    && m.finding == v.finding
+                    && v.at.contains(m.at)
+            });
+            reasons.extend(known.map(|m| m.reason));
+            known.is_none()
+        })
+        .collect();
+    (left, reasons)
+}
