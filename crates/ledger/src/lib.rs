@@ -1,3 +1,4 @@
 //! Double-entry journal, matching, reconciliation and exports.
 
+pub mod export;
 pub mod import;

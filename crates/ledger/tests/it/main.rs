@@ -1,5 +1,6 @@
 //! Tests of the ledger's outside: documents in, reports out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // helpers outside #[test] functions
 
+mod exports;
 mod importers;
 mod samples;

@@ -1,0 +1,113 @@
+//! CSV: RFC 4180, UTF-8, dot decimals, ISO dates.
+//!
+//! A text cell that a spreadsheet would run as a formula gets an apostrophe in front; amounts never do.
+
+use std::path::{Path, PathBuf};
+
+use super::{Books, ExportError, save};
+
+/// A text cell as it is safe to open in a spreadsheet.
+pub(super) fn guard(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// A table in memory.
+pub(super) struct Sheet {
+    writer: ::csv::Writer<Vec<u8>>,
+}
+
+impl Sheet {
+    pub(super) fn new(titles: &[&str]) -> Sheet {
+        let mut sheet = Sheet {
+            writer: ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new()),
+        };
+        sheet.row(titles.iter().map(|t| (*t).to_owned()));
+        sheet
+    }
+
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        let cells: Vec<String> = cells.into_iter().collect();
+        // Writing into memory does not fail, and rows have one length by construction.
+        let _ = self.writer.write_record(&cells);
+    }
+
+    pub(super) fn bytes(self) -> Vec<u8> {
+        self.writer.into_inner().unwrap_or_default()
+    }
+}
+
+pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportError> {
+    let mut files = Vec::new();
+    let mut put = |name: &str, sheet: Sheet| -> Result<(), ExportError> {
+        let path = out.join(name);
+        save(&path, &sheet.bytes())?;
+        files.push(path);
+        Ok(())
+    };
+    let mut s = Sheet::new(&[
+        "date", "entry", "posting", "account", "amount", "currency", "group", "channel", "text", "trace",
+    ]);
+    for e in &books.journal {
+        for (n, p) in e.postings.iter().enumerate() {
+            s.row([
+                e.date.to_string(),
+                guard(&e.id),
+                (n + 1).to_string(),
+                guard(&p.account),
+                p.amount.amount(),
+                p.amount.currency().to_string(),
+                guard(&e.group),
+                guard(&e.channel),
+                guard(&e.text),
+                guard(&e.trace.join(" ")),
+            ]);
+        }
+    }
+    put("journal.csv", s)?;
+    let mut s = Sheet::new(&["date", "match", "rule", "left", "right", "amount", "residual", "currency"]);
+    for m in &books.matches {
+        s.row([
+            m.date.to_string(),
+            guard(&m.id),
+            guard(&m.rule),
+            guard(&m.left.join(" ")),
+            guard(&m.right.join(" ")),
+            m.amount.amount(),
+            m.residual.amount(),
+            m.amount.currency().to_string(),
+        ]);
+    }
+    put("matches.csv", s)?;
+    let mut s = Sheet::new(&["date", "reason", "amount", "currency", "records", "explanation"]);
+    for e in &books.exceptions {
+        s.row([
+            e.date.to_string(),
+            e.reason.clone(),
+            e.amount.amount(),
+            e.amount.currency().to_string(),
+            guard(&e.records.join(" ")),
+            guard(&e.explanation),
+        ]);
+    }
+    put("differences.csv", s)?;
+    let mut s = Sheet::new(&[
+        "date", "channel", "account", "id", "kind", "code", "class", "order", "group", "amount", "currency",
+    ]);
+    for l in &books.lines {
+        s.row([
+            l.date.to_string(),
+            guard(&l.channel),
+            guard(&l.account),
+            guard(&l.id),
+            guard(&l.kind),
+            guard(&l.code),
+            guard(&l.class),
+            guard(&l.order),
+            guard(&l.group),
+            l.amount.amount(),
+            l.amount.currency().to_string(),
+        ]);
+    }
+    put("lines.csv", s)?;
+    Ok(files)
+}
