@@ -1,5 +1,6 @@
 //! The fakes, one folder each. Adding one: a folder, a `pub mod` line, a line in [`all`].
 
+pub mod aliexpress;
 pub mod amazon;
 pub mod dhl_express;
 
@@ -9,5 +10,9 @@ use std::sync::Arc;
 /// A new instance of every fake there is.
 #[must_use]
 pub fn all() -> Vec<Arc<dyn Channel>> {
-    vec![Arc::new(amazon::Amazon::default()), Arc::new(dhl_express::DhlExpress::default())]
+    vec![
+        Arc::new(aliexpress::AliExpress::default()),
+        Arc::new(amazon::Amazon::default()),
+        Arc::new(dhl_express::DhlExpress::default()),
+    ]
 }

@@ -2,6 +2,7 @@
 // Helpers outside #[test] functions may panic: a panic is the failure report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod aliexpress;
 mod amazon;
 mod core;
 mod dhl;
