@@ -1,0 +1,101 @@
+//! Where rates come from when the request does not give them: the seams to the tariff store and the FX book.
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use tradewind_domain::{Country, Currency, HsCode};
+
+/// A duty rate as a tariff prints it, parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rate {
+    /// "Free": a stated zero.
+    Free,
+    /// A share of the customs value: 0.165 for 16.5 %.
+    AdValorem(Decimal),
+    /// An amount per unit of quantity, such as 0.44 USD per `kg`. The unit is lower case as the tariff
+    /// abbreviates it; `each` (or `no.`) counts pieces.
+    Specific {
+        /// Amount per unit, in major units of `currency`.
+        amount: Decimal,
+        /// Its currency.
+        currency: Currency,
+        /// The unit of quantity.
+        unit: String,
+    },
+    /// The sum of several rates.
+    Compound(Vec<Rate>),
+    /// Text that the grammar does not cover. Never read as zero: a quote is indeterminate.
+    Unparsed(String),
+}
+
+impl Rate {
+    /// The ad valorem part, when the whole rate is ad valorem or free; `None` otherwise.
+    #[must_use]
+    pub fn ad_valorem(&self) -> Option<Decimal> {
+        match self {
+            Rate::Free => Some(Decimal::ZERO),
+            Rate::AdValorem(r) => Some(*r),
+            Rate::Compound(parts) => parts.iter().map(Rate::ad_valorem).sum(),
+            Rate::Specific { .. } | Rate::Unparsed(_) => None,
+        }
+    }
+}
+
+/// A tariff's answer for one commodity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// The rate that applies (most favoured nation unless a preference is proven elsewhere).
+    Found {
+        /// The rate.
+        rate: Rate,
+        /// The row and version it came from, such as `HTS 2025-04 8518.30.20 sha256:ab12…`.
+        source: String,
+        /// The China Section 301 list of the commodity (`1`, `2`, `3`, `4A`, `none`), where the tariff knows it.
+        section_301_list: Option<String>,
+    },
+    /// The code is too short or too general: these are the codes below it.
+    Ambiguous(Vec<String>),
+    /// The tariff of this jurisdiction is not loaded, or has no such code at that instant.
+    Missing,
+}
+
+/// A versioned tariff.
+pub trait TariffSource: Send + Sync {
+    /// The rate for a commodity. `jurisdiction` is a pack's name: `US`, `GB`, `EU`; `origin` is the
+    /// non-preferential origin, `None` when unknown.
+    fn lookup(&self, jurisdiction: &str, hs: &HsCode, origin: Option<Country>, at: Timestamp) -> Lookup;
+}
+
+/// No tariff at all: every rate must be in the request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTariff;
+
+impl TariffSource for NoTariff {
+    fn lookup(&self, _: &str, _: &HsCode, _: Option<Country>, _: Timestamp) -> Lookup {
+        Lookup::Missing
+    }
+}
+
+/// An exchange rate with the publication it came from: an amount in `from` times `rate` is the amount in `to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FxRate {
+    /// Multiplier.
+    pub rate: Decimal,
+    /// The publication, pinned on the quote, such as `ECB 2026-07-22 USD/EUR`.
+    pub id: String,
+}
+
+/// A rate book that answers with the rate customs would use at an instant.
+pub trait FxSource: Send + Sync {
+    /// The customs rate, or `None` when the book has none that is fresh enough.
+    fn rate(&self, from: Currency, to: Currency, at: Timestamp) -> Option<FxRate>;
+}
+
+/// No rate book: every rate must be in the request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoFx;
+
+impl FxSource for NoFx {
+    fn rate(&self, _: Currency, _: Currency, _: Timestamp) -> Option<FxRate> {
+        None
+    }
+}
