@@ -78,7 +78,7 @@ fn parts(tx: &Tx, table: &CodeTable) -> Result<Vec<Part>, ExportError> {
 }
 
 impl Books {
-    /// Posts the rows of an import.
+    /// Posts the rows of an import up to a day.
     ///
     /// # Errors
     /// An amount is out of range.
@@ -125,10 +125,11 @@ fn post_file(file: &ImportedFile, books: &mut Books, sums: &mut Sums) -> Result<
             let slot = statement_sums.entry(s.as_str()).or_insert(Money::zero(net.currency()));
             *slot = slot.try_add(net).map_err(bad)?;
         }
-        if let Some(table) = table.as_ref().filter(|_| tx.affects) {
+        if let Some(table) = table.as_ref().filter(|_| tx.affects && tx.occurred.day() <= books.as_of) {
             post(file, tx, table, books, sums)?;
         }
     }
+    transfers(file, table.is_some(), books, sums)?;
     for s in &file.document.statements {
         let sum = statement_sums.get(s.id.as_str()).copied().unwrap_or(Money::zero(s.total.currency()));
         if let (Some(converted), false) = (s.converted_total, s.total.is_zero())
@@ -162,6 +163,62 @@ fn post_file(file: &ImportedFile, books: &mut Books, sums: &mut Sums) -> Result<
             sum,
             converted: s.converted_total,
             state: if sum == s.total { "foots".to_owned() } else { "not footing".to_owned() },
+        });
+    }
+    Ok(())
+}
+
+/// Money sent to the bank that no balance row shows: an Amazon settlement's total, a payout listed by itself.
+fn transfers(
+    file: &ImportedFile,
+    has_rows: bool,
+    books: &mut Books,
+    sums: &mut Sums,
+) -> Result<(), ExportError> {
+    if !has_rows {
+        return Ok(());
+    }
+    let provider = file.provider.name();
+    let account = &file.account;
+    let bad = |e: tradewind_domain::MoneyError| ExportError::Amount(e.to_string());
+    let mut sent: Vec<(String, Date, Money)> = Vec::new();
+    if file.provider == Provider::Amazon {
+        sent.extend(file.document.statements.iter().map(|s| {
+            let day = s.deposit_date.or(s.to.as_ref().map(crate::import::Moment::day)).unwrap_or(books.as_of);
+            (s.id.clone(), day, s.total)
+        }));
+    }
+    for p in &file.document.payouts {
+        let failed = ["fail", "cancel", "revers"].iter().any(|w| p.status.to_ascii_lowercase().contains(w));
+        let own = file.document.transactions.iter().any(|t| {
+            t.payout.as_deref() == Some(p.id.as_str()) && t.net.unwrap_or(t.amount) == p.amount.negated()
+        });
+        if !failed && !own && file.provider != Provider::Amazon {
+            sent.push((p.id.clone(), p.arrival.unwrap_or(books.as_of), p.amount));
+        }
+    }
+    let as_of = books.as_of;
+    for (id, date, amount) in sent.into_iter().filter(|(_, d, m)| !m.is_zero() && *d <= as_of) {
+        let c = amount.currency();
+        let row = sums
+            .entry((provider.to_owned(), account.clone(), c))
+            .or_insert_with(|| Summary::new(provider, account, c));
+        row.payouts = row.payouts.try_sub(amount).map_err(bad)?;
+        row.closing = row.closing.try_sub(amount).map_err(bad)?;
+        books.journal.push(Entry {
+            id: format!("{provider}:{account}:transfer:{id}"),
+            date,
+            text: format!("transfer {id}"),
+            group: id.clone(),
+            channel: provider.to_owned(),
+            trace: vec![id],
+            postings: vec![
+                Posting { account: format!("assets:in-transit:{provider}:{account}:{c}"), amount },
+                Posting {
+                    account: format!("assets:clearing:{provider}:{account}:{c}"),
+                    amount: amount.negated(),
+                },
+            ],
         });
     }
     Ok(())

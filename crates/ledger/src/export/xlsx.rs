@@ -9,8 +9,8 @@ use std::path::Path;
 use jiff::civil::Date;
 use rust_decimal::prelude::ToPrimitive;
 use rust_xlsxwriter::{
-    Chart, ChartFont, ChartFormat, ChartLegendPosition, ChartSolidFill, ChartType, Color, DocProperties,
-    ExcelDateTime, Format, FormatAlign, FormatBorder, Workbook, Worksheet, XlsxError,
+    Chart, ChartFont, ChartFormat, ChartLegendPosition, ChartLine, ChartSolidFill, ChartType, Color,
+    DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Workbook, Worksheet, XlsxError,
 };
 use tradewind_domain::{Currency, Decimal, Money};
 
@@ -30,6 +30,7 @@ struct Styles {
     head: Format,
     head_right: Format,
     text: Format,
+    after: Format,
     date: Format,
     rate: Format,
     money: [Format; 5],
@@ -45,7 +46,10 @@ impl Styles {
             .set_align(FormatAlign::VerticalCenter);
         let money = |n: usize| {
             let decimals = if n == 0 { String::new() } else { format!(".{}", "0".repeat(n)) };
-            Format::new().set_num_format(format!("#,##0{decimals};[Red]-#,##0{decimals}"))
+            // A zero is a dash: what is there stands out.
+            Format::new()
+                .set_num_format(format!("#,##0{decimals};[Red]-#,##0{decimals};\"–\""))
+                .set_align(FormatAlign::Right)
         };
         Styles {
             title: Format::new().set_bold().set_font_size(14).set_font_color(INK),
@@ -53,6 +57,7 @@ impl Styles {
             head_right: head.clone().set_align(FormatAlign::Right),
             head,
             text: Format::new().set_num_format("@"),
+            after: Format::new().set_num_format("@").set_indent(1),
             date: Format::new().set_num_format("yyyy-mm-dd").set_align(FormatAlign::Left),
             rate: Format::new().set_num_format("0.000000########"),
             money: [money(0), money(1), money(2), money(3), money(4)],
@@ -68,6 +73,7 @@ impl Styles {
 type Column = (&'static str, f64, bool);
 
 fn titles(sheet: &mut Worksheet, row: u32, columns: &[Column], s: &Styles) -> Result<(), XlsxError> {
+    sheet.set_row_height(row, 20)?;
     for (i, (title, width, number)) in columns.iter().enumerate() {
         let col = u16::try_from(i).unwrap_or(u16::MAX);
         sheet.set_column_width(col, *width)?;
@@ -113,9 +119,18 @@ fn date(sheet: &mut Worksheet, row: u32, col: u16, d: Date, s: &Styles) -> Resul
 }
 
 fn text(sheet: &mut Worksheet, row: u32, col: u16, value: &str, s: &Styles) -> Result<(), XlsxError> {
+    styled(sheet, row, col, value, &s.text)
+}
+
+/// Text in the column after an amount: a little room between the two.
+fn after(sheet: &mut Worksheet, row: u32, col: u16, value: &str, s: &Styles) -> Result<(), XlsxError> {
+    styled(sheet, row, col, value, &s.after)
+}
+
+fn styled(sheet: &mut Worksheet, row: u32, col: u16, value: &str, format: &Format) -> Result<(), XlsxError> {
     // A cell holds 32,767 signs.
     let cut: String = value.chars().take(32_000).collect();
-    sheet.write_string_with_format(row, col, cut, &s.text)?;
+    sheet.write_string_with_format(row, col, cut, format)?;
     Ok(())
 }
 
@@ -176,7 +191,7 @@ pub fn detail_workbook(
 fn summary(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), ExportError> {
     const COLUMNS: &[Column] = &[
         ("Channel", 13.0, false),
-        ("Account", 20.0, false),
+        ("Account", 24.0, false),
         ("Currency", 9.0, false),
         ("Opening", 13.0, true),
         ("Sales", 13.0, true),
@@ -312,7 +327,11 @@ fn waterfall(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), Exp
     )?;
     titles(sheet, 2, COLUMNS, s)?;
     let mut row = 3_u32;
-    for r in &books.summary {
+    let mut breaks = Vec::new();
+    for (n, r) in books.summary.iter().enumerate() {
+        if n > 0 && n % 3 == 0 {
+            breaks.push(row);
+        }
         let name = format!("{} · {} · {}", r.channel, r.account, r.currency);
         sheet.write_string_with_format(row, 0, &name, &s.head)?;
         let first = row + 1;
@@ -339,6 +358,10 @@ fn waterfall(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), Exp
         sheet.insert_chart_with_offset(first - 1, 10, &chart(&name, first, row - 1), 0, 4)?;
         // Room for the chart beside the table.
         row = row.max(first + 16) + 2;
+    }
+    // A page holds three charts, and none is cut.
+    if !breaks.is_empty() {
+        sheet.set_page_breaks(&breaks)?;
     }
     page(sheet, 2)?;
     Ok(())
@@ -370,7 +393,8 @@ fn chart(name: &str, first: u32, last: u32) -> Chart {
             .set_format(&mut format);
     }
     chart.legend().set_position(ChartLegendPosition::Bottom).set_hidden();
-    chart.y_axis().set_num_format("#,##0");
+    let grid = ChartLine::new().set_color(HEAD).set_width(0.75).clone();
+    chart.y_axis().set_num_format("#,##0").set_major_gridlines_line(&grid);
     chart.x_axis().set_label_position(rust_xlsxwriter::ChartAxisLabelPosition::Low);
     chart.set_width(760).set_height(330);
     chart
@@ -379,7 +403,7 @@ fn chart(name: &str, first: u32, last: u32) -> Chart {
 fn settlements(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), ExportError> {
     const COLUMNS: &[Column] = &[
         ("Channel", 13.0, false),
-        ("Account", 20.0, false),
+        ("Account", 24.0, false),
         ("Settlement", 36.0, false),
         ("From", 11.0, false),
         ("To", 11.0, false),
@@ -408,7 +432,7 @@ fn settlements(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), E
         money(sheet, row, 8, r.sum, s)?;
         if let Some(m) = r.converted {
             money(sheet, row, 9, m, s)?;
-            text(sheet, row, 10, m.currency().code(), s)?;
+            after(sheet, row, 10, m.currency().code(), s)?;
         }
         text(sheet, row, 11, &r.state, s)?;
     }
@@ -427,8 +451,8 @@ fn exceptions(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), Ex
     const COLUMNS: &[Column] = &[
         ("Date", 11.0, false),
         ("Reason", 22.0, false),
-        ("Amount", 14.0, true),
         ("Currency", 9.0, false),
+        ("Amount", 14.0, true),
         ("Records", 40.0, false),
         ("Explanation", 80.0, false),
     ];
@@ -438,9 +462,9 @@ fn exceptions(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), Ex
         row += 1;
         date(sheet, row, 0, e.date, s)?;
         text(sheet, row, 1, &e.reason, s)?;
-        money(sheet, row, 2, e.amount, s)?;
-        text(sheet, row, 3, e.amount.currency().code(), s)?;
-        text(sheet, row, 4, &e.records.join(" "), s)?;
+        text(sheet, row, 2, e.amount.currency().code(), s)?;
+        money(sheet, row, 3, e.amount, s)?;
+        after(sheet, row, 4, &e.records.join(" "), s)?;
         text(sheet, row, 5, &e.explanation, s)?;
     }
     table(sheet, row, COLUMNS)
@@ -462,7 +486,7 @@ fn fx(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), ExportErro
         text(sheet, row, 1, r.base.code(), s)?;
         text(sheet, row, 2, r.quote.code(), s)?;
         number(sheet, row, 3, r.rate, &s.rate, s)?;
-        text(sheet, row, 4, &r.source, s)?;
+        after(sheet, row, 4, &r.source, s)?;
     }
     table(sheet, row, COLUMNS)
 }
@@ -486,15 +510,15 @@ fn trial_balance(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(),
 const LINES: &[Column] = &[
     ("Date", 11.0, false),
     ("Channel", 12.0, false),
-    ("Account", 20.0, false),
+    ("Account", 24.0, false),
     ("Kind", 18.0, false),
-    ("Code", 36.0, false),
+    ("Code", 42.0, false),
     ("Class", 18.0, false),
     ("Order", 24.0, false),
     ("Settlement", 28.0, false),
-    ("Amount", 14.0, true),
     ("Currency", 9.0, false),
-    ("Trace id", 60.0, false),
+    ("Amount", 14.0, true),
+    ("Trace id", 72.0, false),
 ];
 
 fn lines<L: std::borrow::Borrow<Line>>(
@@ -525,9 +549,9 @@ fn lines<L: std::borrow::Borrow<Line>>(
                     text(sheet, row, col, cell, s)?;
                 }
             }
-            money(sheet, row, 8, l.amount, s)?;
-            text(sheet, row, 9, l.amount.currency().code(), s)?;
-            text(sheet, row, 10, &l.id, s)?;
+            text(sheet, row, 8, l.amount.currency().code(), s)?;
+            money(sheet, row, 9, l.amount, s)?;
+            after(sheet, row, 10, &l.id, s)?;
         }
         sheet.autofilter(0, 0, row.max(1), last(LINES))?;
         if rows.peek().is_none() {

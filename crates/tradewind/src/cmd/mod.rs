@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod connectors;
 mod docs;
+mod export;
 mod fulfil;
 mod init;
 mod orders;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Declare(fulfil::DeclareArgs),
     /// Collect transactions, payouts and settlement documents.
     Settle(settle::Args),
+    /// Write the books as a workbook, CSV, Parquet, plain-text accounting or another program's journals.
+    Export(export::Args),
     /// Run the simulated channels on this machine.
     Simulate(simulate::Args),
     /// Explain a price, an offer or an order.
@@ -63,6 +66,7 @@ pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
         Command::Fulfil(args) => fulfil::run(&args, out),
         Command::Declare(args) => fulfil::declare(&args, out),
         Command::Settle(args) => settle::run(&args, out),
+        Command::Export(args) => export::run(&args, out),
         Command::Simulate(args) => simulate::run(&args, out),
         Command::Why(args) => why::run(&args, out),
         Command::Connectors(args) => connectors::run(&args, out),
