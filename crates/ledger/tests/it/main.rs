@@ -3,4 +3,5 @@
 
 mod exports;
 mod importers;
+mod properties;
 mod samples;
