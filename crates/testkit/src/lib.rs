@@ -1,5 +1,9 @@
 //! The conformance suite that every adapter passes.
 //!
+//! - [`suite`]: the suite; start there to test a connector.
 //! - [`spec`]: official specifications as validators.
 
 pub mod spec;
+pub mod suite;
+
+pub use suite::{Answer, Call, CaseKind, Group, Report, Suite, json};

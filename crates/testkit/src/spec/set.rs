@@ -62,6 +62,13 @@ impl SpecSet {
         Ok(set)
     }
 
+    /// Of one OpenAPI document.
+    #[must_use]
+    pub fn of(channel: &str, document: OpenApi) -> Arc<SpecSet> {
+        let documents = vec![document];
+        Arc::new(SpecSet { channel: channel.to_owned(), documents, graphql: None, xsd: None })
+    }
+
     fn read(channel: &str, root: &Path) -> Result<SpecSet, String> {
         let source = SOURCES.iter().find(|s| s.channel == channel);
         let source =

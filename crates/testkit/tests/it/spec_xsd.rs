@@ -28,10 +28,7 @@ const GOOD: &str = "<o:Order xmlns:o='urn:t' guid='abc'><o:no>A12</o:no><o:kind>
 #[test]
 fn a_right_message_passes() {
     assert_eq!(check(GOOD), []);
-    assert_eq!(
-        check(&GOOD.replace("o:", "").replace("xmlns:o", "xmlns").replace("xmlns=", "xmlns=")),
-        check(GOOD)
-    );
+    assert_eq!(check(&GOOD.replace("o:", "").replace("xmlns:o", "xmlns")), check(GOOD));
 }
 
 #[test]

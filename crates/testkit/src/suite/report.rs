@@ -1,0 +1,120 @@
+//! What the suite found: counts, skips with reasons, failures. An empty run fails.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Groups of checks, in the order of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)] // each is a heading of the module documentation
+pub enum Group {
+    Manifest,
+    Settings,
+    Codec,
+    Faults,
+    Declaration,
+    Robustness,
+    Specification,
+    Secrets,
+}
+
+/// Result of a run.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Connector.
+    pub connector: String,
+    passed: BTreeMap<Group, usize>,
+    skipped: Vec<(Group, String)>,
+    failed: Vec<(Group, String)>,
+    excused: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn of(connector: &str) -> Report {
+        Report { connector: connector.to_owned(), ..Report::default() }
+    }
+
+    pub(crate) fn pass(&mut self, group: Group) {
+        *self.passed.entry(group).or_default() += 1;
+    }
+
+    pub(crate) fn skip(&mut self, group: Group, why: impl Into<String>) {
+        self.skipped.push((group, why.into()));
+    }
+
+    pub(crate) fn fail(&mut self, group: Group, what: impl Into<String>) {
+        self.failed.push((group, what.into()));
+    }
+
+    pub(crate) fn excuse(&mut self, why: impl Into<String>) {
+        self.excused.push(why.into());
+    }
+
+    /// Passes when `ok`, fails with the text otherwise.
+    pub(crate) fn expect(&mut self, group: Group, ok: bool, what: impl FnOnce() -> String) {
+        if ok { self.pass(group) } else { self.fail(group, what()) }
+    }
+
+    /// Checks that ran.
+    #[must_use]
+    pub fn ran(&self) -> usize {
+        self.passed.values().sum::<usize>() + self.failed.len()
+    }
+
+    /// Checks of a group that passed.
+    #[must_use]
+    pub fn passed(&self, group: Group) -> usize {
+        self.passed.get(&group).copied().unwrap_or(0)
+    }
+
+    /// What failed.
+    #[must_use]
+    pub fn failures(&self) -> Vec<String> {
+        self.failed.iter().map(|(g, t)| format!("{g:?}: {t}")).collect()
+    }
+
+    /// What was skipped, with reasons.
+    #[must_use]
+    pub fn skips(&self) -> Vec<String> {
+        self.skipped.iter().map(|(g, t)| format!("{g:?}: {t}")).collect()
+    }
+
+    /// Prints the report, and panics when a check failed or none of the codec's ran.
+    ///
+    /// # Panics
+    /// That is its purpose: it is the last line of a test.
+    #[allow(clippy::panic, clippy::print_stdout)] // the assertion of the tests that call it
+    pub fn assert(&self) {
+        println!("{self}");
+        if !self.failed.is_empty() {
+            panic!("{} of {} checks of '{}' failed\n{self}", self.failed.len(), self.ran(), self.connector);
+        }
+        if self.passed(Group::Codec) == 0 || self.passed(Group::Faults) == 0 {
+            panic!("an empty run proves nothing: '{}' ran {} checks\n{self}", self.connector, self.ran());
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let passed: usize = self.passed.values().sum();
+        let (skipped, failed) = (self.skipped.len(), self.failed.len());
+        writeln!(
+            f,
+            "conformance of {}: {passed} passed, {skipped} skipped, {failed} failed",
+            self.connector
+        )?;
+        for (group, n) in &self.passed {
+            writeln!(f, "  {group:?}: {n} passed")?;
+        }
+        for (group, why) in &self.skipped {
+            writeln!(f, "  skipped {group:?}: {why}")?;
+        }
+        for why in &self.excused {
+            writeln!(f, "  excused (known mistake of the specification): {why}")?;
+        }
+        for (group, what) in &self.failed {
+            writeln!(f, "  FAILED {group:?}: {what}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! A transport that answers from a script, and remembers what was sent.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tradewind_connector::{Clock, Transport, TransportError, VirtualClock, WireRequest, WireResponse};
+
+/// An answer of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Status.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// A JSON answer.
+    #[must_use]
+    pub fn json(status: u16, body: &str) -> Answer {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Answer { status, headers, body: Bytes::from(body.to_owned()) }
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Answer {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn header_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in &self.headers {
+            if let (Ok(n), Ok(v)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+                map.append(n, v);
+            }
+        }
+        map
+    }
+}
+
+/// What happens to one request.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Answer(Answer),
+    /// No connection: certainly not sent.
+    Refused,
+    /// Sent, and no answer in time.
+    Hang,
+}
+
+/// One request that left, with the answer it got.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// The request, signed.
+    pub request: WireRequest,
+    /// Asked for a token.
+    pub token: bool,
+}
+
+#[derive(Default)]
+struct State {
+    steps: VecDeque<Step>,
+    /// Answers once the steps are used up; `None` refuses.
+    rest: Option<Answer>,
+    sent: Vec<Sent>,
+}
+
+/// The scripted transport. Token requests are recognised by path and answered apart.
+pub(crate) struct Script {
+    state: Mutex<State>,
+    tokens: Vec<(String, Answer)>,
+    clock: VirtualClock,
+}
+
+impl Script {
+    pub(crate) fn new(
+        tokens: &[(String, Answer)],
+        steps: Vec<Step>,
+        rest: Option<Answer>,
+        clock: VirtualClock,
+    ) -> Arc<Script> {
+        let state = State { steps: steps.into(), rest, sent: Vec::new() };
+        Arc::new(Script { state: Mutex::new(state), tokens: tokens.to_vec(), clock })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sent(&self) -> Vec<Sent> {
+        self.lock().sent.clone()
+    }
+
+    /// Requests but for those for tokens.
+    pub(crate) fn calls(&self) -> Vec<WireRequest> {
+        self.lock().sent.iter().filter(|s| !s.token).map(|s| s.request.clone()).collect()
+    }
+
+    pub(crate) fn unused(&self) -> usize {
+        self.lock().steps.len()
+    }
+}
+
+#[async_trait]
+impl Transport for Script {
+    async fn send(&self, request: &WireRequest, timeout: Duration) -> Result<WireResponse, TransportError> {
+        let token = self.tokens.iter().find(|(part, _)| request.url.path().contains(part.as_str()));
+        let step = {
+            let mut state = self.lock();
+            state.sent.push(Sent { request: request.clone(), token: token.is_some() });
+            match token {
+                Some((_, answer)) => Step::Answer(answer.clone()),
+                None => match (state.steps.pop_front(), &state.rest) {
+                    (Some(step), _) => step,
+                    (None, Some(rest)) => Step::Answer(rest.clone()),
+                    (None, None) => Step::Refused,
+                },
+            }
+        };
+        let broken = |maybe_sent, text: &str| TransportError { maybe_sent, message: text.to_owned() };
+        match step {
+            Step::Refused => Err(broken(false, "connection refused (scripted)")),
+            Step::Hang => {
+                self.clock.advance(timeout); // virtual time: a hang costs nothing
+                Err(broken(true, "no answer in time (scripted)"))
+            }
+            Step::Answer(answer) => Ok(WireResponse {
+                status: answer.status,
+                headers: answer.header_map(),
+                body: answer.body,
+                received_at: self.clock.now(),
+            }),
+        }
+    }
+}
