@@ -1,0 +1,154 @@
+//! Webhooks: RSA over `transmission id|time|webhook id|crc32 of the body`, then a hint by event type.
+
+use serde::Deserialize;
+use tradewind_connector::signing::from_base64;
+use tradewind_connector::signing::keys::{Scheme, verify};
+use tradewind_connector::{Error, Hint, Inbound, InboundRequest, Kind};
+use tradewind_domain::{PayoutId, TransactionId};
+
+use crate::config::Webhook;
+
+/// A transmission older than this is refused; PayPal repeats one for up to three days with its first time.
+const STALE: jiff::SignedDuration = jiff::SignedDuration::from_hours(4 * 24);
+
+#[derive(Deserialize)]
+struct Event {
+    event_type: String,
+    resource: Option<Resource>,
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    id: Option<String>,
+    payout_batch_id: Option<String>,
+    #[serde(default)]
+    disputed_transactions: Vec<Disputed>,
+}
+
+#[derive(Deserialize)]
+struct Disputed {
+    seller_transaction_id: Option<String>,
+}
+
+impl Inbound for Webhook {
+    fn verify(&self, request: &InboundRequest) -> Result<Vec<Hint>, Error> {
+        let header = |name: &str| request.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let refused = |why: &str| Error::new(Kind::Unauthenticated, format!("webhook refused: {why}"));
+        if header("paypal-auth-algo") != "SHA256withRSA" {
+            return Err(refused("the signature algorithm is not SHA256withRSA"));
+        }
+        // Only certificates that were configured: an address in a header is the sender's word.
+        let key = self
+            .keys
+            .get(header("paypal-cert-url"))
+            .ok_or_else(|| refused("its certificate is not known: add its public key to webhook_keys"))?;
+        let (id, time) = (header("paypal-transmission-id"), header("paypal-transmission-time"));
+        let sent: jiff::Timestamp =
+            time.parse().map_err(|_| refused("its transmission time is unreadable"))?;
+        if request.received_at.duration_since(sent) > STALE {
+            return Err(refused("it is too old"));
+        }
+        let mut crc = flate2::Crc::new();
+        crc.update(&request.body);
+        let message = format!("{id}|{time}|{}|{}", self.id, crc.sum());
+        let signature = from_base64(header("paypal-transmission-sig"))
+            .map_err(|_| refused("its signature is not base64"))?;
+        if !verify(Scheme::RsaPkcs1Sha256, key, message.as_bytes(), &signature) {
+            return Err(refused("the signature does not fit the body"));
+        }
+        let event: Event =
+            serde_json::from_slice(&request.body).map_err(|e| Error::decode(format!("webhook: {e}")))?;
+        hints(event)
+    }
+}
+
+fn hints(event: Event) -> Result<Vec<Hint>, Error> {
+    let kind = event.event_type;
+    let resource = event.resource;
+    let transaction = |id: Option<String>| match id {
+        Some(id) => Ok(vec![Hint::Transaction(TransactionId::new(id).map_err(Error::decode)?)]),
+        None => Err(Error::decode(format!("webhook {kind} names no resource"))),
+    };
+    if kind.starts_with("PAYMENT.CAPTURE.") {
+        return transaction(resource.and_then(|r| r.id));
+    }
+    if kind.starts_with("CUSTOMER.DISPUTE.") {
+        return transaction(
+            resource.and_then(|r| r.disputed_transactions.into_iter().find_map(|t| t.seller_transaction_id)),
+        );
+    }
+    if kind.starts_with("PAYMENT.PAYOUTS")
+        && let Some(id) = resource.and_then(|r| r.payout_batch_id.or(r.id))
+    {
+        return Ok(vec![Hint::Payout(PayoutId::new(id).map_err(Error::decode)?)]);
+    }
+    Ok(vec![Hint::Unknown(kind)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeMap;
+    use tradewind_connector::signing::keys::der;
+
+    /// The signing vectors live beside the project; without them this check is skipped, and says so.
+    fn vector() -> Option<(Value, Vec<u8>)> {
+        let folder = std::env::var_os("TRADEWIND_DATA").map_or_else(
+            || std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
+            std::path::PathBuf::from,
+        );
+        let folder = folder.join("signing-vectors");
+        let Ok(text) = std::fs::read_to_string(folder.join("vectors.json")) else {
+            println!("skipped: no signing vectors in {}", folder.display());
+            return None;
+        };
+        let all: Value = serde_json::from_str(&text).unwrap();
+        let pem = std::fs::read_to_string(folder.join("test-rsa2048-public.pem")).unwrap();
+        Some((find(&all).unwrap().clone(), der(&pem).unwrap()))
+    }
+
+    fn find(value: &Value) -> Option<&Value> {
+        match value {
+            Value::Object(map) => map.get("paypal_webhook").or_else(|| map.values().find_map(find)),
+            Value::Array(list) => list.iter().find_map(find),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_worked_vector_verifies_and_any_change_is_refused() {
+        let Some((v, key)) = vector() else { return };
+        let text = |name: &str| v[name].as_str().unwrap().to_owned();
+        let cert = "https://api.paypal.com/v1/notifications/certs/CERT-1";
+        let hook = Webhook { id: text("webhook_id"), keys: BTreeMap::from([(cert.to_owned(), key)]) };
+        let request = |body: String, cert: &str, at: &str| {
+            let mut headers = http::HeaderMap::new();
+            for (name, value) in [
+                ("paypal-auth-algo", "SHA256withRSA".to_owned()),
+                ("paypal-cert-url", cert.to_owned()),
+                ("paypal-transmission-id", text("transmission_id")),
+                ("paypal-transmission-time", text("transmission_time")),
+                ("paypal-transmission-sig", text("signature_with_test_key")),
+            ] {
+                headers.insert(name, value.parse().unwrap());
+            }
+            InboundRequest {
+                url: String::new(),
+                headers,
+                body: body.into(),
+                received_at: at.parse().unwrap(),
+            }
+        };
+        let soon = "2026-01-06T12:00:05Z";
+        let hints = hook.verify(&request(text("body"), cert, soon)).unwrap();
+        assert_eq!(hints, vec![Hint::Transaction("8MC585209K746392H".parse().unwrap())]);
+        for bad in [
+            request(text("body").replace("115.00", "915.00"), cert, soon),
+            request(text("body"), "https://evil.example/cert", soon),
+            request(text("body"), cert, "2026-02-06T12:00:05Z"),
+        ] {
+            assert_eq!(hook.verify(&bad).unwrap_err().kind(), Kind::Unauthenticated);
+        }
+    }
+}

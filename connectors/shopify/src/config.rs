@@ -1,0 +1,81 @@
+//! Settings of one shop, checked offline.
+
+use serde::Deserialize;
+use tradewind_connector::{AccountConfig, Error};
+use tradewind_domain::Currency;
+
+/// Settings of one shop.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// `my-shop.myshopify.com`.
+    pub shop: String,
+    /// Where the shop answers, when not at `https://{shop}` (a test double).
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// Version of the Admin API.
+    #[serde(default = "version")]
+    pub api_version: String,
+    /// The shop's currency; every amount of the Admin API's `shopMoney` is in it.
+    pub currency: String,
+    /// Location whose stock we own: `gid://shopify/Location/1`.
+    pub location: String,
+    /// Sales channel on which products are published; none means: publishing is left to the shop's settings.
+    #[serde(default)]
+    pub publication: Option<String>,
+    /// Client id of the app, for the client-credentials and refresh grants; not needed with a fixed access token.
+    #[serde(default)]
+    pub client_id: Option<String>,
+}
+
+fn version() -> String {
+    super::API_VERSION.to_owned()
+}
+
+/// What operations know of the shop.
+#[derive(Debug, Clone)]
+pub(crate) struct Shop {
+    pub(crate) base: url::Url,
+    pub(crate) domain: String,
+    pub(crate) version: String,
+    pub(crate) currency: Currency,
+    pub(crate) location: String,
+    pub(crate) publication: Option<String>,
+    pub(crate) client_id: Option<String>,
+}
+
+impl Shop {
+    /// Reads and checks the settings.
+    pub(crate) fn open(config: &AccountConfig) -> Result<Shop, Error> {
+        let s: Settings = config.settings()?;
+        let bad = |what: String| Error::config(format!("settings of account '{}': {what}", config.account));
+        if s.shop.contains('/') || !s.shop.contains('.') {
+            return Err(bad(format!(
+                "shop = \"{}\" must be a host name such as my-shop.myshopify.com",
+                s.shop
+            )));
+        }
+        for (name, value, kind) in [
+            ("location", Some(&s.location), "Location"),
+            ("publication", s.publication.as_ref(), "Publication"),
+        ] {
+            if let Some(value) = value
+                && !value.starts_with(&format!("gid://shopify/{kind}/"))
+            {
+                return Err(bad(format!("{name} = \"{value}\" must be a global id, gid://shopify/{kind}/…")));
+            }
+        }
+        let text = s.endpoint.clone().unwrap_or_else(|| format!("https://{}", s.shop));
+        let base = text.parse().map_err(|e| bad(format!("endpoint = \"{text}\": {e}")))?;
+        let currency = Currency::new(&s.currency).map_err(|e| bad(format!("currency: {e}")))?;
+        Ok(Shop {
+            base,
+            domain: s.shop,
+            version: s.api_version,
+            currency,
+            location: s.location,
+            publication: s.publication,
+            client_id: s.client_id,
+        })
+    }
+}

@@ -1,0 +1,446 @@
+//! Orders in. Amounts are `shopMoney` (the shop's currency); what the buyer paid in another currency is kept.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tradewind_connector::{Error, Facet, OpCx, OpSpec, Page, Priority, Safety, Window, WireResponse};
+use tradewind_domain::{
+    AccountId, Address, Buyer, CollectedTax, Country, Currency, Exact, Money, Order, OrderId, OrderLine,
+    OrderLineId, OrderPayment, OrderState, Sku, SourceTime, TaxCollector, TaxKind, TransactionId,
+    parse_decimal,
+};
+
+use crate::config::Shop;
+use crate::gql::{Connection, data};
+
+macro_rules! order_fields {
+    () => {
+        "id name createdAt updatedAt cancelledAt currencyCode taxesIncluded displayFinancialStatus displayFulfillmentStatus test email \
+totalPriceSet { shopMoney { amount currencyCode } presentmentMoney { amount currencyCode } } \
+totalRefundedSet { shopMoney { amount currencyCode } } \
+totalShippingPriceSet { shopMoney { amount currencyCode } } \
+shippingLine { taxLines { title channelLiable priceSet { shopMoney { amount currencyCode } } } } \
+shippingAddress { firstName lastName company address1 address2 city provinceCode zip countryCodeV2 phone } \
+transactions(first: 20) { id kind status gateway processedAt paymentId amountSet { shopMoney { amount currencyCode } } } \
+fulfillments(first: 20) { displayStatus trackingInfo(first: 5) { number } } \
+lineItems(first: 50) { pageInfo { hasNextPage endCursor } nodes { id sku title quantity currentQuantity unfulfilledQuantity \
+originalUnitPriceSet { shopMoney { amount currencyCode } } discountedTotalSet(withCodeDiscounts: true) { shopMoney { amount currencyCode } } \
+originalTotalSet { shopMoney { amount currencyCode } } taxLines { title channelLiable priceSet { shopMoney { amount currencyCode } } } } }"
+    };
+}
+
+pub(crate) static SEARCH: OpSpec = OpSpec {
+    name: "orders.search",
+    facet: Facet::Orders,
+    safety: Safety::Read,
+    priority: Priority::Orders,
+    buckets: &["cost"],
+    keep: true,
+    doc: "https://shopify.dev/docs/api/admin-graphql/2026-10/queries/orders",
+};
+/// Ten orders with fifty lines stay below the 1,000 points that one query may cost.
+pub(crate) const SEARCH_TEXT: &str = concat!(
+    "query Orders($c: String, $q: String!) { orders(first: 10, after: $c, sortKey: UPDATED_AT, query: $q) { pageInfo { hasNextPage endCursor } nodes { ",
+    order_fields!(),
+    " } } }"
+);
+
+pub(crate) static GET: OpSpec = OpSpec {
+    name: "orders.get",
+    facet: Facet::Orders,
+    safety: Safety::Read,
+    priority: Priority::Orders,
+    buckets: &["cost"],
+    keep: true,
+    doc: "https://shopify.dev/docs/api/admin-graphql/2026-10/queries/order",
+};
+pub(crate) const GET_TEXT: &str =
+    concat!("query Order($id: ID!) { order(id: $id) { ", order_fields!(), " } }");
+
+pub(crate) static LINES: OpSpec = OpSpec {
+    name: "orders.lines",
+    facet: Facet::Orders,
+    safety: Safety::Read,
+    priority: Priority::Orders,
+    buckets: &["cost"],
+    keep: true,
+    doc: "https://shopify.dev/docs/api/admin-graphql/2026-10/queries/order",
+};
+pub(crate) const LINES_TEXT: &str = "query Lines($id: ID!, $c: String) { order(id: $id) { cancelledAt currencyCode taxesIncluded lineItems(first: 100, after: $c) { pageInfo { hasNextPage endCursor } \
+nodes { id sku title quantity currentQuantity unfulfilledQuantity originalUnitPriceSet { shopMoney { amount currencyCode } } \
+discountedTotalSet(withCodeDiscounts: true) { shopMoney { amount currencyCode } } originalTotalSet { shopMoney { amount currencyCode } } \
+taxLines { title channelLiable priceSet { shopMoney { amount currencyCode } } } } } } }";
+
+/// One page of a window.
+#[derive(Debug)]
+pub(crate) struct SearchIn {
+    pub(crate) window: Window,
+    pub(crate) after: Option<String>,
+}
+
+/// An order whose lines may go on.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    pub(crate) order: Order,
+    pub(crate) more_lines: Option<String>,
+}
+
+// ---- wire ----------------------------------------------------------------------------------------
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MoneyV2 {
+    amount: String,
+    currency_code: String,
+}
+
+impl MoneyV2 {
+    pub(crate) fn money(&self) -> Result<Money, Error> {
+        let currency = Currency::new(&self.currency_code).map_err(Error::decode)?;
+        // `19.9` and `19.90` are both written; digits beyond the currency's own must be zeros.
+        Ok(Money::from_decimal(parse_decimal(&self.amount)?, currency)?)
+    }
+    fn exact(&self) -> Result<Exact, Error> {
+        let currency = Currency::new(&self.currency_code).map_err(Error::decode)?;
+        Ok(Exact::new(parse_decimal(&self.amount)?, currency))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MoneyBag {
+    shop_money: MoneyV2,
+    presentment_money: Option<MoneyV2>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WireOrder {
+    id: String,
+    name: String,
+    created_at: String,
+    updated_at: String,
+    cancelled_at: Option<String>,
+    currency_code: String,
+    taxes_included: bool,
+    display_financial_status: Option<String>,
+    display_fulfillment_status: String,
+    email: Option<String>,
+    total_price_set: MoneyBag,
+    total_refunded_set: MoneyBag,
+    total_shipping_price_set: MoneyBag,
+    shipping_line: Option<ShippingLine>,
+    shipping_address: Option<MailingAddress>,
+    #[serde(default)]
+    transactions: Vec<WireTransaction>,
+    #[serde(default)]
+    fulfillments: Vec<Fulfillment>,
+    line_items: Connection<WireLine>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ShippingLine {
+    #[serde(default)]
+    tax_lines: Vec<TaxLine>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TaxLine {
+    title: String,
+    channel_liable: Option<bool>,
+    price_set: MoneyBag,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MailingAddress {
+    first_name: Option<String>,
+    last_name: Option<String>,
+    company: Option<String>,
+    address1: Option<String>,
+    address2: Option<String>,
+    city: Option<String>,
+    province_code: Option<String>,
+    zip: Option<String>,
+    country_code_v2: Option<String>,
+    phone: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireTransaction {
+    id: String,
+    kind: String,
+    status: String,
+    gateway: Option<String>,
+    processed_at: Option<String>,
+    payment_id: Option<String>,
+    amount_set: MoneyBag,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fulfillment {
+    display_status: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireLine {
+    id: String,
+    sku: Option<String>,
+    title: String,
+    quantity: u32,
+    current_quantity: u32,
+    unfulfilled_quantity: u32,
+    original_unit_price_set: MoneyBag,
+    discounted_total_set: MoneyBag,
+    original_total_set: MoneyBag,
+    #[serde(default)]
+    tax_lines: Vec<TaxLine>,
+}
+
+// ---- variables and answers -----------------------------------------------------------------------
+
+pub(crate) fn search_variables(_: &Shop, _: &OpCx<'_>, input: &SearchIn) -> Result<Value, Error> {
+    // Filtered by time alone: a status filter loses orders whose status moved on meanwhile.
+    let query = format!("updated_at:>='{}' AND updated_at:<'{}'", input.window.from, input.window.to);
+    Ok(json!({"c": input.after, "q": query}))
+}
+
+pub(crate) fn search(
+    _: &Shop,
+    cx: &OpCx<'_>,
+    _: &SearchIn,
+    response: &WireResponse,
+) -> Result<Page<Partial>, Error> {
+    #[derive(Deserialize)]
+    struct Data {
+        orders: Connection<WireOrder>,
+    }
+    let orders = data::<Data>(response)?.orders;
+    let next = orders.next().map(tradewind_connector::Cursor);
+    let items = orders.nodes.into_iter().map(|o| partial(cx.account, o)).collect::<Result<_, _>>()?;
+    Ok(Page { items, next })
+}
+
+pub(crate) fn get_variables(_: &Shop, _: &OpCx<'_>, id: &OrderId) -> Result<Value, Error> {
+    Ok(json!({"id": id.as_str()}))
+}
+
+pub(crate) fn get(_: &Shop, cx: &OpCx<'_>, id: &OrderId, response: &WireResponse) -> Result<Partial, Error> {
+    #[derive(Deserialize)]
+    struct Data {
+        order: Option<WireOrder>,
+    }
+    let order = data::<Data>(response)?.order;
+    let order = order.ok_or_else(|| {
+        Error::new(tradewind_connector::Kind::NotFound, format!("there is no order {id}")).after_send()
+    })?;
+    partial(cx.account, order)
+}
+
+pub(crate) fn lines_variables(_: &Shop, _: &OpCx<'_>, input: &(OrderId, String)) -> Result<Value, Error> {
+    Ok(json!({"id": input.0.as_str(), "c": input.1}))
+}
+
+/// More lines and where to go on.
+pub(crate) fn lines(
+    _: &Shop,
+    _: &OpCx<'_>,
+    _: &(OrderId, String),
+    response: &WireResponse,
+) -> Result<(Vec<OrderLine>, Option<String>), Error> {
+    #[derive(Deserialize)]
+    struct Data {
+        order: Option<Order2>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Order2 {
+        cancelled_at: Option<String>,
+        currency_code: String,
+        taxes_included: bool,
+        line_items: Connection<WireLine>,
+    }
+    let order = data::<Data>(response)?.order.ok_or_else(|| Error::decode("the order is gone"))?;
+    let next = order.line_items.next();
+    let currency = Currency::new(&order.currency_code).map_err(Error::decode)?;
+    let cancelled = order.cancelled_at.is_some();
+    let lines =
+        order.line_items.nodes.into_iter().map(|l| line(l, currency, order.taxes_included, cancelled));
+    Ok((lines.collect::<Result<_, _>>()?, next))
+}
+
+// ---- wire → domain -------------------------------------------------------------------------------
+
+fn time(text: &str) -> Result<SourceTime, Error> {
+    text.parse().map(SourceTime::utc).map_err(|e| Error::decode(format!("time '{text}': {e}")))
+}
+
+fn partial(account: &AccountId, o: WireOrder) -> Result<Partial, Error> {
+    let currency = Currency::new(&o.currency_code).map_err(Error::decode)?;
+    let cancelled = o.cancelled_at.is_some();
+    let state = fold(&o);
+    let raw_status = format!(
+        "{}/{}{}",
+        o.display_financial_status.as_deref().unwrap_or("-"),
+        o.display_fulfillment_status,
+        if cancelled { "/cancelled" } else { "" }
+    );
+    let buyer_total = match &o.total_price_set.presentment_money {
+        Some(p) if p.currency_code != o.currency_code => Some(p.money()?),
+        _ => None,
+    };
+    let more_lines = o.line_items.next();
+    let included = o.taxes_included;
+    let taxes = o.shipping_line.map(|s| s.tax_lines).unwrap_or_default();
+    let name =
+        o.shipping_address.as_ref().and_then(|a| join(a.first_name.as_deref(), a.last_name.as_deref()));
+    let order = Order {
+        account: account.clone(),
+        id: OrderId::new(o.id).map_err(Error::decode)?,
+        number: Some(o.name),
+        placed_at: time(&o.created_at)?,
+        updated_at: time(&o.updated_at)?,
+        state,
+        raw_status,
+        currency,
+        buyer_total,
+        buyer: Buyer { id: None, name, email: o.email.clone(), tax_ids: Vec::new() },
+        ship_to: o.shipping_address.map(|a| address(a, o.email)).transpose()?.flatten(),
+        lines: o
+            .line_items
+            .nodes
+            .into_iter()
+            .map(|l| line(l, currency, included, cancelled))
+            .collect::<Result<_, _>>()?,
+        shipping: o.total_shipping_price_set.shop_money.money()?,
+        taxes: taxes.into_iter().map(|t| tax(t, included)).collect::<Result<_, _>>()?,
+        total: o.total_price_set.shop_money.money()?,
+        payments: o.transactions.into_iter().filter(is_payment).map(payment).collect::<Result<_, _>>()?,
+        refunded: o.total_refunded_set.shop_money.money()?,
+        registrations: Vec::new(),
+        incoterm: None,
+        ship_by: None,
+        channel_fulfilled: false,
+    };
+    Ok(Partial { order, more_lines })
+}
+
+fn join(first: Option<&str>, last: Option<&str>) -> Option<String> {
+    let name = [first, last].into_iter().flatten().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(" ");
+    (!name.is_empty()).then_some(name)
+}
+
+/// Personal data may be withheld (`null`): an address without a country is none.
+fn address(a: MailingAddress, email: Option<String>) -> Result<Option<Address>, Error> {
+    let Some(code) = a.country_code_v2 else { return Ok(None) };
+    let country = Country::new(&code).map_err(Error::decode)?;
+    Ok(Some(Address {
+        name: join(a.first_name.as_deref(), a.last_name.as_deref()),
+        company: a.company.filter(|t| !t.is_empty()),
+        lines: [a.address1, a.address2].into_iter().flatten().filter(|t| !t.is_empty()).collect(),
+        city: a.city,
+        region: a.province_code,
+        postcode: a.zip,
+        phone: a.phone,
+        email,
+        ..Address::in_country(country)
+    }))
+}
+
+/// The table of fact sheet §8: cancelled beats everything, then payment, then fulfilment.
+fn fold(o: &WireOrder) -> OrderState {
+    if o.cancelled_at.is_some() {
+        return OrderState::Cancelled;
+    }
+    let delivered = !o.fulfillments.is_empty()
+        && o.fulfillments.iter().all(|f| f.display_status.as_deref() == Some("DELIVERED"));
+    match o.display_fulfillment_status.as_str() {
+        "FULFILLED" if delivered => return OrderState::Delivered,
+        "FULFILLED" | "FULFILLMENT_NOT_REQUIRED" => return OrderState::Shipped,
+        "PARTIALLY_FULFILLED" => return OrderState::PartiallyShipped,
+        "RESTOCKED" => return OrderState::Cancelled,
+        "ON_HOLD" | "REQUEST_DECLINED" => return OrderState::OnHold,
+        _ => {}
+    }
+    match o.display_financial_status.as_deref() {
+        Some("PENDING" | "AUTHORIZED" | "PARTIALLY_PAID") | None => OrderState::PendingPayment,
+        Some("VOIDED" | "EXPIRED" | "REFUNDED") => OrderState::Cancelled,
+        Some("PAID" | "PARTIALLY_REFUNDED") => match o.display_fulfillment_status.as_str() {
+            "IN_PROGRESS" => OrderState::Processing,
+            "UNFULFILLED" | "OPEN" | "PENDING_FULFILLMENT" | "SCHEDULED" => OrderState::ReadyToShip,
+            _ => OrderState::Exception,
+        },
+        Some(_) => OrderState::Exception,
+    }
+}
+
+fn tax(t: TaxLine, included: bool) -> Result<CollectedTax, Error> {
+    let title = t.title.to_ascii_lowercase();
+    let kind = if ["vat", "gst", "hst", "mwst", "tva", "iva", "ust"].iter().any(|w| title.contains(w)) {
+        TaxKind::Vat
+    } else {
+        TaxKind::Sales
+    };
+    Ok(CollectedTax {
+        kind,
+        amount: t.price_set.shop_money.money()?,
+        // The merchant owes it unless the sales channel says that it does.
+        collector: if t.channel_liable == Some(true) {
+            TaxCollector::Marketplace
+        } else {
+            TaxCollector::Seller
+        },
+        included,
+        scheme: None,
+    })
+}
+
+fn line(l: WireLine, currency: Currency, included: bool, cancelled: bool) -> Result<OrderLine, Error> {
+    let total = l.discounted_total_set.shop_money.money()?;
+    if total.currency() != currency {
+        return Err(Error::decode(format!(
+            "line {} is in {}, the order in {currency}",
+            l.id,
+            total.currency()
+        )));
+    }
+    let removed = if cancelled { l.quantity } else { l.quantity.saturating_sub(l.current_quantity) };
+    // Open units are what Shopify calls unfulfilled; the rest was removed or shipped.
+    let shipped =
+        l.quantity.saturating_sub(removed).saturating_sub(if cancelled { 0 } else { l.unfulfilled_quantity });
+    let channel_sku = l.sku.unwrap_or_default();
+    Ok(OrderLine {
+        id: OrderLineId::new(l.id).map_err(Error::decode)?,
+        sku: Sku::new(channel_sku.clone()).ok(),
+        channel_sku,
+        title: l.title,
+        quantity: l.quantity,
+        cancelled: removed,
+        shipped,
+        unit_price: l.original_unit_price_set.shop_money.exact()?,
+        total,
+        discount: l.original_total_set.shop_money.money()?.try_sub(total)?,
+        taxes: l.tax_lines.into_iter().map(|t| tax(t, included)).collect::<Result<_, _>>()?,
+        fulfilment: None,
+        raw_status: None,
+    })
+}
+
+fn is_payment(t: &WireTransaction) -> bool {
+    matches!(t.kind.as_str(), "SALE" | "CAPTURE") && t.status == "SUCCESS"
+}
+
+fn payment(t: WireTransaction) -> Result<OrderPayment, Error> {
+    // The payment provider's own id when it is told: it joins with the provider's books.
+    let id = t.payment_id.filter(|p| !p.is_empty()).unwrap_or(t.id);
+    Ok(OrderPayment {
+        provider: t.gateway.unwrap_or_default(),
+        transaction: Some(TransactionId::new(id).map_err(Error::decode)?),
+        amount: t.amount_set.shop_money.money()?,
+        paid_at: t.processed_at.as_deref().map(time).transpose()?.map(|t| t.utc),
+    })
+}
