@@ -1,1 +1,157 @@
-//! Connector: amazon.
+//! Connector: Amazon Selling Partner API (SP-API).
+//!
+//! Covers listings (Listings Items 2021-08-01), orders in (Orders 2026-01-01), shipment confirmation (Orders v0,
+//! the only version that has it), settlement reports (V2 flat file), balance transactions (Finances 2024-06-19) and
+//! payouts (Finances v0 event groups). What is not covered is in the README.
+//!
+//! One account is one seller in one marketplace: prices, stock and orders of two marketplaces are two accounts.
+
+mod auth;
+mod config;
+mod finances;
+mod listings;
+mod map;
+mod orders;
+mod reports;
+mod wire;
+
+use std::sync::Arc;
+
+use tradewind_connector::role::{
+    Connector, ConnectorInfo, Listings, Marketplace, Offers, OrderActions, Orders, Payouts, Prices, Role, Statements, Stock, Transactions,
+};
+use tradewind_connector::{
+    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime, Support,
+};
+
+use crate::config::Site;
+
+/// This connector's line in the registry.
+pub static FACTORY: Factory = Factory {
+    id: "amazon",
+    info,
+    capabilities,
+    limits: include_str!("../limits.toml"),
+    errors: include_str!("../errors.toml"),
+    secrets: &["client_secret", "refresh_token"],
+    example: include_str!("../example.toml"),
+    open,
+};
+
+/// An Amazon account, ready to be called.
+pub struct Amazon {
+    info: ConnectorInfo,
+    site: Site,
+    pipeline: Pipeline,
+}
+
+fn info() -> ConnectorInfo {
+    ConnectorInfo {
+        id: config::id(),
+        name: "Amazon".to_owned(),
+        roles: vec![Role::Marketplace],
+        api_version: "SP-API: listings 2021-08-01, orders 2026-01-01, finances 2024-06-19".to_owned(),
+        docs: "https://developer-docs.amazon.com/sp-api".to_owned(),
+    }
+}
+
+fn capabilities() -> Capabilities {
+    use Support::{Emulated, Native, NotImplemented};
+    let support = [
+        (Facet::Offers, Native),
+        (Facet::Withdraw, Native),
+        (Facet::Stock, Native),
+        (Facet::Prices, Native),
+        (Facet::Listings, Native),
+        (Facet::Orders, Native),
+        (Facet::Ship, Native),
+        (Facet::Statements, Native),
+        (Facet::Transactions, Native),
+        // Payouts are read out of financial event groups.
+        (Facet::Payouts, Emulated),
+        (Facet::Categories, NotImplemented),
+        (Facet::Cancel, NotImplemented),
+        (Facet::Refund, NotImplemented),
+        (Facet::Returns, NotImplemented),
+        (Facet::FeeEstimates, NotImplemented),
+        (Facet::Webhooks, NotImplemented),
+    ];
+    let bounds = Bounds {
+        // One call per SKU: the batch is the facet's, not a request's.
+        offers_batch: Some(20),
+        stock_batch: Some(20),
+        prices_batch: Some(20),
+        listings_batch: Some(20),
+        title_chars: Some(200),
+        images: Some(9),
+        // Finances allow 180 days, orders have no limit: 30 days keep pages small.
+        window_hours: Some(30 * 24),
+        // Upper bounds of time filters must lie two minutes back.
+        visibility_lag_minutes: Some(5),
+        ..Bounds::default()
+    };
+    Capabilities::new(&support, bounds)
+}
+
+fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, Error> {
+    let settings: config::Settings = account.settings()?;
+    let site = Site::new(&settings)?;
+    let protocol = auth::Lwa::new(&settings, &account.secrets)?;
+    let parts = Parts {
+        connector: config::id(),
+        account: account.account.clone(),
+        app: settings.client_id.clone(),
+        access: account.access,
+        capabilities: Arc::new(capabilities()),
+        protocol: Arc::new(protocol),
+        limits: Limits::parse(FACTORY.limits)?,
+        errors: ErrorTable::parse(FACTORY.errors)?,
+        patience: account.patience,
+    };
+    Ok(Arc::new(Amazon { info: info(), site, pipeline: Pipeline::new(parts, runtime) }))
+}
+
+impl Connector for Amazon {
+    fn info(&self) -> &ConnectorInfo {
+        &self.info
+    }
+    fn capabilities(&self) -> &Capabilities {
+        self.pipeline.capabilities()
+    }
+    fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+    fn marketplace(&self) -> Option<&dyn Marketplace> {
+        Some(self)
+    }
+}
+
+impl Marketplace for Amazon {
+    fn offers(&self) -> Option<&dyn Offers> {
+        Some(self)
+    }
+    fn stock(&self) -> Option<&dyn Stock> {
+        Some(self)
+    }
+    fn prices(&self) -> Option<&dyn Prices> {
+        Some(self)
+    }
+    fn listings(&self) -> Option<&dyn Listings> {
+        Some(self)
+    }
+    fn orders(&self) -> Option<&dyn Orders> {
+        Some(self)
+    }
+    fn order_actions(&self) -> Option<&dyn OrderActions> {
+        Some(self)
+    }
+    fn statements(&self) -> Option<&dyn Statements> {
+        Some(self)
+    }
+    fn transactions(&self) -> Option<&dyn Transactions> {
+        Some(self)
+    }
+    fn payouts(&self) -> Option<&dyn Payouts> {
+        Some(self)
+    }
+}
