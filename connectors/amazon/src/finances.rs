@@ -23,6 +23,10 @@ const LIKE: OpSpec = OpSpec {
 static TRANSACTIONS: OpSpec = OpSpec { name: "finances.transactions", buckets: &["finances"], ..LIKE };
 static GROUPS: OpSpec = OpSpec { name: "finances.groups", facet: Facet::Payouts, buckets: &["finances.v0"], ..LIKE };
 
+/// A group is found by when it *started*, and closes up to a settlement period later (two weeks; longer while a
+/// payout fails): each look goes back far enough to see every group that may have closed since the last.
+const GROUP_LIFE: SignedDuration = SignedDuration::from_hours(45 * 24);
+
 /// Upper bounds must lie at least two minutes back.
 fn upper(window: Window, now: Timestamp) -> Timestamp {
     window.to.min(now.checked_sub(SignedDuration::from_mins(2)).unwrap_or(window.to))
@@ -105,7 +109,7 @@ impl Operation for Groups<'_> {
     fn encode(&self, cx: &OpCx<'_>, (window, cursor): &(Window, Option<Cursor>)) -> Result<WireRequest, Error> {
         Ok(WireRequest::new(Method::GET, &self.0.endpoint, "/finances/v0/financialEventGroups")?
             .query("MaxResultsPerPage", "100")
-            .query("FinancialEventGroupStartedAfter", window.from.to_string())
+            .query("FinancialEventGroupStartedAfter", window.from.checked_sub(GROUP_LIFE).unwrap_or(Timestamp::MIN).to_string())
             .query("FinancialEventGroupStartedBefore", upper(*window, cx.now).to_string())
             .query_opt("NextToken", cursor.as_ref().map(|c| c.0.clone())))
     }

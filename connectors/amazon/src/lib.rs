@@ -100,7 +100,8 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
     let parts = Parts {
         connector: config::id(),
         account: account.account.clone(),
-        app: settings.client_id.clone(),
+        // Quotas are per application and selling partner, whichever of its stores is called.
+        app: format!("{}/{}", settings.client_id, settings.seller_id),
         access: account.access,
         capabilities: Arc::new(capabilities()),
         protocol: Arc::new(protocol),

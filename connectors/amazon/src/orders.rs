@@ -16,15 +16,17 @@ use crate::{Amazon, map};
 /// Parts of an order that are sent on request; items always are.
 const INCLUDED: &str = "BUYER,RECIPIENT,PROCEEDS,CANCELLATION,FULFILLMENT,PACKAGES,TAX";
 
-static SEARCH: OpSpec = OpSpec {
-    name: "orders.search",
+/// What the reads share.
+const READ: OpSpec = OpSpec {
+    name: "",
     facet: Facet::Orders,
     safety: Safety::Read,
     priority: Priority::Orders,
-    buckets: &["orders.search"],
+    buckets: &[],
     keep: true,
     doc: "https://developer-docs.amazon.com/sp-api/docs/orders-api",
 };
+static SEARCH: OpSpec = OpSpec { name: "orders.search", buckets: &["orders.search"], ..READ };
 
 struct Search<'a>(&'a Site);
 
@@ -55,16 +57,7 @@ impl Operation for Search<'_> {
     }
 }
 
-static GET: OpSpec = OpSpec { name: "orders.get", buckets: &["orders.get"], ..SEARCH_LIKE };
-const SEARCH_LIKE: OpSpec = OpSpec {
-    name: "",
-    facet: Facet::Orders,
-    safety: Safety::Read,
-    priority: Priority::Orders,
-    buckets: &[],
-    keep: true,
-    doc: "https://developer-docs.amazon.com/sp-api/docs/orders-api",
-};
+static GET: OpSpec = OpSpec { name: "orders.get", buckets: &["orders.get"], ..READ };
 
 struct Get<'a>(&'a Site);
 

@@ -20,13 +20,13 @@ use crate::records::{OfferRecord, ProductRecord, StockRecord};
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The catalogue was refused; nothing was imported.
-    #[error("{0}")]
+    #[error(transparent)]
     Catalogue(#[from] Refused),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A channel failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Channel(#[from] Error),
     /// The world moved since the plan was made.
     #[error("the plan is stale: {0}. Run plan again")]

@@ -1,6 +1,6 @@
 //! What every command shares: exit codes, printing, and how an error is shown.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
 
@@ -49,6 +49,11 @@ impl Output {
     /// The caller asked for JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Progress may be drawn: a person watches, and did not ask for silence.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.json && std::io::stderr().is_terminal()
     }
 
     /// One JSON document and a line end. A closed pipe is not an error.

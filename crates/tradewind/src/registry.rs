@@ -3,7 +3,7 @@
 use tradewind_connector::Factory;
 
 /// Every connector of this program, by name.
-pub(crate) const CONNECTORS: &[&Factory] = &[];
+pub(crate) const CONNECTORS: &[&Factory] = &[&tradewind_amazon::FACTORY, &tradewind_dhl_express::FACTORY];
 
 /// The connector of a name.
 pub(crate) fn find(name: &str) -> anyhow::Result<&'static Factory> {

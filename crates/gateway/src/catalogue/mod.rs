@@ -60,6 +60,8 @@ pub struct Catalogue {
     pub products: BTreeMap<ProductId, Product>,
     /// Things that a person should look at; the rows were taken.
     pub warnings: Vec<Problem>,
+    /// Where each SKU is: its product, and its place in it.
+    index: BTreeMap<Sku, (ProductId, usize)>,
 }
 
 impl Catalogue {
@@ -118,8 +120,7 @@ impl Catalogue {
     fn insert(&mut self, item: Item) -> Result<(), Problem> {
         let sku = item.variant.sku.clone();
         let source = item.source.clone();
-        let twice = self.products.values().flat_map(|p| &p.variants).find(|v| v.sku == sku);
-        if let Some(first) = twice {
+        if let Some(first) = self.variant(&sku) {
             let place = first.source.as_ref().map(ToString::to_string).unwrap_or_default();
             return Err(source.problem("sku", format!("SKU '{sku}' stands twice, first at {place}: remove one row, or set facts = true for a file that adds to another")));
         }
@@ -132,13 +133,19 @@ impl Catalogue {
         }
         product.brand = product.brand.take().or(item.product.brand);
         product.category = product.category.take().or(item.product.category);
+        self.index.insert(sku, (product.id.clone(), product.variants.len()));
         product.variants.push(item.variant);
         Ok(())
     }
 
+    fn variant(&self, sku: &Sku) -> Option<&Variant> {
+        let (product, place) = self.index.get(sku)?;
+        self.products.get(product)?.variants.get(*place)
+    }
+
     fn enrich(&mut self, item: Item) -> Result<(), Problem> {
         let sku = &item.variant.sku;
-        let known = self.products.values_mut().flat_map(|p| &mut p.variants).find(|v| v.sku == *sku);
+        let known = self.index.get(sku).and_then(|(product, place)| self.products.get_mut(product)?.variants.get_mut(*place));
         let Some(known) = known else {
             return Err(item.source.problem("sku", format!("SKU '{sku}' is in no earlier catalogue file: a file with facts = true only adds to known SKUs")));
         };

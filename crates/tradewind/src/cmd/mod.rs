@@ -6,6 +6,7 @@ mod catalogue;
 mod check;
 mod completions;
 mod connectors;
+mod demo;
 mod docs;
 mod export;
 mod fulfil;
@@ -22,6 +23,8 @@ use crate::output::{Exit, Output};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Run a whole trade on simulated channels: catalogue, listings, orders, parcels, money.
+    Demo(demo::Args),
     /// Write a configuration to start from.
     Init(init::Args),
     /// Check the configuration, the secrets and the catalogue files, offline.
@@ -57,6 +60,7 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
     match command {
+        Command::Demo(args) => demo::run(&args, out),
         Command::Init(args) => init::run(&args, out),
         Command::Check(args) => check::run(&args, out),
         Command::Import(args) => catalogue::run(&args, out),
