@@ -8,6 +8,7 @@
 
 mod auth;
 mod config;
+mod feeds;
 mod finances;
 mod listings;
 mod map;
@@ -70,7 +71,7 @@ fn capabilities() -> Capabilities {
         // Payouts are read out of financial event groups.
         (Facet::Payouts, Emulated),
         (Facet::Categories, NotImplemented),
-        (Facet::Cancel, NotImplemented),
+        (Facet::Cancel, Native),
         (Facet::Refund, NotImplemented),
         (Facet::Returns, NotImplemented),
         (Facet::FeeEstimates, NotImplemented),

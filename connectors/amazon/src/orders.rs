@@ -5,9 +5,9 @@ use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use tradewind_connector::role::{OrderActions, Orders};
 use tradewind_connector::{
-    CallCx, Cursor, Error, Facet, OpCx, OpSpec, Operation, Page, Priority, Safety, Submitted, Window, WireRequest, WireResponse, segment,
+    CallCx, Cursor, Error, Facet, Handle, OpCx, OpSpec, Operation, Page, Priority, Safety, Submitted, Window, WireRequest, WireResponse, segment,
 };
-use tradewind_domain::{Order, OrderId, ShipmentNotice};
+use tradewind_domain::{CancelReason, Order, OrderId, ShipmentNotice};
 
 use crate::config::Site;
 use crate::wire::orders as w;
@@ -160,5 +160,13 @@ impl Orders for Amazon {
 impl OrderActions for Amazon {
     async fn ship(&self, cx: &CallCx, notice: &ShipmentNotice) -> Result<Submitted<()>, Error> {
         self.pipeline.call(&Confirm(&self.site), notice, cx).await.map(Submitted::Done)
+    }
+
+    async fn cancel(&self, cx: &CallCx, order: &Order, reason: CancelReason) -> Result<Submitted<()>, Error> {
+        self.cancel_by_feed(cx, order, reason).await
+    }
+
+    async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<()>, Error> {
+        self.poll_feed(cx, handle).await
     }
 }

@@ -87,7 +87,7 @@ impl Operation for Document<'_> {
 }
 
 /// A download from a pre-signed address, which lives five minutes and takes no credential.
-struct Download;
+pub(crate) struct Download;
 
 impl Operation for Download {
     type In = w::Document;

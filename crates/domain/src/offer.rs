@@ -13,7 +13,7 @@ states! {
         /// Bytes went out; the answer may be lost.
         Sent => [Accepted, Rejected, Indeterminate],
         /// The channel took it for processing.
-        Accepted => [Live, Rejected, Indeterminate, Superseded],
+        Accepted => [Live, Rejected, Indeterminate, Superseded, Intended],
         /// Read back from the channel as intended.
         Live => [],
         /// The channel said no.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tradewind_connector::role::{ItemOutcome, StockChange};
 use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
@@ -159,6 +160,7 @@ impl Gateway {
                     state: ChangeState::Intended,
                     plan: String::new(),
                     listing: None,
+                    sent_at: None,
                     live: None,
                     read_at: None,
                     note: None,
@@ -171,6 +173,7 @@ impl Gateway {
             }
             record.state = state;
             record.plan.clone_from(&plan.id);
+            record.sent_at = Some(self.now());
             record.withdrawn = withdrawn;
             record.note = None;
             batch.put(&record)?;
@@ -321,7 +324,7 @@ impl Gateway {
             for record in chunk {
                 let mut record = record.value.clone();
                 let live = found.iter().find(|l| l.key.sku == record.sku);
-                judge(&mut record, live, settled);
+                judge(&mut record, live, self.now(), settled);
                 record.read_at = Some(self.now());
                 batch.put(&record)?;
             }
@@ -365,7 +368,7 @@ impl Gateway {
 }
 
 /// What a read-back means for an offer that was sent.
-fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, settled: &mut Settled) {
+fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, now: Timestamp, settled: &mut Settled) {
     let Some(live) = live else {
         settled.waiting += 1;
         return;
@@ -391,6 +394,12 @@ fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, settled: &mut Set
             record.note = None;
             settled.live += 1;
         }
+        // Accepted long ago and nothing to be seen of it: the acceptance was a lie.
+        ListingState::Absent | ListingState::Live | ListingState::Pending if is_forgotten(record, now) => {
+            record.state = ChangeState::Intended;
+            record.note = Some("accepted, but never seen live: intended again".to_owned());
+            settled.again += 1;
+        }
         // It was never carried out: intended again, by a later plan.
         ListingState::Absent if unknown => {
             record.state = ChangeState::Intended;
@@ -408,6 +417,13 @@ fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, settled: &mut Set
         }
         _ => settled.waiting += 1,
     }
+}
+
+/// How long a channel may work on what it accepted.
+const PROCESSING: SignedDuration = SignedDuration::from_hours(3);
+
+fn is_forgotten(record: &OfferRecord, now: Timestamp) -> bool {
+    record.state == ChangeState::Accepted && record.sent_at.is_some_and(|t| now.duration_since(t) > PROCESSING)
 }
 
 /// The listing shows what was intended. A lower quantity is as intended too: buyers were faster.

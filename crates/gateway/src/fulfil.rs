@@ -2,6 +2,7 @@
 //! row with a stage; each step commits before and after its call, so a crash goes on where it stopped.
 
 mod book;
+mod cancel;
 mod confirm;
 mod declare;
 mod track;
@@ -24,6 +25,8 @@ pub struct Fulfilled {
     pub released: u32,
     /// Orders confirmed to their marketplaces.
     pub confirmed: u32,
+    /// Cancellations that went to their marketplaces.
+    pub cancelled: u32,
     /// Parcels whose state moved.
     pub moved: u32,
     /// Orders that need a person.
@@ -50,6 +53,9 @@ impl Gateway {
     pub async fn fulfil(&self) -> Result<Fulfilled> {
         let mut done = Fulfilled::default();
         self.receipts(&mut done).await?;
+        for record in self.orders_in(Stage::Waiting).await? {
+            self.cancel(record, &mut done).await?;
+        }
         for stage in [Stage::ToBook, Stage::ToDeclare, Stage::Declared, Stage::ToConfirm] {
             for record in self.orders_in(stage).await? {
                 // A later stage may be reached within the round: each step reads its order again.

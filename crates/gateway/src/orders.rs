@@ -129,6 +129,8 @@ impl Gateway {
                 shipment: None,
                 declaration: None,
                 confirm_attempt: 0,
+                cancel: None,
+                cancel_attempt: 0,
                 note: None,
             },
             |k| k.value,

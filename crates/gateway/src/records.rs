@@ -57,6 +57,9 @@ pub struct OfferRecord {
     pub plan: String,
     /// The channel's id.
     pub listing: Option<ListingId>,
+    /// When it was last sent.
+    #[serde(default)]
+    pub sent_at: Option<Timestamp>,
     /// What was last read back.
     pub live: Option<LiveListing>,
     /// When that was.
@@ -183,6 +186,12 @@ pub struct OrderRecord {
     /// Confirmations tried: part of the idempotency key.
     #[serde(default)]
     pub confirm_attempt: u32,
+    /// A cancellation that the channel works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Handle>,
+    /// Cancellations tried: part of the idempotency key.
+    #[serde(default)]
+    pub cancel_attempt: u32,
     /// Why it is where it is.
     pub note: Option<String>,
 }

@@ -1,1 +1,2 @@
-fn main(){}
+//! Tests of the connector against the simulator.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a panic is the failure report

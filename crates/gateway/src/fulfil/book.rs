@@ -1,7 +1,7 @@
 //! Booking a parcel. The shipment's id exists before the call and is the carrier's reference: a lost answer is
 //! settled by looking it up, never by booking again blindly — most carriers bill a second label.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
 use tradewind_domain::{
@@ -16,7 +16,7 @@ use crate::config::ShippingConfig;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::records::{OrderRecord, ShipmentRecord, Stage};
 
-/// Weight of an article whose catalogue row has none: refused, not guessed — except that packing counts.
+/// How long a carrier's index may lag where its capabilities do not say.
 const LOOKUP_LAG: SignedDuration = SignedDuration::from_mins(60);
 
 impl Gateway {
@@ -56,6 +56,10 @@ impl Gateway {
         if matches!(shipment.state, ShipmentState::CreatePending | ShipmentState::CreateUnknown) {
             // A process died in the middle, or the answer was lost: look before doing anything.
             return self.look_up(record, shipment, carrier.as_ref(), done).await;
+        }
+        if shipment.request.ship_at <= self.now() {
+            // Earlier tries took longer than the planned hand-over: carriers refuse a date in the past.
+            shipment.request.ship_at = hand_over(self.now());
         }
         shipment.state = ShipmentState::CreatePending;
         shipment.attempt += 1;
@@ -245,9 +249,14 @@ impl Gateway {
             incoterm: order.incoterm.unwrap_or(Incoterm::Dap),
             registrations: order.registrations.clone(),
             sender_registrations: shipping.registrations.clone(),
-            ship_at: now.checked_add(SignedDuration::from_hours(2)).unwrap_or(now),
+            ship_at: hand_over(now),
         }))
     }
+}
+
+/// When a parcel that is booked now is handed over.
+fn hand_over(now: Timestamp) -> Timestamp {
+    now.checked_add(SignedDuration::from_hours(2)).unwrap_or(now)
 }
 
 /// Value of what is still open of a line: its share of the line's total, exactly.

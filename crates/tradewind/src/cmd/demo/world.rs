@@ -29,6 +29,8 @@ const FILES: &[(&str, &str)] = &[
 
 /// Buyers per store and day.
 const ORDERS_PER_DAY: u32 = 12;
+/// How long a hung request keeps us waiting, in real time: the demo must not take a coffee break.
+const HANG: Duration = Duration::from_millis(40);
 /// How often a day the gateway turns its round.
 const ROUNDS: u32 = 4;
 /// Days after the last sale within which everything must have ended: parcels, payouts.
@@ -51,7 +53,7 @@ impl Clock for SimClock {
 pub(super) async fn play(seed: u64, days: u32, profile: Profile, folder: PathBuf, out: &Output) -> anyhow::Result<Summary> {
     let bar = progress(days, out);
     let demand = Demand { orders_per_day: ORDERS_PER_DAY, days, ..Demand::default() };
-    let simulator = Simulator::builder().seed(seed).faults(profile).demand(demand).start().await?;
+    let simulator = Simulator::builder().seed(seed).faults(profile).demand(demand).hang(HANG).start().await?;
     let simulator = Arc::new(simulator);
     let gateway = open(&simulator, seed, &folder)?;
 
@@ -77,7 +79,7 @@ pub(super) async fn play(seed: u64, days: u32, profile: Profile, folder: PathBuf
             gateway.pull().await?;
             gateway.fulfil().await?;
         }
-        gateway.settle().await?;
+        relist(&gateway).await?;
         gateway.collect().await?;
         bar.inc(1);
         // The end: nothing open on our side, nothing undelivered or unpaid on theirs, for two days.
@@ -96,8 +98,8 @@ pub(super) async fn play(seed: u64, days: u32, profile: Profile, folder: PathBuf
 /// Settles and plans again until every offer is live or refused: lost answers, outages and throttling are
 /// what the rounds are for.
 async fn list_everything(gateway: &Gateway, simulator: &Simulator) -> anyhow::Result<()> {
-    for _ in 0..40 {
-        simulator.advance(Duration::from_secs(600));
+    for _ in 0..60 {
+        simulator.advance(Duration::from_secs(900));
         let (settled, applied) = gateway.settle().await?;
         let plan = gateway.plan().await?;
         let open = settled.waiting + settled.again + applied.deferred;
@@ -108,6 +110,16 @@ async fn list_everything(gateway: &Gateway, simulator: &Simulator) -> anyhow::Re
         if work {
             gateway.apply(&plan).await?;
         }
+    }
+    Ok(())
+}
+
+/// One round of read-back, plan and apply, as the daemon turns it.
+async fn relist(gateway: &Gateway) -> anyhow::Result<()> {
+    gateway.settle().await?;
+    let plan = gateway.plan().await?;
+    if plan.changes.iter().any(|c| c.stop.is_none()) {
+        gateway.apply(&plan).await?;
     }
     Ok(())
 }

@@ -1,1 +1,0 @@
-//! Whole-system tests through the real binary over real sockets.

@@ -1,0 +1,133 @@
+//! Bad input: each kind is refused with a message that names file, row and remedy, and nothing is half-written.
+
+use std::path::Path;
+
+use crate::{json, text, tradewind};
+
+const HEADER: &str = "sku,title,price,currency,quantity,hs,origin\n";
+
+/// A folder whose catalogue is one file with this content.
+fn shop(file: &str, content: &[u8], more: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(file), content).unwrap();
+    std::fs::write(folder.path().join("tradewind.toml"), format!("[[catalogue]]\npath = \"{file}\"\n{more}")).unwrap();
+    folder
+}
+
+/// Importing fails, says all of these, and leaves no variant behind.
+fn refused(folder: &Path, says: &[&str]) {
+    let output = tradewind(folder, &["import"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    for words in says {
+        assert!(text(&output).contains(words), "'{words}' is not in: {}", text(&output));
+    }
+    std::fs::write(folder.join("good.csv"), format!("{HEADER}A,A,1.00,EUR,1,,\n")).unwrap();
+    std::fs::write(folder.join("tradewind.toml"), "[[catalogue]]\npath = \"good.csv\"\n").unwrap();
+    let next = json(&tradewind(folder, &["import", "--json"]));
+    assert_eq!(next, serde_json::json!({"products": 1, "variants": 1, "new": 1}), "something was half-written");
+}
+
+fn refused_csv(rows: &str, says: &[&str]) {
+    let folder = shop("c.csv", format!("{HEADER}{rows}").as_bytes(), "");
+    refused(folder.path(), says);
+}
+
+#[test]
+fn rows_are_refused_with_row_and_remedy() {
+    refused_csv("A,A,1.00,EUR,1,,\nA,B,2.00,EUR,1,,\n", &["c.csv:3 sku", "stands twice, first at c.csv:2", "remove one row"]);
+    refused_csv("A,A,1.00,EURO,1,,\n", &["c.csv:2 currency", "unknown currency 'EURO'", "ISO 4217"]);
+    refused_csv("A,A,-1.00,EUR,1,,\n", &["c.csv:2 price", "negative"]);
+    refused_csv("A,A,\"1,00\",EUR,1,,\n", &["c.csv:2 price", "'1,00' is not an amount"]);
+    refused_csv("A,A,1.005,EUR,1,,\n", &["c.csv:2 price", "more decimals than EUR allows"]);
+    refused_csv("A,A,1.00,EUR,-3,,\n", &["c.csv:2 quantity", "whole number of units"]);
+    refused_csv("A,A,1.00,EUR,1,61,\n", &["c.csv:2 hs", "6, 8 or 10 digits"]);
+    refused_csv("A,A,1.00,EUR,1,,UK\n", &["c.csv:2 origin", "unknown country 'UK'"]);
+    refused_csv(",A,1.00,EUR,1,,\n", &["c.csv:2 sku", "is missing"]);
+    refused_csv("A,A,1.00,EUR\n", &["c.csv:2", "has 4 fields where the header has 7"]);
+}
+
+#[test]
+fn all_problems_of_a_file_are_told_at_once() {
+    refused_csv("A,A,x,EUR,1,,\nB,B,1.00,XXX,1,,\n", &["c.csv:2 price", "c.csv:3 currency"]);
+}
+
+#[test]
+fn an_unknown_column_is_named_with_the_known_ones() {
+    let folder = shop("c.csv", b"sku,title,prize\nA,A,1.00\n", "");
+    refused(folder.path(), &["c.csv:1 prize", "is no known column", "price"]);
+}
+
+#[test]
+fn a_wrong_encoding_is_told() {
+    // "Größe" in Latin-1.
+    let folder = shop("c.csv", b"sku,title,price,currency\nA,Gr\xf6\xdfe,1.00,EUR\n", "");
+    refused(folder.path(), &["c.csv:2 title", "is not UTF-8", "CSV UTF-8"]);
+}
+
+#[test]
+fn a_file_of_another_kind_is_told() {
+    let folder = shop("c.csv", b"a;b;c\n1;2;3\n", "");
+    refused(folder.path(), &["c.csv", "no column 'sku'"]);
+    let folder = shop("c.pdf", b"%PDF", "");
+    refused(folder.path(), &["c.pdf", "the format of '.pdf' is not known"]);
+    let folder = shop("c.xlsx", b"not a workbook", "");
+    refused(folder.path(), &["c.xlsx", "is no workbook"]);
+    let folder = shop("f.xml", b"<?xml version=\"1.0\"?><!DOCTYPE r [<!ENTITY x \"y\">]><rss><channel/></rss>", "");
+    refused(folder.path(), &["f.xml", "document type declaration"]);
+    let folder = shop("c.jsonl", b"{\"sku\":\"A\",\n", "");
+    refused(folder.path(), &["c.jsonl:1", "is no JSON object"]);
+}
+
+#[test]
+fn a_shopify_export_needs_a_currency() {
+    let csv = b"Handle,Title,Variant SKU,Variant Price\nmug,Mug,A,1.00\n";
+    let folder = shop("c.csv", csv, "");
+    refused(folder.path(), &["names no currency", "set currency"]);
+}
+
+#[test]
+fn a_workbook_beyond_the_limit_is_refused_before_it_is_unpacked() {
+    let folder = shop("c.xlsx", b"", "");
+    let file = std::fs::OpenOptions::new().write(true).open(folder.path().join("c.xlsx")).unwrap();
+    file.set_len(200 * 1024 * 1024).unwrap();
+    refused(folder.path(), &["is 200 MiB", "the limit for this format is 64 MiB", "export it as CSV"]);
+}
+
+#[test]
+fn an_invalid_gtin_is_a_warning_that_names_the_digit() {
+    let folder = shop("c.csv", b"sku,title,price,currency,gtin\nA,A,1.00,EUR,5012345678901\n", "");
+    let output = tradewind(folder.path(), &["import"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("c.csv:2 gtin") && text(&output).contains("check digit should be 0"), "{}", text(&output));
+}
+
+#[test]
+fn configuration_mistakes_are_told_with_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |config: &str| {
+        std::fs::write(folder.path().join("tradewind.toml"), config).unwrap();
+        text(&tradewind(folder.path(), &["check"]))
+    };
+    let told = check("[guard]\nmargin_flor = \"0.1\"\n");
+    assert!(told.contains("tradewind.toml:2:1") && told.contains("margin_flor"), "{told}");
+    let told = check("[guard]\nmargin_floor = 0.1\n");
+    assert!(told.contains("tradewind.toml:2"), "{told}");
+    let told = check("[[account]]\nid = \"a\"\nconnector = \"amazon\"\n[[account]]\nid = \"a\"\nconnector = \"amazon\"\n");
+    assert!(told.contains("account 'a' stands twice"), "{told}");
+    let account = "[[account]]\nid = \"a\"\nconnector = \"amazon\"\nsettings = { marketplace = \"DE\", seller_id = \"s\", client_id = \"c\" }\n";
+    let told = check(account);
+    assert!(told.contains("secret 'client_secret' is missing"), "{told}");
+    let told = check(&format!("{account}secrets = {{ client_secret = {{ env = \"TRADEWIND_TEST_UNSET\" }} }}\n"));
+    assert!(told.contains("$TRADEWIND_TEST_UNSET") && told.contains("secret 'client_secret' of account 'a'"), "{told}");
+    let told = check("[[account]]\nid = \"a\"\nconnector = \"amazn\"\n");
+    assert!(told.contains("no connector is called 'amazn'"), "{told}");
+    assert!(text(&tradewind(folder.path(), &["check", "-c", "nowhere.toml"])).contains("nowhere.toml"));
+}
+
+#[test]
+fn an_error_is_json_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tradewind(folder.path(), &["plan", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(json(&output)["error"]["message"].as_str().unwrap().contains("tradewind.toml"));
+}

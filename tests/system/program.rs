@@ -1,0 +1,90 @@
+//! The program's promises: exit codes, JSON, fresh documents, a shop from nothing.
+
+use std::path::Path;
+
+use crate::{json, text, tradewind};
+
+#[test]
+fn generated_documents_are_fresh() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let output = tradewind(&root, &["docs", "--check"]);
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+#[test]
+fn a_shop_from_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| tradewind(folder.path(), args);
+    assert_eq!(run(&["init"]).status.code(), Some(0));
+    assert_eq!(run(&["check"]).status.code(), Some(0));
+    assert_eq!(json(&run(&["import", "--json"])), serde_json::json!({"products": 1, "variants": 2, "new": 2}));
+    // The same files again: nothing is new.
+    assert_eq!(json(&run(&["import", "--json"]))["new"], 0);
+    let plan = run(&["plan", "--json"]);
+    assert_eq!(plan.status.code(), Some(0), "no account sells anything: no change");
+    assert_eq!(json(&plan)["changes"], serde_json::json!([]));
+    // A second init must not overwrite.
+    let again = run(&["init"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again).contains("exists already"), "{}", text(&again));
+}
+
+#[test]
+fn guards_stop_and_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = r#"
+[[catalogue]]
+path = "c.csv"
+[[account]]
+id = "shop"
+connector = "amazon"
+access = "read-write"
+settings = { marketplace = "DE", seller_id = "S", client_id = "C" }
+secrets = { client_secret = { file = "s" }, refresh_token = { file = "s" } }
+[account.offers]
+currency = "EUR"
+ending = "0.99"
+tax_included = "0.19"
+fees = "0.15"
+"#;
+    let rows = "sku,title,price,currency,cost,cost_currency,quantity,hs,origin,gtin\n\
+        GOOD,Good,20.00,EUR,5,EUR,3,691200,CN,\n\
+        LOW,Low,10.00,EUR,9,EUR,3,691200,CN,\n\
+        NOHS,No code,20.00,EUR,5,EUR,3,,CN,\n\
+        ZERO,Zero,0,EUR,5,EUR,3,691200,CN,\n\
+        NOCOST,No cost,20.00,EUR,,,3,691200,CN,\n\
+        BADEAN,Bad EAN,20.00,EUR,5,EUR,3,691200,CN,5012345678901\n";
+    std::fs::write(folder.path().join("s"), "secret").unwrap();
+    std::fs::write(folder.path().join("c.csv"), rows).unwrap();
+    std::fs::write(folder.path().join("tradewind.toml"), format!("[guard]\nmargin_floor = \"0.10\"\n{config}")).unwrap();
+    assert_eq!(tradewind(folder.path(), &["import"]).status.code(), Some(0));
+    let output = tradewind(folder.path(), &["plan", "--json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    let plan = json(&output);
+    let guard = |sku: &str| {
+        let change = plan["changes"].as_array().unwrap().iter().find(|c| c["sku"] == sku).unwrap().clone();
+        change["stop"]["guard"].as_str().unwrap_or("go").to_owned()
+    };
+    // LOW: 10.99 gross is 9.24 net of 19 %, less 15 % fees of 10.99 (1.65) and 9.00 purchase: below the floor.
+    let found: Vec<String> = ["GOOD", "LOW", "NOHS", "ZERO", "NOCOST", "BADEAN"].iter().map(|s| guard(s)).collect();
+    assert_eq!(found, ["go", "margin_floor", "missing_hs", "zero_price", "missing_cost", "invalid_gtin"]);
+    // Zero: the ending would lift it to 0.99; the guard looks at the catalogue price.
+    let why = tradewind(folder.path(), &["why", "price", "LOW", "--channel", "shop"]);
+    assert!(text(&why).contains("the floor is 10"), "{}", text(&why));
+    // A blank floor is an error, not zero.
+    std::fs::write(folder.path().join("tradewind.toml"), config).unwrap();
+    let output = tradewind(folder.path(), &["plan", "--json"]);
+    assert!(text(&output).contains("blank_floor"), "{}", text(&output));
+}
+
+#[test]
+fn connectors_list_what_they_cover() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = json(&tradewind(folder.path(), &["connectors", "--json"]));
+    let amazon = all.as_array().unwrap().iter().find(|c| c["id"] == "amazon").unwrap();
+    assert_eq!(amazon["support"]["orders"], "native");
+    assert_eq!(amazon["support"]["refund"], "not_implemented");
+    let unknown = tradewind(folder.path(), &["connectors", "nowhere"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown).contains("there are amazon"), "{}", text(&unknown));
+}
