@@ -10,7 +10,8 @@ const HEADER: &str = "sku,title,price,currency,quantity,hs,origin\n";
 fn shop(file: &str, content: &[u8], more: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(file), content).unwrap();
-    std::fs::write(folder.path().join("tradewind.toml"), format!("[[catalogue]]\npath = \"{file}\"\n{more}")).unwrap();
+    std::fs::write(folder.path().join("tradewind.toml"), format!("[[catalogue]]\npath = \"{file}\"\n{more}"))
+        .unwrap();
     folder
 }
 
@@ -24,7 +25,11 @@ fn refused(folder: &Path, says: &[&str]) {
     std::fs::write(folder.join("good.csv"), format!("{HEADER}A,A,1.00,EUR,1,,\n")).unwrap();
     std::fs::write(folder.join("tradewind.toml"), "[[catalogue]]\npath = \"good.csv\"\n").unwrap();
     let next = json(&tradewind(folder, &["import", "--json"]));
-    assert_eq!(next, serde_json::json!({"products": 1, "variants": 1, "new": 1}), "something was half-written");
+    assert_eq!(
+        next,
+        serde_json::json!({"products": 1, "variants": 1, "new": 1}),
+        "something was half-written"
+    );
 }
 
 fn refused_csv(rows: &str, says: &[&str]) {
@@ -34,7 +39,10 @@ fn refused_csv(rows: &str, says: &[&str]) {
 
 #[test]
 fn rows_are_refused_with_row_and_remedy() {
-    refused_csv("A,A,1.00,EUR,1,,\nA,B,2.00,EUR,1,,\n", &["c.csv:3 sku", "stands twice, first at c.csv:2", "remove one row"]);
+    refused_csv(
+        "A,A,1.00,EUR,1,,\nA,B,2.00,EUR,1,,\n",
+        &["c.csv:3 sku", "stands twice, first at c.csv:2", "remove one row"],
+    );
     refused_csv("A,A,1.00,EURO,1,,\n", &["c.csv:2 currency", "unknown currency 'EURO'", "ISO 4217"]);
     refused_csv("A,A,-1.00,EUR,1,,\n", &["c.csv:2 price", "negative"]);
     refused_csv("A,A,\"1,00\",EUR,1,,\n", &["c.csv:2 price", "'1,00' is not an amount"]);
@@ -72,7 +80,8 @@ fn a_file_of_another_kind_is_told() {
     refused(folder.path(), &["c.pdf", "the format of '.pdf' is not known"]);
     let folder = shop("c.xlsx", b"not a workbook", "");
     refused(folder.path(), &["c.xlsx", "is no workbook"]);
-    let folder = shop("f.xml", b"<?xml version=\"1.0\"?><!DOCTYPE r [<!ENTITY x \"y\">]><rss><channel/></rss>", "");
+    let folder =
+        shop("f.xml", b"<?xml version=\"1.0\"?><!DOCTYPE r [<!ENTITY x \"y\">]><rss><channel/></rss>", "");
     refused(folder.path(), &["f.xml", "document type declaration"]);
     let folder = shop("c.jsonl", b"{\"sku\":\"A\",\n", "");
     refused(folder.path(), &["c.jsonl:1", "is no JSON object"]);
@@ -98,7 +107,11 @@ fn an_invalid_gtin_is_a_warning_that_names_the_digit() {
     let folder = shop("c.csv", b"sku,title,price,currency,gtin\nA,A,1.00,EUR,5012345678901\n", "");
     let output = tradewind(folder.path(), &["import"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(text(&output).contains("c.csv:2 gtin") && text(&output).contains("check digit should be 0"), "{}", text(&output));
+    assert!(
+        text(&output).contains("c.csv:2 gtin") && text(&output).contains("check digit should be 0"),
+        "{}",
+        text(&output)
+    );
 }
 
 #[test]
@@ -112,13 +125,19 @@ fn configuration_mistakes_are_told_with_line_and_column() {
     assert!(told.contains("tradewind.toml:2:1") && told.contains("margin_flor"), "{told}");
     let told = check("[guard]\nmargin_floor = 0.1\n");
     assert!(told.contains("tradewind.toml:2"), "{told}");
-    let told = check("[[account]]\nid = \"a\"\nconnector = \"amazon\"\n[[account]]\nid = \"a\"\nconnector = \"amazon\"\n");
+    let told = check(
+        "[[account]]\nid = \"a\"\nconnector = \"amazon\"\n[[account]]\nid = \"a\"\nconnector = \"amazon\"\n",
+    );
     assert!(told.contains("account 'a' stands twice"), "{told}");
     let account = "[[account]]\nid = \"a\"\nconnector = \"amazon\"\nsettings = { marketplace = \"DE\", seller_id = \"s\", client_id = \"c\" }\n";
     let told = check(account);
     assert!(told.contains("secret 'client_secret' is missing"), "{told}");
-    let told = check(&format!("{account}secrets = {{ client_secret = {{ env = \"TRADEWIND_TEST_UNSET\" }} }}\n"));
-    assert!(told.contains("$TRADEWIND_TEST_UNSET") && told.contains("secret 'client_secret' of account 'a'"), "{told}");
+    let told =
+        check(&format!("{account}secrets = {{ client_secret = {{ env = \"TRADEWIND_TEST_UNSET\" }} }}\n"));
+    assert!(
+        told.contains("$TRADEWIND_TEST_UNSET") && told.contains("secret 'client_secret' of account 'a'"),
+        "{told}"
+    );
     let told = check("[[account]]\nid = \"a\"\nconnector = \"amazn\"\n");
     assert!(told.contains("no connector is called 'amazn'"), "{told}");
     assert!(text(&tradewind(folder.path(), &["check", "-c", "nowhere.toml"])).contains("nowhere.toml"));

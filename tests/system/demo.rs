@@ -13,11 +13,22 @@ fn assert_clean(end: &serde_json::Value) {
     let orders = &end["orders"];
     assert!(orders["placed"].as_u64().unwrap() >= 20, "{end}");
     assert_eq!(orders["placed"], orders["imported"], "{end}");
-    for nothing in [&orders["lost"], &orders["doubled"], &orders["open"], &end["oversold"], &end["parcels"]["unknown"], &end["declarations"]["open"]] {
+    for nothing in [
+        &orders["lost"],
+        &orders["doubled"],
+        &orders["open"],
+        &end["oversold"],
+        &end["parcels"]["unknown"],
+        &end["declarations"]["open"],
+    ] {
         assert_eq!(nothing.as_u64(), Some(0), "{end}");
     }
     let confirmed = orders["confirmed"].as_u64().unwrap();
-    assert_eq!(confirmed + orders["cancelled"].as_u64().unwrap(), orders["placed"].as_u64().unwrap(), "{end}");
+    assert_eq!(
+        confirmed + orders["cancelled"].as_u64().unwrap(),
+        orders["placed"].as_u64().unwrap(),
+        "{end}"
+    );
     // One parcel per order that left: a lost answer did not book a second, billable one.
     assert_eq!(end["parcels"]["booked"].as_u64(), Some(confirmed), "{end}");
     assert_eq!(end["parcels"]["delivered"].as_u64(), Some(confirmed), "{end}");
@@ -47,6 +58,7 @@ fn other_seeds_end_clean() {
 fn hostile_faults_end_clean() {
     let (end, _) = play("7", "hostile");
     assert_clean(&end);
-    let unknown: u64 = end["calls"].as_object().unwrap().values().map(|c| c["indeterminate"].as_u64().unwrap()).sum();
+    let unknown: u64 =
+        end["calls"].as_object().unwrap().values().map(|c| c["indeterminate"].as_u64().unwrap()).sum();
     assert!(unknown > 0, "hostile faults lose answers, and they were settled by reading: {end}");
 }

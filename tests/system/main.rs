@@ -10,13 +10,18 @@ use std::process::{Command, Output};
 
 /// Runs the program in a folder.
 pub(crate) fn tradewind(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tradewind")).current_dir(folder).args(args).output().expect("the program runs")
+    Command::new(env!("CARGO_BIN_EXE_tradewind"))
+        .current_dir(folder)
+        .args(args)
+        .output()
+        .expect("the program runs")
 }
 
 /// Its standard output as JSON.
 pub(crate) fn json(output: &Output) -> serde_json::Value {
     let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text} {}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_str(&text)
+        .unwrap_or_else(|e| panic!("{e}: {text} {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 pub(crate) fn text(output: &Output) -> String {

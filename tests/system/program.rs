@@ -17,7 +17,10 @@ fn a_shop_from_nothing() {
     let run = |args: &[&str]| tradewind(folder.path(), args);
     assert_eq!(run(&["init"]).status.code(), Some(0));
     assert_eq!(run(&["check"]).status.code(), Some(0));
-    assert_eq!(json(&run(&["import", "--json"])), serde_json::json!({"products": 1, "variants": 2, "new": 2}));
+    assert_eq!(
+        json(&run(&["import", "--json"])),
+        serde_json::json!({"products": 1, "variants": 2, "new": 2})
+    );
     // The same files again: nothing is new.
     assert_eq!(json(&run(&["import", "--json"]))["new"], 0);
     let plan = run(&["plan", "--json"]);
@@ -56,7 +59,11 @@ fees = "0.15"
         BADEAN,Bad EAN,20.00,EUR,5,EUR,3,691200,CN,5012345678901\n";
     std::fs::write(folder.path().join("s"), "secret").unwrap();
     std::fs::write(folder.path().join("c.csv"), rows).unwrap();
-    std::fs::write(folder.path().join("tradewind.toml"), format!("[guard]\nmargin_floor = \"0.10\"\n{config}")).unwrap();
+    std::fs::write(
+        folder.path().join("tradewind.toml"),
+        format!("[guard]\nmargin_floor = \"0.10\"\n{config}"),
+    )
+    .unwrap();
     assert_eq!(tradewind(folder.path(), &["import"]).status.code(), Some(0));
     let output = tradewind(folder.path(), &["plan", "--json"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
@@ -66,7 +73,8 @@ fees = "0.15"
         change["stop"]["guard"].as_str().unwrap_or("go").to_owned()
     };
     // LOW: 10.99 gross is 9.24 net of 19 %, less 15 % fees of 10.99 (1.65) and 9.00 purchase: below the floor.
-    let found: Vec<String> = ["GOOD", "LOW", "NOHS", "ZERO", "NOCOST", "BADEAN"].iter().map(|s| guard(s)).collect();
+    let found: Vec<String> =
+        ["GOOD", "LOW", "NOHS", "ZERO", "NOCOST", "BADEAN"].iter().map(|s| guard(s)).collect();
     assert_eq!(found, ["go", "margin_floor", "missing_hs", "zero_price", "missing_cost", "invalid_gtin"]);
     // Zero: the ending would lift it to 0.99; the guard looks at the catalogue price.
     let why = tradewind(folder.path(), &["why", "price", "LOW", "--channel", "shop"]);

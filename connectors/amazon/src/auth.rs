@@ -3,8 +3,8 @@
 
 use serde::Deserialize;
 use tradewind_connector::{
-    ClientAuth, Error, FieldError, Kind, OAuth2, OpCx, Protocol, SecretString, Secrets, SignCx, TokenPlan, TokenSet, Upstream, WireRequest,
-    WireResponse, snippet,
+    ClientAuth, Error, FieldError, Kind, OAuth2, OpCx, Protocol, SecretString, Secrets, SignCx, TokenPlan,
+    TokenSet, Upstream, WireRequest, WireResponse, snippet,
 };
 use url::Url;
 
@@ -22,7 +22,8 @@ impl Lwa {
     pub(crate) fn new(settings: &Settings, secrets: &Secrets) -> Result<Lwa, Error> {
         let token_url = match &settings.token_endpoint {
             Some(url) => url.clone(),
-            None => Url::parse("https://api.amazon.com/auth/o2/token").map_err(|e| Error::config(e.to_string()))?,
+            None => Url::parse("https://api.amazon.com/auth/o2/token")
+                .map_err(|e| Error::config(e.to_string()))?,
         };
         let oauth = OAuth2 {
             token_url,
@@ -59,12 +60,23 @@ struct LwaProblem {
 }
 
 impl Protocol for Lwa {
-    fn token_plan(&self, _cx: &OpCx<'_>, _audience: &str, _current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
+    fn token_plan(
+        &self,
+        _cx: &OpCx<'_>,
+        _audience: &str,
+        _current: Option<&TokenSet>,
+    ) -> Result<TokenPlan, Error> {
         // The refresh token of the configuration is long-lived and not rotated.
         Ok(TokenPlan::Fetch(Box::new(self.oauth.refresh(&self.refresh_token)?)))
     }
 
-    fn read_token(&self, cx: &OpCx<'_>, _audience: &str, _current: Option<&TokenSet>, response: &WireResponse) -> Result<TokenSet, Error> {
+    fn read_token(
+        &self,
+        cx: &OpCx<'_>,
+        _audience: &str,
+        _current: Option<&TokenSet>,
+        response: &WireResponse,
+    ) -> Result<TokenSet, Error> {
         OAuth2::read(response, cx.now, None)
     }
 
@@ -89,9 +101,20 @@ impl Protocol for Lwa {
         {
             let fields = errors
                 .iter()
-                .filter_map(|p| Some(FieldError { field: p.details.clone().filter(|d| !d.is_empty())?, code: p.code.clone(), message: p.message.clone() }))
+                .filter_map(|p| {
+                    Some(FieldError {
+                        field: p.details.clone().filter(|d| !d.is_empty())?,
+                        code: p.code.clone(),
+                        message: p.message.clone(),
+                    })
+                })
                 .collect();
-            return Some(Upstream { code: first.code.clone(), message: first.message.clone(), fields, ..base });
+            return Some(Upstream {
+                code: first.code.clone(),
+                message: first.message.clone(),
+                fields,
+                ..base
+            });
         }
         if let Ok(p) = response.json::<LwaProblem>() {
             return Some(Upstream { code: p.error, message: p.error_description, ..base });

@@ -72,7 +72,11 @@ impl Site {
     pub(crate) fn new(settings: &Settings) -> Result<Site, Error> {
         let row = SITES.iter().find(|row| row.0 == settings.marketplace).ok_or_else(|| {
             let known: Vec<&str> = SITES.iter().map(|r| r.0).collect();
-            Error::config(format!("marketplace '{}' is no Amazon store: use one of {}", settings.marketplace, known.join(" ")))
+            Error::config(format!(
+                "marketplace '{}' is no Amazon store: use one of {}",
+                settings.marketplace,
+                known.join(" ")
+            ))
         })?;
         if settings.seller_id.trim().is_empty() || settings.client_id.trim().is_empty() {
             return Err(Error::config("seller_id and client_id must not be blank"));
@@ -81,6 +85,11 @@ impl Site {
             Some(url) => url.clone(),
             None => Url::parse(row.2).map_err(|e| Error::config(e.to_string()))?,
         };
-        Ok(Site { endpoint, marketplace_id: row.1, currency: Currency::new(row.3)?, seller_id: settings.seller_id.clone() })
+        Ok(Site {
+            endpoint,
+            marketplace_id: row.1,
+            currency: Currency::new(row.3)?,
+            seller_id: settings.seller_id.clone(),
+        })
     }
 }

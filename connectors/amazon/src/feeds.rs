@@ -8,7 +8,8 @@ use http::Method;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tradewind_connector::{
-    CallCx, Error, Facet, Handle, Kind, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest, WireResponse, segment,
+    CallCx, Error, Facet, Handle, Kind, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest,
+    WireResponse, segment,
 };
 use tradewind_domain::{CancelReason, Order};
 use url::Url;
@@ -36,7 +37,8 @@ static DOCUMENT: OpSpec = OpSpec { name: "feeds.document", buckets: &["feeds.doc
 static UPLOAD: OpSpec = OpSpec { name: crate::auth::PRESIGNED, ..LIKE };
 static CREATE: OpSpec = OpSpec { name: "feeds.create", buckets: &["feeds.create"], ..LIKE };
 static GET: OpSpec = OpSpec { name: "feeds.get", safety: Safety::Read, buckets: &["feeds.get"], ..LIKE };
-static RESULT: OpSpec = OpSpec { name: "feeds.result", safety: Safety::Read, buckets: &["feeds.result"], ..LIKE };
+static RESULT: OpSpec =
+    OpSpec { name: "feeds.result", safety: Safety::Read, buckets: &["feeds.result"], ..LIKE };
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -105,7 +107,11 @@ impl Operation for Create<'_> {
         &CREATE
     }
     fn encode(&self, _: &OpCx<'_>, document: &String) -> Result<WireRequest, Error> {
-        let body = NewFeed { feed_type: CANCEL, marketplace_ids: [self.0.marketplace_id], input_feed_document_id: document };
+        let body = NewFeed {
+            feed_type: CANCEL,
+            marketplace_ids: [self.0.marketplace_id],
+            input_feed_document_id: document,
+        };
         WireRequest::new(Method::POST, &self.0.endpoint, "/feeds/2021-06-30/feeds")?.json(&body)
     }
     fn decode(&self, _: &OpCx<'_>, _: &String, response: &WireResponse) -> Result<String, Error> {
@@ -146,7 +152,11 @@ impl Operation for ResultDocument<'_> {
         &RESULT
     }
     fn encode(&self, _: &OpCx<'_>, id: &str) -> Result<WireRequest, Error> {
-        WireRequest::new(Method::GET, &self.0.endpoint, &format!("/feeds/2021-06-30/documents/{}", segment(id)))
+        WireRequest::new(
+            Method::GET,
+            &self.0.endpoint,
+            &format!("/feeds/2021-06-30/documents/{}", segment(id)),
+        )
     }
     fn decode(&self, _: &OpCx<'_>, _: &str, response: &WireResponse) -> Result<Self::Out, Error> {
         response.json()
@@ -184,17 +194,29 @@ fn envelope(site: &Site, order: &Order, reason: CancelReason) -> String {
 }
 
 impl Amazon {
-    pub(crate) async fn cancel_by_feed(&self, cx: &CallCx, order: &Order, reason: CancelReason) -> Result<Submitted<()>, Error> {
+    pub(crate) async fn cancel_by_feed(
+        &self,
+        cx: &CallCx,
+        order: &Order,
+        reason: CancelReason,
+    ) -> Result<Submitted<()>, Error> {
         let place = self.pipeline.call(&CreateDocument(&self.site), &(), &cx.step("document")).await?;
         let upload = (place.url, Bytes::from(envelope(&self.site, order, reason)));
         self.pipeline.call(&Upload, &upload, &cx.step("upload")).await?;
-        let feed = self.pipeline.call(&Create(&self.site), &place.feed_document_id, &cx.step("create")).await?;
+        let feed =
+            self.pipeline.call(&Create(&self.site), &place.feed_document_id, &cx.step("create")).await?;
         Ok(Submitted::Deferred(self.handle(feed)))
     }
 
     fn handle(&self, feed: String) -> Handle {
         let not_before = self.pipeline.now().checked_add(PATIENCE).ok();
-        Handle { flow: "cancel".to_owned(), id: feed, step: "poll".to_owned(), state: serde_json::Value::Null, not_before }
+        Handle {
+            flow: "cancel".to_owned(),
+            id: feed,
+            step: "poll".to_owned(),
+            state: serde_json::Value::Null,
+            not_before,
+        }
     }
 
     pub(crate) async fn poll_feed(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<()>, Error> {
@@ -207,13 +229,21 @@ impl Amazon {
                 let report = self.pipeline.call(&reports::Download, &place, cx).await?;
                 let text = String::from_utf8_lossy(&report);
                 // A processing report counts what went wrong; the order itself is read again anyway.
-                if text.contains("<MessagesWithError>0</MessagesWithError>") || !text.contains("<MessagesWithError>") {
+                if text.contains("<MessagesWithError>0</MessagesWithError>")
+                    || !text.contains("<MessagesWithError>")
+                {
                     Ok(Submitted::Done(()))
                 } else {
-                    Err(Error::new(Kind::Rejected, format!("Amazon did not cancel: {}", tradewind_connector::snippet(&report))).after_send())
+                    Err(Error::new(
+                        Kind::Rejected,
+                        format!("Amazon did not cancel: {}", tradewind_connector::snippet(&report)),
+                    )
+                    .after_send())
                 }
             }
-            other => Err(Error::new(Kind::Rejected, format!("feed {} ended as {other}", handle.id)).after_send()),
+            other => {
+                Err(Error::new(Kind::Rejected, format!("feed {} ended as {other}", handle.id)).after_send())
+            }
         }
     }
 }

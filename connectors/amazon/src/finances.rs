@@ -4,8 +4,14 @@ use async_trait::async_trait;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use tradewind_connector::role::{Payouts, Transactions};
-use tradewind_connector::{CallCx, Cursor, Error, Facet, OpCx, OpSpec, Operation, Page, Priority, Safety, Window, WireRequest, WireResponse};
-use tradewind_domain::{BalanceTransaction, Component, Currency, Money, OrderId, Payout, PayoutId, PayoutState, SourceTime, TransactionId};
+use tradewind_connector::{
+    CallCx, Cursor, Error, Facet, OpCx, OpSpec, Operation, Page, Priority, Safety, Window, WireRequest,
+    WireResponse,
+};
+use tradewind_domain::{
+    BalanceTransaction, Component, Currency, Money, OrderId, Payout, PayoutId, PayoutState, SourceTime,
+    TransactionId,
+};
 
 use crate::Amazon;
 use crate::config::Site;
@@ -21,7 +27,8 @@ const LIKE: OpSpec = OpSpec {
     doc: "https://developer-docs.amazon.com/sp-api/docs/finances-api-v2024-06-19-reference",
 };
 static TRANSACTIONS: OpSpec = OpSpec { name: "finances.transactions", buckets: &["finances"], ..LIKE };
-static GROUPS: OpSpec = OpSpec { name: "finances.groups", facet: Facet::Payouts, buckets: &["finances.v0"], ..LIKE };
+static GROUPS: OpSpec =
+    OpSpec { name: "finances.groups", facet: Facet::Payouts, buckets: &["finances.v0"], ..LIKE };
 
 /// A group is found by when it *started*, and closes up to a settlement period later (two weeks; longer while a
 /// payout fails): each look goes back far enough to see every group that may have closed since the last.
@@ -40,7 +47,11 @@ impl Operation for List<'_> {
     fn spec(&self) -> &OpSpec {
         &TRANSACTIONS
     }
-    fn encode(&self, cx: &OpCx<'_>, (window, cursor): &(Window, Option<Cursor>)) -> Result<WireRequest, Error> {
+    fn encode(
+        &self,
+        cx: &OpCx<'_>,
+        (window, cursor): &(Window, Option<Cursor>),
+    ) -> Result<WireRequest, Error> {
         // The next token wants the same other arguments again.
         Ok(WireRequest::new(Method::GET, &self.0.endpoint, "/finances/2024-06-19/transactions")?
             .query("postedAfter", window.from.to_string())
@@ -48,7 +59,12 @@ impl Operation for List<'_> {
             .query("marketplaceId", self.0.marketplace_id)
             .query_opt("nextToken", cursor.as_ref().map(|c| c.0.clone())))
     }
-    fn decode(&self, _: &OpCx<'_>, _: &(Window, Option<Cursor>), response: &WireResponse) -> Result<Page<BalanceTransaction>, Error> {
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        _: &(Window, Option<Cursor>),
+        response: &WireResponse,
+    ) -> Result<Page<BalanceTransaction>, Error> {
         let page = response.json::<w::Payload<w::Transactions>>()?.payload;
         let items = page.transactions.iter().map(transaction).collect::<Result<_, _>>()?;
         Ok(Page { items, next: page.next_token.map(Cursor) })
@@ -61,7 +77,10 @@ fn money(a: &w::Amount) -> Result<Money, Error> {
 
 fn transaction(t: &w::Transaction) -> Result<BalanceTransaction, Error> {
     let related = |name: &str| {
-        t.related_identifiers.iter().find(|r| r.related_identifier_name == name).map(|r| r.related_identifier_value.clone())
+        t.related_identifiers
+            .iter()
+            .find(|r| r.related_identifier_name == name)
+            .map(|r| r.related_identifier_value.clone())
     };
     let mut components = Vec::new();
     leaves(&t.breakdowns, "", &mut components)?;
@@ -89,7 +108,8 @@ fn transaction(t: &w::Transaction) -> Result<BalanceTransaction, Error> {
 /// twice.
 fn leaves(breakdowns: &[w::Breakdown], path: &str, out: &mut Vec<Component>) -> Result<(), Error> {
     for b in breakdowns {
-        let code = if path.is_empty() { b.breakdown_type.clone() } else { format!("{path}/{}", b.breakdown_type) };
+        let code =
+            if path.is_empty() { b.breakdown_type.clone() } else { format!("{path}/{}", b.breakdown_type) };
         match b.breakdowns.as_deref() {
             Some(inner) if !inner.is_empty() => leaves(inner, &code, out)?,
             _ => out.push(Component { code, amount: money(&b.breakdown_amount)? }),
@@ -106,14 +126,26 @@ impl Operation for Groups<'_> {
     fn spec(&self) -> &OpSpec {
         &GROUPS
     }
-    fn encode(&self, cx: &OpCx<'_>, (window, cursor): &(Window, Option<Cursor>)) -> Result<WireRequest, Error> {
+    fn encode(
+        &self,
+        cx: &OpCx<'_>,
+        (window, cursor): &(Window, Option<Cursor>),
+    ) -> Result<WireRequest, Error> {
         Ok(WireRequest::new(Method::GET, &self.0.endpoint, "/finances/v0/financialEventGroups")?
             .query("MaxResultsPerPage", "100")
-            .query("FinancialEventGroupStartedAfter", window.from.checked_sub(GROUP_LIFE).unwrap_or(Timestamp::MIN).to_string())
+            .query(
+                "FinancialEventGroupStartedAfter",
+                window.from.checked_sub(GROUP_LIFE).unwrap_or(Timestamp::MIN).to_string(),
+            )
             .query("FinancialEventGroupStartedBefore", upper(*window, cx.now).to_string())
             .query_opt("NextToken", cursor.as_ref().map(|c| c.0.clone())))
     }
-    fn decode(&self, _: &OpCx<'_>, _: &(Window, Option<Cursor>), response: &WireResponse) -> Result<Page<Payout>, Error> {
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        _: &(Window, Option<Cursor>),
+        response: &WireResponse,
+    ) -> Result<Page<Payout>, Error> {
         let page = response.json::<w::Payload<w::Groups>>()?.payload;
         let mut items = Vec::new();
         for group in &page.financial_event_group_list {
@@ -129,8 +161,12 @@ impl Operation for Groups<'_> {
 }
 
 fn payout(group: &w::Group) -> Result<Option<Payout>, Error> {
-    let (Some(id), Some(total)) = (&group.financial_event_group_id, &group.original_total) else { return Ok(None) };
-    let money = |a: &w::GroupAmount| -> Result<Money, Error> { a.currency_amount.money(Currency::new(&a.currency_code)?) };
+    let (Some(id), Some(total)) = (&group.financial_event_group_id, &group.original_total) else {
+        return Ok(None);
+    };
+    let money = |a: &w::GroupAmount| -> Result<Money, Error> {
+        a.currency_amount.money(Currency::new(&a.currency_code)?)
+    };
     let amount = money(total)?;
     let converted = group.converted_total.as_ref().map(money).transpose()?;
     let raw = group.fund_transfer_status.clone().unwrap_or_default();
@@ -140,7 +176,8 @@ fn payout(group: &w::Group) -> Result<Option<Payout>, Error> {
         "processing" | "initiated" | "in progress" => PayoutState::InTransit,
         _ => PayoutState::Scheduled,
     };
-    let at = group.financial_event_group_end.or(group.financial_event_group_start).or(group.fund_transfer_date);
+    let at =
+        group.financial_event_group_end.or(group.financial_event_group_start).or(group.fund_transfer_date);
     Ok(Some(Payout {
         id: PayoutId::new(id.clone())?,
         amount,
@@ -155,14 +192,24 @@ fn payout(group: &w::Group) -> Result<Option<Payout>, Error> {
 
 #[async_trait]
 impl Transactions for Amazon {
-    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<BalanceTransaction>, Error> {
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<BalanceTransaction>, Error> {
         self.pipeline.call(&List(&self.site), &(window, cursor.cloned()), cx).await
     }
 }
 
 #[async_trait]
 impl Payouts for Amazon {
-    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Payout>, Error> {
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Payout>, Error> {
         self.pipeline.call(&Groups(&self.site), &(window, cursor.cloned()), cx).await
     }
 }

@@ -19,10 +19,12 @@ mod wire;
 use std::sync::Arc;
 
 use tradewind_connector::role::{
-    Connector, ConnectorInfo, Listings, Marketplace, Offers, OrderActions, Orders, Payouts, Prices, Role, Statements, Stock, Transactions,
+    Connector, ConnectorInfo, Listings, Marketplace, Offers, OrderActions, Orders, Payouts, Prices, Role,
+    Statements, Stock, Transactions,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime, Support,
+    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
+    Support,
 };
 
 use crate::config::Site;

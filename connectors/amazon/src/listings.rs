@@ -5,10 +5,12 @@ use http::Method;
 use serde_json::{Map, Value, json, value::RawValue};
 use tradewind_connector::role::{ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange};
 use tradewind_connector::{
-    CallCx, Cursor, Error, Facet, FieldError, Handle, Kind, OpCx, OpSpec, Operation, Page, Priority, Safety, Submitted, Upstream, WireRequest,
-    WireResponse, segment,
+    CallCx, Cursor, Error, Facet, FieldError, Handle, Kind, OpCx, OpSpec, Operation, Page, Priority, Safety,
+    Submitted, Upstream, WireRequest, WireResponse, segment,
 };
-use tradewind_domain::{Currency, ListingId, ListingIssue, ListingRef, ListingState, LiveListing, Money, Offer, Sku};
+use tradewind_domain::{
+    Currency, ListingId, ListingIssue, ListingRef, ListingState, LiveListing, Money, Offer, Sku,
+};
 
 use crate::Amazon;
 use crate::config::Site;
@@ -32,13 +34,36 @@ const LIKE: OpSpec = OpSpec {
     doc: "https://developer-docs.amazon.com/sp-api/docs/listings-items-api",
 };
 static PUT: OpSpec = OpSpec { name: "listings.put", buckets: &["listings.put"], ..LIKE };
-static PATCH_STOCK: OpSpec =
-    OpSpec { name: "listings.patch_stock", facet: Facet::Stock, priority: Priority::Stock, buckets: &["listings.patch"], ..LIKE };
-static PATCH_PRICE: OpSpec =
-    OpSpec { name: "listings.patch_price", facet: Facet::Prices, priority: Priority::Price, buckets: &["listings.patch"], ..LIKE };
-static DELETE: OpSpec = OpSpec { name: "listings.delete", facet: Facet::Withdraw, buckets: &["listings.delete"], ..LIKE };
-static GET: OpSpec = OpSpec { name: "listings.get", facet: Facet::Listings, safety: Safety::Read, buckets: &["listings.get"], ..LIKE };
-static SWEEP: OpSpec = OpSpec { name: "listings.search", facet: Facet::Listings, safety: Safety::Read, buckets: &["listings.search"], ..LIKE };
+static PATCH_STOCK: OpSpec = OpSpec {
+    name: "listings.patch_stock",
+    facet: Facet::Stock,
+    priority: Priority::Stock,
+    buckets: &["listings.patch"],
+    ..LIKE
+};
+static PATCH_PRICE: OpSpec = OpSpec {
+    name: "listings.patch_price",
+    facet: Facet::Prices,
+    priority: Priority::Price,
+    buckets: &["listings.patch"],
+    ..LIKE
+};
+static DELETE: OpSpec =
+    OpSpec { name: "listings.delete", facet: Facet::Withdraw, buckets: &["listings.delete"], ..LIKE };
+static GET: OpSpec = OpSpec {
+    name: "listings.get",
+    facet: Facet::Listings,
+    safety: Safety::Read,
+    buckets: &["listings.get"],
+    ..LIKE
+};
+static SWEEP: OpSpec = OpSpec {
+    name: "listings.search",
+    facet: Facet::Listings,
+    safety: Safety::Read,
+    buckets: &["listings.search"],
+    ..LIKE
+};
 
 /// `value_with_tax` is a JSON number: written from the decimal text, never through a float.
 fn number(money: Money) -> Result<Value, Error> {
@@ -80,7 +105,10 @@ fn attributes(site: &Site, offer: &Offer) -> Result<Map<String, Value>, Error> {
     match &offer.gtin {
         Some(gtin) => {
             let kind = if gtin.as_str().len() == 12 { "upc" } else { "ean" };
-            all.insert("externally_assigned_product_identifier".into(), json!([{"type": kind, "value": gtin.as_str(), "marketplace_id": site.marketplace_id}]));
+            all.insert(
+                "externally_assigned_product_identifier".into(),
+                json!([{"type": kind, "value": gtin.as_str(), "marketplace_id": site.marketplace_id}]),
+            );
         }
         None => {
             all.insert("supplier_declared_has_product_identifier_exemption".into(), at(json!(true)));
@@ -90,7 +118,11 @@ fn attributes(site: &Site, offer: &Offer) -> Result<Map<String, Value>, Error> {
         all.insert("country_of_origin".into(), at(json!(origin.code())));
     }
     for (n, image) in offer.images.iter().enumerate() {
-        let name = if n == 0 { "main_product_image_locator".to_owned() } else { format!("other_product_image_locator_{n}") };
+        let name = if n == 0 {
+            "main_product_image_locator".to_owned()
+        } else {
+            format!("other_product_image_locator_{n}")
+        };
         all.insert(name, json!([{"media_location": image, "marketplace_id": site.marketplace_id}]));
     }
     if let Some(colour) = offer.attributes.get("colour").or_else(|| offer.attributes.get("color")) {
@@ -114,10 +146,20 @@ fn submitted(response: &WireResponse) -> Result<Option<ListingId>, Error> {
                 .issues
                 .iter()
                 .filter(|i| i.severity == "ERROR")
-                .map(|i| FieldError { field: i.attribute_names.join(","), code: i.code.clone(), message: i.message.clone() })
+                .map(|i| FieldError {
+                    field: i.attribute_names.join(","),
+                    code: i.code.clone(),
+                    message: i.message.clone(),
+                })
                 .collect();
             let message = "the listing was refused".to_owned();
-            let upstream = Upstream { http: response.status, code: "INVALID".to_owned(), message, fields, ..Upstream::default() };
+            let upstream = Upstream {
+                http: response.status,
+                code: "INVALID".to_owned(),
+                message,
+                fields,
+                ..Upstream::default()
+            };
             Err(Error::upstream(Kind::Rejected, upstream))
         }
         other => Err(Error::new(Kind::UnknownCode, format!("submission status '{other}'")).after_send()),
@@ -141,7 +183,9 @@ impl Operation for Put<'_> {
             requirements: "LISTING",
             attributes: attributes(self.0, offer)?,
         };
-        WireRequest::new(Method::PUT, &self.0.endpoint, &path(self.0, &offer.sku))?.query("marketplaceIds", self.0.marketplace_id).json(&body)
+        WireRequest::new(Method::PUT, &self.0.endpoint, &path(self.0, &offer.sku))?
+            .query("marketplaceIds", self.0.marketplace_id)
+            .json(&body)
     }
     fn decode(&self, _: &OpCx<'_>, _: &Offer, response: &WireResponse) -> Result<Option<ListingId>, Error> {
         submitted(response)
@@ -172,12 +216,21 @@ impl Operation for Patch<'_> {
     }
     fn encode(&self, _: &OpCx<'_>, change: &Change) -> Result<WireRequest, Error> {
         let (sku, attribute, value) = match change {
-            Change::Quantity(sku, quantity) => (sku, "/attributes/fulfillment_availability", availability(*quantity)),
-            Change::Price(sku, price) => (sku, "/attributes/purchasable_offer", purchasable_offer(self.site, *price)?),
+            Change::Quantity(sku, quantity) => {
+                (sku, "/attributes/fulfillment_availability", availability(*quantity))
+            }
+            Change::Price(sku, price) => {
+                (sku, "/attributes/purchasable_offer", purchasable_offer(self.site, *price)?)
+            }
         };
         // The product type PRODUCT is accepted for patches of the offer alone.
-        let body = w::Patch { product_type: "PRODUCT", patches: vec![w::PatchOp { op: "replace", path: attribute, value: vec![value] }] };
-        WireRequest::new(Method::PATCH, &self.site.endpoint, &path(self.site, sku))?.query("marketplaceIds", self.site.marketplace_id).json(&body)
+        let body = w::Patch {
+            product_type: "PRODUCT",
+            patches: vec![w::PatchOp { op: "replace", path: attribute, value: vec![value] }],
+        };
+        WireRequest::new(Method::PATCH, &self.site.endpoint, &path(self.site, sku))?
+            .query("marketplaceIds", self.site.marketplace_id)
+            .json(&body)
     }
     fn decode(&self, _: &OpCx<'_>, _: &Change, response: &WireResponse) -> Result<(), Error> {
         submitted(response).map(|_| ())
@@ -196,7 +249,8 @@ impl Operation for Delete<'_> {
         sku.to_string()
     }
     fn encode(&self, _: &OpCx<'_>, sku: &Sku) -> Result<WireRequest, Error> {
-        Ok(WireRequest::new(Method::DELETE, &self.0.endpoint, &path(self.0, sku))?.query("marketplaceIds", self.0.marketplace_id))
+        Ok(WireRequest::new(Method::DELETE, &self.0.endpoint, &path(self.0, sku))?
+            .query("marketplaceIds", self.0.marketplace_id))
     }
     fn decode(&self, _: &OpCx<'_>, _: &Sku, response: &WireResponse) -> Result<(), Error> {
         submitted(response).map(|_| ())
@@ -239,7 +293,12 @@ impl Operation for Sweep<'_> {
             .query("pageSize", "20")
             .query_opt("pageToken", cursor.as_ref().map(|c| c.0.clone())))
     }
-    fn decode(&self, _: &OpCx<'_>, _: &Option<Cursor>, response: &WireResponse) -> Result<Page<LiveListing>, Error> {
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        _: &Option<Cursor>,
+        response: &WireResponse,
+    ) -> Result<Page<LiveListing>, Error> {
         let page: w::Items = response.json()?;
         let items = page.items.iter().map(|i| listing(self.0, i)).collect::<Result<_, _>>()?;
         Ok(Page { items, next: page.pagination.and_then(|p| p.next_token).map(Cursor) })
@@ -276,7 +335,11 @@ fn listing(site: &Site, item: &w::Item) -> Result<LiveListing, Error> {
         key: ListingRef { sku: Sku::new(item.sku.clone())?, listing: asin.map(ListingId::new).transpose()? },
         state,
         price,
-        quantity: item.fulfillment_availability.iter().find(|a| a.fulfillment_channel_code == MERCHANT).and_then(|a| a.quantity),
+        quantity: item
+            .fulfillment_availability
+            .iter()
+            .find(|a| a.fulfillment_channel_code == MERCHANT)
+            .and_then(|a| a.quantity),
         title: summary.and_then(|s| s.item_name.clone()),
         issues,
     })
@@ -296,7 +359,11 @@ impl Offers for Amazon {
         Ok(Submitted::Done(outcomes))
     }
 
-    async fn withdraw(&self, cx: &CallCx, listings: &[ListingRef]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+    async fn withdraw(
+        &self,
+        cx: &CallCx,
+        listings: &[ListingRef],
+    ) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
         let mut outcomes = Vec::with_capacity(listings.len());
         for key in listings {
             let result = self.pipeline.call(&Delete(&self.site), &key.sku, &cx.step(key.sku.as_str())).await;
@@ -324,7 +391,10 @@ impl Stock for Amazon {
         let mut outcomes = Vec::with_capacity(changes.len());
         for change in changes {
             let sku = &change.key.sku;
-            let result = self.pipeline.call(&patch, &Change::Quantity(sku.clone(), change.quantity), &cx.step(sku.as_str())).await;
+            let result = self
+                .pipeline
+                .call(&patch, &Change::Quantity(sku.clone(), change.quantity), &cx.step(sku.as_str()))
+                .await;
             outcomes.push(outcome(sku, result));
         }
         Ok(Submitted::Done(outcomes))
@@ -338,7 +408,10 @@ impl Prices for Amazon {
         let mut outcomes = Vec::with_capacity(changes.len());
         for change in changes {
             let sku = &change.key.sku;
-            let result = self.pipeline.call(&patch, &Change::Price(sku.clone(), change.price), &cx.step(sku.as_str())).await;
+            let result = self
+                .pipeline
+                .call(&patch, &Change::Price(sku.clone(), change.price), &cx.step(sku.as_str()))
+                .await;
             outcomes.push(outcome(sku, result));
         }
         Ok(Submitted::Done(outcomes))

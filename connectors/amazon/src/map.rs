@@ -2,8 +2,8 @@
 
 use tradewind_connector::Error;
 use tradewind_domain::{
-    Address, Buyer, CollectedTax, Country, Currency, Exact, Money, Order, OrderId, OrderLine, OrderPayment, OrderState, Sku, SourceTime,
-    TaxCollector, TaxId, TaxIdKind, TaxKind,
+    Address, Buyer, CollectedTax, Country, Currency, Exact, Money, Order, OrderId, OrderLine, OrderPayment,
+    OrderState, Sku, SourceTime, TaxCollector, TaxId, TaxIdKind, TaxKind,
 };
 
 use crate::wire::orders as w;
@@ -11,8 +11,15 @@ use crate::wire::orders as w;
 /// Fulfilment status of 2026-01-01 → our state. An unknown word is an exception for a person, never a guess.
 fn state(order: &w::Order, raw: &str) -> OrderState {
     let delivered = !order.packages.is_empty()
-        && order.packages.iter().all(|p| p.package_status.as_ref().and_then(|s| s.status.as_deref()) == Some("DELIVERED"));
-    let asked = order.order_items.iter().filter_map(|i| i.cancellation.as_ref()).any(|c| c.cancellation_request.is_some() && c.cancellation_execution.is_none());
+        && order
+            .packages
+            .iter()
+            .all(|p| p.package_status.as_ref().and_then(|s| s.status.as_deref()) == Some("DELIVERED"));
+    let asked = order
+        .order_items
+        .iter()
+        .filter_map(|i| i.cancellation.as_ref())
+        .any(|c| c.cancellation_request.is_some() && c.cancellation_execution.is_none());
     match raw {
         "PENDING" | "PENDING_AVAILABILITY" => OrderState::PendingPayment,
         "UNSHIPPED" if asked => OrderState::CancelRequested,
@@ -30,7 +37,11 @@ pub(crate) fn money(m: &w::Money) -> Result<Money, Error> {
 }
 
 /// One order. A pending order has no prices yet: its amounts are zero, and its state says that it is not paid.
-pub(crate) fn order(o: &w::Order, account: &tradewind_domain::AccountId, store: Currency) -> Result<Order, Error> {
+pub(crate) fn order(
+    o: &w::Order,
+    account: &tradewind_domain::AccountId,
+    store: Currency,
+) -> Result<Order, Error> {
     let total = o.proceeds.as_ref().and_then(|p| p.grand_total.as_ref()).map(money).transpose()?;
     let currency = total.map_or(store, Money::currency);
     let raw = o.fulfillment.as_ref().and_then(|f| f.fulfillment_status.clone()).unwrap_or_default();
@@ -42,7 +53,10 @@ pub(crate) fn order(o: &w::Order, account: &tradewind_domain::AccountId, store: 
         let (line, freight) = order_line(item, currency, state)?;
         shipping = shipping.try_add(freight)?;
         lines.push(line);
-        let ioss = item.fulfillment.as_ref().and_then(|f| f.shipping.as_ref()?.international_shipping.as_ref()?.ioss_number.clone());
+        let ioss = item
+            .fulfillment
+            .as_ref()
+            .and_then(|f| f.shipping.as_ref()?.international_shipping.as_ref()?.ioss_number.clone());
         if let Some(number) = ioss {
             let id = TaxId { kind: TaxIdKind::Ioss, value: number, country: None };
             if !registrations.contains(&id) {
@@ -66,8 +80,18 @@ pub(crate) fn order(o: &w::Order, account: &tradewind_domain::AccountId, store: 
         raw_status: raw,
         currency,
         buyer_total: None,
-        buyer: o.buyer.as_ref().map(|b| Buyer { name: b.buyer_name.clone(), email: b.buyer_email.clone(), ..Buyer::default() }).unwrap_or_default(),
-        ship_to: o.recipient.as_ref().and_then(|r| r.delivery_address.as_ref()).map(address).transpose()?.flatten(),
+        buyer: o
+            .buyer
+            .as_ref()
+            .map(|b| Buyer { name: b.buyer_name.clone(), email: b.buyer_email.clone(), ..Buyer::default() })
+            .unwrap_or_default(),
+        ship_to: o
+            .recipient
+            .as_ref()
+            .and_then(|r| r.delivery_address.as_ref())
+            .map(address)
+            .transpose()?
+            .flatten(),
         lines,
         shipping,
         taxes: Vec::new(),
@@ -95,8 +119,19 @@ fn order_line(item: &w::Item, currency: Currency, state: OrderState) -> Result<(
             _ => goods = goods.try_add(amount)?,
         }
     }
-    let unit = item.product.price.as_ref().and_then(|p| p.unit_price.as_ref()).map(money).transpose()?.unwrap_or(zero);
-    let facilitator = item.tax.iter().flat_map(|t| &t.tax_collections).any(|c| c.model.as_deref() == Some("MARKETPLACE_FACILITATOR"));
+    let unit = item
+        .product
+        .price
+        .as_ref()
+        .and_then(|p| p.unit_price.as_ref())
+        .map(money)
+        .transpose()?
+        .unwrap_or(zero);
+    let facilitator = item
+        .tax
+        .iter()
+        .flat_map(|t| &t.tax_collections)
+        .any(|c| c.model.as_deref() == Some("MARKETPLACE_FACILITATOR"));
     let collector = if facilitator { TaxCollector::Marketplace } else { TaxCollector::Seller };
     let taxes = if tax.is_zero() {
         Vec::new()
@@ -104,7 +139,8 @@ fn order_line(item: &w::Item, currency: Currency, state: OrderState) -> Result<(
         vec![CollectedTax { kind: TaxKind::Vat, amount: tax, collector, included: false, scheme: None }]
     };
     let channel_sku = item.product.seller_sku.clone().unwrap_or_default();
-    let cancelled = state == OrderState::Cancelled || item.cancellation.as_ref().is_some_and(|c| c.cancellation_execution.is_some());
+    let cancelled = state == OrderState::Cancelled
+        || item.cancellation.as_ref().is_some_and(|c| c.cancellation_execution.is_some());
     let line = OrderLine {
         id: item.order_item_id.clone().try_into()?,
         sku: Sku::new(channel_sku.clone()).ok(),

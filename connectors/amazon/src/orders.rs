@@ -5,7 +5,8 @@ use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use tradewind_connector::role::{OrderActions, Orders};
 use tradewind_connector::{
-    CallCx, Cursor, Error, Facet, Handle, OpCx, OpSpec, Operation, Page, Priority, Safety, Submitted, Window, WireRequest, WireResponse, segment,
+    CallCx, Cursor, Error, Facet, Handle, OpCx, OpSpec, Operation, Page, Priority, Safety, Submitted, Window,
+    WireRequest, WireResponse, segment,
 };
 use tradewind_domain::{CancelReason, Order, OrderId, ShipmentNotice};
 
@@ -38,7 +39,11 @@ impl Operation for Search<'_> {
         &SEARCH
     }
 
-    fn encode(&self, cx: &OpCx<'_>, (window, cursor): &(Window, Option<Cursor>)) -> Result<WireRequest, Error> {
+    fn encode(
+        &self,
+        cx: &OpCx<'_>,
+        (window, cursor): &(Window, Option<Cursor>),
+    ) -> Result<WireRequest, Error> {
         let request = WireRequest::new(Method::GET, &self.0.endpoint, "/orders/2026-01-01/orders")?
             .query("marketplaceIds", self.0.marketplace_id)
             .query("lastUpdatedAfter", window.from.to_string())
@@ -46,13 +51,26 @@ impl Operation for Search<'_> {
             .query("includedData", INCLUDED);
         // An upper bound must lie at least two minutes back; later changes come with the next window.
         let latest = cx.now.checked_sub(SignedDuration::from_mins(2)).unwrap_or(Timestamp::MIN);
-        let request = if window.to < latest { request.query("lastUpdatedBefore", window.to.to_string()) } else { request };
+        let request = if window.to < latest {
+            request.query("lastUpdatedBefore", window.to.to_string())
+        } else {
+            request
+        };
         Ok(request.query_opt("paginationToken", cursor.as_ref().map(|c| c.0.clone())))
     }
 
-    fn decode(&self, cx: &OpCx<'_>, _: &(Window, Option<Cursor>), response: &WireResponse) -> Result<Page<Order>, Error> {
+    fn decode(
+        &self,
+        cx: &OpCx<'_>,
+        _: &(Window, Option<Cursor>),
+        response: &WireResponse,
+    ) -> Result<Page<Order>, Error> {
         let page: w::Orders = response.json()?;
-        let items = page.orders.iter().map(|o| map::order(o, cx.account, self.0.currency)).collect::<Result<_, _>>()?;
+        let items = page
+            .orders
+            .iter()
+            .map(|o| map::order(o, cx.account, self.0.currency))
+            .collect::<Result<_, _>>()?;
         Ok(Page { items, next: page.pagination.and_then(|p| p.next_token).map(Cursor) })
     }
 }
@@ -114,7 +132,11 @@ impl Operation for Confirm<'_> {
                 carrier_name,
                 tracking_number: notice.waybill.as_str(),
                 ship_date: notice.shipped_at.to_string(),
-                order_items: notice.lines.iter().map(|l| w::ConfirmedItem { order_item_id: l.line.as_str(), quantity: l.quantity }).collect(),
+                order_items: notice
+                    .lines
+                    .iter()
+                    .map(|l| w::ConfirmedItem { order_item_id: l.line.as_str(), quantity: l.quantity })
+                    .collect(),
             },
         };
         let path = format!("/orders/v0/orders/{}/shipmentConfirmation", segment(notice.order.as_str()));
@@ -122,14 +144,19 @@ impl Operation for Confirm<'_> {
     }
 
     fn decode(&self, _: &OpCx<'_>, _: &ShipmentNotice, response: &WireResponse) -> Result<(), Error> {
-        if response.status == 204 { Ok(()) } else { Err(Error::decode(format!("status 204, got {}", response.status))) }
+        if response.status == 204 {
+            Ok(())
+        } else {
+            Err(Error::decode(format!("status 204, got {}", response.status)))
+        }
     }
 }
 
 /// A positive number as text, unique per order: derived from our shipment, so that it is the same whenever the
 /// confirmation is sent again.
 fn package_reference(notice: &ShipmentNotice) -> String {
-    let hash = notice.shipment.as_str().bytes().fold(0_u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)));
+    let hash =
+        notice.shipment.as_str().bytes().fold(0_u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)));
     (hash % 1_000_000_000 + 1).to_string()
 }
 
@@ -147,7 +174,12 @@ fn carrier(name: &str) -> (&str, Option<&str>) {
 
 #[async_trait]
 impl Orders for Amazon {
-    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Order>, Error> {
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Order>, Error> {
         self.pipeline.call(&Search(&self.site), &(window, cursor.cloned()), cx).await
     }
 

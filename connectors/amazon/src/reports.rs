@@ -7,7 +7,8 @@ use http::Method;
 use std::io::Read as _;
 use tradewind_connector::role::{MoneyDocument, Statements};
 use tradewind_connector::{
-    CallCx, Cursor, Error, Facet, MAX_BODY, OpCx, OpSpec, Operation, Page, Priority, Safety, Window, WireRequest, WireResponse, segment,
+    CallCx, Cursor, Error, Facet, MAX_BODY, OpCx, OpSpec, Operation, Page, Priority, Safety, Window,
+    WireRequest, WireResponse, segment,
 };
 use tradewind_domain::{Statement, StatementId};
 use url::Url;
@@ -40,7 +41,11 @@ impl Operation for List<'_> {
     fn spec(&self) -> &OpSpec {
         &LIST
     }
-    fn encode(&self, _: &OpCx<'_>, (window, cursor): &(Window, Option<Cursor>)) -> Result<WireRequest, Error> {
+    fn encode(
+        &self,
+        _: &OpCx<'_>,
+        (window, cursor): &(Window, Option<Cursor>),
+    ) -> Result<WireRequest, Error> {
         let request = WireRequest::new(Method::GET, &self.0.endpoint, "/reports/2021-06-30/reports")?;
         // A next token must be the only parameter, or the call fails.
         Ok(match cursor {
@@ -52,7 +57,12 @@ impl Operation for List<'_> {
                 .query("pageSize", "100"),
         })
     }
-    fn decode(&self, _: &OpCx<'_>, _: &(Window, Option<Cursor>), response: &WireResponse) -> Result<Page<Statement>, Error> {
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        _: &(Window, Option<Cursor>),
+        response: &WireResponse,
+    ) -> Result<Page<Statement>, Error> {
         let page: w::Reports = response.json()?;
         let mut items = Vec::new();
         for report in page.reports.into_iter().filter(|r| r.processing_status == "DONE") {
@@ -79,7 +89,11 @@ impl Operation for Document<'_> {
         &DOCUMENT
     }
     fn encode(&self, _: &OpCx<'_>, id: &str) -> Result<WireRequest, Error> {
-        WireRequest::new(Method::GET, &self.0.endpoint, &format!("/reports/2021-06-30/documents/{}", segment(id)))
+        WireRequest::new(
+            Method::GET,
+            &self.0.endpoint,
+            &format!("/reports/2021-06-30/documents/{}", segment(id)),
+        )
     }
     fn decode(&self, _: &OpCx<'_>, _: &str, response: &WireResponse) -> Result<w::Document, Error> {
         response.json()
@@ -124,7 +138,12 @@ impl Operation for Download {
 
 #[async_trait]
 impl Statements for Amazon {
-    async fn list(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Statement>, Error> {
+    async fn list(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Statement>, Error> {
         self.pipeline.call(&List(&self.site), &(window, cursor.cloned()), cx).await
     }
 
@@ -133,6 +152,12 @@ impl Statements for Amazon {
         let place = self.pipeline.call(&Document(&self.site), document, cx).await?;
         let bytes = self.pipeline.call(&Download, &place, cx).await?;
         let file_name = format!("{}.txt", id.as_str().replace(':', "-"));
-        Ok(MoneyDocument { id: id.clone(), provider: "amazon".to_owned(), format: "settlement-v2".to_owned(), file_name, bytes })
+        Ok(MoneyDocument {
+            id: id.clone(),
+            provider: "amazon".to_owned(),
+            format: "settlement-v2".to_owned(),
+            file_name,
+            bytes,
+        })
     }
 }

@@ -1,7 +1,10 @@
 //! HTTP Basic, the version header, and the problem format.
 
 use serde::Deserialize;
-use tradewind_connector::{Error, ExposeSecret, FieldError, Protocol, SecretString, Secrets, SignCx, Upstream, WireRequest, WireResponse, signing, snippet};
+use tradewind_connector::{
+    Error, ExposeSecret, FieldError, Protocol, SecretString, Secrets, SignCx, Upstream, WireRequest,
+    WireResponse, signing, snippet,
+};
 
 pub(crate) struct Basic {
     header: SecretString,
@@ -33,7 +36,10 @@ impl Protocol for Basic {
         request.set_header("authorization", self.header.expose_secret())?;
         request.set_header("x-version", "3.1.0")?;
         // Echoed back, at most 36 characters; no duplicate detection hangs on it.
-        request.set_header("message-reference", &format!("TW-{}", cx.op.nonce.chars().take(32).collect::<String>()))
+        request.set_header(
+            "message-reference",
+            &format!("TW-{}", cx.op.nonce.chars().take(32).collect::<String>()),
+        )
     }
 
     fn upstream(&self, _operation: &str, response: &WireResponse) -> Option<Upstream> {
@@ -42,12 +48,32 @@ impl Protocol for Basic {
         }
         let request_id = response.header("invocation-id").map(str::to_owned);
         let Ok(problem) = response.json::<Problem>() else {
-            return Some(Upstream { http: response.status, message: snippet(&response.body), request_id, ..Upstream::default() });
+            return Some(Upstream {
+                http: response.status,
+                message: snippet(&response.body),
+                request_id,
+                ..Upstream::default()
+            });
         };
-        let words = [&problem.detail, &problem.message, &problem.title].into_iter().find(|t| !t.is_empty()).cloned().unwrap_or_default();
+        let words = [&problem.detail, &problem.message, &problem.title]
+            .into_iter()
+            .find(|t| !t.is_empty())
+            .cloned()
+            .unwrap_or_default();
         let code: String = words.chars().take_while(char::is_ascii_digit).collect();
-        let fields = problem.additional_details.iter().map(|d| FieldError { field: String::new(), code: String::new(), message: d.clone() }).collect();
-        Some(Upstream { http: response.status, code, message: words, request_id, fields, ..Upstream::default() })
+        let fields = problem
+            .additional_details
+            .iter()
+            .map(|d| FieldError { field: String::new(), code: String::new(), message: d.clone() })
+            .collect();
+        Some(Upstream {
+            http: response.status,
+            code,
+            message: words,
+            request_id,
+            fields,
+            ..Upstream::default()
+        })
     }
 }
 
@@ -59,9 +85,15 @@ mod tests {
 
     #[test]
     fn basic_header_of_the_fact_sheet() {
-        let basic = Basic::new(&Secrets::of(&[("username", "demo-user"), ("password", "demo-pass")])).unwrap();
+        let basic =
+            Basic::new(&Secrets::of(&[("username", "demo-user"), ("password", "demo-pass")])).unwrap();
         let account = "dhl".parse().unwrap();
-        let op = OpCx { account: &account, now: jiff::Timestamp::UNIX_EPOCH, nonce: "0123456789abcdef0123456789abcdef", key: "" };
+        let op = OpCx {
+            account: &account,
+            now: jiff::Timestamp::UNIX_EPOCH,
+            nonce: "0123456789abcdef0123456789abcdef",
+            key: "",
+        };
         let base = url::Url::parse("https://dhl.example").unwrap();
         let mut request = WireRequest::new(http::Method::GET, &base, "/rates").unwrap();
         basic.sign(&SignCx { op, operation: "rates", token: None }, &mut request).unwrap();

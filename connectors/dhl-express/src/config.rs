@@ -64,7 +64,8 @@ impl Settings {
     }
 
     pub(crate) fn zone(&self) -> Result<TimeZone, Error> {
-        TimeZone::get(&self.origin_zone).map_err(|_| Error::config(format!("origin_zone '{}' is no IANA time zone", self.origin_zone)))
+        TimeZone::get(&self.origin_zone)
+            .map_err(|_| Error::config(format!("origin_zone '{}' is no IANA time zone", self.origin_zone)))
     }
 
     /// `2025-01-18T17:00:00 GMT+01:00`: local time of the origin, a blank before GMT.

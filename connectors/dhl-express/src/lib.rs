@@ -14,9 +14,12 @@ mod wire;
 
 use std::sync::Arc;
 
-use tradewind_connector::role::{Connector, ConnectorInfo, Logistics, Paperwork, Pickups, Rates, Role, Shipments, Tracking};
+use tradewind_connector::role::{
+    Connector, ConnectorInfo, Logistics, Paperwork, Pickups, Rates, Role, Shipments, Tracking,
+};
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime, Support,
+    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
+    Support,
 };
 use tradewind_domain::Incoterm;
 

@@ -5,7 +5,9 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 use tradewind_connector::role::{Pickup, Pickups};
-use tradewind_connector::{CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse, segment};
+use tradewind_connector::{
+    CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse, segment,
+};
 
 use crate::DhlExpress;
 use crate::config::Settings;
@@ -56,7 +58,11 @@ impl Operation for Order<'_> {
     }
     fn decode(&self, _: &OpCx<'_>, _: &Pickup, response: &WireResponse) -> Result<String, Error> {
         let answer: Ordered = response.json()?;
-        answer.dispatch_confirmation_numbers.into_iter().next().ok_or_else(|| Error::decode("a confirmation number"))
+        answer
+            .dispatch_confirmation_numbers
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::decode("a confirmation number"))
     }
 }
 
@@ -75,11 +81,19 @@ impl Operation for Cancel<'_> {
     fn spec(&self) -> &OpSpec {
         &CANCEL
     }
-    fn encode(&self, _: &OpCx<'_>, (confirmation, requester, reason): &(String, String, String)) -> Result<WireRequest, Error> {
+    fn encode(
+        &self,
+        _: &OpCx<'_>,
+        (confirmation, requester, reason): &(String, String, String),
+    ) -> Result<WireRequest, Error> {
         // Both are required, although many clients leave them out.
-        Ok(WireRequest::new(Method::DELETE, &self.0.endpoint, &format!("/pickups/{}", segment(confirmation)))?
-            .query("requestorName", requester.clone())
-            .query("reason", reason.clone()))
+        Ok(WireRequest::new(
+            Method::DELETE,
+            &self.0.endpoint,
+            &format!("/pickups/{}", segment(confirmation)),
+        )?
+        .query("requestorName", requester.clone())
+        .query("reason", reason.clone()))
     }
     fn decode(&self, _: &OpCx<'_>, _: &(String, String, String), _: &WireResponse) -> Result<(), Error> {
         Ok(())
@@ -91,7 +105,13 @@ impl Pickups for DhlExpress {
     async fn order(&self, cx: &CallCx, pickup: &Pickup) -> Result<String, Error> {
         self.pipeline.call(&Order(&self.settings), pickup, cx).await
     }
-    async fn cancel(&self, cx: &CallCx, confirmation: &str, requester: &str, reason: &str) -> Result<(), Error> {
+    async fn cancel(
+        &self,
+        cx: &CallCx,
+        confirmation: &str,
+        requester: &str,
+        reason: &str,
+    ) -> Result<(), Error> {
         let input = (confirmation.to_owned(), requester.to_owned(), reason.to_owned());
         self.pipeline.call(&Cancel(&self.settings), &input, cx).await
     }

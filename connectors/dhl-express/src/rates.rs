@@ -5,7 +5,9 @@ use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
 use tradewind_connector::role::{RateRequest, Rates};
-use tradewind_connector::{CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse};
+use tradewind_connector::{
+    CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse,
+};
 use tradewind_domain::RateQuote;
 
 use crate::DhlExpress;
@@ -36,7 +38,9 @@ impl Operation for Quote<'_> {
         let [parcel] = &r.parcels[..] else {
             return Err(Error::invalid("a rate is asked for one parcel at a time"));
         };
-        let city = |a: &tradewind_domain::Address| a.city.clone().ok_or_else(|| Error::invalid("the address has no city"));
+        let city = |a: &tradewind_domain::Address| {
+            a.city.clone().ok_or_else(|| Error::invalid("the address has no city"))
+        };
         let cm = |mm: u32| mm.div_ceil(10).max(1).to_string();
         let date = r.ship_at.to_zoned(self.0.zone()?).date().to_string();
         Ok(WireRequest::new(Method::GET, &self.0.endpoint, "/rates")?
@@ -56,7 +60,12 @@ impl Operation for Quote<'_> {
             .query("unitOfMeasurement", "metric"))
     }
 
-    fn decode(&self, _: &OpCx<'_>, _: &RateRequest, response: &WireResponse) -> Result<Vec<RateQuote>, Error> {
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        _: &RateRequest,
+        response: &WireResponse,
+    ) -> Result<Vec<RateQuote>, Error> {
         let found: Found = response.json()?;
         let mut quotes = Vec::new();
         for product in found.products {

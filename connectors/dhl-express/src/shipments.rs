@@ -8,9 +8,13 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use tradewind_connector::role::{Paperwork, Shipments};
 use tradewind_connector::{
-    CallCx, Error, Facet, Kind, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest, WireResponse, segment, signing,
+    CallCx, Error, Facet, Kind, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest,
+    WireResponse, segment, signing,
 };
-use tradewind_domain::{BookedShipment, Commodity, Document, Incoterm, Money, ShipmentId, ShipmentRequest, TaxId, TaxIdKind, Waybill};
+use tradewind_domain::{
+    BookedShipment, Commodity, Document, Incoterm, Money, ShipmentId, ShipmentRequest, TaxId, TaxIdKind,
+    Waybill,
+};
 
 use crate::DhlExpress;
 use crate::config::Settings;
@@ -18,7 +22,13 @@ use crate::wire::{self, Account, Price};
 
 static CREATE: OpSpec = OpSpec { name: "shipments.create", ..LIKE };
 static FIND: OpSpec = OpSpec { name: "shipments.find", safety: Safety::Read, keep: false, ..LIKE };
-static UPLOAD: OpSpec = OpSpec { name: "shipments.upload_image", facet: Facet::Paperwork, safety: Safety::Natural, keep: false, ..LIKE };
+static UPLOAD: OpSpec = OpSpec {
+    name: "shipments.upload_image",
+    facet: Facet::Paperwork,
+    safety: Safety::Natural,
+    keep: false,
+    ..LIKE
+};
 /// What the operations share.
 const LIKE: OpSpec = OpSpec {
     name: "",
@@ -33,7 +43,8 @@ const LIKE: OpSpec = OpSpec {
 
 /// A decimal as a JSON number, from its text.
 fn number(value: Decimal) -> Result<Value, Error> {
-    let raw = RawValue::from_string(value.normalize().to_string()).map_err(|e| Error::invalid(e.to_string()))?;
+    let raw =
+        RawValue::from_string(value.normalize().to_string()).map_err(|e| Error::invalid(e.to_string()))?;
     serde_json::to_value(raw).map_err(|e| Error::invalid(e.to_string()))
 }
 
@@ -107,7 +118,12 @@ impl Operation for Create<'_> {
         WireRequest::new(Method::POST, &s.endpoint, "/shipments")?.json(&without_empty(body))
     }
 
-    fn decode(&self, _: &OpCx<'_>, r: &ShipmentRequest, response: &WireResponse) -> Result<BookedShipment, Error> {
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        r: &ShipmentRequest,
+        response: &WireResponse,
+    ) -> Result<BookedShipment, Error> {
         let answer: Created = response.json()?;
         let mut documents = Vec::with_capacity(answer.documents.len());
         for d in answer.documents {
@@ -120,7 +136,12 @@ impl Operation for Create<'_> {
         Ok(BookedShipment {
             id: r.id.clone(),
             waybill: Waybill::new(answer.shipment_tracking_number)?,
-            pieces: answer.packages.into_iter().filter_map(|p| p.tracking_number).map(Waybill::new).collect::<Result<_, _>>()?,
+            pieces: answer
+                .packages
+                .into_iter()
+                .filter_map(|p| p.tracking_number)
+                .map(Waybill::new)
+                .collect::<Result<_, _>>()?,
             charge: wire::billed(&answer.shipment_charges)?,
             documents,
             warnings: answer.warnings,
@@ -178,7 +199,12 @@ fn declaration(r: &ShipmentRequest) -> Result<Value, Error> {
         return Err(Error::invalid("more than 999 customs lines in one shipment: split it"));
     }
     if let Some(odd) = r.contents.iter().find(|c| c.unit_value.currency() != r.invoice.total.currency()) {
-        return Err(Error::invalid(format!("line {} is in {}, the invoice in {}", odd.sku, odd.unit_value.currency(), r.invoice.total.currency())));
+        return Err(Error::invalid(format!(
+            "line {} is in {}, the invoice in {}",
+            odd.sku,
+            odd.unit_value.currency(),
+            r.invoice.total.currency()
+        )));
     }
     let lines = r.contents.iter().enumerate().map(|(n, c)| line(n, c)).collect::<Result<Vec<_>, _>>()?;
     Ok(json!({
@@ -262,9 +288,16 @@ impl Operation for Find<'_> {
             .query("dateRangeTo", day(7)))
     }
 
-    fn decode(&self, _: &OpCx<'_>, (id, _): &(ShipmentId, Timestamp), response: &WireResponse) -> Result<Option<BookedShipment>, Error> {
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        (id, _): &(ShipmentId, Timestamp),
+        response: &WireResponse,
+    ) -> Result<Option<BookedShipment>, Error> {
         let found: Found = response.json()?;
-        let Some(waybill) = found.shipments.into_iter().find_map(|s| s.shipment_tracking_number) else { return Ok(None) };
+        let Some(waybill) = found.shipments.into_iter().find_map(|s| s.shipment_tracking_number) else {
+            return Ok(None);
+        };
         let warning = "found by reference after a lost answer: print its label from MyDHL".to_owned();
         Ok(Some(BookedShipment {
             id: id.clone(),
@@ -300,7 +333,11 @@ impl Operation for Upload<'_> {
         &UPLOAD
     }
 
-    fn encode(&self, _: &OpCx<'_>, (waybill, shipped_at, document): &(Waybill, Timestamp, Document)) -> Result<WireRequest, Error> {
+    fn encode(
+        &self,
+        _: &OpCx<'_>,
+        (waybill, shipped_at, document): &(Waybill, Timestamp, Document),
+    ) -> Result<WireRequest, Error> {
         let date = shipped_at.to_zoned(self.0.zone()?).date().to_string();
         let format = match document.media_type.as_str() {
             "application/pdf" => "PDF",
@@ -318,18 +355,32 @@ impl Operation for Upload<'_> {
         WireRequest::new(Method::PATCH, &self.0.endpoint, &path)?.json(&body)
     }
 
-    fn decode(&self, _: &OpCx<'_>, _: &(Waybill, Timestamp, Document), _: &WireResponse) -> Result<(), Error> {
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        _: &(Waybill, Timestamp, Document),
+        _: &WireResponse,
+    ) -> Result<(), Error> {
         Ok(())
     }
 }
 
 #[async_trait]
 impl Shipments for DhlExpress {
-    async fn create(&self, cx: &CallCx, request: &ShipmentRequest) -> Result<Submitted<BookedShipment>, Error> {
+    async fn create(
+        &self,
+        cx: &CallCx,
+        request: &ShipmentRequest,
+    ) -> Result<Submitted<BookedShipment>, Error> {
         self.pipeline.call(&Create(&self.settings), request, cx).await.map(Submitted::Done)
     }
 
-    async fn find(&self, cx: &CallCx, id: &ShipmentId, shipped_at: Timestamp) -> Result<Option<BookedShipment>, Error> {
+    async fn find(
+        &self,
+        cx: &CallCx,
+        id: &ShipmentId,
+        shipped_at: Timestamp,
+    ) -> Result<Option<BookedShipment>, Error> {
         match self.pipeline.call(&Find(&self.settings), &(id.clone(), shipped_at), cx).await {
             // 404: no data, or too early.
             Err(e) if e.kind() == Kind::NotFound => Ok(None),
@@ -340,8 +391,16 @@ impl Shipments for DhlExpress {
 
 #[async_trait]
 impl Paperwork for DhlExpress {
-    async fn upload(&self, cx: &CallCx, waybill: &Waybill, shipped_at: Timestamp, document: &Document) -> Result<(), Error> {
+    async fn upload(
+        &self,
+        cx: &CallCx,
+        waybill: &Waybill,
+        shipped_at: Timestamp,
+        document: &Document,
+    ) -> Result<(), Error> {
         // MyDHL refuses a document within ten minutes of the booking; the caller schedules it.
-        self.pipeline.call(&Upload(&self.settings), &(waybill.clone(), shipped_at, document.clone()), cx).await
+        self.pipeline
+            .call(&Upload(&self.settings), &(waybill.clone(), shipped_at, document.clone()), cx)
+            .await
     }
 }

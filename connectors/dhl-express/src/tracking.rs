@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use http::Method;
 use serde::Deserialize;
 use tradewind_connector::role::{Tracking, TrackingReport};
-use tradewind_connector::{CallCx, Error, Facet, Kind, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse};
+use tradewind_connector::{
+    CallCx, Error, Facet, Kind, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse,
+};
 use tradewind_domain::{CustomsCondition as C, CustomsDirection, TrackingEvent, TrackingState as T, Waybill};
 
 use crate::DhlExpress;
@@ -39,13 +41,20 @@ impl Operation for Track<'_> {
             .query("requestGMTOffsetPerEvent", "true"))
     }
 
-    fn decode(&self, _: &OpCx<'_>, waybills: &[Waybill], response: &WireResponse) -> Result<Vec<TrackingReport>, Error> {
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        waybills: &[Waybill],
+        response: &WireResponse,
+    ) -> Result<Vec<TrackingReport>, Error> {
         let found: Found = response.json()?;
         waybills
             .iter()
             .map(|waybill| {
-                let shipment = found.shipments.iter().find(|s| s.shipment_tracking_number == waybill.as_str());
-                let events = shipment.map_or(&[][..], |s| &s.events).iter().map(event).collect::<Result<_, _>>()?;
+                let shipment =
+                    found.shipments.iter().find(|s| s.shipment_tracking_number == waybill.as_str());
+                let events =
+                    shipment.map_or(&[][..], |s| &s.events).iter().map(event).collect::<Result<_, _>>()?;
                 Ok(TrackingReport { waybill: waybill.clone(), events })
             })
             .collect()
@@ -90,8 +99,9 @@ struct Area {
 }
 
 fn event(e: &Event) -> Result<TrackingEvent, Error> {
-    let local: jiff::civil::DateTime =
-        format!("{}T{}", e.date, e.time).parse().map_err(|_| Error::decode(format!("event time '{} {}'", e.date, e.time)))?;
+    let local: jiff::civil::DateTime = format!("{}T{}", e.date, e.time)
+        .parse()
+        .map_err(|_| Error::decode(format!("event time '{} {}'", e.date, e.time)))?;
     // An offset that was not given is not invented.
     let utc = e.offset.as_ref().and_then(|o| format!("{}T{}{o}", e.date, e.time).parse().ok());
     Ok(TrackingEvent {
@@ -100,7 +110,11 @@ fn event(e: &Event) -> Result<TrackingEvent, Error> {
         state: state(&e.type_code),
         local,
         utc,
-        place: e.service_area.first().map(|a| a.description.clone().unwrap_or_else(|| a.code.clone())).unwrap_or_default(),
+        place: e
+            .service_area
+            .first()
+            .map(|a| a.description.clone().unwrap_or_else(|| a.code.clone()))
+            .unwrap_or_default(),
     })
 }
 
@@ -110,7 +124,8 @@ fn state(code: &str) -> Option<T> {
     Some(match code {
         "DUMMY_PU" => T::InfoReceived,
         "PU" | "SA" => T::Accepted,
-        "AF" | "DF" | "PL" | "TR" | "CI" | "UV" | "LV" | "TD" | "IR" | "MS" | "MC" | "RW" | "CU" | "AR" | "FD" | "TP" => T::InTransit,
+        "AF" | "DF" | "PL" | "TR" | "CI" | "UV" | "LV" | "TD" | "IR" | "MS" | "MC" | "RW" | "CU" | "AR"
+        | "FD" | "TP" => T::InTransit,
         "IC" | "RR" | "ES" | "SI" => customs(C::InProgress),
         "CD" | "UD" | "BN" | "BL" | "HI" | "DP" => customs(C::Held),
         "HP" | "DI" => customs(C::PaymentDue),
@@ -135,7 +150,9 @@ impl Tracking for DhlExpress {
             match self.pipeline.call(&Track(&self.settings), std::slice::from_ref(waybill), cx).await {
                 Ok(found) => reports.extend(found),
                 // No scan yet.
-                Err(e) if e.kind() == Kind::NotFound => reports.push(TrackingReport { waybill: waybill.clone(), events: Vec::new() }),
+                Err(e) if e.kind() == Kind::NotFound => {
+                    reports.push(TrackingReport { waybill: waybill.clone(), events: Vec::new() })
+                }
                 Err(e) => return Err(e),
             }
         }
@@ -150,7 +167,9 @@ mod tests {
     #[test]
     fn an_offset_is_kept_and_none_is_invented() {
         let parse = |offset: &str| {
-            let json = format!(r#"{{"date":"2026-08-01","time":"09:26:00"{offset},"typeCode":"OK","description":"Delivered"}}"#);
+            let json = format!(
+                r#"{{"date":"2026-08-01","time":"09:26:00"{offset},"typeCode":"OK","description":"Delivered"}}"#
+            );
             event(&serde_json::from_str(&json).unwrap()).unwrap()
         };
         // 09:26 at −07:00 is 16:26Z, not 09:26Z.

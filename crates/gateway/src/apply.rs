@@ -423,7 +423,8 @@ fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, now: Timestamp, s
 const PROCESSING: SignedDuration = SignedDuration::from_hours(3);
 
 fn is_forgotten(record: &OfferRecord, now: Timestamp) -> bool {
-    record.state == ChangeState::Accepted && record.sent_at.is_some_and(|t| now.duration_since(t) > PROCESSING)
+    record.state == ChangeState::Accepted
+        && record.sent_at.is_some_and(|t| now.duration_since(t) > PROCESSING)
 }
 
 /// The listing shows what was intended. A lower quantity is as intended too: buyers were faster.

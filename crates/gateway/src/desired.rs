@@ -69,7 +69,10 @@ pub fn price(
     let source = variant.source.as_ref().map(ToString::to_string).unwrap_or_default();
     // Before any ending lifts it: a zero in the catalogue is a mistake, 0.99 is not its remedy.
     if !variant.price.is_positive() {
-        return Err(stop(Guard::ZeroPrice, format!("the catalogue price is {} ({source}): a price must be above zero", variant.price)));
+        return Err(stop(
+            Guard::ZeroPrice,
+            format!("the catalogue price is {} ({source}): a price must be above zero", variant.price),
+        ));
     }
     let mut lines = vec![("catalogue price".to_owned(), variant.price.to_string(), source.clone())];
     let rate_of = |from: tradewind_domain::Currency| -> Result<(Decimal, String), Stop> {

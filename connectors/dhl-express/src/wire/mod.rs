@@ -74,7 +74,11 @@ pub(crate) fn postal(address: &Address) -> Result<PostalAddress, Error> {
     Ok(PostalAddress {
         // Must be there, may be blank for countries without codes.
         postal_code: limited("postcode", address.postcode.as_deref().unwrap_or_default(), 12)?,
-        city_name: limited("city", address.city.as_deref().ok_or_else(|| Error::invalid("the address has no city"))?, 45)?,
+        city_name: limited(
+            "city",
+            address.city.as_deref().ok_or_else(|| Error::invalid("the address has no city"))?,
+            45,
+        )?,
         country_code: address.country.code(),
         county_name: address.region.as_deref().map(|r| limited("region", r, 35)).transpose()?,
         address_line1: first,
@@ -84,7 +88,11 @@ pub(crate) fn postal(address: &Address) -> Result<PostalAddress, Error> {
 }
 
 pub(crate) fn contact(address: &Address) -> Result<Contact, Error> {
-    let name = address.name.as_deref().or(address.company.as_deref()).ok_or_else(|| Error::invalid("the address has no name"))?;
+    let name = address
+        .name
+        .as_deref()
+        .or(address.company.as_deref())
+        .ok_or_else(|| Error::invalid("the address has no name"))?;
     let company = address.company.as_deref().unwrap_or(name);
     Ok(Contact {
         email: address.email.clone(),
@@ -108,7 +116,9 @@ pub(crate) struct Price {
 
 /// The price in billing currency, exactly.
 pub(crate) fn billed(prices: &[Price]) -> Result<Option<tradewind_domain::Money>, Error> {
-    let Some(price) = prices.iter().find(|p| p.currency_type.as_deref() == Some("BILLC")) else { return Ok(None) };
+    let Some(price) = prices.iter().find(|p| p.currency_type.as_deref() == Some("BILLC")) else {
+        return Ok(None);
+    };
     let (Some(code), Some(amount)) = (&price.price_currency, price.price) else { return Ok(None) };
     // MyDHL may give more decimals than the currency has; what is billed is rounded half up.
     let exact = tradewind_domain::Exact::new(amount.0, tradewind_domain::Currency::new(code)?);

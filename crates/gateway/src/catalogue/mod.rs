@@ -145,7 +145,10 @@ impl Catalogue {
 
     fn enrich(&mut self, item: Item) -> Result<(), Problem> {
         let sku = &item.variant.sku;
-        let known = self.index.get(sku).and_then(|(product, place)| self.products.get_mut(product)?.variants.get_mut(*place));
+        let known = self
+            .index
+            .get(sku)
+            .and_then(|(product, place)| self.products.get_mut(product)?.variants.get_mut(*place));
         let Some(known) = known else {
             return Err(item.source.problem("sku", format!("SKU '{sku}' is in no earlier catalogue file: a file with facts = true only adds to known SKUs")));
         };

@@ -34,16 +34,23 @@ impl Gateway {
             }
             Ok(Submitted::Deferred(handle)) => {
                 record.cancel = Some(handle);
-                self.stage(record, Stage::Waiting, Some("cancellation under way".to_owned()), Batch::new()).await
+                self.stage(record, Stage::Waiting, Some("cancellation under way".to_owned()), Batch::new())
+                    .await
             }
             Err(e) => self.cancel_failed(record, &e, done).await,
         }
     }
 
-    async fn cancel_failed(&self, mut record: OrderRecord, error: &Error, done: &mut Fulfilled) -> Result<()> {
+    async fn cancel_failed(
+        &self,
+        mut record: OrderRecord,
+        error: &Error,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
         done.note(error.to_string());
         if matches!(error.kind(), Kind::Unsupported) {
-            let note = "the buyer wants to cancel and this channel takes that only in its own pages".to_owned();
+            let note =
+                "the buyer wants to cancel and this channel takes that only in its own pages".to_owned();
             return self.stage(record, Stage::Stuck, Some(note), Batch::new()).await;
         }
         done.postponed += 1;

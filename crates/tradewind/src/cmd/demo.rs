@@ -36,7 +36,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         Some(_) => None,
         None => Some(tempfile::tempdir()?),
     };
-    let folder = args.dir.clone().or_else(|| temporary.as_ref().map(|t| t.path().to_owned())).unwrap_or_default();
+    let folder =
+        args.dir.clone().or_else(|| temporary.as_ref().map(|t| t.path().to_owned())).unwrap_or_default();
     let summary = block_on(world::play(args.seed, args.days, profile, folder, out))?;
     if out.is_json() {
         out.json(&summary)?;

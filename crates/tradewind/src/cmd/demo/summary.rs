@@ -83,7 +83,13 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) async fn of(seed: u64, intended: u32, blocked: u32, gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Summary> {
+    pub(super) async fn of(
+        seed: u64,
+        intended: u32,
+        blocked: u32,
+        gateway: &Gateway,
+        truth: &Ledger,
+    ) -> anyhow::Result<Summary> {
         let store = &*gateway.store;
         let offers = typed::list::<OfferRecord>(store, Filter::all()).await?;
         let orders = typed::list::<OrderRecord>(store, Filter::all()).await?;
@@ -121,9 +127,12 @@ impl Summary {
     /// Nothing is under way on either side.
     pub(super) async fn is_over(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<bool> {
         let orders = typed::list::<OrderRecord>(&*gateway.store, Filter::all()).await?;
-        let ours = orders.iter().all(|o| matches!(o.value.stage, Stage::Confirmed | Stage::Cancelled | Stage::Stuck));
+        let ours = orders
+            .iter()
+            .all(|o| matches!(o.value.stage, Stage::Confirmed | Stage::Cancelled | Stage::Stuck));
         let parcels = truth.parcels.values().flat_map(BTreeMap::values).all(|p| p.delivered || !p.booked);
-        let paid = truth.orders.values().flat_map(BTreeMap::values).all(|o| o.cancelled || o.payout.is_some());
+        let paid =
+            truth.orders.values().flat_map(BTreeMap::values).all(|o| o.cancelled || o.payout.is_some());
         let collected = money_of(gateway, truth).await?.values().all(|m| m.paid_out == m.collected);
         Ok(ours && parcels && paid && collected)
     }
@@ -134,21 +143,57 @@ impl Summary {
             "seed {}\nlistings      {} intended · {} live · {} blocked by guards\n\
              orders        {} placed · {} imported · {} lost · {} doubled · {} cancelled · {} confirmed · {} open\n\
              stock         {} oversold\n",
-            self.seed, l.intended, l.live, l.blocked, o.placed, o.imported, o.lost, o.doubled, o.cancelled, o.confirmed, o.open, self.oversold
+            self.seed,
+            l.intended,
+            l.live,
+            l.blocked,
+            o.placed,
+            o.imported,
+            o.lost,
+            o.doubled,
+            o.cancelled,
+            o.confirmed,
+            o.open,
+            self.oversold
         );
         if d.filed > 0 {
-            text.push_str(&format!("declarations  {} filed · {} released · {} refused · {} open\n", d.filed, d.released, d.refused, d.open));
+            text.push_str(&format!(
+                "declarations  {} filed · {} released · {} refused · {} open\n",
+                d.filed, d.released, d.refused, d.open
+            ));
         }
-        text.push_str(&format!("parcels       {} booked · {} delivered · {} unknown to us\n\n", p.booked, p.delivered, p.unknown));
+        text.push_str(&format!(
+            "parcels       {} booked · {} delivered · {} unknown to us\n\n",
+            p.booked, p.delivered, p.unknown
+        ));
         let mut money = Table::new();
-        money.load_style(presets::NOTHING).set_header(["money", "sold", "refunded", "fees", "paid out", "in our books"]);
+        money.load_style(presets::NOTHING).set_header([
+            "money",
+            "sold",
+            "refunded",
+            "fees",
+            "paid out",
+            "in our books",
+        ]);
         for (currency, m) in &self.money {
             money.add_row([currency, &m.sold, &m.refunded, &m.fees, &m.paid_out, &m.collected]);
         }
         let mut calls = Table::new();
-        calls.load_style(presets::NOTHING).set_header(["calls", "sent", "throttled", "unknown outcome", "settled"]);
+        calls.load_style(presets::NOTHING).set_header([
+            "calls",
+            "sent",
+            "throttled",
+            "unknown outcome",
+            "settled",
+        ]);
         for (account, c) in &self.calls {
-            calls.add_row([account.clone(), c.sent.to_string(), c.throttled.to_string(), c.indeterminate.to_string(), c.settled.to_string()]);
+            calls.add_row([
+                account.clone(),
+                c.sent.to_string(),
+                c.throttled.to_string(),
+                c.indeterminate.to_string(),
+                c.settled.to_string(),
+            ]);
         }
         for table in [&mut money, &mut calls] {
             for column in table.column_iter_mut().skip(1) {
@@ -164,7 +209,8 @@ fn orders_of(ours: &[typed::Versioned<OrderRecord>], truth: &Ledger) -> Orders {
     for order in ours {
         *seen.entry(order.value.order.id.as_str()).or_default() += 1;
     }
-    let placed: Vec<(&String, &bool)> = truth.orders.values().flat_map(|c| c.iter().map(|(id, o)| (id, &o.cancelled))).collect();
+    let placed: Vec<(&String, &bool)> =
+        truth.orders.values().flat_map(|c| c.iter().map(|(id, o)| (id, &o.cancelled))).collect();
     let stage = |s: Stage| ours.iter().filter(|o| o.value.stage == s).count();
     Orders {
         placed: placed.len(),
@@ -189,7 +235,8 @@ async fn declarations_of(gateway: &Gateway) -> anyhow::Result<Declarations> {
 }
 
 fn parcels_of(ours: &[typed::Versioned<ShipmentRecord>], truth: &Ledger) -> Parcels {
-    let known: BTreeSet<&str> = ours.iter().filter_map(|p| Some(p.value.booked.as_ref()?.waybill.as_str())).collect();
+    let known: BTreeSet<&str> =
+        ours.iter().filter_map(|p| Some(p.value.booked.as_ref()?.waybill.as_str())).collect();
     let all = || truth.parcels.values().flat_map(|c| c.iter()).filter(|(_, p)| p.booked);
     Parcels {
         booked: all().count(),
@@ -201,7 +248,9 @@ fn parcels_of(ours: &[typed::Versioned<ShipmentRecord>], truth: &Ledger) -> Parc
 async fn money_of(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<String, MoneyLine>> {
     let mut collected: BTreeMap<Currency, i64> = BTreeMap::new();
     let mut counted = BTreeSet::new();
-    for payout in typed::list::<tradewind_gateway::records::PayoutRecord>(&*gateway.store, Filter::all()).await? {
+    for payout in
+        typed::list::<tradewind_gateway::records::PayoutRecord>(&*gateway.store, Filter::all()).await?
+    {
         // Accounts of one seller see the same payouts: each is counted once.
         let p = payout.value.payout;
         if counted.insert(p.id.clone()) {
@@ -220,7 +269,13 @@ async fn money_of(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<
         let currency = Currency::new(&code)?;
         let text = |minor: i64| Money::from_minor(minor, currency).amount();
         let ours = collected.get(&currency).copied().unwrap_or(0);
-        let line = MoneyLine { sold: text(sold), refunded: text(refunded), fees: text(fees), paid_out: text(paid_out), collected: text(ours) };
+        let line = MoneyLine {
+            sold: text(sold),
+            refunded: text(refunded),
+            fees: text(fees),
+            paid_out: text(paid_out),
+            collected: text(ours),
+        };
         shown.insert(code, line);
     }
     Ok(shown)
@@ -232,7 +287,10 @@ fn calls_of(gateway: &Gateway, unsettled: &BTreeMap<String, u64>) -> BTreeMap<St
         let c = connector.pipeline().counts();
         let left = unsettled.get(id.as_str()).copied().unwrap_or(0);
         let settled = c.indeterminate.saturating_sub(left);
-        calls.insert(id.to_string(), Calls { sent: c.sent, throttled: c.throttled, indeterminate: c.indeterminate, settled });
+        calls.insert(
+            id.to_string(),
+            Calls { sent: c.sent, throttled: c.throttled, indeterminate: c.indeterminate, settled },
+        );
     }
     calls
 }

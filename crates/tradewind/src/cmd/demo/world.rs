@@ -50,7 +50,13 @@ impl Clock for SimClock {
     }
 }
 
-pub(super) async fn play(seed: u64, days: u32, profile: Profile, folder: PathBuf, out: &Output) -> anyhow::Result<Summary> {
+pub(super) async fn play(
+    seed: u64,
+    days: u32,
+    profile: Profile,
+    folder: PathBuf,
+    out: &Output,
+) -> anyhow::Result<Summary> {
     let bar = progress(days, out);
     let demand = Demand { orders_per_day: ORDERS_PER_DAY, days, ..Demand::default() };
     let simulator = Simulator::builder().seed(seed).faults(profile).demand(demand).hang(HANG).start().await?;
@@ -127,7 +133,8 @@ async fn relist(gateway: &Gateway) -> anyhow::Result<()> {
 fn open(simulator: &Arc<Simulator>, seed: u64, folder: &Path) -> anyhow::Result<Gateway> {
     std::fs::create_dir_all(folder)?;
     for (name, text) in FILES {
-        std::fs::write(folder.join(name), text).with_context(|| format!("{} cannot be written", folder.join(name).display()))?;
+        std::fs::write(folder.join(name), text)
+            .with_context(|| format!("{} cannot be written", folder.join(name).display()))?;
     }
     let mut config = Config::load(&folder.join("tradewind.toml"))?;
     for entry in &mut config.account {
@@ -178,7 +185,11 @@ fn connect(entry: &mut AccountEntry, simulator: &Simulator, folder: &Path) -> an
 
 fn progress(days: u32, out: &Output) -> ProgressBar {
     let bar = ProgressBar::new(u64::from(days + TAIL_DAYS + 1));
-    bar.set_draw_target(if out.shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+    bar.set_draw_target(if out.shows_progress() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    });
     if let Ok(style) = ProgressStyle::with_template("{spinner} day {pos:>3} {bar:24} {msg} ({elapsed})") {
         bar.set_style(style);
     }
