@@ -85,8 +85,12 @@ impl Books {
     pub fn from_import(import: &Import, title: &str, as_of: Date) -> Result<Books, ExportError> {
         let mut books = Books::new(title, as_of);
         let mut sums: BTreeMap<(String, String, Currency), Summary> = BTreeMap::new();
-        for file in &import.files {
-            post_file(file, &mut books, &mut sums)?;
+        // Arrival is the order of the file names; the first version of a row or statement stays.
+        let mut files: Vec<&ImportedFile> = import.files.iter().collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut seen = Seen::default();
+        for file in files {
+            post_file(file, &mut seen, &mut books, &mut sums)?;
         }
         for r in &import.refused {
             books.exceptions.push(refusal(r, as_of));
@@ -112,9 +116,46 @@ fn refusal(r: &Refusal, as_of: Date) -> Exception {
     }
 }
 
+/// What has been posted, by provider, account and id, with the money it moved.
+#[derive(Default)]
+struct Seen(BTreeMap<(Provider, String, String), Money>);
+
+impl Seen {
+    /// The record is new. The same again has no effect; the same id with other money is a conflict, and the first version stays.
+    fn new(&mut self, file: &ImportedFile, id: &str, money: Money, date: Date, books: &mut Books) -> bool {
+        let key = (file.provider, file.account.clone(), id.to_owned());
+        match self.0.get(&key) {
+            None => {
+                self.0.insert(key, money);
+                true
+            }
+            Some(first) => {
+                if *first != money {
+                    books.exceptions.push(Exception {
+                        reason: "CONFLICT".to_owned(),
+                        amount: money,
+                        records: vec![id.to_owned()],
+                        explanation: format!(
+                            "{} says {money} where an earlier document says {first}: the first version is kept",
+                            file.path.display()
+                        ),
+                        date,
+                    });
+                }
+                false
+            }
+        }
+    }
+}
+
 type Sums = BTreeMap<(String, String, Currency), Summary>;
 
-fn post_file(file: &ImportedFile, books: &mut Books, sums: &mut Sums) -> Result<(), ExportError> {
+fn post_file(
+    file: &ImportedFile,
+    seen: &mut Seen,
+    books: &mut Books,
+    sums: &mut Sums,
+) -> Result<(), ExportError> {
     let provider = file.provider.name();
     let bad = |e: tradewind_domain::MoneyError| ExportError::Amount(e.to_string());
     let mut statement_sums: BTreeMap<&str, Money> = BTreeMap::new();
@@ -125,12 +166,18 @@ fn post_file(file: &ImportedFile, books: &mut Books, sums: &mut Sums) -> Result<
             let slot = statement_sums.entry(s.as_str()).or_insert(Money::zero(net.currency()));
             *slot = slot.try_add(net).map_err(bad)?;
         }
-        if let Some(table) = table.as_ref().filter(|_| tx.affects && tx.occurred.day() <= books.as_of) {
+        let day = tx.occurred.day();
+        if let Some(table) = table.as_ref().filter(|_| tx.affects && day <= books.as_of)
+            && seen.new(file, &tx.id, net, day, books)
+        {
             post(file, tx, table, books, sums)?;
         }
     }
-    transfers(file, table.is_some(), books, sums)?;
+    transfers(file, table.is_some(), seen, books, sums)?;
     for s in &file.document.statements {
+        if !seen.new(file, &format!("statement {}", s.id), s.total, books.as_of, books) {
+            continue;
+        }
         let sum = statement_sums.get(s.id.as_str()).copied().unwrap_or(Money::zero(s.total.currency()));
         if let (Some(converted), false) = (s.converted_total, s.total.is_zero())
             && let Some(rate) = converted.decimal().checked_div(s.total.decimal())
@@ -172,6 +219,7 @@ fn post_file(file: &ImportedFile, books: &mut Books, sums: &mut Sums) -> Result<
 fn transfers(
     file: &ImportedFile,
     has_rows: bool,
+    seen: &mut Seen,
     books: &mut Books,
     sums: &mut Sums,
 ) -> Result<(), ExportError> {
@@ -199,6 +247,9 @@ fn transfers(
     }
     let as_of = books.as_of;
     for (id, date, amount) in sent.into_iter().filter(|(_, d, m)| !m.is_zero() && *d <= as_of) {
+        if !seen.new(file, &format!("transfer {id}"), amount, date, books) {
+            continue;
+        }
         let c = amount.currency();
         let row = sums
             .entry((provider.to_owned(), account.clone(), c))

@@ -137,6 +137,25 @@ fn same_books_same_bytes_in_any_order() {
 }
 
 #[test]
+fn overlapping_documents_post_once_and_conflicts_keep_the_first() {
+    let whole = books();
+    let mut twice = import();
+    let mut copy = import();
+    for f in &mut copy.files {
+        f.path = format!("z-{}", f.path.display()).into();
+    }
+    // One row of the second copy says another amount.
+    let changed = &mut copy.files[3].document.transactions[0];
+    changed.net = changed.net.map(|n| n.try_add(Money::from_minor(1, n.currency())).unwrap());
+    twice.files.extend(copy.files);
+    let b = Books::from_import(&twice, "Example & Co", Date::constant(2026, 6, 30)).unwrap();
+    assert_eq!(b.trial_balance().unwrap(), whole.trial_balance().unwrap());
+    assert_eq!((b.journal.len(), b.settlements.len()), (whole.journal.len(), whole.settlements.len()));
+    let reasons: Vec<&str> = b.exceptions.iter().map(|e| e.reason.as_str()).collect();
+    assert_eq!(reasons, ["CONFLICT"]);
+}
+
+#[test]
 fn journals_split_at_month_end_and_add_up() {
     let mut b = books();
     // The same settlement over a month end: the first half of the Amazon entries moves to May.
