@@ -3,6 +3,7 @@
 pub mod aliexpress;
 pub mod amazon;
 pub mod dhl_express;
+pub mod shopify;
 
 use crate::core::channel::Channel;
 use std::sync::Arc;
@@ -14,5 +15,6 @@ pub fn all() -> Vec<Arc<dyn Channel>> {
         Arc::new(aliexpress::AliExpress::default()),
         Arc::new(amazon::Amazon::default()),
         Arc::new(dhl_express::DhlExpress::default()),
+        Arc::new(shopify::Shopify::default()),
     ]
 }

@@ -6,3 +6,4 @@ mod aliexpress;
 mod amazon;
 mod core;
 mod dhl;
+mod shopify;

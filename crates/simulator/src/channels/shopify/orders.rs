@@ -1,0 +1,613 @@
+//! Orders: placed and paid at once, shipped through fulfilment orders, cancelled by a job, refunded.
+
+use super::graphql::{Field, conn};
+use super::resolve::{amount, legacy, location, text, user_error, when};
+use super::search::Filter;
+use super::shop::{Fulfilment, Line, Order, Refund, Shop, Transaction};
+use super::{CLIENT_SECRET, CURRENCY, DOMAIN, NAME, Shopify, VERSION};
+use crate::core::buyers::{Afterthought, Purchase};
+use crate::core::channel::News;
+use crate::core::clock::{iso_millis, iso_seconds};
+use crate::core::ledger::{LineRecord, OrderRecord};
+use crate::core::money;
+use crate::core::world::World;
+use base64::Engine as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json as j};
+
+const EU: &[&str] = &["AT", "BE", "DE", "ES", "FR", "IE", "IT", "NL", "PL", "SE"];
+/// How long a cancellation job takes.
+const JOB_MS: i64 = 10_000;
+
+fn sub(id: &str, kind: &str, n: usize) -> String {
+    format!("gid://shopify/{kind}/{}{n:02}", legacy(id))
+}
+
+impl Shopify {
+    pub(super) fn place_order(&self, world: &World, purchase: &Purchase) -> Option<String> {
+        let mut draw = purchase.stream.clone();
+        let mut shop = self.shop();
+        for line in &purchase.lines {
+            let v = shop.variant(&line.offer.listing)?;
+            if !v.oversell && v.available < i64::from(line.quantity) {
+                return None;
+            }
+        }
+        let id = format!("gid://shopify/Order/{}", draw.digits(13));
+        let buyer = purchase.buyer.clone();
+        let vat = i64::from(EU.contains(&buyer.country.as_str()) || buyer.country == "GB") * 20;
+        let mut lines = Vec::new();
+        for (n, line) in purchase.lines.iter().enumerate() {
+            let v = shop.variant(&line.offer.listing)?;
+            let quantity = i64::from(line.quantity);
+            v.available -= quantity;
+            v.committed += quantity;
+            v.shown_stock = (v.shown_stock - quantity).max(0);
+            let (variant, sku) = (v.id.clone(), v.sku.clone());
+            let product = shop.products.values().find(|p| p.variants.iter().any(|v| v.id == variant))?;
+            lines.push(Line {
+                id: sub(&id, "LineItem", n + 1),
+                product: product.id.clone(),
+                title: product.title.clone(),
+                variant,
+                sku,
+                quantity,
+                refunded: 0,
+                shipped: 0,
+                unit: line.offer.price,
+                tax: money::share(line.offer.price * quantity, vat, 100),
+            });
+        }
+        let goods: i64 = lines.iter().map(|l| l.unit * l.quantity).sum();
+        let tax: i64 = lines.iter().map(|l| l.tax).sum();
+        let shipping = if goods >= 5_000 { 0 } else { 595 };
+        let total = goods + tax + shipping;
+        let shown_in = match buyer.country.as_str() {
+            "GB" => ("GBP", 79),
+            c if EU.contains(&c) => ("EUR", 92),
+            _ => (CURRENCY, 100),
+        };
+        let paypal = shown_in.0 == CURRENCY && draw.chance(333);
+        let gateway = if paypal { "paypal" } else { "shopify_payments" };
+        let now = world.now_ms();
+        let number = 1_001 + u64::try_from(shop.orders.len()).unwrap_or(0);
+        let order = Order {
+            id: id.clone(),
+            number,
+            buyer: buyer.clone(),
+            shown_in,
+            gateway,
+            shipping,
+            tax,
+            total,
+            created_ms: now,
+            updated_ms: now,
+            cancelled_ms: None,
+            cancel_reason: None,
+            transactions: vec![Transaction {
+                id: sub(&id, "OrderTransaction", 1),
+                kind: "SALE",
+                amount: total,
+                at_ms: now,
+                parent: None,
+            }],
+            refunds: Vec::new(),
+            fulfilments: Vec::new(),
+            lines,
+        };
+        let record = OrderRecord {
+            placed_at: iso_seconds(world.now()),
+            site: "online_store".into(),
+            country: buyer.country.clone(),
+            currency: CURRENCY.into(),
+            total,
+            goods,
+            shipping,
+            tax,
+            lines: order
+                .lines
+                .iter()
+                .map(|l| LineRecord {
+                    id: l.id.clone(),
+                    sku: l.sku.clone(),
+                    quantity: u32::try_from(l.quantity).unwrap_or(0),
+                    unit_price: l.unit,
+                })
+                .collect(),
+            ..OrderRecord::default()
+        };
+        world.ledger(|l| l.placed(NAME, &id, record));
+        if !paypal {
+            let (name, transaction) = (format!("#{number}"), sub(&id, "OrderTransaction", 1));
+            self.balance(&mut shop, world, (&id, &name), &transaction, total);
+        }
+        for topic in ["ORDERS_CREATE", "ORDERS_PAID"] {
+            self.push(&shop, world, topic, &order);
+        }
+        shop.orders.insert(id.clone(), order);
+        drop(shop);
+        if paypal {
+            world.tell(
+                NAME,
+                News::Paid {
+                    channel: NAME.into(),
+                    order: id.clone(),
+                    through: "paypal".into(),
+                    currency: CURRENCY.into(),
+                    amount: total,
+                    payer: Box::new(buyer),
+                },
+            );
+        }
+        Some(id)
+    }
+
+    /// A signed delivery, when the topic is subscribed. The body is shaped as in REST.
+    fn push(&self, shop: &Shop, world: &World, topic: &str, o: &Order) {
+        if !shop.subscriptions.iter().any(|s| s.0 == topic) {
+            return;
+        }
+        let lines: Vec<Value> = o
+            .lines
+            .iter()
+            .map(|l| j!({"sku": l.sku, "quantity": l.quantity, "price": money::text(l.unit, CURRENCY)}))
+            .collect();
+        let body = j!({"id": legacy(&o.id).parse::<u64>().unwrap_or(0), "admin_graphql_api_id": o.id, "name": format!("#{}", o.number), "total_price": money::text(o.total, CURRENCY),
+            "currency": CURRENCY, "financial_status": financial(o).to_lowercase(), "created_at": when(o.created_ms), "updated_at": when(o.updated_ms),
+            "cancelled_at": o.cancelled_ms.map(when), "line_items": lines})
+        .to_string()
+        .into_bytes();
+        let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(CLIENT_SECRET.as_bytes()) else { return };
+        mac.update(&body);
+        let signature = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
+        let spelled = topic.to_lowercase().replacen('_', "/", 1);
+        let id = uuid::Uuid::from_u128(u128::from(crate::core::rng::number(
+            world.seed(),
+            &[NAME, "hook", topic, &o.id, &o.updated_ms.to_string()],
+        )))
+        .to_string();
+        let headers = [
+            ("X-Shopify-Topic", spelled.as_str()),
+            ("X-Shopify-Hmac-Sha256", &signature),
+            ("X-Shopify-Shop-Domain", DOMAIN),
+            ("X-Shopify-API-Version", VERSION),
+            ("X-Shopify-Webhook-Id", &id),
+            ("X-Shopify-Event-Id", &id),
+            ("X-Shopify-Triggered-At", &iso_millis(world.now())),
+        ];
+        let headers = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        world.hook(NAME, &id, &spelled, headers, body);
+    }
+
+    /// Gives money back and books it; `cancel` when it is the whole order that ends.
+    fn give_back(
+        &self,
+        shop: &mut Shop,
+        world: &World,
+        id: &str,
+        back: i64,
+        lines: Vec<(String, i64)>,
+        cancel: bool,
+    ) -> Option<Refund> {
+        let now = world.now_ms();
+        let o = shop.orders.get_mut(id)?;
+        let n = o.refunds.len() + 1;
+        let transaction = sub(id, "OrderTransaction", n + 1);
+        for (line, quantity) in &lines {
+            if let Some(l) = o.lines.iter_mut().find(|l| l.id == *line) {
+                l.refunded += quantity;
+            }
+        }
+        let refund = Refund {
+            id: sub(id, "Refund", n),
+            at_ms: now,
+            amount: back,
+            transaction: transaction.clone(),
+            lines,
+        };
+        o.transactions.push(Transaction {
+            id: transaction.clone(),
+            kind: "REFUND",
+            amount: back,
+            at_ms: now,
+            parent: Some(sub(id, "OrderTransaction", 1)),
+        });
+        o.refunds.push(refund.clone());
+        o.updated_ms = now;
+        let (paypal, name) = (o.gateway == "paypal", format!("#{}", o.number));
+        if !paypal {
+            self.balance(shop, world, (id, &name), &transaction, -back);
+        }
+        if !cancel {
+            world.ledger(|l| l.refunded(NAME, id, back));
+        }
+        if paypal {
+            world.tell(
+                NAME,
+                News::Refunded {
+                    channel: NAME.into(),
+                    order: id.to_owned(),
+                    through: "paypal".into(),
+                    currency: CURRENCY.into(),
+                    amount: back,
+                },
+            );
+        }
+        Some(refund)
+    }
+
+    /// Cancels the whole order: money back, units back to the shelf.
+    pub(super) fn cancel_now(&self, world: &World, id: &str, by: &str, data: &Value) {
+        let mut shop = self.shop();
+        let Some(o) = shop.orders.get(id) else { return };
+        if o.cancelled_ms.is_some() || !o.fulfilments.is_empty() {
+            return;
+        }
+        let (rest, lines) = (
+            o.total - o.refunded(),
+            o.lines.iter().map(|l| (l.id.clone(), l.quantity - l.refunded)).collect::<Vec<_>>(),
+        );
+        let units: Vec<(String, i64)> =
+            o.lines.iter().map(|l| (l.variant.clone(), l.quantity - l.refunded)).collect();
+        for (variant, quantity) in units {
+            if let Some(v) = shop.variant(&variant) {
+                v.available += quantity;
+                v.committed -= quantity;
+            }
+        }
+        self.give_back(&mut shop, world, id, rest, lines, true);
+        if let Some(o) = shop.orders.get_mut(id) {
+            o.cancelled_ms = Some(world.now_ms());
+            o.cancel_reason = Some(if by == "buyer" { "CUSTOMER".into() } else { text(data.get("reason")) });
+            let o = o.clone();
+            self.push(&shop, world, "ORDERS_CANCELLED", &o);
+            self.push(&shop, world, "ORDERS_UPDATED", &o);
+        }
+        world.ledger(|l| l.cancelled(NAME, id, by));
+    }
+
+    pub(super) fn second_thought(&self, world: &World, id: &str, what: Afterthought) {
+        match what {
+            Afterthought::Cancel => self.cancel_now(world, id, "buyer", &Value::Null),
+            Afterthought::Return => {
+                let mut shop = self.shop();
+                let Some(o) = shop.orders.get(id) else { return };
+                let rest = o.total - o.refunded();
+                if o.cancelled_ms.is_some() || o.fulfilments.is_empty() || rest <= 0 {
+                    return;
+                }
+                let lines = o.lines.iter().map(|l| (l.id.clone(), l.quantity - l.refunded)).collect();
+                self.give_back(&mut shop, world, id, rest, lines, false);
+            }
+        }
+    }
+
+    pub(super) fn delivered(&self, world: &World, tracking: &str) {
+        let mut shop = self.shop();
+        let now = world.now_ms();
+        for o in shop.orders.values_mut() {
+            let mut hit = false;
+            for f in o.fulfilments.iter_mut().filter(|f| f.number == tracking) {
+                f.delivered_ms = Some(now);
+                hit = true;
+            }
+            if hit {
+                o.updated_ms = now;
+                world.ledger(|l| {
+                    if let Some(record) = l.order(NAME, &o.id) {
+                        record.delivered = true;
+                    }
+                });
+            }
+        }
+    }
+
+    pub(super) fn order_cancel(&self, world: &World, f: &Field) -> Value {
+        let fail = |message: &str, code: &str| j!({"job": null, "orderCancelUserErrors": [user_error(&["orderId"], message, code)], "userErrors": []});
+        let mut shop = self.shop();
+        let id = f.text("orderId");
+        let Some(o) = shop.orders.get(id) else { return fail("Order does not exist", "NOT_FOUND") };
+        if o.cancelled_ms.is_some() {
+            return fail("Order has already been cancelled", "INVALID");
+        }
+        if !o.fulfilments.is_empty() {
+            return fail("Cannot cancel an order that has been fulfilled", "INVALID");
+        }
+        let job = format!(
+            "gid://shopify/Job/{}",
+            uuid::Uuid::from_u128(u128::from(crate::core::rng::number(world.seed(), &[NAME, "job", id])))
+        );
+        shop.jobs.insert(job.clone(), world.now_ms() + JOB_MS);
+        drop(shop);
+        world.schedule(NAME, JOB_MS, "cancel", id, j!({"reason": f.text("reason")}));
+        j!({"job": {"id": job, "done": false}, "orderCancelUserErrors": [], "userErrors": []})
+    }
+
+    pub(super) fn refund_create(&self, world: &World, f: &Field) -> Value {
+        let input = f.arg("input");
+        let fail = |field: &[&str], message: &str| j!({"refund": null, "order": null, "userErrors": [user_error(field, message, "INVALID")]});
+        let mut shop = self.shop();
+        let id = text(input.get("orderId"));
+        let Some(o) = shop.orders.get(&id) else { return fail(&["orderId"], "Order does not exist") };
+        let list = |key: &str| input.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut lines = Vec::new();
+        for item in list("refundLineItems") {
+            let (line, quantity) =
+                (text(item.get("lineItemId")), item.get("quantity").and_then(Value::as_i64).unwrap_or(0));
+            match o.lines.iter().find(|l| l.id == line) {
+                Some(l) if quantity >= 1 && quantity <= l.quantity - l.refunded => {
+                    lines.push((line, quantity))
+                }
+                Some(_) => {
+                    return fail(
+                        &["refundLineItems"],
+                        "Quantity cannot refund more items than were purchased",
+                    );
+                }
+                None => return fail(&["refundLineItems"], "Line item does not exist"),
+            }
+        }
+        let mut back = 0;
+        for t in list("transactions") {
+            let given = t
+                .get("amount")
+                .map(|a| a.as_str().map_or_else(|| a.to_string(), str::to_owned))
+                .unwrap_or_default();
+            match money::minor(&given, CURRENCY) {
+                Some(a)
+                    if a > 0 && text(t.get("kind")) == "REFUND" && text(t.get("gateway")) == o.gateway =>
+                {
+                    back += a
+                }
+                _ => return fail(&["transactions"], "The transaction is not a valid refund of this order"),
+            }
+            if text(t.get("parentId")) != sub(&id, "OrderTransaction", 1) {
+                return fail(&["transactions"], "The parent transaction does not exist");
+            }
+        }
+        if back > o.total - o.refunded() {
+            return fail(&["transactions"], "Refund amount exceeds the refundable amount");
+        }
+        let refund = self.give_back(&mut shop, world, &id, back, lines, false);
+        let Some((refund, o)) = refund.zip(shop.orders.get(&id)) else {
+            return fail(&["orderId"], "Order does not exist");
+        };
+        self.push(&shop, world, "REFUNDS_CREATE", o);
+        j!({"refund": refund_tree(o, &refund), "order": tree(o), "userErrors": []})
+    }
+
+    pub(super) fn fulfillment_create(&self, world: &World, f: &Field) -> Value {
+        let input = f.arg("fulfillment");
+        let fail = |message: &str| j!({"fulfillment": null, "userErrors": [{"field": ["fulfillment"], "message": message}]});
+        let mut shop = self.shop();
+        let now = world.now_ms();
+        let parts =
+            input.get("lineItemsByFulfillmentOrder").and_then(Value::as_array).cloned().unwrap_or_default();
+        let [part] = parts.as_slice() else {
+            return fail("Exactly one fulfillment order of one order is expected");
+        };
+        let wanted = text(part.get("fulfillmentOrderId"));
+        let Some(o) = shop.orders.values_mut().find(|o| o.fulfilment_order() == wanted) else {
+            return fail("Fulfillment order does not exist.");
+        };
+        if o.cancelled_ms.is_some() || o.open_quantity() == 0 {
+            return fail("Fulfillment order is not in an open state and can't be fulfilled.");
+        }
+        let asked =
+            part.get("fulfillmentOrderLineItems").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut lines = Vec::new();
+        for l in &o.lines {
+            let open = l.quantity - l.refunded - l.shipped;
+            let id = l.id.replace("/LineItem/", "/FulfillmentOrderLineItem/");
+            let quantity = if asked.is_empty() {
+                open
+            } else {
+                asked
+                    .iter()
+                    .filter(|a| text(a.get("id")) == id)
+                    .filter_map(|a| a.get("quantity").and_then(Value::as_i64))
+                    .sum()
+            };
+            if quantity < 0 || quantity > open {
+                return fail("Invalid fulfillment order line item quantity requested.");
+            }
+            if quantity > 0 {
+                lines.push((l.id.clone(), quantity));
+            }
+        }
+        if lines.is_empty() {
+            return fail("Fulfillment order line item does not exist.");
+        }
+        let mut shipped = Vec::new();
+        for (id, quantity) in &lines {
+            if let Some(l) = o.lines.iter_mut().find(|l| l.id == *id) {
+                l.shipped += quantity;
+                shipped.push((l.variant.clone(), *quantity));
+            }
+        }
+        let info = input.get("trackingInfo").cloned().unwrap_or_default();
+        let first = |one: &str, many: &str| {
+            let single = text(info.get(one));
+            if single.is_empty() { text(info.get(many).and_then(|m| m.get(0))) } else { single }
+        };
+        let fulfilment = Fulfilment {
+            id: sub(&o.id, "Fulfillment", o.fulfilments.len() + 1),
+            company: text(info.get("company")),
+            number: first("number", "numbers"),
+            url: first("url", "urls"),
+            at_ms: now,
+            lines,
+            delivered_ms: None,
+        };
+        o.fulfilments.push(fulfilment.clone());
+        o.updated_ms = now;
+        let (id, whole, o) = (o.id.clone(), o.open_quantity() == 0, o.clone());
+        for (variant, quantity) in shipped {
+            if let Some(v) = shop.variant(&variant) {
+                v.committed -= quantity;
+            }
+        }
+        if whole {
+            world.ledger(|l| l.shipped(NAME, &id, &fulfilment.number));
+            self.push(&shop, world, "ORDERS_FULFILLED", &o);
+        }
+        self.push(&shop, world, "ORDERS_UPDATED", &o);
+        drop(shop);
+        if whole {
+            world.tell(
+                NAME,
+                News::Shipped { channel: NAME.into(), order: id, tracking: fulfilment.number.clone() },
+            );
+        }
+        j!({"fulfillment": fulfilment_tree(&o, &fulfilment), "userErrors": []})
+    }
+
+    pub(super) fn tracking_update(&self, world: &World, f: &Field) -> Value {
+        let mut shop = self.shop();
+        let info = f.arg("trackingInfoInput");
+        for o in shop.orders.values_mut() {
+            if let Some(n) = o.fulfilments.iter().position(|x| x.id == f.text("fulfillmentId")) {
+                if let Some(x) = o.fulfilments.get_mut(n) {
+                    x.number = text(info.get("number"));
+                    x.company = text(info.get("company"));
+                }
+                o.updated_ms = world.now_ms();
+                if let Some(x) = o.fulfilments.get(n) {
+                    return j!({"fulfillment": fulfilment_tree(o, x), "userErrors": []});
+                }
+            }
+        }
+        j!({"fulfillment": null, "userErrors": [{"field": ["fulfillmentId"], "message": "Fulfillment does not exist."}]})
+    }
+}
+
+pub(super) fn matches(filter: &Filter, o: &Order) -> bool {
+    filter.holds(|field| match field {
+        "updated_at" => Some(when(o.updated_ms)),
+        "created_at" | "processed_at" => Some(when(o.created_ms)),
+        "id" => Some(legacy(&o.id)),
+        "name" => Some(format!("#{}", o.number)),
+        "financial_status" => Some(financial(o).to_owned()),
+        "fulfillment_status" => Some(fulfilled(o).to_owned()),
+        "gateway" => Some(o.gateway.to_owned()),
+        "status" => None,
+        _ => None,
+    })
+}
+
+fn financial(o: &Order) -> &'static str {
+    match o.refunded() {
+        0 => "PAID",
+        r if r >= o.total => "REFUNDED",
+        _ => "PARTIALLY_REFUNDED",
+    }
+}
+
+fn fulfilled(o: &Order) -> &'static str {
+    match (o.fulfilments.is_empty(), o.open_quantity()) {
+        (true, _) => "UNFULFILLED",
+        (false, 0) => "FULFILLED",
+        (false, _) => "PARTIALLY_FULFILLED",
+    }
+}
+
+/// Shop money beside what the buyer saw.
+fn bag(o: &Order, minor: i64) -> Value {
+    let (currency, rate) = o.shown_in;
+    j!({"shopMoney": amount(minor, CURRENCY), "presentmentMoney": amount(money::share(minor, rate, 100), currency)})
+}
+
+fn fulfilment_tree(o: &Order, f: &Fulfilment) -> Value {
+    let lines = f
+        .lines
+        .iter()
+        .map(|(id, quantity)| j!({"id": id.replace("/LineItem/", "/FulfillmentLineItem/"), "quantity": quantity, "lineItem": {"id": id}}))
+        .collect();
+    j!({"id": f.id, "legacyResourceId": legacy(&f.id), "name": format!("#{}.1", o.number), "status": "SUCCESS", "displayStatus": if f.delivered_ms.is_some() { "DELIVERED" } else { "FULFILLED" },
+        "createdAt": when(f.at_ms), "updatedAt": when(f.delivered_ms.unwrap_or(f.at_ms)), "deliveredAt": f.delivered_ms.map(when),
+        "trackingInfo": [{"number": f.number, "company": f.company, "url": f.url}], "totalQuantity": f.lines.iter().map(|l| l.1).sum::<i64>(),
+        "location": location(), "fulfillmentLineItems": conn(lines)})
+}
+
+fn refund_tree(o: &Order, r: &Refund) -> Value {
+    let lines = r.lines.iter().map(|(id, quantity)| {
+        let line = o.lines.iter().find(|l| l.id == *id);
+        let unit = line.map_or(0, |l| l.unit);
+        j!({"id": id.replace("/LineItem/", "/RefundLineItem/"), "lineItem": {"id": id, "sku": line.map(|l| l.sku.clone())}, "quantity": quantity, "restockType": "RETURN", "subtotalSet": bag(o, unit * quantity)})
+    });
+    j!({"id": r.id, "legacyResourceId": legacy(&r.id), "createdAt": when(r.at_ms), "updatedAt": when(r.at_ms), "note": null, "totalRefundedSet": bag(o, r.amount),
+        "refundLineItems": conn(lines.collect()), "transactions": conn(o.transactions.iter().filter(|t| t.id == r.transaction).map(|t| transaction_tree(o, t)).collect())})
+}
+
+fn transaction_tree(o: &Order, t: &Transaction) -> Value {
+    j!({"id": t.id, "kind": t.kind, "status": "SUCCESS", "gateway": o.gateway, "formattedGateway": o.gateway, "test": false, "amountSet": bag(o, t.amount), "createdAt": when(t.at_ms), "processedAt": when(t.at_ms),
+        "paymentId": legacy(&t.id), "authorizationCode": null, "receiptJson": null, "parentTransaction": t.parent.as_ref().map(|p| j!({"id": p}))})
+}
+
+/// The whole tree of an order; a query cuts what it wants from it.
+pub(super) fn tree(o: &Order) -> Value {
+    let b = &o.buyer;
+    let address = j!({"name": b.name(), "firstName": b.first_name, "lastName": b.last_name, "company": null, "address1": b.street, "address2": null, "city": b.city,
+        "province": b.region, "provinceCode": b.region, "country": b.country, "countryCode": b.country, "countryCodeV2": b.country, "zip": b.postal_code, "phone": b.phone});
+    let tax_rate = if o.tax > 0 { 20 } else { 0 };
+    let tax_lines = |minor: i64| {
+        if o.tax == 0 {
+            j!([])
+        } else {
+            let rate: Value = serde_json::from_str("0.2").unwrap_or(Value::Null);
+            j!([{"title": "VAT", "rate": rate, "ratePercentage": tax_rate, "priceSet": bag(o, minor), "channelLiable": false, "source": "Shopify"}])
+        }
+    };
+    let lines: Vec<Value> = o
+        .lines
+        .iter()
+        .map(|l| {
+            let open = (l.quantity - l.refunded - l.shipped).max(0);
+            let unit = bag(o, l.unit);
+            j!({"id": l.id, "sku": l.sku, "title": l.title, "name": l.title, "variantTitle": null, "quantity": l.quantity, "currentQuantity": l.quantity - l.refunded,
+                "refundableQuantity": l.quantity - l.refunded, "unfulfilledQuantity": open, "fulfillableQuantity": open, "nonFulfillableQuantity": 0, "requiresShipping": true, "taxable": true,
+                "originalUnitPriceSet": unit, "discountedUnitPriceSet": unit, "discountedUnitPriceAfterAllDiscountsSet": unit, "originalTotalSet": bag(o, l.unit * l.quantity),
+                "discountedTotalSet": bag(o, l.unit * l.quantity), "totalDiscountSet": bag(o, 0), "taxLines": tax_lines(l.tax), "duties": [], "discountAllocations": [], "customAttributes": [],
+                "variant": {"id": l.variant, "sku": l.sku}, "product": {"id": l.product}, "vendor": null})
+        })
+        .collect();
+    let order_lines: Vec<Value> = o
+        .lines
+        .iter()
+        .map(|l| {
+            j!({"id": l.id.replace("/LineItem/", "/FulfillmentOrderLineItem/"), "totalQuantity": l.quantity, "remainingQuantity": (l.quantity - l.refunded - l.shipped).max(0),
+                "sku": l.sku, "lineItem": {"id": l.id, "sku": l.sku}})
+        })
+        .collect();
+    let state = match (o.cancelled_ms.is_some(), o.open_quantity(), o.fulfilments.is_empty()) {
+        (true, ..) => "CANCELLED",
+        (_, 0, _) => "CLOSED",
+        (_, _, false) => "IN_PROGRESS",
+        _ => "OPEN",
+    };
+    let fulfilment_order = j!({"id": o.fulfilment_order(), "status": state, "requestStatus": "UNSUBMITTED", "createdAt": when(o.created_ms), "assignedLocation": {"name": "Warehouse", "location": location()},
+        "supportedActions": [{"action": "CREATE_FULFILLMENT"}], "lineItems": conn(order_lines)});
+    let fulfilments: Vec<Value> = o.fulfilments.iter().map(|f| fulfilment_tree(o, f)).collect();
+    let refunds: Vec<Value> = o.refunds.iter().map(|r| refund_tree(o, r)).collect();
+    let transactions: Vec<Value> = o.transactions.iter().map(|t| transaction_tree(o, t)).collect();
+    let goods = o.total - o.tax - o.shipping;
+    let left = o.total - o.refunded();
+    let zero = bag(o, 0);
+    let head = j!({"id": o.id, "legacyResourceId": legacy(&o.id), "name": format!("#{}", o.number), "number": o.number, "confirmationNumber": format!("SIM{}", o.number), "createdAt": when(o.created_ms), "processedAt": when(o.created_ms),
+        "updatedAt": when(o.updated_ms), "cancelledAt": o.cancelled_ms.map(when), "cancelReason": o.cancel_reason, "closedAt": null, "closed": false, "confirmed": true, "currencyCode": CURRENCY,
+        "presentmentCurrencyCode": o.shown_in.0, "taxesIncluded": false, "dutiesIncluded": false, "test": false, "email": b.email, "phone": b.phone, "note": null, "tags": [], "customAttributes": [],
+        "sourceName": "web", "sourceIdentifier": null, "displayFinancialStatus": financial(o), "displayFulfillmentStatus": fulfilled(o), "returnStatus": "NO_RETURN", "paymentGatewayNames": [o.gateway],
+        "fullyPaid": true, "unpaid": false, "customer": {"id": sub(&o.id, "Customer", 1), "displayName": b.name(), "firstName": b.first_name, "lastName": b.last_name, "email": b.email}});
+    let rest = j!({"totalPriceSet": bag(o, o.total), "subtotalPriceSet": bag(o, goods), "totalTaxSet": bag(o, o.tax), "totalShippingPriceSet": bag(o, o.shipping), "totalDiscountsSet": zero,
+        "totalRefundedSet": bag(o, o.refunded()), "totalReceivedSet": bag(o, o.total), "netPaymentSet": bag(o, left), "currentTotalPriceSet": bag(o, left), "currentSubtotalPriceSet": bag(o, goods),
+        "currentTotalTaxSet": bag(o, o.tax), "totalOutstandingSet": zero, "currentTotalDutiesSet": null, "originalTotalDutiesSet": null, "totalCashRoundingAdjustment": {"paymentSet": zero, "refundSet": zero},
+        "shippingAddress": address, "billingAddress": address, "shippingLine": {"title": "Standard", "code": "STD", "carrierIdentifier": null, "originalPriceSet": bag(o, o.shipping), "discountedPriceSet": bag(o, o.shipping), "taxLines": []},
+        "shippingLines": conn(vec![j!({"title": "Standard", "code": "STD", "carrierIdentifier": null, "originalPriceSet": bag(o, o.shipping), "discountedPriceSet": bag(o, o.shipping)})]),
+        "taxLines": tax_lines(o.tax), "transactions": transactions, "refunds": refunds, "returns": conn(vec![]), "fulfillments": fulfilments,
+        "fulfillmentOrders": conn(vec![fulfilment_order]), "lineItems": conn(lines)});
+    let mut tree = head;
+    if let (Some(a), Value::Object(b)) = (tree.as_object_mut(), rest) {
+        a.extend(b);
+    }
+    tree
+}
