@@ -121,22 +121,22 @@ fn refusal(r: &Refusal, as_of: Date) -> Exception {
 struct Seen(BTreeMap<(Provider, String, String), Money>);
 
 impl Seen {
-    /// The record is new. The same again has no effect; the same id with other money is a conflict, and the first version stays.
-    fn new(&mut self, file: &ImportedFile, id: &str, money: Money, date: Date, books: &mut Books) -> bool {
+    /// The record is seen for the first time. The same again has no effect; the same id with other money is a conflict, and the first version stays.
+    fn first(&mut self, file: &ImportedFile, id: &str, money: Money, date: Date, books: &mut Books) -> bool {
         let key = (file.provider, file.account.clone(), id.to_owned());
         match self.0.get(&key) {
             None => {
                 self.0.insert(key, money);
                 true
             }
-            Some(first) => {
-                if *first != money {
+            Some(had) => {
+                if *had != money {
                     books.exceptions.push(Exception {
                         reason: "CONFLICT".to_owned(),
                         amount: money,
                         records: vec![id.to_owned()],
                         explanation: format!(
-                            "{} says {money} where an earlier document says {first}: the first version is kept",
+                            "{} says {money} where an earlier document says {had}: the first version is kept",
                             file.path.display()
                         ),
                         date,
@@ -168,14 +168,14 @@ fn post_file(
         }
         let day = tx.occurred.day();
         if let Some(table) = table.as_ref().filter(|_| tx.affects && day <= books.as_of)
-            && seen.new(file, &tx.id, net, day, books)
+            && seen.first(file, &tx.id, net, day, books)
         {
             post(file, tx, table, books, sums)?;
         }
     }
     transfers(file, table.is_some(), seen, books, sums)?;
     for s in &file.document.statements {
-        if !seen.new(file, &format!("statement {}", s.id), s.total, books.as_of, books) {
+        if !seen.first(file, &format!("statement {}", s.id), s.total, books.as_of, books) {
             continue;
         }
         let sum = statement_sums.get(s.id.as_str()).copied().unwrap_or(Money::zero(s.total.currency()));
@@ -247,7 +247,7 @@ fn transfers(
     }
     let as_of = books.as_of;
     for (id, date, amount) in sent.into_iter().filter(|(_, d, m)| !m.is_zero() && *d <= as_of) {
-        if !seen.new(file, &format!("transfer {id}"), amount, date, books) {
+        if !seen.first(file, &format!("transfer {id}"), amount, date, books) {
             continue;
         }
         let c = amount.currency();

@@ -129,8 +129,12 @@ fn after(sheet: &mut Worksheet, row: u32, col: u16, value: &str, s: &Styles) -> 
 
 fn styled(sheet: &mut Worksheet, row: u32, col: u16, value: &str, format: &Format) -> Result<(), XlsxError> {
     // A cell holds 32,767 signs.
-    let cut: String = value.chars().take(32_000).collect();
-    sheet.write_string_with_format(row, col, cut, format)?;
+    if value.len() <= 32_000 {
+        sheet.write_string_with_format(row, col, value, format)?;
+    } else {
+        let cut: String = value.chars().take(32_000).collect();
+        sheet.write_string_with_format(row, col, cut, format)?;
+    }
     Ok(())
 }
 

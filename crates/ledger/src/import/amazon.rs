@@ -30,7 +30,14 @@ struct Readings {
 
 impl Readings {
     fn of(text: &str) -> Readings {
-        Readings { dot: number::parse(text, Mark::Dot), comma: number::parse(text, Mark::Comma) }
+        // Without a comma, a point and up to two digits behind it can only be a decimal point, and the other way round.
+        let dot = number::parse(text, Mark::Dot);
+        let comma = if dot.is_some() && text.rfind('.').is_some_and(|i| text.len() - i <= 3) {
+            None
+        } else {
+            number::parse(text, Mark::Comma)
+        };
+        Readings { dot, comma }
     }
     fn get(&self, mark: Mark) -> Option<Decimal> {
         match mark {
@@ -200,18 +207,17 @@ fn read_row(
     if readings.dot.is_none() && readings.comma.is_none() {
         return Err(Refusal::malformed(row.line, format!("'{}' is not an amount", amount::shorten(value))));
     }
-    let occurred = when(row.opt(c.posted_time))?
-        .or(when(row.opt(c.posted))?)
-        .ok_or_else(|| Refusal::malformed(row.line, "the row has no posted date"))?;
+    let posted = row.some(c.posted_time).unwrap_or(row.opt(c.posted));
+    let occurred = when(posted)?.ok_or_else(|| Refusal::malformed(row.line, "the row has no posted date"))?;
     let kind = row.at(c.kind);
     let code = format!("{}/{}", row.at(c.amount_type), row.at(c.description));
     let order_id = row.some(c.order).map(|o| amount::id(o, row.line)).transpose()?;
     let adjustment = row.some(c.adjustment);
     let key = match order_id {
         Some(o) => {
-            format!("{kind}|{o}|{}|{}|{}", row.opt(c.shipment), adjustment.unwrap_or_default(), occurred.at)
+            format!("{kind}|{o}|{}|{}|{posted}", row.opt(c.shipment), adjustment.unwrap_or_default())
         }
-        None => format!("{kind}|{code}|{}|{}", adjustment.unwrap_or_default(), occurred.at),
+        None => format!("{kind}|{code}|{}|{posted}", adjustment.unwrap_or_default()),
     };
     let group = s.groups.entry(key).or_insert_with(|| Group {
         kind: kind.to_owned(),
