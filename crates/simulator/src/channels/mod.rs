@@ -5,6 +5,8 @@ pub mod amazon;
 pub mod dhl_express;
 pub mod shopify;
 
+pub mod ebay;
+
 use crate::core::channel::Channel;
 use std::sync::Arc;
 
