@@ -5,6 +5,7 @@ pub mod amazon;
 pub mod dhl_express;
 pub mod shopify;
 
+pub mod china_ceb;
 pub mod ebay;
 
 use crate::core::channel::Channel;

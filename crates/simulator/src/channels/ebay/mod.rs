@@ -42,6 +42,7 @@ mod site;
 mod state;
 mod trading;
 mod trading_xml;
+pub(in crate::channels) mod xml;
 
 use crate::core::buyers::{Afterthought, Offer, Purchase};
 use crate::core::channel::{Call, Channel, Credentials, News, raw, set};

@@ -1,6 +1,5 @@
 //! Names of operations: method and path → operation, API (for daily limits), scope, style.
 
-use crate::core::faults::Fault;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
@@ -169,7 +168,6 @@ pub(super) struct Req {
     pub(super) path: String,
     pub(super) raw_query: String,
     pub(super) body: Bytes,
-    pub(super) lie: bool,
 }
 
 impl Req {
@@ -186,7 +184,6 @@ impl Req {
             path: parts.uri.path().to_owned(),
             raw_query,
             body,
-            lie: parts.extensions.get::<Fault>() == Some(&Fault::Lie),
         })
     }
 

@@ -5,7 +5,8 @@
 
 use super::route::Req;
 use super::state::{Legacy, State};
-use super::trading_xml::{Node, amount, el, error_block, failure, success};
+use super::trading_xml::{amount, el, error_block, failure, success};
+use super::xml::Node;
 use super::{NAME, offers, order_view as view, orders, site};
 use crate::core::money::{minor, text};
 use crate::core::world::World;
