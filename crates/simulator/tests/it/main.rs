@@ -4,6 +4,9 @@
 
 mod aliexpress;
 mod amazon;
+mod china_ceb;
 mod core;
 mod dhl;
+mod ebay;
+mod paypal;
 mod shopify;

@@ -7,7 +7,7 @@
 use super::errors::{Fail, fail};
 use super::order_view::{date, money};
 use super::route::{Req, range};
-use super::state::{Order, Payout, State, Transaction};
+use super::state::{FeeLine, Order, Payout, State, Transaction};
 use super::{NAME, site};
 use crate::core::channel::{json, raw};
 use crate::core::clock::iso_seconds;
@@ -27,7 +27,7 @@ pub(super) fn sale(world: &World, state: &mut State, order: &Order) {
     let basis = order.basis();
     // The variable fees follow the lines; the first line takes what rounding leaves, and the fixed fee.
     let paid = basis + order.tax();
-    let mut lines: Vec<(String, i64, Vec<(&'static str, i64)>)> = Vec::new();
+    let mut lines: Vec<FeeLine> = Vec::new();
     for (kind, total) in &order.fees {
         let fixed = *kind == "FINAL_VALUE_FEE_FIXED_PER_ORDER";
         let mut rest = *total;
@@ -160,7 +160,7 @@ fn refuse(text: impl Into<String>) -> Fail {
     fail(400, 135_021, "API_FINANCES", "REQUEST", text.clone(), text)
 }
 
-fn site_of<'a>(req: &'a Req) -> Result<&'a str, Fail> {
+fn site_of(req: &Req) -> Result<&str, Fail> {
     let given = req.header("x-ebay-c-marketplace-id");
     // Required by the specification, with a default.
     let given = if given.is_empty() { "EBAY_US" } else { given };

@@ -2,7 +2,7 @@
 
 use super::errors::{Fail, inventory as refuse, no_sku};
 use super::route::Req;
-use super::state::{Item, State};
+use super::state::State;
 use super::{limits, listing_view as view, offers};
 use crate::core::channel::{json, raw};
 use crate::core::money::minor;
@@ -37,7 +37,7 @@ fn valid_gtin(text: &str) -> bool {
         return false;
     }
     let sum: u32 = text.bytes().rev().enumerate().map(|(n, b)| u32::from(b - b'0') * if n % 2 == 0 { 1 } else { 3 }).sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 fn texts<'a>(value: &'a Value, name: &str) -> Vec<&'a str> {
@@ -45,10 +45,10 @@ fn texts<'a>(value: &'a Value, name: &str) -> Vec<&'a str> {
 }
 
 fn check(record: &Map<String, Value>) -> Result<Option<u64>, Fail> {
-    if let Some(condition) = record.get("condition") {
-        if !condition.as_str().is_some_and(|c| CONDITIONS.contains(&c)) {
-            return Err(refuse(25709, "Invalid value for condition."));
-        }
+    if let Some(condition) = record.get("condition")
+        && !condition.as_str().is_some_and(|c| CONDITIONS.contains(&c))
+    {
+        return Err(refuse(25709, "Invalid value for condition."));
     }
     if let Some(product) = record.get("product") {
         if product.get("title").and_then(Value::as_str).is_some_and(|t| t.chars().count() > 80) {
@@ -91,7 +91,7 @@ fn store(world: &World, state: &mut State, sku: &str, locale: String, record: Ma
     let quantity = check(&record)?.unwrap_or(0);
     let fresh = !state.items.contains_key(sku);
     revise_all(state, world, sku, None)?;
-    let item = state.items.entry(sku.to_owned()).or_insert_with(Item::default);
+    let item = state.items.entry(sku.to_owned()).or_default();
     item.record = record;
     item.locale = locale;
     item.quantity = quantity;

@@ -120,10 +120,8 @@ pub(super) fn order(base: &str, order: &Order, breakdown: bool) -> Value {
     let (tax, basis) = (order.tax(), order.basis());
     let mut pricing = j!({"priceSubtotal": money(goods, currency), "deliveryCost": money(shipping, currency),
         "total": money(basis + if breakdown { tax } else { 0 }, currency)});
-    if breakdown && tax > 0 {
-        if let Some(map) = pricing.as_object_mut() {
-            map.insert("tax".into(), money(tax, currency));
-        }
+    if let Some(map) = pricing.as_object_mut().filter(|_| breakdown && tax > 0) {
+        map.insert("tax".into(), money(tax, currency));
     }
     let mut payment = j!({"paymentMethod": "EBAY", "amount": money(basis + tax, currency),
         "paymentStatus": match order.pay { Pay::Pending => "PENDING", Pay::Failed => "FAILED", _ => "PAID" }});

@@ -185,6 +185,9 @@ impl Order {
     }
 }
 
+/// (line, fee basis with tax, fees by type).
+pub(super) type FeeLine = (String, i64, Vec<(&'static str, i64)>);
+
 #[derive(Debug, Clone)]
 pub(super) struct Transaction {
     pub(super) id: String,
@@ -199,7 +202,7 @@ pub(super) struct Transaction {
     pub(super) basis: i64,
     pub(super) tax: i64,
     /// (line, fee basis with tax, fees); a refund carries fees given back.
-    pub(super) lines: Vec<(String, i64, Vec<(&'static str, i64)>)>,
+    pub(super) lines: Vec<FeeLine>,
     pub(super) username: String,
     pub(super) payout: Option<String>,
 }

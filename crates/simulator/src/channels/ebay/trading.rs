@@ -193,10 +193,8 @@ fn end(world: &World, state: &mut State, root: &Node, call: &str) -> Response {
 fn get_orders(world: &World, state: &State, root: &Node, call: &str) -> Response {
     let instant = |name: &str| root.get(&[name]).parse::<jiff::Timestamp>().ok().map(|t| t.as_millisecond());
     let (from, to) = (instant("ModTimeFrom"), instant("ModTimeTo"));
-    if let (Some(from), Some(to)) = (from, to) {
-        if to - from > 30 * 86_400_000 {
-            return failure(world, call, "15", "The time range is longer than 30 days.");
-        }
+    if from.zip(to).is_some_and(|(from, to)| to - from > 30 * 86_400_000) {
+        return failure(world, call, "15", "The time range is longer than 30 days.");
     }
     let per_page = root.get(&["Pagination", "EntriesPerPage"]).parse::<usize>().unwrap_or(25).clamp(1, 100);
     let page = root.get(&["Pagination", "PageNumber"]).parse::<usize>().unwrap_or(1).max(1);

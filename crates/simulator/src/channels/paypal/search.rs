@@ -96,7 +96,7 @@ pub(super) fn transactions(world: &World, state: &State, query: &Query) -> Respo
         .filter(|r| get(query, "transaction_id").is_none_or(|id| id == r.id))
         .filter(|r| get(query, "transaction_type").is_none_or(|code| code == r.code))
         .filter(|r| get(query, "transaction_currency").is_none_or(|c| c == r.currency))
-        .filter(|r| get(query, "transaction_status").is_none_or(|s| s == "S"))
+        .filter(|_| get(query, "transaction_status").is_none_or(|s| s == "S"))
         .filter(|r| range.is_none_or(|(a, b)| r.amount.abs() >= a && r.amount.abs() <= b))
         .collect();
     if rows.len() > MOST {
