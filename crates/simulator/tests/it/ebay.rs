@@ -23,9 +23,11 @@ impl Api {
 
     async fn login(&self, scopes: &str) -> String {
         let c = self.sim.credentials("ebay");
-        let form = [("grant_type", "refresh_token"), ("refresh_token", c.get("refresh_token")), ("scope", scopes)];
+        let form =
+            [("grant_type", "refresh_token"), ("refresh_token", c.get("refresh_token")), ("scope", scopes)];
         let url = format!("{}/identity/v1/oauth2/token", self.sim.base_url("ebay"));
-        let sent = self.client.post(url).basic_auth(c.get("client_id"), Some(c.get("client_secret"))).form(&form);
+        let sent =
+            self.client.post(url).basic_auth(c.get("client_id"), Some(c.get("client_secret"))).form(&form);
         let body: Value = sent.send().await.unwrap().json().await.unwrap();
         assert_eq!(body["expires_in"], 7200);
         assert!(body.get("refresh_token").is_none());
@@ -34,7 +36,8 @@ impl Api {
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let url = format!("{}{path}", self.sim.base_url("ebay"));
-        let mut request = self.client.request(method, url).bearer_auth(&self.token).header("content-language", "en-US");
+        let mut request =
+            self.client.request(method, url).bearer_auth(&self.token).header("content-language", "en-US");
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -55,12 +58,19 @@ impl Api {
     }
 
     async fn list(&self, sku: &str, quantity: u64) -> String {
-        let (status, _) = self.call(Method::PUT, &format!("/sell/inventory/v1/inventory_item/{sku}"), Some(Self::item(quantity))).await;
+        let (status, _) = self
+            .call(
+                Method::PUT,
+                &format!("/sell/inventory/v1/inventory_item/{sku}"),
+                Some(Self::item(quantity)),
+            )
+            .await;
         assert_eq!(status, 201);
         let (status, body) = self.call(Method::POST, "/sell/inventory/v1/offer", Some(self.offer(sku))).await;
         assert_eq!(status, 201, "{body}");
         let id = body["offerId"].as_str().unwrap().to_owned();
-        let (status, body) = self.call(Method::POST, &format!("/sell/inventory/v1/offer/{id}/publish"), None).await;
+        let (status, body) =
+            self.call(Method::POST, &format!("/sell/inventory/v1/offer/{id}/publish"), None).await;
         assert_eq!(status, 200, "{body}");
         id
     }
@@ -80,7 +90,10 @@ async fn a_listing_is_published_in_two_steps_and_seen_later() {
     let id = api.list("BAG-1", 5).await;
     let path = format!("/sell/inventory/v1/offer/{id}");
     let (_, offer) = api.call(Method::GET, &path, None).await;
-    assert_eq!((offer["status"].as_str(), offer["listing"]["listingStatus"].as_str()), (Some("PUBLISHED"), Some("INACTIVE")));
+    assert_eq!(
+        (offer["status"].as_str(), offer["listing"]["listingStatus"].as_str()),
+        (Some("PUBLISHED"), Some("INACTIVE"))
+    );
     api.sleep(91);
     let (_, offer) = api.call(Method::GET, &path, None).await;
     assert_eq!(offer["listing"]["listingStatus"], "ACTIVE");
@@ -91,7 +104,10 @@ async fn a_listing_is_published_in_two_steps_and_seen_later() {
     let change = |sku: &str, q: u64| json!({"sku": sku, "shipToLocationAvailability": {"quantity": q}, "offers": [{"offerId": id, "price": {"value": "18.50", "currency": "USD"}}]});
     let bulk = "/sell/inventory/v1/bulk_update_price_quantity";
     assert_eq!(api.call(Method::POST, bulk, Some(json!({"requests": [change("BAG-1", 7)]}))).await.0, 200);
-    assert_eq!(api.call(Method::POST, bulk, Some(json!({"requests": [change("BAG-1", 7), change("X", 1)]}))).await.0, 400);
+    assert_eq!(
+        api.call(Method::POST, bulk, Some(json!({"requests": [change("BAG-1", 7), change("X", 1)]}))).await.0,
+        400
+    );
     assert_eq!(api.call(Method::POST, bulk, Some(json!({"requests": [change("X", 7)]}))).await.0, 207);
     // 18.50 USD and 7 units, after at most a minute.
     api.sleep(61);
@@ -113,7 +129,8 @@ async fn publication_is_refused_for_documented_reasons() {
     bad["product"]["ean"] = json!(["4006381333932"]);
     let (status, body) = api.call(Method::PUT, "/sell/inventory/v1/inventory_item/Y", Some(bad)).await;
     assert_eq!((status, body["errors"][0]["errorId"].as_u64()), (400, Some(25709)));
-    let (status, body) = api.call(Method::PUT, "/sell/inventory/v1/inventory_item/a%20b%23c", Some(Api::item(1))).await;
+    let (status, body) =
+        api.call(Method::PUT, "/sell/inventory/v1/inventory_item/a%20b%23c", Some(Api::item(1))).await;
     assert_eq!((status, body["errors"][0]["errorId"].as_u64()), (400, Some(25707)));
 }
 
@@ -131,7 +148,14 @@ async fn tokens_end_scopes_bind_and_finances_want_a_signature() {
 
 #[tokio::test]
 async fn buyers_order_and_the_ledger_agrees_with_the_api() {
-    let api = Api::start(Demand { orders_per_day: 5, days: 1, cancel_per_mille: 0, refund_per_mille: 0, ..Demand::default() }).await;
+    let api = Api::start(Demand {
+        orders_per_day: 5,
+        days: 1,
+        cancel_per_mille: 0,
+        refund_per_mille: 0,
+        ..Demand::default()
+    })
+    .await;
     api.list("BAG-1", 100).await;
     api.sleep(86_400);
     let mut api = api;
@@ -144,10 +168,15 @@ async fn buyers_order_and_the_ledger_agrees_with_the_api() {
     let id = order["orderId"].as_str().unwrap();
     let truth = &placed[id];
     // With the breakdown the total is what the buyer pays, collected tax included.
-    assert_eq!(order["pricingSummary"]["total"]["value"], format!("{}.{:02}", truth.total / 100, truth.total % 100));
+    assert_eq!(
+        order["pricingSummary"]["total"]["value"],
+        format!("{}.{:02}", truth.total / 100, truth.total % 100)
+    );
     let line = order["lineItems"][0]["lineItemId"].as_str().unwrap();
     let ship = json!({"lineItems": [{"lineItemId": line, "quantity": order["lineItems"][0]["quantity"]}], "shippedDate": "2026-03-02T23:59:00.000Z", "shippingCarrierCode": "DHL", "trackingNumber": "1234567890"});
-    let (status, _) = api.call(Method::POST, &format!("/sell/fulfillment/v1/order/{id}/shipping_fulfillment"), Some(ship)).await;
+    let (status, _) = api
+        .call(Method::POST, &format!("/sell/fulfillment/v1/order/{id}/shipping_fulfillment"), Some(ship))
+        .await;
     assert_eq!(status, 201);
     assert_eq!(api.sim.ledger().orders["ebay"][id].shipped.as_deref(), Some("1234567890"));
     // Two days later the money leaves: sold = fees + withheld tax + paid out.
@@ -164,18 +193,35 @@ async fn trading_answers_200_even_when_it_says_no() {
     api.list("BAG-1", 5).await;
     let listing = api.sim.ledger().listings["ebay"]["EBAY_US/BAG-1"].id.clone();
     let call = async |name: &str, inner: &str| {
-        let body = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><{name}Request xmlns=\"urn:ebay:apis:eBLBaseComponents\">{inner}</{name}Request>");
-        let request = api.client.post(format!("{}/ws/api.dll", api.sim.base_url("ebay"))).header("x-ebay-api-call-name", name).header("x-ebay-api-siteid", "0");
-        let request = request.header("x-ebay-api-compatibility-level", "1331").header("x-ebay-api-iaf-token", &api.token).body(body);
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><{name}Request xmlns=\"urn:ebay:apis:eBLBaseComponents\">{inner}</{name}Request>"
+        );
+        let request = api
+            .client
+            .post(format!("{}/ws/api.dll", api.sim.base_url("ebay")))
+            .header("x-ebay-api-call-name", name)
+            .header("x-ebay-api-siteid", "0");
+        let request = request
+            .header("x-ebay-api-compatibility-level", "1331")
+            .header("x-ebay-api-iaf-token", &api.token)
+            .body(body);
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         response.text().await.unwrap()
     };
-    let text = call("ReviseInventoryStatus", &format!("<InventoryStatus><ItemID>{listing}</ItemID><Quantity>3</Quantity></InventoryStatus>")).await;
+    let text = call(
+        "ReviseInventoryStatus",
+        &format!("<InventoryStatus><ItemID>{listing}</ItemID><Quantity>3</Quantity></InventoryStatus>"),
+    )
+    .await;
     assert!(text.contains("<Ack>Failure</Ack>") && text.contains("21919474"), "{text}");
     let text = call("AddFixedPriceItem", "<Item><SKU>OLD-1</SKU><Title>Tea &amp; co</Title><StartPrice currencyID=\"USD\">9.99</StartPrice><Quantity>4</Quantity></Item>").await;
     let item = text.split("<ItemID>").nth(1).unwrap().split('<').next().unwrap().to_owned();
-    let text = call("ReviseInventoryStatus", &format!("<InventoryStatus><ItemID>{item}</ItemID><Quantity>3</Quantity></InventoryStatus>")).await;
+    let text = call(
+        "ReviseInventoryStatus",
+        &format!("<InventoryStatus><ItemID>{item}</ItemID><Quantity>3</Quantity></InventoryStatus>"),
+    )
+    .await;
     assert!(text.contains("<Ack>Success</Ack>"), "{text}");
     let text = call("GetItem", &format!("<ItemID>{item}</ItemID>")).await;
     assert!(text.contains("<Quantity>3</Quantity>") && text.contains("Tea &amp; co"), "{text}");
@@ -184,7 +230,9 @@ async fn trading_answers_200_even_when_it_says_no() {
 #[tokio::test]
 async fn faults_speak_ebay() {
     let api = Api::start(quiet()).await;
-    for (fault, status, id) in [(Fault::Throttle, 429, 2001), (Fault::ServerError, 500, 25001), (Fault::ExpireToken, 401, 1001)] {
+    for (fault, status, id) in
+        [(Fault::Throttle, 429, 2001), (Fault::ServerError, 500, 25001), (Fault::ExpireToken, 401, 1001)]
+    {
         api.sim.set_fault("ebay", None, fault, 1);
         let (s, body) = api.call(Method::GET, "/sell/inventory/v1/inventory_item", None).await;
         assert_eq!((s, body["errors"][0]["errorId"].as_u64()), (status, Some(id)));

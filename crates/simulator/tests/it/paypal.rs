@@ -23,14 +23,19 @@ impl Api {
     async fn login(&mut self) {
         let c = self.sim.credentials("paypal");
         let url = format!("{}/v1/oauth2/token", self.sim.base_url("paypal"));
-        let sent = self.client.post(url).basic_auth(c.get("client_id"), Some(c.get("client_secret"))).form(&[("grant_type", "client_credentials")]);
+        let sent = self
+            .client
+            .post(url)
+            .basic_auth(c.get("client_id"), Some(c.get("client_secret")))
+            .form(&[("grant_type", "client_credentials")]);
         let body: Value = sent.send().await.unwrap().json().await.unwrap();
         self.token = body["access_token"].as_str().unwrap().to_owned();
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let url = format!("{}{path}", self.sim.base_url("paypal"));
-        let mut request = self.client.request(method, url).bearer_auth(&self.token).header("paypal-request-id", "r-1");
+        let mut request =
+            self.client.request(method, url).bearer_auth(&self.token).header("paypal-request-id", "r-1");
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -52,12 +57,16 @@ async fn a_payment_appears_late_and_a_refund_happens_once() {
     let (_, capture) = api.call(Method::GET, &format!("/v2/payments/captures/{id}"), None).await;
     assert_eq!(capture["seller_receivable_breakdown"]["paypal_fee"]["value"], "3.98");
     assert_eq!(capture["seller_receivable_breakdown"]["net_amount"]["value"], "96.02");
-    let search = "/v1/reporting/transactions?start_date=2026-03-02T00:00:00-0000&end_date=2026-03-20T00:00:00-0000";
+    let search =
+        "/v1/reporting/transactions?start_date=2026-03-02T00:00:00-0000&end_date=2026-03-20T00:00:00-0000";
     assert_eq!(api.call(Method::GET, search, None).await.1["total_items"], 0);
     api.sim.advance(Duration::from_secs(3 * 3_600));
     let (_, page) = api.call(Method::GET, search, None).await;
     let info = &page["transaction_details"][0]["transaction_info"];
-    assert_eq!((info["invoice_id"].as_str(), info["fee_amount"]["value"].as_str()), (Some("1001"), Some("-3.98")));
+    assert_eq!(
+        (info["invoice_id"].as_str(), info["fee_amount"]["value"].as_str()),
+        (Some("1001"), Some("-3.98"))
+    );
     // The end is cut to what is fresh: five minutes before 03:00.
     assert_eq!(page["end_date"], "2026-03-02T02:55:00+0000");
     let wide = search.replace("2026-03-20", "2026-04-20");
@@ -102,13 +111,29 @@ async fn webhooks_verify_and_a_changed_body_does_not() {
     let hooks = api.sim.take_hooks("paypal");
     let get = |name: &str| hooks[0].headers.iter().find(|(k, _)| k == name).unwrap().1.clone();
     let envelope = |body: &str| {
-        format!("{{\"auth_algo\":\"SHA256withRSA\",\"cert_url\":\"{}\",\"transmission_id\":\"{}\",\"transmission_sig\":\"{}\",\"transmission_time\":\"{}\",\"webhook_id\":{},\"webhook_event\":{body}}}",
-            get("paypal-cert-url"), get("paypal-transmission-id"), get("paypal-transmission-sig"), get("paypal-transmission-time"), made["id"])
+        format!(
+            "{{\"auth_algo\":\"SHA256withRSA\",\"cert_url\":\"{}\",\"transmission_id\":\"{}\",\"transmission_sig\":\"{}\",\"transmission_time\":\"{}\",\"webhook_id\":{},\"webhook_event\":{body}}}",
+            get("paypal-cert-url"),
+            get("paypal-transmission-id"),
+            get("paypal-transmission-sig"),
+            get("paypal-transmission-time"),
+            made["id"]
+        )
     };
     let body = String::from_utf8(hooks[0].body.clone()).unwrap();
     for (body, verdict) in [(body.clone(), "SUCCESS"), (body.replace("10.00", "99.00"), "FAILURE")] {
         let url = format!("{}/v1/notifications/verify-webhook-signature", api.sim.base_url("paypal"));
-        let answer: Value = api.client.post(url).bearer_auth(&api.token).body(envelope(&body)).send().await.unwrap().json().await.unwrap();
+        let answer: Value = api
+            .client
+            .post(url)
+            .bearer_auth(&api.token)
+            .body(envelope(&body))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         assert_eq!(answer["verification_status"], verdict);
     }
 }

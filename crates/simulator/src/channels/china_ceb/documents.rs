@@ -18,7 +18,9 @@ pub(super) fn ingest(world: &World, state: &mut State, id: &str) {
             for document in documents {
                 match shape.kind {
                     "CEB621Message" => list(world, state, document),
-                    "CEB623Message" | "CEB625Message" => matching::change(world, state, shape.kind, &document),
+                    "CEB623Message" | "CEB625Message" => {
+                        matching::change(world, state, shape.kind, &document)
+                    }
                     kind => paper(world, state, kind, document),
                 }
             }
@@ -32,7 +34,11 @@ fn amount(document: &Document, name: &str) -> Decimal {
 
 /// Whether an order's list is past the point where its papers can change.
 fn declared(state: &State, order: &str) -> bool {
-    state.lists.values().any(|l| l.document.get("orderNo") == order && !matches!(l.status, "2" | "3" | "100") && !l.status.starts_with('-'))
+    state.lists.values().any(|l| {
+        l.document.get("orderNo") == order
+            && !matches!(l.status, "2" | "3" | "100")
+            && !l.status.starts_with('-')
+    })
 }
 
 /// What is wrong with an order, payment or waybill: code and text.
@@ -49,10 +55,14 @@ fn wrong(state: &State, kind: &str, d: &Document) -> Option<(&'static str, Strin
         _ => ("-504010", "-504011", "-504012"),
     };
     match (d.get("appType"), shelf.get(order)) {
-        ("1", Some(old)) if old.get("guid") != d.get("guid") => return Some((repeated, format!("{order} 重复申报"))),
+        ("1", Some(old)) if old.get("guid") != d.get("guid") => {
+            return Some((repeated, format!("{order} 重复申报")));
+        }
         ("1", _) => {}
         ("2" | "3", None) => return Some((unknown, format!("{order} 不存在"))),
-        ("2" | "3", Some(_)) if declared(state, order) => return Some((closed, format!("{order} 已申报清单，不能变更"))),
+        ("2" | "3", Some(_)) if declared(state, order) => {
+            return Some((closed, format!("{order} 已申报清单，不能变更")));
+        }
         ("2" | "3", Some(_)) => {}
         _ => return Some((unknown, "appType 无效".into())),
     }
@@ -60,7 +70,8 @@ fn wrong(state: &State, kind: &str, d: &Document) -> Option<(&'static str, Strin
         return Some((if kind == "CEB311Message" { "-301003" } else { "-401003" }, "币制应为 142".into()));
     }
     if kind == "CEB311Message" {
-        let paid = amount(d, "goodsValue") + amount(d, "freight") + amount(d, "taxTotal") - amount(d, "discount");
+        let paid =
+            amount(d, "goodsValue") + amount(d, "freight") + amount(d, "taxTotal") - amount(d, "discount");
         if paid != amount(d, "acturalPaid") {
             return Some(("-301005", format!("实际支付金额 {} 与计算值 {paid} 不符", d.get("acturalPaid"))));
         }
@@ -106,7 +117,8 @@ fn paper(world: &World, state: &mut State, kind: &'static str, document: Documen
 fn list(world: &World, state: &mut State, document: Document) {
     let cop = receipts::cop_of(&document);
     let old = state.lists.get(&cop).cloned();
-    let mut numbers: Vec<&str> = document.lines.iter().filter_map(|l| l.get("gnum").map(String::as_str)).collect();
+    let mut numbers: Vec<&str> =
+        document.lines.iter().filter_map(|l| l.get("gnum").map(String::as_str)).collect();
     numbers.sort_unstable();
     let count = numbers.len();
     numbers.dedup();
@@ -136,9 +148,13 @@ fn list(world: &World, state: &mut State, document: Document) {
         Some(("-621014", "变更的清单不存在"))
     } else if d.get("ieFlag") != "I" || d.get("currency") != "142" {
         Some(("-621003", "进出口标记或币制无效"))
-    } else if d.get("tradeMode") == "1210" && ["emsNo", "areaCode", "areaName"].iter().any(|f| d.get(f).is_empty()) {
+    } else if d.get("tradeMode") == "1210"
+        && ["emsNo", "areaCode", "areaName"].iter().any(|f| d.get(f).is_empty())
+    {
         Some(("-621006", "保税模式缺少账册编号或区域"))
-    } else if d.get("tradeMode") == "9610" && ["trafNo", "voyageNo", "billNo"].iter().any(|f| d.get(f).is_empty()) {
+    } else if d.get("tradeMode") == "9610"
+        && ["trafNo", "voyageNo", "billNo"].iter().any(|f| d.get(f).is_empty())
+    {
         Some(("-621007", "直购模式缺少运输工具、航次或提运单号"))
     } else {
         None

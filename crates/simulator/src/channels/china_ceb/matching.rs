@@ -48,7 +48,9 @@ fn differences(list: &Document, order: &Document, payment: &Document, waybill: &
     equal("订单与支付 金额", order.get("acturalPaid"), payment.get("amountPaid"));
     equal("清单与订单 运费", list.get("freight"), order.get("freight"));
     for line in &list.lines {
-        let field = |l: &std::collections::BTreeMap<String, String>, name: &str| l.get(name).cloned().unwrap_or_default();
+        let field = |l: &std::collections::BTreeMap<String, String>, name: &str| {
+            l.get(name).cloned().unwrap_or_default()
+        };
         let number = field(line, "gnum");
         match order.lines.iter().find(|o| field(o, "gnum") == number) {
             None => equal(&format!("订单缺少第 {number} 项"), "1", "0"),
@@ -68,7 +70,10 @@ fn differences(list: &Document, order: &Document, payment: &Document, waybill: &
 /// Customs looks for the three documents of a list.
 pub(super) fn look(world: &World, state: &mut State, key: &str) {
     let Some((cop, version)) = key.rsplit_once('#') else { return };
-    let Some(list) = state.lists.get_mut(cop).filter(|l| l.version.to_string() == version && l.status == "3") else { return };
+    let Some(list) = state.lists.get_mut(cop).filter(|l| l.version.to_string() == version && l.status == "3")
+    else {
+        return;
+    };
     list.looks += 1;
     let list = list.clone();
     let no = list.document.get("orderNo").to_owned();
@@ -179,7 +184,9 @@ fn vat(gcode: &str) -> Decimal {
 fn assess(list: &List) -> Vec<(String, String, Decimal, Decimal)> {
     let head = |name: &str| number(list.document.get(name)).unwrap_or_default();
     let extra = head("freight") + head("insuredFee");
-    let price = |l: &std::collections::BTreeMap<String, String>| l.get("totalPrice").and_then(|v| number(v)).unwrap_or_default();
+    let price = |l: &std::collections::BTreeMap<String, String>| {
+        l.get("totalPrice").and_then(|v| number(v)).unwrap_or_default()
+    };
     let goods: Decimal = list.document.lines.iter().map(price).sum();
     let cents = |d: Decimal| d.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     let mut left = extra;
@@ -217,7 +224,10 @@ fn tax_bill(world: &World, state: &mut State, cop: &str, list: &List) {
         d.get("customsCode")
     );
     for (gnum, code, value, tax) in &lines {
-        let _ = write!(body, "<TaxListRd><gnum>{gnum}</gnum><gcode>{code}</gcode><taxPrice>{value}</taxPrice><customsTax>0</customsTax><valueAddedTax>{tax}</valueAddedTax><consumptionTax>0</consumptionTax></TaxListRd>");
+        let _ = write!(
+            body,
+            "<TaxListRd><gnum>{gnum}</gnum><gcode>{code}</gcode><taxPrice>{value}</taxPrice><customsTax>0</customsTax><valueAddedTax>{tax}</valueAddedTax><consumptionTax>0</consumptionTax></TaxListRd>"
+        );
     }
     body.push_str("</Tax>");
     let fen = i64::try_from((total * Decimal::from(100)).trunc().mantissa()).unwrap_or(0);
@@ -229,11 +239,21 @@ fn tax_bill(world: &World, state: &mut State, cop: &str, list: &List) {
 /// A withdrawal (623) or refund (625) of a list.
 pub(super) fn change(world: &World, state: &mut State, kind: &'static str, request: &Document) {
     let withdrawal = kind == "CEB623Message";
-    let found = state.lists.iter().find(|(cop, l)| l.invt_no == request.get("invtNo") || **cop == receipts::cop_of(request)).map(|(c, l)| (c.clone(), l.clone()));
+    let found = state
+        .lists
+        .iter()
+        .find(|(cop, l)| l.invt_no == request.get("invtNo") || **cop == receipts::cop_of(request))
+        .map(|(c, l)| (c.clone(), l.clone()));
     let refusal = match &found {
-        None => Some(if withdrawal { ("-623003", "清单不存在") } else { ("-625003", "清单不存在") }),
-        Some((_, l)) if withdrawal && !matches!(l.status, "2" | "3" | "120" | "300" | "500") => Some(("-623005", "清单状态不允许撤销")),
-        Some((_, l)) if !withdrawal && !matches!(l.status, "800" | "899") => Some(("-625005", "清单状态不允许退货")),
+        None => {
+            Some(if withdrawal { ("-623003", "清单不存在") } else { ("-625003", "清单不存在") })
+        }
+        Some((_, l)) if withdrawal && !matches!(l.status, "2" | "3" | "120" | "300" | "500") => {
+            Some(("-623005", "清单状态不允许撤销"))
+        }
+        Some((_, l)) if !withdrawal && !matches!(l.status, "800" | "899") => {
+            Some(("-625005", "清单状态不允许退货"))
+        }
         Some(_) => None,
     };
     if let Some((code, text)) = refusal {

@@ -81,7 +81,9 @@ impl ChinaCeb {
             ("POST", "/cebcmsg") => self.take_in(world, body),
             ("GET", "/receipts") => {
                 let query: Vec<(String, String)> =
-                    url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+                    url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+                        .into_owned()
+                        .collect();
                 receipts::mailbox(&self.lock(), &query)
             }
             _ => raw(404, "text/plain; charset=utf-8", "no such address"),
@@ -140,7 +142,9 @@ impl Channel for ChinaCeb {
         match (parts.method.as_str(), parts.uri.path()) {
             ("POST", "/cebcmsg") => {
                 // The client's own id is stable over retries; without one, the body is.
-                let key = Node::parse(body).map(|n| n.get(&["TransInfo", "CopMsgId"]).to_owned()).filter(|k| !k.is_empty());
+                let key = Node::parse(body)
+                    .map(|n| n.get(&["TransInfo", "CopMsgId"]).to_owned())
+                    .filter(|k| !k.is_empty());
                 let key = key.unwrap_or_else(|| hex::encode(Sha256::digest(body)));
                 Call::new("submit", key).on("submit", PACE, 1)
             }

@@ -50,12 +50,25 @@ pub(super) fn send(world: &World, state: &mut State, order: &str, kind: &str, bo
         local(world.now(), CHINA, "%Y-%m-%dT%H:%M:%S"),
         B64.encode(business)
     );
-    world.hook(NAME, &id, kind, vec![("content-type".into(), "application/xml".into())], message.clone().into_bytes());
+    world.hook(
+        NAME,
+        &id,
+        kind,
+        vec![("content-type".into(), "application/xml".into())],
+        message.clone().into_bytes(),
+    );
     state.sent.push((order.to_owned(), kind.to_owned(), message));
 }
 
 /// The receipt of an order, payment or waybill.
-pub(super) fn document(world: &World, state: &mut State, of: &str, document: &Document, status: &str, info: &str) {
+pub(super) fn document(
+    world: &World,
+    state: &mut State,
+    of: &str,
+    document: &Document,
+    status: &str,
+    info: &str,
+) {
     let time = time(world);
     let get = |name: &str| document.get(name).to_owned();
     let tail = [("returnStatus", status), ("returnTime", time.as_str()), ("returnInfo", info)];
@@ -88,15 +101,35 @@ pub(super) fn list(world: &World, state: &mut State, cop_no: &str, list: &List, 
         ("returnInfo", info),
     ];
     let order = d.get("orderNo").to_owned();
-    send(world, state, &order, "CEB622Message", &format!("<InventoryReturn>{}</InventoryReturn>", elements(&fields)));
+    send(
+        world,
+        state,
+        &order,
+        "CEB622Message",
+        &format!("<InventoryReturn>{}</InventoryReturn>", elements(&fields)),
+    );
 }
 
 /// The receipt of a withdrawal (623) or refund (625) of a list.
-pub(super) fn about_list(world: &World, state: &mut State, of: &str, request: &Document, status: &str, info: &str) {
-    let (kind, node) =
-        if of == "CEB623Message" { ("CEB624Message", "InvtCancelReturn") } else { ("CEB626Message", "InvtRefundReturn") };
+pub(super) fn about_list(
+    world: &World,
+    state: &mut State,
+    of: &str,
+    request: &Document,
+    status: &str,
+    info: &str,
+) {
+    let (kind, node) = if of == "CEB623Message" {
+        ("CEB624Message", "InvtCancelReturn")
+    } else {
+        ("CEB626Message", "InvtRefundReturn")
+    };
     let time = time(world);
-    let found = state.lists.iter().find(|(_, l)| l.invt_no == request.get("invtNo")).map(|(c, l)| (c.clone(), l.pre_no.clone()));
+    let found = state
+        .lists
+        .iter()
+        .find(|(_, l)| l.invt_no == request.get("invtNo"))
+        .map(|(c, l)| (c.clone(), l.pre_no.clone()));
     let (cop_no, pre_no) = found.unwrap_or_else(|| (cop_of(request), format!("B{:0>17}", "0")));
     let fields = [
         ("guid", request.get("guid")),

@@ -20,11 +20,16 @@ const SIGNING_SEED: [u8; 32] = *b"tradewind-simulator-ebay-signing";
 const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 /// Stands for the encrypted public key that Key Management hands out; opaque to clients.
-const JWE: &str = "eyJ6aXAiOiJERUYiLCJlbmMiOiJBMjU2R0NNIiwiYWxnIjoiQTI1NkdDTUtXIn0.c2ltdWxhdGVk.a2V5.b2Y.dHJhZGV3aW5k";
+const JWE: &str =
+    "eyJ6aXAiOiJERUYiLCJlbmMiOiJBMjU2R0NNIiwiYWxnIjoiQTI1NkdDTUtXIn0.c2ltdWxhdGVk.a2V5.b2Y.dHJhZGV3aW5k";
 const SCOPE: &str = "https://api.ebay.com/oauth/api_scope";
 /// Suffixes of the scopes the seller consented to.
 const CONSENTED: &[&str] = &[
-    "sell.inventory", "sell.fulfillment", "sell.finances", "sell.account", "commerce.notification.subscription",
+    "sell.inventory",
+    "sell.fulfillment",
+    "sell.finances",
+    "sell.account",
+    "commerce.notification.subscription",
 ];
 /// Life of an access token.
 const LIFE_S: i64 = 7_200;
@@ -76,19 +81,32 @@ pub(super) fn token(state: &mut State, world: &World, req: &Req) -> Response {
     let form: Vec<(String, String)> = url::form_urlencoded::parse(&req.body).into_owned().collect();
     let get = |name: &str| form.iter().find(|(k, _)| k == name).map_or("", |(_, v)| v.as_str());
     let wanted: Vec<String> = get("scope").split_whitespace().map(str::to_owned).collect();
-    let all: Vec<String> = std::iter::once(SCOPE.to_owned())
-        .chain(CONSENTED.iter().map(|s| format!("{SCOPE}/{s}")))
-        .collect();
+    let all: Vec<String> =
+        std::iter::once(SCOPE.to_owned()).chain(CONSENTED.iter().map(|s| format!("{SCOPE}/{s}"))).collect();
     let (user, kind) = match get("grant_type") {
         "client_credentials" => (false, "Application Access Token"),
         "refresh_token" if get("refresh_token") == REFRESH_TOKEN => (true, "User Access Token"),
         "refresh_token" => {
-            return oauth_error(400, "invalid_grant", "the provided authorization refresh token is invalid or was issued to another client");
+            return oauth_error(
+                400,
+                "invalid_grant",
+                "the provided authorization refresh token is invalid or was issued to another client",
+            );
         }
-        _ => return oauth_error(400, "unsupported_grant_type", "grant type in request is not supported by the authorization server"),
+        _ => {
+            return oauth_error(
+                400,
+                "unsupported_grant_type",
+                "grant type in request is not supported by the authorization server",
+            );
+        }
     };
     if wanted.iter().any(|w| !all.contains(w)) || (!user && wanted.is_empty()) {
-        return oauth_error(400, "invalid_scope", "The requested scope is invalid, unknown, malformed, or exceeds the scope granted to the client");
+        return oauth_error(
+            400,
+            "invalid_scope",
+            "The requested scope is invalid, unknown, malformed, or exceeds the scope granted to the client",
+        );
     }
     let scopes = if wanted.is_empty() { all } else { wanted };
     state.issued += 1;
@@ -99,7 +117,14 @@ pub(super) fn token(state: &mut State, world: &World, req: &Req) -> Response {
 }
 
 pub(super) fn invalid_token() -> Fail {
-    fail(401, 1001, "OAuth", "REQUEST", "Invalid access token", "Invalid access token. Check the value of the Authorization HTTP request header.")
+    fail(
+        401,
+        1001,
+        "OAuth",
+        "REQUEST",
+        "Invalid access token",
+        "Invalid access token. Check the value of the Authorization HTTP request header.",
+    )
 }
 
 /// Token, scope and signature of a request.
@@ -115,16 +140,33 @@ pub(super) fn check(state: &State, world: &World, req: &Req) -> Result<(), Fail>
         }
     };
     if given.is_empty() {
-        return Err(fail(401, 1002, "OAuth", "REQUEST", "Missing access token", "Access token is missing in the Authorization HTTP request header."));
+        return Err(fail(
+            401,
+            1002,
+            "OAuth",
+            "REQUEST",
+            "Missing access token",
+            "Access token is missing in the Authorization HTTP request header.",
+        ));
     }
-    let token = state.tokens.get(given).filter(|t| t.expires_ms > world.now_ms()).ok_or_else(invalid_token)?;
+    let token =
+        state.tokens.get(given).filter(|t| t.expires_ms > world.now_ms()).ok_or_else(invalid_token)?;
     let allowed = match req.op.need {
-        Need::Scope(suffix) => token.user && token.scopes.iter().any(|s| s.strip_prefix(SCOPE) == Some(&format!("/{suffix}"))),
+        Need::Scope(suffix) => {
+            token.user && token.scopes.iter().any(|s| s.strip_prefix(SCOPE) == Some(&format!("/{suffix}")))
+        }
         Need::User => token.user,
         Need::Any | Need::None => true,
     };
     if !allowed {
-        return Err(fail(403, 1100, "ACCESS", "REQUEST", "Access denied", "Insufficient permissions to fulfill the request."));
+        return Err(fail(
+            403,
+            1100,
+            "ACCESS",
+            "REQUEST",
+            "Access denied",
+            "Insufficient permissions to fulfill the request.",
+        ));
     }
     if req.op.signed { verify(req) } else { Ok(()) }
 }
@@ -137,7 +179,10 @@ fn verify(req: &Req) -> Result<(), Fail> {
     if req.header("x-ebay-signature-key") != JWE {
         return Err(refused(215_001, "Missing or unknown x-ebay-signature-key header."));
     }
-    let input = req.header("signature-input").strip_prefix("sig1=").ok_or_else(|| refused(215_002, "Missing Signature-Input header."))?;
+    let input = req
+        .header("signature-input")
+        .strip_prefix("sig1=")
+        .ok_or_else(|| refused(215_002, "Missing Signature-Input header."))?;
     let signature = req
         .header("signature")
         .strip_prefix("sig1=:")
@@ -171,7 +216,8 @@ fn verify(req: &Req) -> Result<(), Fail> {
         base.push_str(&format!("\"{name}\": {value}\n"));
     }
     base.push_str(&format!("\"@signature-params\": {input}"));
-    let pair = Ed25519KeyPair::from_seed_unchecked(&SIGNING_SEED).map_err(|_| refused(215_120, "Unusable key."))?;
+    let pair =
+        Ed25519KeyPair::from_seed_unchecked(&SIGNING_SEED).map_err(|_| refused(215_120, "Unusable key."))?;
     UnparsedPublicKey::new(&ED25519, pair.public_key().as_ref())
         .verify(base.as_bytes(), &signature)
         .map_err(|_| refused(215_122, "Signature validation failed."))

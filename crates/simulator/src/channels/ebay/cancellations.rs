@@ -87,7 +87,9 @@ pub(super) fn check(state: &State, req: &Req) -> Result<Response, Fail> {
 pub(super) fn create(world: &World, state: &mut State, req: &Req) -> Result<Response, Fail> {
     let id = body_order(req);
     let reason = req.json().and_then(|b| b.get("cancelReason").and_then(Value::as_str).map(str::to_owned));
-    if !reason.is_some_and(|r| ["OUT_OF_STOCK_OR_CANNOT_FULFILL", "BUYER_ASKED_CANCEL", "ADDRESS_ISSUES"].contains(&r.as_str())) {
+    if !reason.is_some_and(|r| {
+        ["OUT_OF_STOCK_OR_CANNOT_FULFILL", "BUYER_ASKED_CANCEL", "ADDRESS_ISSUES"].contains(&r.as_str())
+    }) {
         return Err(refuse(400, "Invalid cancelReason"));
     }
     let order = state.orders.get(&id).ok_or_else(|| refuse(404, "Order not found"))?;
@@ -110,11 +112,16 @@ pub(super) fn get(state: &State, req: &Req) -> Result<Response, Fail> {
     let order = find(state, req.part(0))?;
     let (status, by, at) = match &order.cancel {
         Cancel::Asked(_, at) => ("CANCEL_PENDING", "BUYER", *at),
-        Cancel::Done(_, by, at) => ("CANCEL_CLOSED_FOR_COMMITMENT", if *by == "buyer" { "BUYER" } else { "SELLER" }, *at),
+        Cancel::Done(_, by, at) => {
+            ("CANCEL_CLOSED_FOR_COMMITMENT", if *by == "buyer" { "BUYER" } else { "SELLER" }, *at)
+        }
         Cancel::None => ("CANCEL_CLOSED_UNKNOWN_REFUND", "BUYER", order.updated_ms),
     };
-    Ok(json(200, &j!({"cancelDetail": {"cancelId": req.part(0), "legacyOrderId": order.id, "cancelState": status,
-        "requestorType": by, "cancelRequestDate": {"value": view::date(at)}}})))
+    Ok(json(
+        200,
+        &j!({"cancelDetail": {"cancelId": req.part(0), "legacyOrderId": order.id, "cancelState": status,
+        "requestorType": by, "cancelRequestDate": {"value": view::date(at)}}}),
+    ))
 }
 
 /// The seller approves or rejects a buyer's request.

@@ -41,7 +41,8 @@ pub(super) fn no_offer(offer: &str) -> Fail {
 
 /// 404 of Inventory.
 pub(super) fn no_sku(sku: &str) -> Fail {
-    let mut refusal = inventory(25702, format!("{sku} could not be found or is not available in the system."));
+    let mut refusal =
+        inventory(25702, format!("{sku} could not be found or is not available in the system."));
     refusal.status = 404;
     refusal
 }
@@ -67,6 +68,7 @@ impl From<Fail> for Response {
 
 /// 207 whose only entry is a system error: a success status with a failure inside.
 pub(super) fn lying_bulk() -> Response {
-    let error = fail(500, 25001, "API_INVENTORY", "APPLICATION", "A system error has occurred.", "Internal error");
+    let error =
+        fail(500, 25001, "API_INVENTORY", "APPLICATION", "A system error has occurred.", "Internal error");
     json(207, &j!({"responses": [{"statusCode": 500, "errors": [error.detail()]}]}))
 }

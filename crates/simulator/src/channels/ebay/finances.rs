@@ -72,7 +72,15 @@ pub(super) fn sale(world: &World, state: &mut State, order: &Order) {
     });
 }
 
-fn back(world: &World, state: &mut State, order: &Order, id: &str, amount: i64, tax: i64, fees: Vec<(&'static str, i64)>) {
+fn back(
+    world: &World,
+    state: &mut State,
+    order: &Order,
+    id: &str,
+    amount: i64,
+    tax: i64,
+    fees: Vec<(&'static str, i64)>,
+) {
     let fee: i64 = fees.iter().map(|(_, f)| f).sum();
     world.ledger(|l| {
         l.fee(NAME, order.currency, -fee);
@@ -102,8 +110,12 @@ pub(super) fn refunded(world: &World, state: &mut State, order: &Order, id: &str
     // As the difference of two roundings, so that parts add up to the whole.
     let part = |whole: i64| share(whole, before + amount, basis) - share(whole, before, basis);
     let tax = part(order.tax());
-    let fees: Vec<(&'static str, i64)> =
-        order.fees.iter().filter(|(k, _)| *k != "FINAL_VALUE_FEE_FIXED_PER_ORDER").map(|(k, f)| (*k, part(*f))).collect();
+    let fees: Vec<(&'static str, i64)> = order
+        .fees
+        .iter()
+        .filter(|(k, _)| *k != "FINAL_VALUE_FEE_FIXED_PER_ORDER")
+        .map(|(k, f)| (*k, part(*f)))
+        .collect();
     world.ledger(|l| l.refunded(NAME, &order.id, amount + tax));
     back(world, state, order, id, amount, tax, fees);
 }
@@ -141,9 +153,18 @@ pub(super) fn pay_out(world: &World, state: &mut State) {
                 }
             }
         }
-        let payout = Payout { id: id.clone(), site, currency, amount: sum, at_ms: now, arrived: false, count: rows.len() };
+        let payout = Payout {
+            id: id.clone(),
+            site,
+            currency,
+            amount: sum,
+            at_ms: now,
+            arrived: false,
+            count: rows.len(),
+        };
         state.payouts.insert(id.clone(), payout);
-        let record = PayoutRecord { currency: currency.into(), amount: sum, at: iso_seconds(world.now()), orders };
+        let record =
+            PayoutRecord { currency: currency.into(), amount: sum, at: iso_seconds(world.now()), orders };
         world.ledger(|l| l.paid_out(NAME, &id, record));
         world.schedule(NAME, TRANSIT_MS, "payout-arrives", &id, Value::Null);
     }
@@ -164,7 +185,11 @@ fn site_of(req: &Req) -> Result<&str, Fail> {
     let given = req.header("x-ebay-c-marketplace-id");
     // Required by the specification, with a default.
     let given = if given.is_empty() { "EBAY_US" } else { given };
-    if site::find(given).is_some() { Ok(given) } else { Err(refuse(format!("Invalid marketplace id: {given}"))) }
+    if site::find(given).is_some() {
+        Ok(given)
+    } else {
+        Err(refuse(format!("Invalid marketplace id: {given}")))
+    }
 }
 
 fn status(state: &State, t: &Transaction, now: i64) -> &'static str {
@@ -182,7 +207,8 @@ fn view(state: &State, t: &Transaction, now: i64) -> Value {
         .lines
         .iter()
         .map(|(id, basis, fees)| {
-            let fees: Vec<Value> = fees.iter().map(|(kind, fee)| j!({"feeType": kind, "amount": money(*fee, c)})).collect();
+            let fees: Vec<Value> =
+                fees.iter().map(|(kind, fee)| j!({"feeType": kind, "amount": money(*fee, c)})).collect();
             j!({"lineItemId": id, "feeBasisAmount": money(*basis, c), "marketplaceFees": fees})
         })
         .collect();
@@ -209,7 +235,8 @@ fn chosen<'a>(state: &'a State, req: &Req, now: i64) -> Result<Vec<&'a Transacti
         let any = |text: &str| value.split('|').any(|v| v == text);
         match name.as_str() {
             "transactionDate" => {
-                let (from, to) = range(&value).ok_or_else(|| refuse(format!("Invalid transactionDate: {value}")))?;
+                let (from, to) =
+                    range(&value).ok_or_else(|| refuse(format!("Invalid transactionDate: {value}")))?;
                 // Only a start: 90 days from there.
                 let to = to.or(from.map(|f| f + 90 * 86_400_000));
                 rows.retain(|t| from.is_none_or(|f| t.at_ms >= f) && to.is_none_or(|e| t.at_ms <= e));
@@ -235,7 +262,12 @@ fn page(req: &Req, path: &str, name: &str, all: Vec<Value>, most: usize) -> Resu
     if rows.is_empty() {
         return Ok(raw(204, "application/json", ""));
     }
-    let rest: String = req.raw_query.split('&').filter(|p| !p.is_empty() && !p.starts_with("limit=") && !p.starts_with("offset=")).map(|p| format!("{p}&")).collect();
+    let rest: String = req
+        .raw_query
+        .split('&')
+        .filter(|p| !p.is_empty() && !p.starts_with("limit=") && !p.starts_with("offset="))
+        .map(|p| format!("{p}&"))
+        .collect();
     let link = |offset: usize| format!("https://apiz.ebay.com{path}?{rest}limit={limit}&offset={offset}");
     let mut answer = j!({"href": link(offset), "limit": limit, "offset": offset, "total": total, name: rows});
     if let Some(map) = answer.as_object_mut() {
@@ -263,15 +295,20 @@ pub(super) fn transactions(world: &World, state: &State, req: &Req) -> Result<Re
 
 pub(super) fn transaction_summary(state: &State, req: &Req) -> Result<Response, Fail> {
     let rows = chosen(state, req, i64::MAX)?;
-    let Some(currency) = site::find(site_of(req)?).map(|s| s.currency) else { return Err(refuse("Invalid marketplace id")) };
+    let Some(currency) = site::find(site_of(req)?).map(|s| s.currency) else {
+        return Err(refuse("Invalid marketplace id"));
+    };
     let sum = |kind: &str| {
         let of: Vec<i64> = rows.iter().filter(|t| t.kind == kind).map(|t| t.amount).collect();
         (of.len(), of.iter().sum::<i64>())
     };
     let entry = |n: i64| if n >= 0 { "CREDIT" } else { "DEBIT" };
     let ((credits, credit), (refunds, refund)) = (sum("SALE"), sum("REFUND"));
-    Ok(json(200, &j!({"creditCount": credits, "creditAmount": money(credit.abs(), currency), "creditBookingEntry": entry(credit),
-        "refundCount": refunds, "refundAmount": money(refund.abs(), currency), "refundBookingEntry": entry(refund)})))
+    Ok(json(
+        200,
+        &j!({"creditCount": credits, "creditAmount": money(credit.abs(), currency), "creditBookingEntry": entry(credit),
+        "refundCount": refunds, "refundAmount": money(refund.abs(), currency), "refundBookingEntry": entry(refund)}),
+    ))
 }
 
 fn payout_view(p: &Payout) -> Value {
@@ -298,7 +335,8 @@ fn chosen_payouts<'a>(state: &'a State, req: &Req) -> Result<Vec<&'a Payout>, Fa
                 let (from, to) = range(&value).ok_or_else(|| refuse(format!("Invalid {name}: {value}")))?;
                 rows.retain(|p| from.is_none_or(|f| p.at_ms >= f) && to.is_none_or(|t| p.at_ms <= t));
             }
-            "payoutStatus" => rows.retain(|p| value.split('|').any(|v| v == if p.arrived { "SUCCEEDED" } else { "INITIATED" })),
+            "payoutStatus" => rows
+                .retain(|p| value.split('|').any(|v| v == if p.arrived { "SUCCEEDED" } else { "INITIATED" })),
             other => return Err(refuse(format!("Unsupported filter: {other}"))),
         }
     }
@@ -328,13 +366,20 @@ pub(super) fn payout_summary(state: &State, req: &Req) -> Result<Response, Fail>
     let currency = site::find(site_of(req)?).map_or("USD", |s| s.currency);
     let amount: i64 = rows.iter().map(|p| p.amount).sum();
     let count: usize = rows.iter().map(|p| p.count).sum();
-    Ok(json(200, &j!({"amount": money(amount, currency), "payoutCount": rows.len(), "transactionCount": count})))
+    Ok(json(
+        200,
+        &j!({"amount": money(amount, currency), "payoutCount": rows.len(), "transactionCount": count}),
+    ))
 }
 
 pub(super) fn funds(state: &State, req: &Req) -> Result<Response, Fail> {
     let site = site_of(req)?;
     let currency = site::find(site).map_or("USD", |s| s.currency);
-    let open: i64 = state.transactions.iter().filter(|t| t.site == site && t.payout.is_none()).map(|t| t.amount).sum();
-    Ok(json(200, &j!({"totalFunds": money(open, currency), "processingFunds": money(open, currency),
-        "availableFunds": money(0, currency), "fundsOnHold": money(0, currency)})))
+    let open: i64 =
+        state.transactions.iter().filter(|t| t.site == site && t.payout.is_none()).map(|t| t.amount).sum();
+    Ok(json(
+        200,
+        &j!({"totalFunds": money(open, currency), "processingFunds": money(open, currency),
+        "availableFunds": money(0, currency), "fundsOnHold": money(0, currency)}),
+    ))
 }

@@ -14,16 +14,31 @@ use serde_json::{Map, Value, json as j};
 pub(super) const BULK: usize = 25;
 
 const CONDITIONS: &[&str] = &[
-    "NEW", "LIKE_NEW", "NEW_OTHER", "NEW_WITH_DEFECTS", "CERTIFIED_REFURBISHED", "EXCELLENT_REFURBISHED",
-    "VERY_GOOD_REFURBISHED", "GOOD_REFURBISHED", "SELLER_REFURBISHED", "USED_EXCELLENT", "USED_VERY_GOOD", "USED_GOOD",
-    "USED_ACCEPTABLE", "FOR_PARTS_OR_NOT_WORKING",
+    "NEW",
+    "LIKE_NEW",
+    "NEW_OTHER",
+    "NEW_WITH_DEFECTS",
+    "CERTIFIED_REFURBISHED",
+    "EXCELLENT_REFURBISHED",
+    "VERY_GOOD_REFURBISHED",
+    "GOOD_REFURBISHED",
+    "SELLER_REFURBISHED",
+    "USED_EXCELLENT",
+    "USED_VERY_GOOD",
+    "USED_GOOD",
+    "USED_ACCEPTABLE",
+    "FOR_PARTS_OR_NOT_WORKING",
 ];
 
 /// The `Content-Language` header, which three calls require.
 pub(super) fn language(req: &Req) -> Result<String, Fail> {
     let given = req.header("content-language");
     let ok = given.len() == 5 && given.as_bytes().get(2) == Some(&b'-');
-    if ok { Ok(given.replace('-', "_")) } else { Err(refuse(25709, "Invalid value for header Content-Language.")) }
+    if ok {
+        Ok(given.replace('-', "_"))
+    } else {
+        Err(refuse(25709, "Invalid value for header Content-Language."))
+    }
 }
 
 fn valid_sku(sku: &str) -> bool {
@@ -36,12 +51,21 @@ fn valid_gtin(text: &str) -> bool {
     if !matches!(text.len(), 8 | 12 | 13 | 14) || !text.bytes().all(|b| b.is_ascii_digit()) {
         return false;
     }
-    let sum: u32 = text.bytes().rev().enumerate().map(|(n, b)| u32::from(b - b'0') * if n % 2 == 0 { 1 } else { 3 }).sum();
+    let sum: u32 = text
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(n, b)| u32::from(b - b'0') * if n % 2 == 0 { 1 } else { 3 })
+        .sum();
     sum.is_multiple_of(10)
 }
 
 fn texts<'a>(value: &'a Value, name: &str) -> Vec<&'a str> {
-    value.get(name).and_then(Value::as_array).map(|a| a.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
+    value
+        .get(name)
+        .and_then(Value::as_array)
+        .map(|a| a.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default()
 }
 
 fn check(record: &Map<String, Value>) -> Result<Option<u64>, Fail> {
@@ -52,10 +76,16 @@ fn check(record: &Map<String, Value>) -> Result<Option<u64>, Fail> {
     }
     if let Some(product) = record.get("product") {
         if product.get("title").and_then(Value::as_str).is_some_and(|t| t.chars().count() > 80) {
-            return Err(refuse(25709, "Invalid value for title. The length should be between 1 and 80 characters."));
+            return Err(refuse(
+                25709,
+                "Invalid value for title. The length should be between 1 and 80 characters.",
+            ));
         }
         if product.get("description").and_then(Value::as_str).is_some_and(|t| t.chars().count() > 4_000) {
-            return Err(refuse(25709, "Invalid value for description. The length should be between 1 and 4000 characters."));
+            return Err(refuse(
+                25709,
+                "Invalid value for description. The length should be between 1 and 4000 characters.",
+            ));
         }
         let images = texts(product, "imageUrls");
         if images.iter().any(|url| !url.starts_with("https://")) || images.len() > 24 {
@@ -76,16 +106,31 @@ fn check(record: &Map<String, Value>) -> Result<Option<u64>, Fail> {
             }
         }
     }
-    match record.get("availability").and_then(|a| a.get("shipToLocationAvailability")).and_then(|s| s.get("quantity")) {
+    match record
+        .get("availability")
+        .and_then(|a| a.get("shipToLocationAvailability"))
+        .and_then(|s| s.get("quantity"))
+    {
         None => Ok(None),
-        Some(quantity) => quantity.as_u64().map(Some).ok_or_else(|| refuse(25709, "Invalid value for quantity.")),
+        Some(quantity) => {
+            quantity.as_u64().map(Some).ok_or_else(|| refuse(25709, "Invalid value for quantity."))
+        }
     }
 }
 
 /// Stores a record; `true` when the SKU is new.
-fn store(world: &World, state: &mut State, sku: &str, locale: String, record: Map<String, Value>) -> Result<bool, Fail> {
+fn store(
+    world: &World,
+    state: &mut State,
+    sku: &str,
+    locale: String,
+    record: Map<String, Value>,
+) -> Result<bool, Fail> {
     if !valid_sku(sku) {
-        return Err(refuse(25707, "This is an invalid value for a SKU. Only alphanumeric characters can be used for SKUs, and their length must not exceed 50 characters."));
+        return Err(refuse(
+            25707,
+            "This is an invalid value for a SKU. Only alphanumeric characters can be used for SKUs, and their length must not exceed 50 characters.",
+        ));
     }
     // The record replaces the old one whole: a quantity that is not sent is cleared.
     let quantity = check(&record)?.unwrap_or(0);
@@ -100,7 +145,12 @@ fn store(world: &World, state: &mut State, sku: &str, locale: String, record: Ma
 }
 
 /// Counts a revision of the published listings of a SKU (only of `offer`, if given).
-pub(super) fn revise_all(state: &mut State, world: &World, sku: &str, offer: Option<&str>) -> Result<(), Fail> {
+pub(super) fn revise_all(
+    state: &mut State,
+    world: &World,
+    sku: &str,
+    offer: Option<&str>,
+) -> Result<(), Fail> {
     let listings: Vec<String> = state
         .offers
         .values()
@@ -109,7 +159,10 @@ pub(super) fn revise_all(state: &mut State, world: &World, sku: &str, offer: Opt
         .collect();
     for listing in listings {
         if !limits::revise(state, world, &listing) {
-            return Err(refuse(25019, format!("Cannot revise listing. Listing {listing} has reached 250 revisions today.")));
+            return Err(refuse(
+                25019,
+                format!("Cannot revise listing. Listing {listing} has reached 250 revisions today."),
+            ));
         }
     }
     Ok(())
@@ -142,7 +195,10 @@ pub(super) fn bulk_put(world: &World, state: &mut State, req: &Req) -> Result<Re
             return Err(refuse(25709, "Invalid value for requests."));
         };
         let sku = record.remove("sku").and_then(|s| s.as_str().map(str::to_owned)).unwrap_or_default();
-        let locale = record.remove("locale").and_then(|s| s.as_str().map(str::to_owned)).unwrap_or_else(|| default.clone());
+        let locale = record
+            .remove("locale")
+            .and_then(|s| s.as_str().map(str::to_owned))
+            .unwrap_or_else(|| default.clone());
         answers.push(match store(world, state, &sku, locale.clone(), record) {
             Ok(_) => j!({"statusCode": 200, "sku": sku, "locale": locale, "errors": [], "warnings": []}),
             Err(refusal) => j!({"statusCode": refusal.status, "sku": sku, "locale": locale, "errors": [refusal.detail()], "warnings": []}),
@@ -237,7 +293,9 @@ pub(super) fn bulk_price_quantity(world: &World, state: &mut State, req: &Req) -
         })();
         answers.push(match done {
             Ok(()) => j!({"statusCode": 200, "sku": sku, "errors": [], "warnings": []}),
-            Err(refusal) => j!({"statusCode": refusal.status, "sku": sku, "errors": [refusal.detail()], "warnings": []}),
+            Err(refusal) => {
+                j!({"statusCode": refusal.status, "sku": sku, "errors": [refusal.detail()], "warnings": []})
+            }
         });
     }
     for change in &changes {
@@ -263,7 +321,10 @@ fn change_offer(world: &World, state: &mut State, sku: &str, id: &str, change: &
         let given = price.get("currency").and_then(Value::as_str);
         let value = price.get("value").and_then(Value::as_str).and_then(|v| minor(v, currency));
         if given != Some(currency) || value.is_none_or(|v| v <= 0) {
-            return Err(refuse(25003, "Invalid price. The price must be positive and in the currency of the marketplace."));
+            return Err(refuse(
+                25003,
+                "Invalid price. The price must be positive and in the currency of the marketplace.",
+            ));
         }
     }
     let quantity = match change.get("availableQuantity") {

@@ -49,7 +49,10 @@ pub(super) fn create_location(state: &mut State, req: &Req) -> Result<Response, 
         let text = "A location with this merchantLocationKey already exists.";
         return Err(fail(409, 25803, "API_INVENTORY", "REQUEST", text, text));
     }
-    let record = req.json().filter(Value::is_object).ok_or_else(|| refuse(25709, "Could not serialize request body."))?;
+    let record = req
+        .json()
+        .filter(Value::is_object)
+        .ok_or_else(|| refuse(25709, "Could not serialize request body."))?;
     state.locations.insert(key.to_owned(), record);
     Ok(raw(204, "application/json", ""))
 }
@@ -76,7 +79,14 @@ pub(super) fn list_locations(state: &State) -> Result<Response, Fail> {
 pub(super) fn policies(req: &Req) -> Result<Response, Fail> {
     let marketplace = req.get("marketplace_id").unwrap_or_default();
     if site::find(marketplace).is_none() {
-        return Err(fail(400, 20403, "API_ACCOUNT", "REQUEST", "Invalid marketplace", "Invalid {marketplace_id}"));
+        return Err(fail(
+            400,
+            20403,
+            "API_ACCOUNT",
+            "REQUEST",
+            "Invalid marketplace",
+            "Invalid {marketplace_id}",
+        ));
     }
     let at = match req.op.name {
         "getFulfillmentPolicies" => 0,
@@ -86,12 +96,24 @@ pub(super) fn policies(req: &Req) -> Result<Response, Fail> {
     let (kind, id) = POLICIES.get(at).copied().unwrap_or(("fulfillment", ""));
     let policy = j!({"name": format!("Simulated {kind}"), "marketplaceId": marketplace, (format!("{kind}PolicyId")): id,
         "categoryTypes": [{"name": "ALL_EXCLUDING_MOTORS_VEHICLES"}]});
-    Ok(json(200, &j!({"total": 1, "href": req.path, "limit": 20, "offset": 0, (format!("{kind}Policies")): [policy]})))
+    Ok(json(
+        200,
+        &j!({"total": 1, "href": req.path, "limit": 20, "offset": 0, (format!("{kind}Policies")): [policy]}),
+    ))
 }
 
 pub(super) fn category_tree(req: &Req) -> Result<Response, Fail> {
     let site = site::find(req.get("marketplace_id").unwrap_or_default());
-    let site = site.ok_or_else(|| fail(400, 62_002, "API_TAXONOMY", "REQUEST", "Invalid marketplace", "The specified marketplace ID was not found."))?;
+    let site = site.ok_or_else(|| {
+        fail(
+            400,
+            62_002,
+            "API_TAXONOMY",
+            "REQUEST",
+            "Invalid marketplace",
+            "The specified marketplace ID was not found.",
+        )
+    })?;
     Ok(json(200, &j!({"categoryTreeId": site.number, "categoryTreeVersion": "129"})))
 }
 
@@ -113,17 +135,30 @@ pub(super) fn suggestions(req: &Req) -> Result<Response, Fail> {
                  "categorySubtreeNodeHref": format!("https://api.ebay.com/commerce/taxonomy/v1/category_tree/{}/get_category_subtree?category_id=99", req.part(0))}]})
         })
         .collect();
-    Ok(json(200, &j!({"categorySuggestions": list, "categoryTreeId": req.part(0), "categoryTreeVersion": "129"})))
+    Ok(json(
+        200,
+        &j!({"categorySuggestions": list, "categoryTreeId": req.part(0), "categoryTreeVersion": "129"}),
+    ))
 }
 
 pub(super) fn aspects(req: &Req) -> Result<Response, Fail> {
     if !known_category(req.get("category_id").unwrap_or_default()) {
-        return Err(fail(404, 62_005, "API_TAXONOMY", "REQUEST", "Category not found", "The category ID was not found in the category tree."));
+        return Err(fail(
+            404,
+            62_005,
+            "API_TAXONOMY",
+            "REQUEST",
+            "Category not found",
+            "The category ID was not found in the category tree.",
+        ));
     }
     let aspect = |name: &str, required: bool| {
         j!({"localizedAspectName": name, "aspectConstraint": {"aspectDataType": "STRING", "aspectMode": "FREE_TEXT",
             "aspectRequired": required, "aspectUsage": if required { "RECOMMENDED" } else { "OPTIONAL" }, "aspectEnabledForVariations": !required,
             "itemToAspectCardinality": "SINGLE", "aspectApplicableTo": ["PRODUCT"]}, "aspectValues": []})
     };
-    Ok(json(200, &j!({"aspects": [aspect("Brand", true), aspect("Colour", false), aspect("Material", false)]})))
+    Ok(json(
+        200,
+        &j!({"aspects": [aspect("Brand", true), aspect("Colour", false), aspect("Material", false)]}),
+    ))
 }

@@ -85,7 +85,10 @@ impl Ebay {
         let mut state = self.lock();
         if !limits::take(&mut state, world, req.op.api) {
             world.count_throttled(NAME, req.op.name);
-            return self.throttled(&Call::new(req.op.name, ""), Verdict { allowed: false, remaining: 0, wait_ms: 0 });
+            return self.throttled(
+                &Call::new(req.op.name, ""),
+                Verdict { allowed: false, remaining: 0, wait_ms: 0 },
+            );
         }
         let answer = auth::check(&state, world, &req).and_then(|()| match req.op.style {
             Style::Token => Ok(auth::token(&mut state, world, &req)),
@@ -170,7 +173,8 @@ impl Channel for Ebay {
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {
         let name = route::name(parts);
         // Signatures, tokens and dates live in headers, so path, query and body are stable over retries.
-        let key = format!("{}?{}#{}", parts.uri.path(), parts.uri.query().unwrap_or_default(), route::digest(body));
+        let key =
+            format!("{}?{}#{}", parts.uri.path(), parts.uri.query().unwrap_or_default(), route::digest(body));
         let mut call = Call::new(name, key);
         call.faults = name != "getPublicKey";
         call
@@ -185,7 +189,15 @@ impl Channel for Ebay {
         if call.operation.starts_with("Trading.") {
             return trading_xml::plain_failure("518", "Call usage limit has been reached.", "RequestError");
         }
-        fail(429, 2001, "ACCESS", "REQUEST", "Too many requests.", "The request limit has been reached for the resource.").into()
+        fail(
+            429,
+            2001,
+            "ACCESS",
+            "REQUEST",
+            "Too many requests.",
+            "The request limit has been reached for the resource.",
+        )
+        .into()
     }
 
     fn broken(&self, call: &Call) -> Response {
@@ -193,11 +205,21 @@ impl Channel for Ebay {
             return trading_xml::plain_failure("10007", "Internal error to the application.", "SystemError");
         }
         let (id, domain) = match call.operation.as_str() {
-            "getOrders" | "getOrder" | "createShippingFulfillment" | "issueRefund" => (30500, "API_FULFILLMENT"),
+            "getOrders" | "getOrder" | "createShippingFulfillment" | "issueRefund" => {
+                (30500, "API_FULFILLMENT")
+            }
             "token" => return raw(503, "text/html", "<html><body>Service Unavailable</body></html>"),
             _ => (25001, "API_INVENTORY"),
         };
-        fail(500, id, domain, "APPLICATION", "A system error has occurred.", "Internal error. Please try again later.").into()
+        fail(
+            500,
+            id,
+            domain,
+            "APPLICATION",
+            "A system error has occurred.",
+            "Internal error. Please try again later.",
+        )
+        .into()
     }
 
     fn lie(&self, call: &Call) -> Option<Response> {

@@ -4,11 +4,11 @@
 //! SHA-256 (its library signs no SHA-1); a client must go by what is stated. The key is made at
 //! start and ECDSA draws a nonce, so signatures, alone of all things here, differ between equal runs.
 
+use super::NAME;
 use super::errors::{Fail, fail};
 use super::order_view::date;
 use super::route::Req;
 use super::state::{Order, State};
-use super::NAME;
 use crate::core::channel::{json, raw, set};
 use crate::core::world::World;
 use aws_lc_rs::rand::SystemRandom;
@@ -22,10 +22,15 @@ use serde_json::{Value, json as j};
 const KEY_ID: &str = "7f1a52d6-5c1f-4c5e-9a4d-0d6f1f6f2a10";
 /// `SubjectPublicKeyInfo` of a P-256 point (RFC 5480), up to the point.
 const SPKI: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
-const TOPICS: &[&str] = &["ORDER_CONFIRMATION", "ITEM_MARKED_SHIPPED", "MARKETPLACE_ACCOUNT_DELETION", "AUTHORIZATION_REVOCATION"];
+const TOPICS: &[&str] = &[
+    "ORDER_CONFIRMATION",
+    "ITEM_MARKED_SHIPPED",
+    "MARKETPLACE_ACCOUNT_DELETION",
+    "AUTHORIZATION_REVOCATION",
+];
 
 #[derive(Debug)]
 pub(super) struct Keys(Option<EcdsaKeyPair>);
@@ -38,7 +43,16 @@ impl Keys {
     /// The public key, the way eBay gives it: PEM without line breaks.
     pub(super) fn public(&self, req: &Req) -> Result<Response, Fail> {
         let key = self.0.as_ref().filter(|_| req.part(0) == KEY_ID);
-        let key = key.ok_or_else(|| fail(404, 195_000, "API_NOTIFICATION", "REQUEST", "Not found", "The specified key id does not exist."))?;
+        let key = key.ok_or_else(|| {
+            fail(
+                404,
+                195_000,
+                "API_NOTIFICATION",
+                "REQUEST",
+                "Not found",
+                "The specified key id does not exist.",
+            )
+        })?;
         let mut der = SPKI.to_vec();
         der.extend_from_slice(key.public_key().as_ref());
         let pem = format!("-----BEGIN PUBLIC KEY-----{}-----END PUBLIC KEY-----", B64.encode(der));
@@ -47,7 +61,8 @@ impl Keys {
 
     fn push(&self, world: &World, state: &State, topic: &str, id: &str, data: Value) {
         let wanted = state.subscriptions.values().any(|s| {
-            s.get("topicId").and_then(Value::as_str) == Some(topic) && s.get("status").and_then(Value::as_str) == Some("ENABLED")
+            s.get("topicId").and_then(Value::as_str) == Some(topic)
+                && s.get("status").and_then(Value::as_str) == Some("ENABLED")
         });
         let (true, Some(key)) = (wanted, self.0.as_ref()) else { return };
         let now = date(world.now_ms());
@@ -72,7 +87,13 @@ fn order_data(order: &Order, line: &str) -> Value {
 /// One message per line item, as eBay sends them.
 pub(super) fn order_confirmed(world: &World, state: &State, keys: &Keys, order: &Order) {
     for line in &order.lines {
-        keys.push(world, state, "ORDER_CONFIRMATION", &format!("oc-{}-{}", order.id, line.id), order_data(order, &line.id));
+        keys.push(
+            world,
+            state,
+            "ORDER_CONFIRMATION",
+            &format!("oc-{}-{}", order.id, line.id),
+            order_data(order, &line.id),
+        );
     }
 }
 
@@ -92,12 +113,20 @@ pub(super) fn handle(world: &World, state: &mut State, name: &str, req: &Req) ->
     let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let created = |path: &str, id: &str| {
         let mut response = raw(201, "application/json", "{}");
-        set(&mut response, "location", &format!("{}/commerce/notification/v1/{path}/{id}", world.base_url(NAME)));
+        set(
+            &mut response,
+            "location",
+            &format!("{}/commerce/notification/v1/{path}/{id}", world.base_url(NAME)),
+        );
         Ok(response)
     };
     match name {
         "createDestination" => {
-            let endpoint = body.get("deliveryConfig").and_then(|d| d.get("endpoint")).and_then(Value::as_str).unwrap_or_default();
+            let endpoint = body
+                .get("deliveryConfig")
+                .and_then(|d| d.get("endpoint"))
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             if !endpoint.starts_with("https://") {
                 return Err(refuse(400, 195_003, "Invalid or missing endpoint: an https address is needed."));
             }
@@ -121,7 +150,8 @@ pub(super) fn handle(world: &World, state: &mut State, name: &str, req: &Req) ->
             if !state.destinations.contains_key(&field("destinationId")) {
                 return Err(refuse(400, 195_018, "Invalid or missing destination id."));
             }
-            if state.subscriptions.values().any(|s| s.get("topicId").and_then(Value::as_str) == Some(&topic)) {
+            if state.subscriptions.values().any(|s| s.get("topicId").and_then(Value::as_str) == Some(&topic))
+            {
                 return Err(refuse(409, 195_021, "The subscription already exists."));
             }
             let id = world.stream(&[NAME, "subscription", &topic]).hex(32);

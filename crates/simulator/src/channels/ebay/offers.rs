@@ -58,7 +58,15 @@ fn make(world: &World, state: &mut State, mut record: Map<String, Value>) -> Res
     let made = state.made.entry((sku.clone(), marketplace.clone())).or_default();
     *made += 1;
     let id = world.stream(&[NAME, "offer", &sku, &marketplace, &made.to_string()]).digits(11);
-    let offer = EbayOffer { id: id.clone(), sku, site: marketplace, record, quantity, listing: None, publications: *made * 1_000 };
+    let offer = EbayOffer {
+        id: id.clone(),
+        sku,
+        site: marketplace,
+        record,
+        quantity,
+        listing: None,
+        publications: *made * 1_000,
+    };
     state.offers.insert(id.clone(), offer);
     Ok(id)
 }
@@ -66,7 +74,9 @@ fn make(world: &World, state: &mut State, mut record: Map<String, Value>) -> Res
 fn read_quantity(record: &mut Map<String, Value>) -> Result<Option<u64>, Fail> {
     match record.remove("availableQuantity") {
         None => Ok(None),
-        Some(quantity) => quantity.as_u64().map(Some).ok_or_else(|| refuse(25709, "Invalid value for availableQuantity.")),
+        Some(quantity) => {
+            quantity.as_u64().map(Some).ok_or_else(|| refuse(25709, "Invalid value for availableQuantity."))
+        }
     }
 }
 
@@ -148,7 +158,10 @@ pub(super) fn list(_: &World, state: &State, req: &Req) -> Result<Response, Fail
         refusal.message = "This Offer is not available.".into();
         return Err(refusal);
     }
-    Ok(json(200, &j!({"href": format!("/sell/inventory/v1/offer?sku={sku}"), "limit": offers.len(), "size": offers.len(), "total": offers.len(), "offers": offers})))
+    Ok(json(
+        200,
+        &j!({"href": format!("/sell/inventory/v1/offer?sku={sku}"), "limit": offers.len(), "size": offers.len(), "total": offers.len(), "offers": offers}),
+    ))
 }
 
 pub(super) fn delete(world: &World, state: &mut State, req: &Req) -> Result<Response, Fail> {
@@ -180,12 +193,19 @@ fn publishable(state: &State, offer: &EbayOffer) -> Result<(), Fail> {
     if listing.is_empty() && text(&product, "description").is_empty() {
         return Err(refuse(25016, "The description value is invalid. A description is required."));
     }
-    let aspect = product.get("aspects").and_then(|a| a.get("Brand")).and_then(Value::as_array).is_some_and(|b| !b.is_empty());
+    let aspect = product
+        .get("aspects")
+        .and_then(|a| a.get("Brand"))
+        .and_then(Value::as_array)
+        .is_some_and(|b| !b.is_empty());
     if !aspect && text(&product, "brand").is_empty() {
         return Err(refuse(25029, "Brand is required for this category."));
     }
     if price(offer).is_none() {
-        return Err(refuse(25003, "Invalid price. The price must be positive and in the currency of the marketplace."));
+        return Err(refuse(
+            25003,
+            "Invalid price. The price must be positive and in the currency of the marketplace.",
+        ));
     }
     if units(state, offer) == 0 {
         return Err(refuse(25004, "Invalid quantity. The quantity must be at least 1 to publish."));
@@ -193,15 +213,22 @@ fn publishable(state: &State, offer: &EbayOffer) -> Result<(), Fail> {
     if !misc::known_category(text(&offer.record, "categoryId")) {
         return Err(refuse(25005, "Invalid category ID. It does not exist or is no leaf category."));
     }
-    let policies = offer.record.get("listingPolicies").and_then(Value::as_object).cloned().unwrap_or_default();
+    let policies =
+        offer.record.get("listingPolicies").and_then(Value::as_object).cloned().unwrap_or_default();
     for ((kind, id), code) in POLICIES.iter().zip([25007, 25008, 25009]) {
         if text(&policies, &format!("{kind}PolicyId")) != *id {
-            return Err(refuse(code, format!("Invalid {kind} policy. The policy is missing or not found for the marketplace.")));
+            return Err(refuse(
+                code,
+                format!("Invalid {kind} policy. The policy is missing or not found for the marketplace."),
+            ));
         }
     }
     let place = text(&offer.record, "merchantLocationKey");
     if place != LOCATION && !state.locations.contains_key(place) {
-        return Err(refuse(25012, "Invalid inventory location. The merchantLocationKey is missing or unknown."));
+        return Err(refuse(
+            25012,
+            "Invalid inventory location. The merchantLocationKey is missing or unknown.",
+        ));
     }
     Ok(())
 }
@@ -336,7 +363,11 @@ pub(super) fn sold(world: &World, state: &mut State, sku: &str, site: &str, unit
         if offer.site == site {
             offer.quantity = offer.quantity.map(apply);
             if let Some(listing) = offer.listing.as_mut() {
-                listing.sold = if units >= 0 { listing.sold + units.unsigned_abs() } else { listing.sold.saturating_sub(units.unsigned_abs()) };
+                listing.sold = if units >= 0 {
+                    listing.sold + units.unsigned_abs()
+                } else {
+                    listing.sold.saturating_sub(units.unsigned_abs())
+                };
                 // The listing that was bought from shows it at once, its sisters after the lag.
                 listing.shown_quantity = apply(listing.shown_quantity);
                 note(world, offer);
@@ -352,7 +383,13 @@ pub(super) fn sold(world: &World, state: &mut State, sku: &str, site: &str, unit
 
 fn note(world: &World, offer: &EbayOffer) {
     let Some(listing) = offer.listing.as_ref() else { return };
-    let state = if listing.ended { "ended" } else if listing.live { "live" } else { "pending" };
+    let state = if listing.ended {
+        "ended"
+    } else if listing.live {
+        "live"
+    } else {
+        "pending"
+    };
     let record = ListingRecord {
         state: state.into(),
         id: listing.id.clone(),

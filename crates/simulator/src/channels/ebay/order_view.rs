@@ -44,7 +44,9 @@ fn cancel(order: &Order) -> Value {
     match &order.cancel {
         Cancel::None => j!({"cancelState": "NONE_REQUESTED", "cancelRequests": []}),
         Cancel::Asked(..) => j!({"cancelState": "IN_PROGRESS", "cancelRequests": []}),
-        Cancel::Done(_, _, at) => j!({"cancelState": "CANCELED", "cancelledDate": date(*at), "cancelRequests": []}),
+        Cancel::Done(_, _, at) => {
+            j!({"cancelState": "CANCELED", "cancelledDate": date(*at), "cancelRequests": []})
+        }
     }
 }
 
@@ -79,8 +81,11 @@ fn line(order: &Order, line: &Line, breakdown: bool) -> Value {
     let Some(map) = value.as_object_mut() else { return value };
     if order.collects && line.tax > 0 {
         let kind = site.map_or("VAT", |s| s.tax_type);
-        let mut collected = j!({"taxType": kind, "amount": money(line.tax, currency), "collectionMethod": "NET"});
-        if let (Some((name, number)), Some(tax)) = (site.and_then(|s| s.registration), collected.as_object_mut()) {
+        let mut collected =
+            j!({"taxType": kind, "amount": money(line.tax, currency), "collectionMethod": "NET"});
+        if let (Some((name, number)), Some(tax)) =
+            (site.and_then(|s| s.registration), collected.as_object_mut())
+        {
             tax.insert("ebayReference".into(), j!({"name": name, "value": number}));
         }
         map.insert("ebayCollectAndRemitTaxes".into(), j!([collected]));
@@ -89,7 +94,11 @@ fn line(order: &Order, line: &Line, breakdown: bool) -> Value {
         }
     }
     if line.refunded > 0 {
-        let refunds: Vec<Value> = order.refunds.iter().map(|r| j!({"refundId": r.id, "refundDate": date(r.at_ms), "amount": money(r.amount, currency)})).collect();
+        let refunds: Vec<Value> = order
+            .refunds
+            .iter()
+            .map(|r| j!({"refundId": r.id, "refundDate": date(r.at_ms), "amount": money(r.amount, currency)}))
+            .collect();
         map.insert("refunds".into(), refunds.into());
     }
     value

@@ -95,7 +95,12 @@ pub(super) fn place(world: &World, state: &mut State, purchase: &Purchase, keys:
         lines: order
             .lines
             .iter()
-            .map(|l| LineRecord { id: l.id.clone(), sku: l.sku.clone(), quantity: l.quantity, unit_price: l.unit_price })
+            .map(|l| LineRecord {
+                id: l.id.clone(),
+                sku: l.sku.clone(),
+                quantity: l.quantity,
+                unit_price: l.unit_price,
+            })
             .collect(),
         ..OrderRecord::default()
     };
@@ -127,8 +132,10 @@ fn paid_now(world: &World, state: &mut State, id: &str, keys: &Keys) {
 
 pub(super) fn delivered(world: &World, state: &mut State, tracking: &str) {
     for order in state.orders.values_mut() {
-        if order.parcels.iter().any(|p| p.tracking == tracking) && order.delivered.insert(tracking.to_owned()) {
-            let all = order.fulfilled() && order.parcels.iter().all(|p| order.delivered.contains(&p.tracking));
+        if order.parcels.iter().any(|p| p.tracking == tracking) && order.delivered.insert(tracking.to_owned())
+        {
+            let all =
+                order.fulfilled() && order.parcels.iter().all(|p| order.delivered.contains(&p.tracking));
             let id = order.id.clone();
             world.ledger(|l| {
                 if let Some(order) = l.order(NAME, &id) {
@@ -149,7 +156,13 @@ pub(super) fn returned(world: &World, state: &mut State, id: &str) {
 }
 
 /// Gives `amount` (without collected tax) back; the refund's id.
-pub(super) fn refund(world: &World, state: &mut State, id: &str, amount: i64, line: Option<&str>) -> Option<String> {
+pub(super) fn refund(
+    world: &World,
+    state: &mut State,
+    id: &str,
+    amount: i64,
+    line: Option<&str>,
+) -> Option<String> {
     let order = state.orders.get_mut(id)?;
     let number = order.refunds.len() + 1;
     let refund_id = world.stream(&[NAME, "refund", id, &number.to_string()]).digits(12);
@@ -182,7 +195,8 @@ pub(super) fn list(world: &World, state: &State, req: &Req) -> Result<Response, 
         for (name, value) in &filters {
             match name.as_str() {
                 "creationdate" | "lastmodifieddate" => {
-                    let (from, to) = range(value).ok_or_else(|| refuse(400, 30800, format!("Invalid date range: {value}.")))?;
+                    let (from, to) = range(value)
+                        .ok_or_else(|| refuse(400, 30800, format!("Invalid date range: {value}.")))?;
                     if from.is_some_and(|f| f > world.now_ms()) {
                         return Err(refuse(400, 30800, "Invalid date range: it starts in the future."));
                     }
@@ -196,7 +210,8 @@ pub(super) fn list(world: &World, state: &State, req: &Req) -> Result<Response, 
                 }
                 "orderfulfillmentstatus" => {
                     let states: Vec<&str> = value.split('|').collect();
-                    let pair = |a: &str, b: &str| states.len() == 2 && states.contains(&a) && states.contains(&b);
+                    let pair =
+                        |a: &str, b: &str| states.len() == 2 && states.contains(&a) && states.contains(&b);
                     if !pair("NOT_STARTED", "IN_PROGRESS") && !pair("FULFILLED", "IN_PROGRESS") {
                         return Err(refuse(400, 30850, "Invalid filter: orderfulfillmentstatus."));
                     }
@@ -209,9 +224,13 @@ pub(super) fn list(world: &World, state: &State, req: &Req) -> Result<Response, 
     wanted.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
     let total = wanted.len();
     let base = world.base_url(NAME);
-    let orders: Vec<Value> = wanted.iter().skip(offset).take(limit).map(|o| view::order(&base, o, breakdown)).collect();
-    let rest: Vec<&str> =
-        req.raw_query.split('&').filter(|p| !p.is_empty() && !p.starts_with("limit=") && !p.starts_with("offset=")).collect();
+    let orders: Vec<Value> =
+        wanted.iter().skip(offset).take(limit).map(|o| view::order(&base, o, breakdown)).collect();
+    let rest: Vec<&str> = req
+        .raw_query
+        .split('&')
+        .filter(|p| !p.is_empty() && !p.starts_with("limit=") && !p.starts_with("offset="))
+        .collect();
     let link = |offset: usize| {
         let mut query = rest.join("&");
         if !query.is_empty() {
@@ -219,7 +238,8 @@ pub(super) fn list(world: &World, state: &State, req: &Req) -> Result<Response, 
         }
         format!("{base}/sell/fulfillment/v1/order?{query}limit={limit}&offset={offset}")
     };
-    let mut answer = j!({"href": link(offset), "total": total, "limit": limit, "offset": offset, "orders": orders});
+    let mut answer =
+        j!({"href": link(offset), "total": total, "limit": limit, "offset": offset, "orders": orders});
     if let Some(map) = answer.as_object_mut() {
         if offset + limit < total {
             map.insert("next".into(), link(offset + limit).into());
@@ -245,7 +265,11 @@ pub(super) fn ship(world: &World, state: &mut State, req: &Req, keys: &Keys) -> 
     let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let shipped = match text("shippedDate") {
         t if t.is_empty() => None,
-        t => Some(t.parse::<jiff::Timestamp>().map_err(|_| refuse(400, 32500, format!("Invalid shipped date: {t}")))?.as_millisecond()),
+        t => Some(
+            t.parse::<jiff::Timestamp>()
+                .map_err(|_| refuse(400, 32500, format!("Invalid shipped date: {t}")))?
+                .as_millisecond(),
+        ),
     };
     let lines: Vec<(String, Option<u32>)> = body
         .get("lineItems")
@@ -259,12 +283,24 @@ pub(super) fn ship(world: &World, state: &mut State, req: &Req, keys: &Keys) -> 
                 .collect()
         })
         .unwrap_or_default();
-    let id = mark_shipped(world, state, req.part(0), &lines, &text("shippingCarrierCode"), &text("trackingNumber"), shipped)?;
+    let id = mark_shipped(
+        world,
+        state,
+        req.part(0),
+        &lines,
+        &text("shippingCarrierCode"),
+        &text("trackingNumber"),
+        shipped,
+    )?;
     if let Some(order) = state.orders.get(req.part(0)) {
         notifications::shipped(world, state, keys, order);
     }
     let mut response = raw(201, "application/json", "{}");
-    let place = format!("{}/sell/fulfillment/v1/order/{}/shipping_fulfillment/{id}", world.base_url(NAME), req.part(0));
+    let place = format!(
+        "{}/sell/fulfillment/v1/order/{}/shipping_fulfillment/{id}",
+        world.base_url(NAME),
+        req.part(0)
+    );
     set(&mut response, "location", &place);
     Ok(response)
 }
@@ -280,12 +316,17 @@ pub(super) fn mark_shipped(
     shipped_ms: Option<i64>,
 ) -> Result<String, Fail> {
     let now = world.now_ms();
-    let order = state.orders.get_mut(order_id).ok_or_else(|| refuse(400, 32100, format!("Invalid order ID: {order_id}")))?;
+    let order = state
+        .orders
+        .get_mut(order_id)
+        .ok_or_else(|| refuse(400, 32100, format!("Invalid order ID: {order_id}")))?;
     if carrier.is_empty() != tracking.is_empty() || !tracking.chars().all(|c| c.is_ascii_alphanumeric()) {
         return Err(refuse(400, 32300, "Invalid shipment tracking number or carrier."));
     }
     if order.cancelled() || order.pay == Pay::Pending {
-        world.ledger(|l| l.complain(NAME, &format!("order {order_id} was marked as shipped, but is cancelled or not paid")));
+        world.ledger(|l| {
+            l.complain(NAME, &format!("order {order_id} was marked as shipped, but is cancelled or not paid"))
+        });
         return Err(refuse(400, 32100, format!("Invalid order ID: {order_id} is not ready to be shipped.")));
     }
     if shipped_ms.is_some_and(|at| at < order.created_ms || at > now + 86_400_000) {
@@ -303,7 +344,9 @@ pub(super) fn mark_shipped(
         let units = units.unwrap_or(line.quantity - line.shipped);
         if units == 0 || line.shipped + units > line.quantity {
             // The same tracking number for the same lines again: the first answer again.
-            if order.parcels.iter().any(|p| p.tracking == tracking && p.lines.iter().any(|(l, _)| l == id)) && !tracking.is_empty() {
+            if order.parcels.iter().any(|p| p.tracking == tracking && p.lines.iter().any(|(l, _)| l == id))
+                && !tracking.is_empty()
+            {
                 return Ok(tracking.to_owned());
             }
             return Err(refuse(400, 32130, format!("Invalid quantity of line item {id}.")));
@@ -329,7 +372,10 @@ pub(super) fn mark_shipped(
     if order.fulfilled() {
         world.ledger(|l| l.shipped(NAME, order_id, tracking));
     }
-    world.tell(NAME, News::Shipped { channel: NAME.into(), order: order_id.into(), tracking: tracking.into() });
+    world.tell(
+        NAME,
+        News::Shipped { channel: NAME.into(), order: order_id.into(), tracking: tracking.into() },
+    );
     Ok(id)
 }
 
@@ -352,7 +398,8 @@ pub(super) fn fulfillments(state: &State, req: &Req) -> Result<Response, Fail> {
 pub(super) fn fulfillment(state: &State, req: &Req) -> Result<Response, Fail> {
     let order = need(state, req.part(0))?;
     let found = order.parcels.iter().find(|p| p.id == req.part(1));
-    let found = found.ok_or_else(|| refuse(404, 32110, format!("Invalid fulfillment ID: {}", req.part(1))))?;
+    let found =
+        found.ok_or_else(|| refuse(404, 32110, format!("Invalid fulfillment ID: {}", req.part(1))))?;
     Ok(json(200, &parcel(found)))
 }
 
@@ -377,10 +424,18 @@ pub(super) fn issue_refund(world: &World, state: &mut State, req: &Req) -> Resul
     }
     for item in body.get("refundItems").and_then(Value::as_array).into_iter().flatten() {
         let line = item.get("lineItemId").and_then(Value::as_str).unwrap_or_default();
-        let known = order.lines.iter().find(|l| l.id == line).ok_or_else(|| refuse(400, 34905, "Invalid line item id."))?;
+        let known = order
+            .lines
+            .iter()
+            .find(|l| l.id == line)
+            .ok_or_else(|| refuse(400, 34905, "Invalid line item id."))?;
         let value = amount(item.get("refundAmount").unwrap_or(&Value::Null))?;
         if known.refunded + value > known.net + known.shipping {
-            return Err(refuse(400, 34917, "The line item was already refunded or the amount exceeds what is left."));
+            return Err(refuse(
+                400,
+                34917,
+                "The line item was already refunded or the amount exceeds what is left.",
+            ));
         }
         parts.push((Some(line.to_owned()), value));
     }

@@ -38,7 +38,13 @@ pub(super) struct Op {
     pub(super) signed: bool,
 }
 
-const fn op(method: &'static str, path: &'static str, name: &'static str, api: &'static str, need: Need) -> Op {
+const fn op(
+    method: &'static str,
+    path: &'static str,
+    name: &'static str,
+    api: &'static str,
+    need: Need,
+) -> Op {
     Op { method, path, name, api, need, style: Style::Rest, signed: false }
 }
 
@@ -58,7 +64,13 @@ const OPS: &[Op] = &[
     op("GET", "/sell/inventory/v1/inventory_item/{}", "getInventoryItem", "Inventory", INV),
     op("GET", "/sell/inventory/v1/inventory_item", "getInventoryItems", "Inventory", INV),
     op("DELETE", "/sell/inventory/v1/inventory_item/{}", "deleteInventoryItem", "Inventory", INV),
-    op("POST", "/sell/inventory/v1/bulk_create_or_replace_inventory_item", "bulkCreateOrReplaceInventoryItem", "Inventory", INV),
+    op(
+        "POST",
+        "/sell/inventory/v1/bulk_create_or_replace_inventory_item",
+        "bulkCreateOrReplaceInventoryItem",
+        "Inventory",
+        INV,
+    ),
     op("POST", "/sell/inventory/v1/bulk_get_inventory_item", "bulkGetInventoryItem", "Inventory", INV),
     op("POST", "/sell/inventory/v1/bulk_update_price_quantity", "bulkUpdatePriceQuantity", "Inventory", INV),
     op("POST", "/sell/inventory/v1/offer", "createOffer", "Inventory", INV),
@@ -79,14 +91,44 @@ const OPS: &[Op] = &[
     op("GET", "/sell/account/v1/return_policy", "getReturnPolicies", "Account", ACC),
     op("GET", "/sell/fulfillment/v1/order", "getOrders", "Fulfillment", FUL),
     op("GET", "/sell/fulfillment/v1/order/{}", "getOrder", "Fulfillment", FUL),
-    op("POST", "/sell/fulfillment/v1/order/{}/shipping_fulfillment", "createShippingFulfillment", "Fulfillment", FUL),
-    op("GET", "/sell/fulfillment/v1/order/{}/shipping_fulfillment", "getShippingFulfillments", "Fulfillment", FUL),
-    op("GET", "/sell/fulfillment/v1/order/{}/shipping_fulfillment/{}", "getShippingFulfillment", "Fulfillment", FUL),
+    op(
+        "POST",
+        "/sell/fulfillment/v1/order/{}/shipping_fulfillment",
+        "createShippingFulfillment",
+        "Fulfillment",
+        FUL,
+    ),
+    op(
+        "GET",
+        "/sell/fulfillment/v1/order/{}/shipping_fulfillment",
+        "getShippingFulfillments",
+        "Fulfillment",
+        FUL,
+    ),
+    op(
+        "GET",
+        "/sell/fulfillment/v1/order/{}/shipping_fulfillment/{}",
+        "getShippingFulfillment",
+        "Fulfillment",
+        FUL,
+    ),
     signed(op("POST", "/sell/fulfillment/v1/order/{}/issue_refund", "issueRefund", "Fulfillment", FIN)),
-    op("POST", "/post-order/v2/cancellation/check_eligibility", "checkCancellationEligibility", "PostOrder", Need::User),
+    op(
+        "POST",
+        "/post-order/v2/cancellation/check_eligibility",
+        "checkCancellationEligibility",
+        "PostOrder",
+        Need::User,
+    ),
     signed(op("POST", "/post-order/v2/cancellation", "createCancellation", "PostOrder", Need::User)),
     op("GET", "/post-order/v2/cancellation/{}", "getCancellation", "PostOrder", Need::User),
-    signed(op("POST", "/post-order/v2/cancellation/{}/approve", "approveCancellationRequest", "PostOrder", Need::User)),
+    signed(op(
+        "POST",
+        "/post-order/v2/cancellation/{}/approve",
+        "approveCancellationRequest",
+        "PostOrder",
+        Need::User,
+    )),
     op("POST", "/post-order/v2/cancellation/{}/reject", "rejectCancellationRequest", "PostOrder", Need::User),
     signed(op("GET", "/sell/finances/v1/transaction", "getTransactions", "Finances", FIN)),
     signed(op("GET", "/sell/finances/v1/transaction_summary", "getTransactionSummary", "Finances", FIN)),
@@ -94,9 +136,27 @@ const OPS: &[Op] = &[
     signed(op("GET", "/sell/finances/v1/payout/{}", "getPayout", "Finances", FIN)),
     signed(op("GET", "/sell/finances/v1/payout_summary", "getPayoutSummary", "Finances", FIN)),
     signed(op("GET", "/sell/finances/v1/seller_funds_summary", "getSellerFundsSummary", "Finances", FIN)),
-    op("GET", "/commerce/taxonomy/v1/get_default_category_tree_id", "getDefaultCategoryTreeId", "Taxonomy", Need::Any),
-    op("GET", "/commerce/taxonomy/v1/category_tree/{}/get_category_suggestions", "getCategorySuggestions", "Taxonomy", Need::Any),
-    op("GET", "/commerce/taxonomy/v1/category_tree/{}/get_item_aspects_for_category", "getItemAspectsForCategory", "Taxonomy", Need::Any),
+    op(
+        "GET",
+        "/commerce/taxonomy/v1/get_default_category_tree_id",
+        "getDefaultCategoryTreeId",
+        "Taxonomy",
+        Need::Any,
+    ),
+    op(
+        "GET",
+        "/commerce/taxonomy/v1/category_tree/{}/get_category_suggestions",
+        "getCategorySuggestions",
+        "Taxonomy",
+        Need::Any,
+    ),
+    op(
+        "GET",
+        "/commerce/taxonomy/v1/category_tree/{}/get_item_aspects_for_category",
+        "getItemAspectsForCategory",
+        "Taxonomy",
+        Need::Any,
+    ),
     op("GET", "/developer/analytics/v1_beta/rate_limit/", "getRateLimits", "Analytics", Need::Any),
     op("GET", "/developer/analytics/v1_beta/user_rate_limit/", "getUserRateLimits", "Analytics", Need::User),
     op("GET", "/commerce/notification/v1/public_key/{}", "getPublicKey", "Notification", Need::Any),
@@ -104,7 +164,13 @@ const OPS: &[Op] = &[
     op("GET", "/commerce/notification/v1/destination", "getDestinations", "Notification", Need::Any),
     op("POST", "/commerce/notification/v1/subscription", "createSubscription", "Notification", Need::Any),
     op("GET", "/commerce/notification/v1/subscription", "getSubscriptions", "Notification", Need::Any),
-    op("DELETE", "/commerce/notification/v1/subscription/{}", "deleteSubscription", "Notification", Need::Any),
+    op(
+        "DELETE",
+        "/commerce/notification/v1/subscription/{}",
+        "deleteSubscription",
+        "Notification",
+        Need::Any,
+    ),
 ];
 
 fn find(parts: &Parts) -> Option<(Op, Vec<String>)> {
@@ -174,7 +240,9 @@ impl Req {
     pub(super) fn of(parts: &Parts, body: Bytes) -> Option<Self> {
         let (op, params) = find(parts)?;
         let raw_query = parts.uri.query().unwrap_or_default().to_owned();
-        let query = url::form_urlencoded::parse(raw_query.as_bytes()).map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
+        let query = url::form_urlencoded::parse(raw_query.as_bytes())
+            .map(|(k, v)| (k.into_owned(), v.into_owned()))
+            .collect();
         Some(Self {
             op,
             params,
@@ -246,7 +314,11 @@ impl Req {
 pub(super) fn range(text: &str) -> Option<(Option<i64>, Option<i64>)> {
     let (from, to) = text.split_once("..")?;
     let read = |t: &str| -> Option<Option<i64>> {
-        if t.is_empty() { Some(None) } else { t.parse::<jiff::Timestamp>().ok().map(|t| Some(t.as_millisecond())) }
+        if t.is_empty() {
+            Some(None)
+        } else {
+            t.parse::<jiff::Timestamp>().ok().map(|t| Some(t.as_millisecond()))
+        }
     };
     Some((read(from)?, read(to)?))
 }

@@ -27,7 +27,12 @@ pub(super) fn handle(world: &World, state: &mut State, req: &Req) -> Response {
         return failure(world, call, "21915469", "Unsupported X-EBAY-API-COMPATIBILITY-LEVEL.");
     }
     let Some(root) = Node::parse(&req.body).filter(|n| n.name == format!("{call}Request")) else {
-        return failure(world, call, "5", "XML parse error, or the body is not that of the call in the header.");
+        return failure(
+            world,
+            call,
+            "5",
+            "XML parse error, or the body is not that of the call in the header.",
+        );
     };
     let invocation = root.get(&["InvocationID"]).to_owned();
     if !invocation.is_empty() && !state.invocations.insert(invocation) {
@@ -65,10 +70,24 @@ fn add(world: &World, state: &mut State, root: &Node, site: &'static site::Site,
     let n = state.legacy.len().to_string();
     let id = format!("22{}", world.stream(&[NAME, "legacy", sku, site.id, &n]).digits(10));
     let now = world.now_ms();
-    let legacy = Legacy { id: id.clone(), sku: sku.into(), title: title.into(), site: site.id, price, quantity, sold: 0, start_ms: now, end_ms: None };
+    let legacy = Legacy {
+        id: id.clone(),
+        sku: sku.into(),
+        title: title.into(),
+        site: site.id,
+        price,
+        quantity,
+        sold: 0,
+        start_ms: now,
+        end_ms: None,
+    };
     state.legacy.insert(id.clone(), legacy);
     let end = view::date(now + 30 * 86_400_000);
-    success(world, call, &format!("{}{}{}", el("ItemID", &id), el("StartTime", &view::date(now)), el("EndTime", &end)))
+    success(
+        world,
+        call,
+        &format!("{}{}{}", el("ItemID", &id), el("StartTime", &view::date(now)), el("EndTime", &end)),
+    )
 }
 
 fn legacy_item(l: &Legacy, currency: &str, trading_site: &str) -> String {
@@ -96,7 +115,12 @@ fn get_item(world: &World, state: &State, root: &Node, call: &str) -> Response {
     }
     let found = state.offers.values().find_map(|o| o.listing.as_ref().filter(|l| l.id == id).map(|l| (o, l)));
     let Some((offer, l)) = found else {
-        return failure(world, call, "17", "This item cannot be accessed because the listing has been deleted or is not yours.");
+        return failure(
+            world,
+            call,
+            "17",
+            "This item cannot be accessed because the listing has been deleted or is not yours.",
+        );
     };
     let (currency, place) = site::find(&offer.site).map_or(("USD", "US"), |s| (s.currency, s.trading));
     let body = format!(
@@ -120,12 +144,16 @@ fn seller_list(world: &World, state: &State, call: &str) -> Response {
         let (currency, place) = site::find(l.site).map_or(("USD", "US"), |s| (s.currency, s.trading));
         body.push_str(&legacy_item(l, currency, place));
     }
-    let _ = write!(body, "</ItemArray><ReturnedItemCountActual>{}</ReturnedItemCountActual>", state.legacy.len());
+    let _ =
+        write!(body, "</ItemArray><ReturnedItemCountActual>{}</ReturnedItemCountActual>", state.legacy.len());
     success(world, call, &body)
 }
 
 fn is_inventory_based(state: &State, id: &str, sku: &str) -> bool {
-    state.offers.values().any(|o| o.listing.as_ref().is_some_and(|l| l.id == id) || (id.is_empty() && o.sku == sku))
+    state
+        .offers
+        .values()
+        .any(|o| o.listing.as_ref().is_some_and(|l| l.id == id) || (id.is_empty() && o.sku == sku))
 }
 
 fn revise(world: &World, state: &mut State, root: &Node, call: &str) -> Response {
@@ -140,14 +168,18 @@ fn revise(world: &World, state: &mut State, root: &Node, call: &str) -> Response
             wrong.push_str(&error_block("21919474", INVENTORY_BASED, "RequestError"));
             continue;
         }
-        let found = state.legacy.values_mut().find(|l| l.end_ms.is_none() && if id.is_empty() { l.sku == sku } else { l.id == id });
+        let found = state
+            .legacy
+            .values_mut()
+            .find(|l| l.end_ms.is_none() && if id.is_empty() { l.sku == sku } else { l.id == id });
         let Some(l) = found else {
             wrong.push_str(&error_block("21916750", "SKU or ItemID does not exist.", "RequestError"));
             continue;
         };
         let currency = site::find(l.site).map_or("USD", |s| s.currency);
         let (price, quantity) = (entry.get(&["StartPrice"]), entry.get(&["Quantity"]));
-        let new_price = if price.is_empty() { Some(l.price) } else { minor(price, currency).filter(|p| *p > 0) };
+        let new_price =
+            if price.is_empty() { Some(l.price) } else { minor(price, currency).filter(|p| *p > 0) };
         let new_quantity = if quantity.is_empty() { Some(l.quantity) } else { quantity.parse().ok() };
         let (Some(p), Some(q)) = (new_price, new_quantity) else {
             wrong.push_str(&error_block("73", "Price or quantity is invalid.", "RequestError"));
@@ -186,7 +218,12 @@ fn end(world: &World, state: &mut State, root: &Node, call: &str) -> Response {
             success(world, call, &el("EndTime", &view::date(now)))
         }
         Some(_) => failure(world, call, "1047", "The auction has already been closed."),
-        None => failure(world, call, "17", "This item cannot be accessed because the listing has been deleted or is not yours."),
+        None => failure(
+            world,
+            call,
+            "17",
+            "This item cannot be accessed because the listing has been deleted or is not yours.",
+        ),
     }
 }
 
@@ -198,7 +235,11 @@ fn get_orders(world: &World, state: &State, root: &Node, call: &str) -> Response
     }
     let per_page = root.get(&["Pagination", "EntriesPerPage"]).parse::<usize>().unwrap_or(25).clamp(1, 100);
     let page = root.get(&["Pagination", "PageNumber"]).parse::<usize>().unwrap_or(1).max(1);
-    let chosen: Vec<_> = state.orders.values().filter(|o| from.is_none_or(|f| o.updated_ms >= f) && to.is_none_or(|t| o.updated_ms <= t)).collect();
+    let chosen: Vec<_> = state
+        .orders
+        .values()
+        .filter(|o| from.is_none_or(|f| o.updated_ms >= f) && to.is_none_or(|t| o.updated_ms <= t))
+        .collect();
     let pages = chosen.len().div_ceil(per_page);
     let mut body = format!(
         "<PaginationResult><TotalNumberOfPages>{pages}</TotalNumberOfPages><TotalNumberOfEntries>{}</TotalNumberOfEntries></PaginationResult><HasMoreOrders>{}</HasMoreOrders><OrderArray>",
@@ -206,7 +247,13 @@ fn get_orders(world: &World, state: &State, root: &Node, call: &str) -> Response
         page < pages
     );
     for o in chosen.iter().skip((page - 1) * per_page).take(per_page) {
-        let status = if o.cancelled() { "Cancelled" } else if o.paid_ms.is_some() { "Completed" } else { "Active" };
+        let status = if o.cancelled() {
+            "Cancelled"
+        } else if o.paid_ms.is_some() {
+            "Completed"
+        } else {
+            "Active"
+        };
         let c = o.currency;
         let _ = write!(
             body,

@@ -87,5 +87,15 @@ fn reference(name: &str) -> Option<String> {
         };
         return char::from_u32(code).map(String::from);
     }
-    Some(match name { "amp" => "&", "lt" => "<", "gt" => ">", "quot" => "\"", "apos" => "'", _ => return None }.to_owned())
+    Some(
+        match name {
+            "amp" => "&",
+            "lt" => "<",
+            "gt" => ">",
+            "quot" => "\"",
+            "apos" => "'",
+            _ => return None,
+        }
+        .to_owned(),
+    )
 }

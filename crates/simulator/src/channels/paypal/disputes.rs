@@ -36,7 +36,10 @@ fn view(world: &World, d: &Dispute, full: bool) -> Value {
         "links": [{"href": format!("{}/v1/customer/disputes/{}", world.base_url(NAME), d.id), "rel": "self", "method": "GET"}]});
     if let Some(map) = value.as_object_mut().filter(|_| full) {
         map.remove("dispute_state");
-        map.insert("disputed_transactions".into(), j!([{"seller_transaction_id": d.capture, "gross_amount": money(d.amount, &d.currency)}]));
+        map.insert(
+            "disputed_transactions".into(),
+            j!([{"seller_transaction_id": d.capture, "gross_amount": money(d.amount, &d.currency)}]),
+        );
         if let Some(outcome) = d.outcome {
             map.insert("dispute_outcome".into(), j!({"outcome_code": outcome}));
         }
@@ -49,7 +52,15 @@ pub(super) fn open(world: &World, state: &mut State, capture: &str) -> Response 
     let id = format!("PP-D-{}", world.stream(&[NAME, "dispute", capture]).digits(5));
     let left = c.amount - c.refunds.iter().map(|r| r.1).sum::<i64>();
     let now = world.now_ms();
-    let dispute = Dispute { id: id.clone(), capture: c.id.clone(), currency: c.currency.clone(), amount: left, opened_ms: now, updated_ms: now, outcome: None };
+    let dispute = Dispute {
+        id: id.clone(),
+        capture: c.id.clone(),
+        currency: c.currency.clone(),
+        amount: left,
+        opened_ms: now,
+        updated_ms: now,
+        outcome: None,
+    };
     state.disputes.insert(id.clone(), dispute);
     world.schedule(NAME, TERM_MS, "dispute-ends", &id, Value::Null);
     json(200, &j!({"dispute_id": id}))
@@ -64,7 +75,12 @@ pub(super) fn resolve(world: &World, state: &mut State, id: &str, outcome: &'sta
 
 pub(super) fn list(world: &World, state: &State, query: &[(String, String)]) -> Response {
     let of = query.iter().find(|(k, _)| k == "disputed_transaction_id").map(|(_, v)| v.as_str());
-    let items: Vec<Value> = state.disputes.values().filter(|d| of.is_none_or(|o| o == d.capture)).map(|d| view(world, d, false)).collect();
+    let items: Vec<Value> = state
+        .disputes
+        .values()
+        .filter(|d| of.is_none_or(|o| o == d.capture))
+        .map(|d| view(world, d, false))
+        .collect();
     json(200, &j!({"items": items, "links": []}))
 }
 

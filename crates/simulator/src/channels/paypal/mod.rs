@@ -116,11 +116,23 @@ fn fail(status: u16, name: &str, message: &str, issue: &str, text: &str) -> Resp
 }
 
 fn not_found() -> Response {
-    fail(404, "RESOURCE_NOT_FOUND", "The specified resource does not exist.", "INVALID_RESOURCE_ID", "Specified resource ID does not exist. Please check the resource ID and try again.")
+    fail(
+        404,
+        "RESOURCE_NOT_FOUND",
+        "The specified resource does not exist.",
+        "INVALID_RESOURCE_ID",
+        "Specified resource ID does not exist. Please check the resource ID and try again.",
+    )
 }
 
 fn invalid(issue: &str, text: &str) -> Response {
-    fail(400, "INVALID_REQUEST", "Request is not well-formed, syntactically incorrect, or violates schema.", issue, text)
+    fail(
+        400,
+        "INVALID_REQUEST",
+        "Request is not well-formed, syntactically incorrect, or violates schema.",
+        issue,
+        text,
+    )
 }
 
 fn money(minor: i64, currency: &str) -> Value {
@@ -138,7 +150,15 @@ impl PayPal {
     }
 
     /// A buyer pays `amount` minor units for an order of `channel`; the capture's id. Twice is once.
-    pub fn pay(&self, world: &World, channel: &str, order: &str, currency: &str, amount: i64, payer: &Buyer) -> String {
+    pub fn pay(
+        &self,
+        world: &World,
+        channel: &str,
+        order: &str,
+        currency: &str,
+        amount: i64,
+        payer: &Buyer,
+    ) -> String {
         let mut state = self.lock();
         let id = world.stream(&[NAME, "capture", channel, order]).alnum(17);
         if state.captures.contains_key(&id) {
@@ -203,17 +223,29 @@ impl PayPal {
     fn token(&self, world: &World, parts: &Parts, body: &Bytes) -> Response {
         let basic = format!("Basic {}", B64.encode(format!("{CLIENT_ID}:{SECRET}")));
         if header(parts, "authorization") != basic {
-            return json(401, &j!({"error": "invalid_client", "error_description": "Client Authentication failed"}));
+            return json(
+                401,
+                &j!({"error": "invalid_client", "error_description": "Client Authentication failed"}),
+            );
         }
         if !url::form_urlencoded::parse(body).any(|(k, v)| k == "grant_type" && v == "client_credentials") {
-            return json(400, &j!({"error": "unsupported_grant_type", "error_description": "Grant Type is NULL"}));
+            return json(
+                400,
+                &j!({"error": "unsupported_grant_type", "error_description": "Grant Type is NULL"}),
+            );
         }
         let mut state = self.lock();
         state.issued += 1;
-        let token = format!("A21AA{}", hex::encode(Sha256::digest(format!("{}/{}/{}", world.seed(), world.now_ms(), state.issued))));
+        let token = format!(
+            "A21AA{}",
+            hex::encode(Sha256::digest(format!("{}/{}/{}", world.seed(), world.now_ms(), state.issued)))
+        );
         state.tokens.insert(token.clone(), world.now_ms() + LIFE_S * 1_000);
-        json(200, &j!({"scope": "https://uri.paypal.com/services/reporting/search/read https://uri.paypal.com/services/payments/refund https://uri.paypal.com/services/disputes/read-seller https://uri.paypal.com/services/applications/webhooks",
-            "access_token": token, "token_type": "Bearer", "app_id": "APP-80W284485P519543T", "expires_in": LIFE_S, "nonce": format!("{}simulated", iso_seconds(world.now()))}))
+        json(
+            200,
+            &j!({"scope": "https://uri.paypal.com/services/reporting/search/read https://uri.paypal.com/services/payments/refund https://uri.paypal.com/services/disputes/read-seller https://uri.paypal.com/services/applications/webhooks",
+            "access_token": token, "token_type": "Bearer", "app_id": "APP-80W284485P519543T", "expires_in": LIFE_S, "nonce": format!("{}simulated", iso_seconds(world.now()))}),
+        )
     }
 
     fn handle(&self, world: &World, parts: &Parts, body: &Bytes) -> Response {
@@ -231,7 +263,9 @@ impl PayPal {
             return invalid_token();
         }
         let query: Vec<(String, String)> =
-            url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+            url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect();
         let sent: Value = serde_json::from_slice(body).unwrap_or_default();
         let mut state = self.lock();
         match (method, segments.as_slice()) {
@@ -241,18 +275,28 @@ impl PayPal {
                 Some(capture) => json(200, &capture_view(world, capture)),
                 None => not_found(),
             },
-            ("POST", ["v2", "payments", "captures", id, "refund"]) => self.refund_call(world, &mut state, id, header(parts, "paypal-request-id"), &sent),
+            ("POST", ["v2", "payments", "captures", id, "refund"]) => {
+                self.refund_call(world, &mut state, id, header(parts, "paypal-request-id"), &sent)
+            }
             ("GET", ["v2", "payments", "refunds", id]) => {
                 let found = state.captures.values().find(|c| c.refunds.iter().any(|r| r.0 == *id));
                 found.map_or_else(not_found, |c| json(200, &refund_view(world, c, id)))
             }
             ("GET", ["v1", "customer", "disputes"]) => disputes::list(world, &state, &query),
             ("GET", ["v1", "customer", "disputes", id]) => disputes::get(world, &state, id),
-            ("POST", ["v1", "customer", "disputes", id, what]) => self.dispute_action(world, &mut state, id, what),
+            ("POST", ["v1", "customer", "disputes", id, what]) => {
+                self.dispute_action(world, &mut state, id, what)
+            }
             ("POST", ["v1", "notifications", "webhooks"]) => webhooks::register(&mut state.webhooks, &sent),
-            ("GET", ["v1", "notifications", "webhooks"]) => json(200, &j!({"webhooks": state.webhooks.values().collect::<Vec<_>>()})),
-            ("POST", ["v1", "notifications", "verify-webhook-signature"]) => self.signer.verify(&state.webhooks, body, &sent),
-            ("GET", ["ppreports", "outgoing"]) => json(200, &j!({"files": state.reports.keys().collect::<Vec<_>>()})),
+            ("GET", ["v1", "notifications", "webhooks"]) => {
+                json(200, &j!({"webhooks": state.webhooks.values().collect::<Vec<_>>()}))
+            }
+            ("POST", ["v1", "notifications", "verify-webhook-signature"]) => {
+                self.signer.verify(&state.webhooks, body, &sent)
+            }
+            ("GET", ["ppreports", "outgoing"]) => {
+                json(200, &j!({"files": state.reports.keys().collect::<Vec<_>>()}))
+            }
             ("GET", ["ppreports", "outgoing", name]) => match state.reports.get(*name) {
                 Some(text) => raw(200, "text/csv; charset=utf-8", text.clone()),
                 None => not_found(),
@@ -261,7 +305,14 @@ impl PayPal {
         }
     }
 
-    fn refund_call(&self, world: &World, state: &mut State, id: &str, request: &str, sent: &Value) -> Response {
+    fn refund_call(
+        &self,
+        world: &World,
+        state: &mut State,
+        id: &str,
+        request: &str,
+        sent: &Value,
+    ) -> Response {
         if request.len() > 108 {
             return invalid("INVALID_STRING_LENGTH", "PayPal-Request-Id is longer than 108 characters.");
         }
@@ -274,9 +325,19 @@ impl PayPal {
             None => left,
             Some(m) => {
                 let same = m.get("currency_code").and_then(Value::as_str) == Some(capture.currency.as_str());
-                match m.get("value").and_then(Value::as_str).and_then(|v| minor(v, &capture.currency)).filter(|_| same) {
+                match m
+                    .get("value")
+                    .and_then(Value::as_str)
+                    .and_then(|v| minor(v, &capture.currency))
+                    .filter(|_| same)
+                {
                     Some(amount) => amount,
-                    None => return unprocessable("CURRENCY_MISMATCH", "The currency of the refund differs from that of the capture, or the amount is malformed."),
+                    None => {
+                        return unprocessable(
+                            "CURRENCY_MISMATCH",
+                            "The currency of the refund differs from that of the capture, or the amount is malformed.",
+                        );
+                    }
                 }
             }
         };
@@ -284,7 +345,10 @@ impl PayPal {
             return unprocessable("CAPTURE_FULLY_REFUNDED", "The capture has already been fully refunded.");
         }
         let Some(refund) = self.refund(world, state, id, amount) else {
-            return unprocessable("REFUND_AMOUNT_EXCEEDED", "The refund amount must be less than or equal to the capture amount that has not yet been refunded.");
+            return unprocessable(
+                "REFUND_AMOUNT_EXCEEDED",
+                "The refund amount must be less than or equal to the capture amount that has not yet been refunded.",
+            );
         };
         world.ledger(|l| l.refunded(&capture.channel, &capture.order, amount));
         let view = state.captures.get(id).map(|c| refund_view(world, c, &refund)).unwrap_or_default();
@@ -305,13 +369,21 @@ impl PayPal {
                 }
                 disputes::resolve(world, state, id, "RESOLVED_BUYER_FAVOUR");
             }
-            "provide-evidence" if dispute.open() => disputes::resolve(world, state, id, "RESOLVED_SELLER_FAVOUR"),
+            "provide-evidence" if dispute.open() => {
+                disputes::resolve(world, state, id, "RESOLVED_SELLER_FAVOUR")
+            }
             "accept-claim" | "provide-evidence" => {
-                return unprocessable("ACTION_NOT_ALLOWED_IN_CURRENT_DISPUTE_STATE", "The dispute is resolved.");
+                return unprocessable(
+                    "ACTION_NOT_ALLOWED_IN_CURRENT_DISPUTE_STATE",
+                    "The dispute is resolved.",
+                );
             }
             _ => return not_found(),
         }
-        json(200, &j!({"links": [{"href": format!("{}/v1/customer/disputes/{id}", world.base_url(NAME)), "rel": "self", "method": "GET"}]}))
+        json(
+            200,
+            &j!({"links": [{"href": format!("{}/v1/customer/disputes/{id}", world.base_url(NAME)), "rel": "self", "method": "GET"}]}),
+        )
     }
 
     /// What the world does to PayPal from outside.
@@ -377,7 +449,13 @@ fn header<'a>(parts: &'a Parts, name: &str) -> &'a str {
 }
 
 fn unprocessable(issue: &str, text: &str) -> Response {
-    fail(422, "UNPROCESSABLE_ENTITY", "The requested action could not be performed, semantically incorrect, or failed business validation.", issue, text)
+    fail(
+        422,
+        "UNPROCESSABLE_ENTITY",
+        "The requested action could not be performed, semantically incorrect, or failed business validation.",
+        issue,
+        text,
+    )
 }
 
 fn invalid_token() -> Response {
@@ -386,7 +464,13 @@ fn invalid_token() -> Response {
 
 fn capture_view(world: &World, c: &Capture) -> Value {
     let back: i64 = c.refunds.iter().map(|r| r.1).sum();
-    let status = if back == 0 { "COMPLETED" } else if back < c.amount { "PARTIALLY_REFUNDED" } else { "REFUNDED" };
+    let status = if back == 0 {
+        "COMPLETED"
+    } else if back < c.amount {
+        "PARTIALLY_REFUNDED"
+    } else {
+        "REFUNDED"
+    };
     let base = world.base_url(NAME);
     let last = c.refunds.last().map_or(c.at_ms, |r| r.2);
     j!({"id": c.id, "status": status, "amount": money(c.amount, &c.currency), "invoice_id": invoice(&c.order), "final_capture": true,
@@ -446,14 +530,23 @@ impl Channel for PayPal {
             _ => "unknown",
         };
         let request = header(parts, "paypal-request-id");
-        let key = format!("{path}?{}#{request}{}", parts.uri.query().unwrap_or_default(), hex::encode(Sha256::digest(body)));
+        let key = format!(
+            "{path}?{}#{request}{}",
+            parts.uri.query().unwrap_or_default(),
+            hex::encode(Sha256::digest(body))
+        );
         let mut call = Call::new(operation, key);
         call.faults = operation != "outside";
         call
     }
 
     fn credentials(&self) -> Credentials {
-        Credentials::of(&[("client_id", CLIENT_ID), ("client_secret", SECRET), ("account", ACCOUNT), ("webhook_id", WEBHOOK)])
+        Credentials::of(&[
+            ("client_id", CLIENT_ID),
+            ("client_secret", SECRET),
+            ("account", ACCOUNT),
+            ("webhook_id", WEBHOOK),
+        ])
     }
 
     fn throttled(&self, _: &Call, _: Verdict) -> Response {
@@ -461,7 +554,13 @@ impl Channel for PayPal {
     }
 
     fn broken(&self, _: &Call) -> Response {
-        fail(500, "INTERNAL_SERVER_ERROR", "An internal server error has occurred.", "INTERNAL_SERVICE_ERROR", "An internal service error has occurred.")
+        fail(
+            500,
+            "INTERNAL_SERVER_ERROR",
+            "An internal server error has occurred.",
+            "INTERNAL_SERVICE_ERROR",
+            "An internal service error has occurred.",
+        )
     }
 
     fn expired(&self, call: &Call) -> Option<Response> {
@@ -493,7 +592,11 @@ impl Channel for PayPal {
             }
             News::Refunded { channel, order, through, amount, .. } if through == NAME => {
                 let mut state = self.lock();
-                let id = state.captures.values().find(|c| c.channel == *channel && c.order == *order).map(|c| c.id.clone());
+                let id = state
+                    .captures
+                    .values()
+                    .find(|c| c.channel == *channel && c.order == *order)
+                    .map(|c| c.id.clone());
                 if let Some(id) = id {
                     self.refund(world, &mut state, &id, *amount);
                 }

@@ -15,15 +15,24 @@ const COLUMNS: &str = "CH,Transaction ID,Invoice ID,PayPal Reference ID,PayPal R
 
 /// Sends every positive balance to the bank.
 pub(super) fn sweep(world: &World, state: &mut State) {
-    let due: Vec<(String, i64)> = state.balances.iter().filter(|(_, b)| **b > 0).map(|(c, b)| (c.clone(), *b)).collect();
+    let due: Vec<(String, i64)> =
+        state.balances.iter().filter(|(_, b)| **b > 0).map(|(c, b)| (c.clone(), *b)).collect();
     for (currency, amount) in due {
         let mut stream = world.stream(&[NAME, "sweep", &currency, &world.now_ms().to_string()]);
         let id = stream.alnum(17);
-        let row = Row { id: id.clone(), code: "T0400", currency: currency.clone(), amount: -amount, bank: stream.digits(12), ..blank(world, &nobody()) };
+        let row = Row {
+            id: id.clone(),
+            code: "T0400",
+            currency: currency.clone(),
+            amount: -amount,
+            bank: stream.digits(12),
+            ..blank(world, &nobody())
+        };
         book(world, state, row);
         let covered = state.unswept.remove(&currency).unwrap_or_default();
         let orders = covered.iter().map(|(_, order)| order.clone()).collect();
-        let record = PayoutRecord { currency: currency.clone(), amount, at: iso_seconds(world.now()), orders };
+        let record =
+            PayoutRecord { currency: currency.clone(), amount, at: iso_seconds(world.now()), orders };
         world.ledger(|l| {
             l.paid_out(NAME, &id, record);
             // The orders belong to the shop that sold them.
@@ -51,7 +60,11 @@ fn side(amount: i64) -> &'static str {
 
 /// A cell, quoted when it must be.
 fn cell(text: &str) -> String {
-    if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains([',', '"', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The report of the day that just ended.
@@ -61,17 +74,36 @@ pub(super) fn settlement(world: &World, state: &mut State) {
     let time = |ms: i64| local(instant(ms), 0, "%Y/%m/%d %H:%M:%S +0000");
     let date = local(instant(start), 0, "%Y%m%d");
     let rows: Vec<&Row> = state.rows.iter().filter(|r| r.at_ms >= start && r.at_ms < end).collect();
-    let mut text = format!("RH,{},A,{ACCOUNT},009\nFH,01\nSH,{},{},{ACCOUNT},\n{COLUMNS}\n", time(end), time(start), time(end - 1_000));
+    let mut text = format!(
+        "RH,{},A,{ACCOUNT},009\nFH,01\nSH,{},{},{ACCOUNT},\n{COLUMNS}\n",
+        time(end),
+        time(start),
+        time(end - 1_000)
+    );
     for r in &rows {
         let kind = if r.reference.is_empty() { "" } else { "TXN" };
-        let (fee_side, fee, fee_currency) = if r.fee == 0 { ("", String::new(), "") } else { (side(r.fee), hundredths(r.fee, &r.currency).to_string(), r.currency.as_str()) };
+        let (fee_side, fee, fee_currency) = if r.fee == 0 {
+            ("", String::new(), "")
+        } else {
+            (side(r.fee), hundredths(r.fee, &r.currency).to_string(), r.currency.as_str())
+        };
         let _ = writeln!(
             text,
             "SB,{},{},{},{kind},{},{},{},{},{},{},{fee_side},{fee},{fee_currency},,,,,{},,,",
-            r.id, cell(&r.invoice), r.reference, r.code, time(r.at_ms), time(r.at_ms), side(r.amount), hundredths(r.amount, &r.currency), r.currency, r.bank
+            r.id,
+            cell(&r.invoice),
+            r.reference,
+            r.code,
+            time(r.at_ms),
+            time(r.at_ms),
+            side(r.amount),
+            hundredths(r.amount, &r.currency),
+            r.currency,
+            r.bank
         );
     }
-    let currencies: BTreeSet<&str> = state.rows.iter().filter(|r| r.at_ms < end).map(|r| r.currency.as_str()).collect();
+    let currencies: BTreeSet<&str> =
+        state.rows.iter().filter(|r| r.at_ms < end).map(|r| r.currency.as_str()).collect();
     let mut footers: BTreeMap<&str, String> = BTreeMap::new();
     for c in currencies {
         let of: Vec<&&Row> = rows.iter().filter(|r| r.currency == c).collect();
@@ -80,7 +112,14 @@ pub(super) fn settlement(world: &World, state: &mut State) {
         let debits = sum(&|r| r.amount.min(0));
         let fee_credits = sum(&|r| r.fee.max(0));
         let fee_debits = sum(&|r| r.fee.min(0));
-        let balance = |until: i64| state.rows.iter().filter(|r| r.currency == c && r.at_ms < until).map(|r| r.amount + r.fee).sum::<i64>();
+        let balance = |until: i64| {
+            state
+                .rows
+                .iter()
+                .filter(|r| r.currency == c && r.at_ms < until)
+                .map(|r| r.amount + r.fee)
+                .sum::<i64>()
+        };
         let pair = |minor: i64| format!("{},{}", side(minor), hundredths(minor, c));
         let (open, close) = (pair(balance(start)), pair(balance(end)));
         footers.insert(c, format!("{c},{credits},{debits},{fee_credits},{fee_debits},{open},{close},{open},{close},CR,0,CR,0,{}", of.len()));

@@ -68,7 +68,10 @@ fn view(row: &Row, all: bool) -> Value {
 pub(super) fn transactions(world: &World, state: &State, query: &Query) -> Response {
     let bound = |name: &str| get(query, name).and_then(instant_of);
     let (Some(start), Some(end)) = (bound("start_date"), bound("end_date")) else {
-        return invalid("INVALID_PARAMETER_VALUE", "start_date and end_date are required: date-time with seconds and offset.");
+        return invalid(
+            "INVALID_PARAMETER_VALUE",
+            "start_date and end_date are required: date-time with seconds and offset.",
+        );
     };
     if end < start || end - start > WINDOW_MS {
         return invalid("INVALID_DATE_RANGE", "The date range is negative or longer than 31 days.");
@@ -84,9 +87,14 @@ pub(super) fn transactions(world: &World, state: &State, query: &Query) -> Respo
     let fresh = now - FRESH_MS;
     let range = match get(query, "transaction_amount") {
         None => None,
-        Some(text) => match text.split_once(" TO ").and_then(|(a, b)| Some((a.parse::<i64>().ok()?, b.parse::<i64>().ok()?))) {
+        Some(text) => match text
+            .split_once(" TO ")
+            .and_then(|(a, b)| Some((a.parse::<i64>().ok()?, b.parse::<i64>().ok()?)))
+        {
             Some(range) => Some(range),
-            None => return invalid("INVALID_PARAMETER_VALUE", "transaction_amount must look like `500 TO 1005`."),
+            None => {
+                return invalid("INVALID_PARAMETER_VALUE", "transaction_amount must look like `500 TO 1005`.");
+            }
         },
     };
     let mut rows: Vec<&Row> = state
@@ -100,14 +108,23 @@ pub(super) fn transactions(world: &World, state: &State, query: &Query) -> Respo
         .filter(|r| range.is_none_or(|(a, b)| r.amount.abs() >= a && r.amount.abs() <= b))
         .collect();
     if rows.len() > MOST {
-        return fail(400, "RESULTSET_TOO_LARGE", "Result set size is greater than the maximum limit. Change the filter criteria and try again.", "", "");
+        return fail(
+            400,
+            "RESULTSET_TOO_LARGE",
+            "Result set size is greater than the maximum limit. Change the filter criteria and try again.",
+            "",
+            "",
+        );
     }
     rows.sort_by(|a, b| (a.at_ms, &a.id).cmp(&(b.at_ms, &b.id)));
     let all = get(query, "fields").is_some_and(|f| f.split(',').any(|f| f == "all" || f == "payer_info"));
     let list: Vec<Value> = rows.iter().skip((page - 1) * size).take(size).map(|r| view(r, all)).collect();
     let time = |ms: i64| iso_seconds(instant(ms)).replace('Z', "+0000");
-    json(200, &j!({"transaction_details": list, "account_number": ACCOUNT, "start_date": time(start), "end_date": time(end.min(fresh)),
-        "last_refreshed_datetime": time(fresh), "page": page, "total_items": rows.len(), "total_pages": rows.len().div_ceil(size), "links": []}))
+    json(
+        200,
+        &j!({"transaction_details": list, "account_number": ACCOUNT, "start_date": time(start), "end_date": time(end.min(fresh)),
+        "last_refreshed_datetime": time(fresh), "page": page, "total_items": rows.len(), "total_pages": rows.len().div_ceil(size), "links": []}),
+    )
 }
 
 pub(super) fn balances(world: &World, state: &State, query: &Query) -> Response {
@@ -130,5 +147,8 @@ pub(super) fn balances(world: &World, state: &State, query: &Query) -> Response 
         })
         .collect();
     let time = |ms: i64| iso_seconds(instant(ms));
-    json(200, &j!({"balances": list, "account_id": ACCOUNT, "as_of_time": time(at), "last_refresh_time": time(world.now_ms())}))
+    json(
+        200,
+        &j!({"balances": list, "account_id": ACCOUNT, "as_of_time": time(at), "last_refresh_time": time(world.now_ms())}),
+    )
 }
