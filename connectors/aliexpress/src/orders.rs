@@ -1,0 +1,188 @@
+//! Orders in, shipments out.
+
+use serde::Serialize;
+use tradewind_connector::{
+    Cursor, Error, Facet, OpCx, OpSpec, Operation, Page, Priority, Safety, Window, WireRequest, WireResponse,
+};
+use tradewind_domain::{Order, OrderId, ShipmentNotice};
+use url::Url;
+
+use crate::config::Settings;
+use crate::map;
+use crate::products::{business, dto};
+use crate::wire::{self, Id, OrderPage, OrderResult, Wrapped};
+
+/// Orders in one page; the sibling list method allows 50 (fact sheet §6).
+const PAGE: u32 = 50;
+
+static LIST: OpSpec = OpSpec {
+    name: "orders.list",
+    facet: Facet::Orders,
+    safety: Safety::Read,
+    priority: Priority::Orders,
+    buckets: &["seller"],
+    keep: true,
+    doc: "aliexpress.solution.order.get",
+};
+static GET: OpSpec = OpSpec {
+    name: "orders.get",
+    facet: Facet::Orders,
+    safety: Safety::Read,
+    priority: Priority::Orders,
+    buckets: &["seller"],
+    keep: true,
+    doc: "aliexpress.solution.order.info.get",
+};
+static SHIP: OpSpec = OpSpec {
+    name: "orders.ship",
+    facet: Facet::Ship,
+    // The waybill can be read back in the order's `logistic_info_list`.
+    safety: Safety::ReadBack,
+    priority: Priority::Orders,
+    buckets: &["seller"],
+    keep: false,
+    doc: "aliexpress.solution.order.fulfill",
+};
+
+/// Ids of orders changed in a window.
+pub(crate) struct List {
+    pub(crate) endpoint: Url,
+}
+
+/// A window and a page of it.
+pub(crate) struct ListIn {
+    pub(crate) window: Window,
+    pub(crate) cursor: Option<Cursor>,
+}
+
+impl ListIn {
+    fn page(&self) -> Result<u32, Error> {
+        let Some(Cursor(text)) = &self.cursor else { return Ok(1) };
+        text.parse().map_err(|_| Error::invalid(format!("cursor '{text}' is not a page number")))
+    }
+}
+
+impl Operation for List {
+    type In = ListIn;
+    type Out = Page<OrderId>;
+    fn spec(&self) -> &OpSpec {
+        &LIST
+    }
+    fn encode(&self, _: &OpCx<'_>, input: &ListIn) -> Result<WireRequest, Error> {
+        #[derive(Serialize)]
+        struct Query {
+            modified_date_start: String,
+            modified_date_end: String,
+            page_size: u32,
+            current_page: u32,
+        }
+        let query = Query {
+            modified_date_start: map::pacific(input.window.from)?,
+            modified_date_end: map::pacific(input.window.to)?,
+            page_size: PAGE,
+            current_page: input.page()?,
+        };
+        business(&self.endpoint, LIST.doc, &[("param0", dto(&query)?)])
+    }
+    fn decode(&self, _: &OpCx<'_>, input: &ListIn, response: &WireResponse) -> Result<Page<OrderId>, Error> {
+        let page: Wrapped<OrderPage> = wire::read(response)?;
+        let page = page.result;
+        let number = |id: &Option<Id>| id.as_ref().and_then(|i| i.0.parse::<u32>().ok());
+        let (here, last) = (input.page()?, number(&page.total_page).unwrap_or(1));
+        if number(&page.current_page).is_some_and(|n| n != here) {
+            return Err(Error::decode("the answer is of another page"));
+        }
+        let items = page
+            .target_list
+            .0
+            .iter()
+            .map(|r| Ok(r.order_id.0.parse()?))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let next = (here < last && !items.is_empty()).then(|| Cursor((here + 1).to_string()));
+        Ok(Page { items, next })
+    }
+}
+
+/// One order, complete.
+pub(crate) struct Get {
+    pub(crate) endpoint: Url,
+}
+
+impl Operation for Get {
+    type In = OrderId;
+    type Out = Order;
+    fn spec(&self) -> &OpSpec {
+        &GET
+    }
+    fn encode(&self, _: &OpCx<'_>, id: &OrderId) -> Result<WireRequest, Error> {
+        // 31: all five parts of the detail (metadata of the method).
+        #[derive(Serialize)]
+        struct Query {
+            order_id: Id,
+            ext_info_bit_flag: u32,
+        }
+        let query = Query { order_id: Id(id.as_str().to_owned()), ext_info_bit_flag: 31 };
+        business(&self.endpoint, GET.doc, &[("param1", dto(&query)?)])
+    }
+    fn decode(&self, cx: &OpCx<'_>, _: &OrderId, response: &WireResponse) -> Result<Order, Error> {
+        let detail: Wrapped<OrderResult> = wire::read(response)?;
+        map::order(cx.account, &detail.result.data)
+    }
+    fn subject(&self, id: &OrderId) -> String {
+        id.to_string()
+    }
+}
+
+/// Tells that units left.
+pub(crate) struct Ship {
+    pub(crate) settings: Settings,
+}
+
+/// A notice, and whether it covers all that is open.
+pub(crate) struct ShipIn {
+    pub(crate) notice: ShipmentNotice,
+    pub(crate) all: bool,
+}
+
+impl Operation for Ship {
+    type In = ShipIn;
+    type Out = ();
+    fn spec(&self) -> &OpSpec {
+        &SHIP
+    }
+    fn encode(&self, _: &OpCx<'_>, input: &ShipIn) -> Result<WireRequest, Error> {
+        let notice = &input.notice;
+        let mut fields = vec![
+            ("out_ref", notice.order.as_str().to_owned()),
+            ("send_type", if input.all { "all" } else { "part" }.to_owned()),
+            ("logistics_no", notice.waybill.as_str().to_owned()),
+        ];
+        match self.settings.services.get(&notice.carrier) {
+            Some(service) => fields.push(("service_name", service.clone())),
+            None => {
+                let site = self.settings.tracking_website.clone().ok_or_else(|| {
+                    let text = format!(
+                        "carrier '{}' has no entry under [services] and there is no 'tracking_website'",
+                        notice.carrier
+                    );
+                    Error::config(text)
+                })?;
+                fields.push(("service_name", "Other".to_owned()));
+                fields.push(("tracking_website", site));
+            }
+        }
+        business(&self.settings.endpoint, SHIP.doc, &fields)
+    }
+    fn decode(&self, _: &OpCx<'_>, _: &ShipIn, response: &WireResponse) -> Result<(), Error> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            result_success: bool,
+        }
+        let answer: Wrapped<Answer> = wire::read(response)?;
+        // `false` was found by the protocol already.
+        if answer.result.result_success { Ok(()) } else { Err(Error::decode("result_success is not true")) }
+    }
+    fn subject(&self, input: &ShipIn) -> String {
+        input.notice.order.to_string()
+    }
+}
