@@ -93,7 +93,10 @@ pub(super) fn transactions(world: &World, state: &State, query: &Query) -> Respo
         {
             Some(range) => Some(range),
             None => {
-                return invalid("INVALID_PARAMETER_VALUE", "transaction_amount must look like `500 TO 1005`.");
+                return invalid(
+                    "INVALID_PARAMETER_VALUE",
+                    "transaction_amount must look like `500 TO 1005`.",
+                );
             }
         },
     };
