@@ -3,7 +3,12 @@
 use tradewind_connector::Factory;
 
 /// Every connector of this program, by name.
-pub(crate) const CONNECTORS: &[&Factory] = &[&tradewind_amazon::FACTORY, &tradewind_dhl_express::FACTORY];
+pub(crate) const CONNECTORS: &[&Factory] = &[
+    &tradewind_amazon::FACTORY,
+    &tradewind_shopify::FACTORY,
+    &tradewind_paypal::FACTORY,
+    &tradewind_dhl_express::FACTORY,
+];
 
 /// The connector of a name.
 pub(crate) fn find(name: &str) -> anyhow::Result<&'static Factory> {

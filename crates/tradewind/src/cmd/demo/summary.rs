@@ -258,7 +258,9 @@ async fn money_of(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<
         }
     }
     let mut lines: BTreeMap<String, [i64; 4]> = BTreeMap::new();
-    for (code, m) in truth.money.values().flat_map(BTreeMap::iter) {
+    // Channels that sell; what carriers charge is theirs to bill, not part of a payout.
+    let sellers = truth.money.iter().filter(|(channel, _)| truth.orders.contains_key(*channel));
+    for (code, m) in sellers.flat_map(|(_, m)| m) {
         let line = lines.entry(code.clone()).or_default();
         for (slot, value) in line.iter_mut().zip([m.sold, m.refunded, m.fees, m.paid_out]) {
             *slot += value;

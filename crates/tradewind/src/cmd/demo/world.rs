@@ -168,6 +168,13 @@ fn connect(entry: &mut AccountEntry, simulator: &Simulator, folder: &Path) -> an
             setting("client_id", credentials.get("client_id").to_owned());
             &["client_secret", "refresh_token"]
         }
+        "shopify" => {
+            setting("endpoint", url);
+            setting("shop", credentials.get("shop_domain").to_owned());
+            setting("location", credentials.get("location_id").to_owned());
+            setting("publication", credentials.get("publication_id").to_owned());
+            &["access_token", "client_secret"]
+        }
         "dhl-express" => {
             setting("endpoint", url);
             setting("account_number", credentials.get("account_number").to_owned());
