@@ -59,8 +59,10 @@ const MATRIX_END: &str = "<!-- /matrix -->";
 /// The README with its connector table made anew.
 fn readme(root: &Path) -> anyhow::Result<String> {
     let path = root.join("README.md");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let parts = text.split_once(MATRIX_BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(MATRIX_END)?.1)));
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let parts =
+        text.split_once(MATRIX_BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(MATRIX_END)?.1)));
     let Some((head, tail)) = parts else { bail!("{} has no matrix markers", path.display()) };
     Ok(format!("{head}{MATRIX_BEGIN}{}{MATRIX_END}{tail}", super::connectors::matrix()))
 }
