@@ -1,5 +1,5 @@
 //! The rate book against the published files and hand arithmetic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test helpers outside #[test] functions
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // test helpers outside #[test] functions
 
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
