@@ -124,7 +124,15 @@ fn day(date: Date) -> &'static str {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "1 {} = {} {} ({} {}", self.from, self.rate.normalize(), self.to, self.source, self.published)?;
+        write!(
+            f,
+            "1 {} = {} {} ({} {}",
+            self.from,
+            self.rate.normalize(),
+            self.to,
+            self.source,
+            self.published
+        )?;
         match self.path {
             Path::Same | Path::Direct => {}
             Path::Inverse => f.write_str(", inverse")?,
@@ -317,12 +325,14 @@ impl RateBook {
         let unknown = || FxError::UnknownId(id.to_owned());
         let mut words = id.rsplitn(4, ' ');
         let (version, pair_text, date, source) = (words.next(), words.next(), words.next(), words.next());
-        let (Some(version), Some(pair_text), Some(date), Some(source)) = (version, pair_text, date, source) else {
+        let (Some(version), Some(pair_text), Some(date), Some(source)) = (version, pair_text, date, source)
+        else {
             return Err(unknown());
         };
         let date: Date = date.parse().map_err(|_| unknown())?;
         let (from, to) = pair_text.split_once('/').ok_or_else(unknown)?;
-        let (from, to) = (Currency::new(from).map_err(|_| unknown())?, Currency::new(to).map_err(|_| unknown())?);
+        let (from, to) =
+            (Currency::new(from).map_err(|_| unknown())?, Currency::new(to).map_err(|_| unknown())?);
         self.by_source
             .iter()
             .filter(|((s, _), _)| s == source)

@@ -83,7 +83,11 @@ pub fn any(text: &str, file: &str) -> Result<Import, ImportError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let head = text.trim_start();
     if head.starts_with('<') {
-        return if head.contains("exchangeRateMonthList") { hmrc_xml(text, file) } else { ecb_xml(text, file) };
+        return if head.contains("exchangeRateMonthList") {
+            hmrc_xml(text, file)
+        } else {
+            ecb_xml(text, file)
+        };
     }
     let header = head.lines().next().unwrap_or_default();
     let columns: Vec<String> = header.split(',').map(|c| c.trim().to_ascii_lowercase()).collect();
@@ -133,12 +137,14 @@ struct EcbQuote {
 /// Not that XML, a date or a rate that is none, a currency twice on one day, no rates at all.
 pub fn ecb_xml(text: &str, file: &str) -> Result<Import, ImportError> {
     let src = Source::new(text, file);
-    let envelope: Envelope =
-        quick_xml::de::from_str(text).map_err(|e| src.refuse(0, format!("not ECB reference-rate XML: {e}")))?;
+    let envelope: Envelope = quick_xml::de::from_str(text)
+        .map_err(|e| src.refuse(0, format!("not ECB reference-rate XML: {e}")))?;
     let mut out = Import { publications: Vec::new(), skipped: BTreeSet::new() };
     for day in envelope.cube.days {
-        let date: Date =
-            day.time.parse().map_err(|_| src.refuse(0, format!("time {:?} is not a date (YYYY-MM-DD)", day.time)))?;
+        let date: Date = day
+            .time
+            .parse()
+            .map_err(|_| src.refuse(0, format!("time {:?} is not a date (YYYY-MM-DD)", day.time)))?;
         let mut publication = src.publication("ECB", Currency::EUR, date);
         for q in day.quotes {
             let rate = src.rate(&q.rate, 0)?;
@@ -223,7 +229,8 @@ pub fn hmrc_xml(text: &str, file: &str) -> Result<Import, ImportError> {
     let src = Source::new(text, file);
     let list: MonthList =
         quick_xml::de::from_str(text).map_err(|e| src.refuse(0, format!("not HMRC monthly XML: {e}")))?;
-    let bad = || src.refuse(0, format!("Period {:?} is not like \"01/Nov/2026 to 30/Nov/2026\"", list.period));
+    let bad =
+        || src.refuse(0, format!("Period {:?} is not like \"01/Nov/2026 to 30/Nov/2026\"", list.period));
     let (start, end) = list.period.split_once(" to ").ok_or_else(bad)?;
     let day = |t: &str| Date::strptime("%d/%b/%Y", t.trim()).map_err(|_| bad());
     let (start, end) = (day(start)?, day(end)?);
@@ -231,7 +238,8 @@ pub fn hmrc_xml(text: &str, file: &str) -> Result<Import, ImportError> {
         return Err(bad());
     }
     let mut out = Import { publications: Vec::new(), skipped: BTreeSet::new() };
-    let mut publication = Publication { valid_to: Some(end), ..src.publication("HMRC", Currency::GBP, start) };
+    let mut publication =
+        Publication { valid_to: Some(end), ..src.publication("HMRC", Currency::GBP, start) };
     for row in list.rates {
         let rate = src.rate(row.rate.trim(), 0)?;
         let Ok(currency) = Currency::new(row.code.trim()) else {
@@ -271,13 +279,16 @@ pub fn plain_csv(text: &str, file: &str) -> Result<Import, ImportError> {
     let mut days: BTreeMap<(String, Currency, Date), Publication> = BTreeMap::new();
     let headers = reader.headers().map_err(|e| src.refuse(1, e.to_string()))?.clone();
     for record in reader.records() {
-        let record = record.map_err(|e| src.refuse(e.position().map_or(0, csv::Position::line), e.to_string()))?;
+        let record =
+            record.map_err(|e| src.refuse(e.position().map_or(0, csv::Position::line), e.to_string()))?;
         let line = record.position().map_or(0, csv::Position::line);
         let row: PlainRow = record
             .deserialize(Some(&headers))
             .map_err(|e| src.refuse(line, format!("expected date,base,quote,rate,source: {e}")))?;
-        let date: Date =
-            row.date.parse().map_err(|_| src.refuse(line, format!("date {:?} is not YYYY-MM-DD", row.date)))?;
+        let date: Date = row
+            .date
+            .parse()
+            .map_err(|_| src.refuse(line, format!("date {:?} is not YYYY-MM-DD", row.date)))?;
         let currency = |c: &str| Currency::new(c).map_err(|e| src.refuse(line, e.to_string()));
         let (base, quote) = (currency(&row.base)?, currency(&row.quote)?);
         if base == quote {

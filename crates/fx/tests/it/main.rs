@@ -45,7 +45,9 @@ fn weekend_uses_friday_and_says_so() {
 
 #[test]
 fn cross_goes_through_the_base_and_says_so() {
-    let r = book(DAILY_XML).rate("ECB", Currency::USD, Currency::JPY, date(2026, 3, 6), Policy::default()).unwrap();
+    let r = book(DAILY_XML)
+        .rate("ECB", Currency::USD, Currency::JPY, date(2026, 3, 6), Policy::default())
+        .unwrap();
     assert_eq!((r.rate, r.path), (d("160"), Path::Cross { base: Currency::EUR })); // 200 / 1.25
     assert!(r.to_string().contains("cross through EUR"));
 }
@@ -79,7 +81,9 @@ fn pinned_survives_a_correction() {
     let mut b = book("date,base,quote,rate,source\n2026-03-02,GBP,CNY,9.0,desk\n");
     let first = b.rate("DESK", Currency::GBP, Currency::CNY, day, Policy::default()).unwrap();
     assert_eq!(first.origin, "rates.csv:2");
-    import::any("date,base,quote,rate,source\n2026-03-02,GBP,CNY,9.5,desk\n", "fix.csv").unwrap().into_book(&mut b);
+    import::any("date,base,quote,rate,source\n2026-03-02,GBP,CNY,9.5,desk\n", "fix.csv")
+        .unwrap()
+        .into_book(&mut b);
     assert_eq!(b.rate("DESK", Currency::GBP, Currency::CNY, day, Policy::default()).unwrap().rate, d("9.5"));
     assert_eq!(b.pinned(&first.id).unwrap(), first);
     assert!(matches!(b.pinned("DESK 2026-03-02 GBP/CNY 000000000000"), Err(FxError::UnknownId(_))));
@@ -118,7 +122,9 @@ fn hmrc_month_ends() {
 
 #[test]
 fn conversion_keeps_product_and_rounding() {
-    let r = book(DAILY_XML).rate("ECB", Currency::USD, Currency::JPY, date(2026, 3, 6), Policy::default()).unwrap();
+    let r = book(DAILY_XML)
+        .rate("ECB", Currency::USD, Currency::JPY, date(2026, 3, 6), Policy::default())
+        .unwrap();
     let c = convert(Money::parse("10.01", Currency::USD).unwrap(), &r, Rounding::HalfUp).unwrap();
     assert_eq!(c.unrounded.value(), d("1601.6")); // 10.01 × 160
     assert_eq!(c.to, Money::parse("1602", Currency::JPY).unwrap());
@@ -152,7 +158,9 @@ fn bad_files_are_refused_with_their_line() {
 
 #[test]
 fn the_published_ecb_files() {
-    let (Some(hist), Some(daily)) = (data("fx/ecb/eurofxref-hist.csv"), data("fx/ecb/eurofxref.csv")) else { return };
+    let (Some(hist), Some(daily)) = (data("fx/ecb/eurofxref-hist.csv"), data("fx/ecb/eurofxref.csv")) else {
+        return;
+    };
     let mut b = RateBook::new();
     let read = import::any(&hist, "eurofxref-hist.csv").unwrap();
     assert!(read.skipped.contains("CYP"));
@@ -169,13 +177,15 @@ fn the_published_ecb_files() {
     let rub = Currency::new("RUB").unwrap();
     assert!(matches!(ask(rub, date(2026, 3, 5)), Err(FxError::Stale { .. })));
     // EU customs in March 2026 uses Wednesday 18 February.
-    let customs = b.customs_rate(Regime::Eu, Currency::EUR, Currency::USD, date(2026, 3, 20), Policy::default());
+    let customs =
+        b.customs_rate(Regime::Eu, Currency::EUR, Currency::USD, date(2026, 3, 20), Policy::default());
     assert_eq!(customs.unwrap().published, date(2026, 2, 18));
 }
 
 #[test]
 fn the_published_hmrc_months() {
-    for (month, cny) in [("2026-11", Some("8.9444")), ("2014-02", None), ("2023-01", None), ("2025-06", None)] {
+    for (month, cny) in [("2026-11", Some("8.9444")), ("2014-02", None), ("2023-01", None), ("2025-06", None)]
+    {
         let Some(text) = data(&format!("fx/hmrc/monthly/{month}.xml")) else { return };
         let mut b = RateBook::new();
         import::any(&text, "month.xml").unwrap().into_book(&mut b);
