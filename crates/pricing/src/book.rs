@@ -214,7 +214,9 @@ impl Reader<'_> {
     fn ending(&self, t: &Text) -> Result<Ending, PricingError> {
         let digits: String = t.get_ref().chars().filter(|c| *c != '.').collect();
         let rest = digits.parse::<i64>().ok().filter(|_| (1..=4).contains(&digits.len()));
-        let rest = rest.filter(|r| *r >= 0).ok_or_else(|| self.refuse(t, "is not an ending such as \".99\", \"5\" or \"0\""))?;
+        let rest = rest
+            .filter(|r| *r >= 0)
+            .ok_or_else(|| self.refuse(t, "is not an ending such as \".99\", \"5\" or \"0\""))?;
         Ok(Ending { modulus: (0..digits.len()).fold(1, |m, _| m * 10), rest })
     }
 
@@ -264,15 +266,21 @@ impl PriceBook {
         })?;
         let mut book = PriceBook::default();
         for (sku, costs) in &raw.skus {
-            let costs: Result<_, PricingError> = costs.iter().map(|(name, t)| Ok((name.clone(), r.money(t)?))).collect();
+            let costs: Result<_, PricingError> =
+                costs.iter().map(|(name, t)| Ok((name.clone(), r.money(t)?))).collect();
             book.skus.insert(sku.clone(), costs?);
         }
         for (name, spanned) in &raw.channels {
             let c = spanned.get_ref();
-            let blank = || PricingError::BlankFloor { channel: name.clone(), origin: r.origin(spanned.span()) };
+            let blank =
+                || PricingError::BlankFloor { channel: name.clone(), origin: r.origin(spanned.span()) };
             let floor = c.floor.as_ref().filter(|f| !f.get_ref().trim().is_empty()).ok_or_else(blank)?;
             let duty = c.duty.as_ref().map(|d| {
-                Ok::<_, PricingError>(DutyRule { rate: r.share(&d.rate)?.value, above: r.amount(&d.above)?, origin: r.origin(d.rate.span()) })
+                Ok::<_, PricingError>(DutyRule {
+                    rate: r.share(&d.rate)?.value,
+                    above: r.amount(&d.above)?,
+                    origin: r.origin(d.rate.span()),
+                })
             });
             let channel = Channel {
                 currency: Currency::new(c.currency.get_ref())
@@ -289,7 +297,9 @@ impl PriceBook {
         }
         for p in &raw.promotions {
             let instant = |t: &Text| {
-                t.get_ref().parse::<Timestamp>().map_err(|_| r.refuse(t, "is not an instant like 2026-07-01T00:00:00+02:00"))
+                t.get_ref()
+                    .parse::<Timestamp>()
+                    .map_err(|_| r.refuse(t, "is not an instant like 2026-07-01T00:00:00+02:00"))
             };
             let (from, until) = (instant(&p.from)?, instant(&p.until)?);
             if until <= from {

@@ -83,7 +83,12 @@ impl Derivation {
         for l in &self.lines {
             out.push_str(&format!("{:<38} {:>11}   {}\n", l.label, l.amount.amount(), l.origin));
         }
-        out.push_str(&format!("{:<38} {:>11} {}\n", "= margin", self.margin.amount(), self.margin.currency()));
+        out.push_str(&format!(
+            "{:<38} {:>11} {}\n",
+            "= margin",
+            self.margin.amount(),
+            self.margin.currency()
+        ));
         out
     }
 }
@@ -136,10 +141,15 @@ impl<'a> Pricer<'a> {
         for (name, cost) in inputs {
             let fx = |error| PricingError::Fx { origin: cost.origin.clone(), error };
             if cost.value.currency() == channel.currency {
-                costs.push(Line { label: format!("- {name}"), amount: cost.value.negated(), origin: cost.origin.clone() });
+                costs.push(Line {
+                    label: format!("- {name}"),
+                    amount: cost.value.negated(),
+                    origin: cost.origin.clone(),
+                });
                 continue;
             }
-            let rate = rates.rate(source, cost.value.currency(), channel.currency, date, policy).map_err(fx)?;
+            let rate =
+                rates.rate(source, cost.value.currency(), channel.currency, date, policy).map_err(fx)?;
             let done = convert(cost.value, &rate, Rounding::HalfUp).map_err(fx)?;
             costs.push(Line {
                 label: format!("- {name} {} × {}", cost.value, rate.rate.round_sf(5).unwrap_or(rate.rate)),
@@ -158,7 +168,10 @@ impl<'a> Pricer<'a> {
     }
 
     /// VAT, duty, fees and returns of a price, unrounded and above zero, with label and origin.
-    pub(crate) fn shares(&self, price: Decimal) -> Result<(Decimal, Vec<(String, Decimal, String)>), PricingError> {
+    pub(crate) fn shares(
+        &self,
+        price: Decimal,
+    ) -> Result<(Decimal, Vec<(String, Decimal, String)>), PricingError> {
         let over = || overflow("price");
         let c = self.channel;
         let net = price.checked_div(Decimal::ONE + c.vat.value).ok_or_else(over)?;

@@ -49,7 +49,9 @@ pub enum PricingError {
         currency: Currency,
     },
     /// No price earns the margin.
-    #[error("no price up to {limit} earns a margin of {margin}: fees, VAT, duty and returns take too much of each price")]
+    #[error(
+        "no price up to {limit} earns a margin of {margin}: fees, VAT, duty and returns take too much of each price"
+    )]
     Unreachable {
         /// The share wanted.
         margin: tradewind_domain::Decimal,

@@ -146,7 +146,10 @@ impl Pricer<'_> {
         }
         let exponent = self.channel.currency.exponent();
         // components rounded: VAT counts twice (in the margin and in the net price)
-        let slack = Decimal::new(i64::try_from(self.channel.fees.len()).unwrap_or(i64::MAX).saturating_add(5), exponent);
+        let slack = Decimal::new(
+            i64::try_from(self.channel.fees.len()).unwrap_or(i64::MAX).saturating_add(5),
+            exponent,
+        );
         let near = |minor: i64| -> Result<bool, PricingError> {
             let price = Decimal::new(minor, exponent);
             let (net, shares) = self.shares(price)?;

@@ -48,7 +48,9 @@ fn day() -> Date {
 
 fn rates() -> RateBook {
     let mut book = RateBook::new();
-    import::any("date,base,quote,rate,source\n2026-03-02,CNY,GBP,0.1,desk\n", "fx.csv").unwrap().into_book(&mut book);
+    import::any("date,base,quote,rate,source\n2026-03-02,CNY,GBP,0.1,desk\n", "fx.csv")
+        .unwrap()
+        .into_book(&mut book);
     book
 }
 
@@ -137,7 +139,11 @@ fn a_duty_threshold_is_a_cliff() {
         let again = c.good_again.unwrap();
         assert!(again.minor() > 2401);
         assert!(p.derive(again).unwrap().earns("0.20".parse().unwrap()));
-        assert!(!p.derive(Money::from_minor(again.minor() - 1, Currency::GBP)).unwrap().earns("0.20".parse().unwrap()));
+        assert!(
+            !p.derive(Money::from_minor(again.minor() - 1, Currency::GBP))
+                .unwrap()
+                .earns("0.20".parse().unwrap())
+        );
     });
 }
 
