@@ -99,3 +99,6 @@ impl FxSource for NoFx {
         None
     }
 }
+
+#[path = "tariff/mod.rs"]
+pub mod tariff;

@@ -35,6 +35,9 @@ impl DutySource for DutyRule {
     }
 }
 
+/// Label, unrounded amount, origin.
+pub(crate) type Share = (String, Decimal, String);
+
 pub(crate) fn overflow(what: &str) -> PricingError {
     PricingError::Money(MoneyError::Overflow(what.to_owned()))
 }
@@ -171,7 +174,7 @@ impl<'a> Pricer<'a> {
     pub(crate) fn shares(
         &self,
         price: Decimal,
-    ) -> Result<(Decimal, Vec<(String, Decimal, String)>), PricingError> {
+    ) -> Result<(Decimal, Vec<Share>), PricingError> {
         let over = || overflow("price");
         let c = self.channel;
         let net = price.checked_div(Decimal::ONE + c.vat.value).ok_or_else(over)?;
