@@ -171,10 +171,7 @@ impl<'a> Pricer<'a> {
     }
 
     /// VAT, duty, fees and returns of a price, unrounded and above zero, with label and origin.
-    pub(crate) fn shares(
-        &self,
-        price: Decimal,
-    ) -> Result<(Decimal, Vec<Share>), PricingError> {
+    pub(crate) fn shares(&self, price: Decimal) -> Result<(Decimal, Vec<Share>), PricingError> {
         let over = || overflow("price");
         let c = self.channel;
         let net = price.checked_div(Decimal::ONE + c.vat.value).ok_or_else(over)?;

@@ -30,7 +30,10 @@ pub fn surcharge(text: &str) -> Option<Decimal> {
 }
 
 fn percent(text: &str) -> Option<Decimal> {
-    parse_decimal(text.strip_suffix('%')?.trim_end()).ok().filter(|p| !p.is_sign_negative())?.checked_div(Decimal::ONE_HUNDRED)
+    parse_decimal(text.strip_suffix('%')?.trim_end())
+        .ok()
+        .filter(|p| !p.is_sign_negative())?
+        .checked_div(Decimal::ONE_HUNDRED)
 }
 
 fn term(text: &str) -> Option<Rate> {
@@ -70,8 +73,9 @@ fn per(amount: Decimal, unit: &str) -> Option<(Decimal, String)> {
         _ => (Decimal::ONE, unit),
     };
     let unit = unit.trim_end_matches('.').to_lowercase();
-    const UNITS: [&str; 16] =
-        ["kg", "g", "t", "liter", "l", "hl", "bbl", "pr", "doz", "gross", "m", "m2", "m3", "no", "item", "ton"];
+    const UNITS: [&str; 16] = [
+        "kg", "g", "t", "liter", "l", "hl", "bbl", "pr", "doz", "gross", "m", "m2", "m3", "no", "item", "ton",
+    ];
     UNITS.contains(&unit.as_str()).then_some(())?;
     let unit = if matches!(unit.as_str(), "no" | "item") { "each".to_owned() } else { unit };
     Some((amount.checked_div(count)?, unit))

@@ -52,13 +52,15 @@ pub fn read(text: &str, file: &str, edition: &str) -> Result<Table, TariffError>
     let mut above: Vec<Row> = Vec::new();
     let mut last: Option<(usize, Leaf)> = None;
     let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|e| {
-        refuse(e.position().map_or(0, csv::Position::line), e.to_string())
-    })? {
+    while reader
+        .read_record(&mut record)
+        .map_err(|e| refuse(e.position().map_or(0, csv::Position::line), e.to_string()))?
+    {
         let line = record.position().map_or(0, csv::Position::line);
         let cell = |i: usize| record.get(i).unwrap_or_default().trim();
-        let depth: usize =
-            cell(indent).parse().map_err(|_| refuse(line, format!("indent {:?} is not a number", cell(indent))))?;
+        let depth: usize = cell(indent)
+            .parse()
+            .map_err(|_| refuse(line, format!("indent {:?} is not a number", cell(indent))))?;
         // the row before is declarable unless this one stands below it
         if let Some((before, leaf)) = last.take()
             && depth <= before

@@ -135,9 +135,9 @@ impl TariffStore {
 
     /// Jurisdiction, name, checksum and start of every version.
     pub fn versions(&self) -> impl Iterator<Item = (&str, &str, &str, Timestamp)> {
-        self.tables
-            .iter()
-            .flat_map(|(j, v)| v.iter().map(move |(from, t)| (j.as_str(), t.name.as_str(), t.sha256.as_str(), *from)))
+        self.tables.iter().flat_map(|(j, v)| {
+            v.iter().map(move |(from, t)| (j.as_str(), t.name.as_str(), t.sha256.as_str(), *from))
+        })
     }
 }
 

@@ -39,7 +39,10 @@ fn grammar_reads_what_it_covers() {
     assert_eq!(grammar::parse("13.3¢/kg"), usd("0.133", "kg"));
     assert_eq!(grammar::parse("$1.055/kg"), usd("1.055", "kg"));
     assert_eq!(grammar::parse("$1.44 each"), usd("1.44", "each"));
-    assert_eq!(grammar::parse("90¢/pr. + 20%"), Rate::Compound(vec![usd("0.9", "pr"), Rate::AdValorem(d("0.2"))]));
+    assert_eq!(
+        grammar::parse("90¢/pr. + 20%"),
+        Rate::Compound(vec![usd("0.9", "pr"), Rate::AdValorem(d("0.2"))])
+    );
     let per_100_kg = Rate::Specific { amount: d("0.931"), currency: Currency::EUR, unit: "kg".to_owned() };
     assert_eq!(
         grammar::parse("10.20 % + 93.10 EUR / 100 kg"),
@@ -141,7 +144,9 @@ fn the_published_hts() {
 fn the_recorded_uk_commodities() {
     let mut store = TariffStore::default();
     for code in ["1516209821", "7202118000", "0809400500", "0102291010", "0702000007"] {
-        let Some(text) = data(&format!("tariff/uk-trade-tariff/fixtures/uk/commodities/{code}.json")) else { return };
+        let Some(text) = data(&format!("tariff/uk-trade-tariff/fixtures/uk/commodities/{code}.json")) else {
+            return;
+        };
         store.add("GB", Timestamp::MIN, uk::read(&text, "c.json", "UK").unwrap());
     }
     assert_eq!(rate(&store, "GB", "1516209821", "CN"), Rate::AdValorem(d("0.109")));
