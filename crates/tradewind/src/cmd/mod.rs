@@ -10,6 +10,7 @@ mod demo;
 mod docs;
 mod export;
 mod fulfil;
+mod fx;
 mod init;
 mod orders;
 mod plan;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Settle(settle::Args),
     /// Write the books as a workbook, CSV, Parquet, plain-text accounting or another program's journals.
     Export(export::Args),
+    /// Exchange rates from published files, and which publication they are of.
+    Fx(fx::Args),
     /// Run the simulated channels on this machine.
     Simulate(simulate::Args),
     /// Explain a price, an offer or an order.
@@ -71,6 +74,7 @@ pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
         Command::Declare(args) => fulfil::declare(&args, out),
         Command::Settle(args) => settle::run(&args, out),
         Command::Export(args) => export::run(&args, out),
+        Command::Fx(args) => fx::run(&args, out),
         Command::Simulate(args) => simulate::run(&args, out),
         Command::Why(args) => why::run(&args, out),
         Command::Connectors(args) => connectors::run(&args, out),
