@@ -1,0 +1,135 @@
+//! `tradewind duty`: check the rule packs, list their versions, list what changes when.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use comfy_table::{Table, presets};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tradewind_landed_cost::{calendar, docs};
+
+use super::quote::packs;
+use crate::output::{Exit, Output};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Check rule packs: overlaps, gaps, unknown references, missing sources.
+    Check(Dir),
+    /// List the packs and their versions.
+    Packs(Dir),
+    /// List what changes when.
+    Calendar(CalendarArgs),
+    /// Write the document of the rules.
+    Docs(DocsArgs),
+}
+
+#[derive(clap::Args)]
+struct Dir {
+    /// Folder of rule packs; the program's own when absent.
+    #[arg(long, value_name = "DIR", env = "TRADEWIND_PACKS")]
+    packs: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct CalendarArgs {
+    #[command(flatten)]
+    dir: Dir,
+    /// First day, such as 2026-07-01 (UTC).
+    #[arg(long)]
+    from: Option<Date>,
+    /// Day after the last.
+    #[arg(long)]
+    to: Option<Date>,
+    /// Only this jurisdiction.
+    #[arg(long)]
+    jurisdiction: Option<String>,
+}
+
+#[derive(clap::Args)]
+struct DocsArgs {
+    #[command(flatten)]
+    dir: Dir,
+    /// Where to write.
+    #[arg(long, default_value = "docs/duty-rules.md")]
+    file: PathBuf,
+    /// Write nothing; fail when the document is not fresh.
+    #[arg(long)]
+    check: bool,
+}
+
+fn start(day: Option<Date>) -> anyhow::Result<Option<Timestamp>> {
+    Ok(day.map(|d| d.to_zoned(TimeZone::UTC)).transpose()?.map(|z| z.timestamp()))
+}
+
+pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
+    match &args.what {
+        What::Check(dir) => {
+            let set = packs(dir.packs.as_deref())?;
+            let rules: usize = set.current().iter().map(|p| p.rules.len() + p.layers.len() + p.fees.len()).sum();
+            let rates: usize = set.current().iter().map(|p| p.rates.len()).sum();
+            if out.is_json() {
+                out.json(&serde_json::json!({"ok": true, "packs": set.current().len(), "older": set.older().len(), "rules": rules, "rates": rates}))?;
+            } else {
+                out.text(format!("ok    {} packs · {rules} rules · {rates} rates · {} older versions", set.current().len(), set.older().len()))?;
+            }
+        }
+        What::Packs(dir) => {
+            let set = packs(dir.packs.as_deref())?;
+            let all = set.current().iter().map(|p| (p, true)).chain(set.older().iter().map(|p| (p, false)));
+            if out.is_json() {
+                let rows: Vec<_> = all
+                    .map(|(p, current)| {
+                        serde_json::json!({"jurisdiction": p.jurisdiction, "name": p.name, "version": p.version, "digest": p.digest,
+                            "current": current, "file": p.file, "rules": p.rules.len(), "destinations": p.destinations})
+                    })
+                    .collect();
+                out.json(&rows)?;
+            } else {
+                let mut t = Table::new();
+                t.load_style(presets::ASCII_MARKDOWN);
+                t.set_header(["pack", "version", "", "rules", "digest", "file"]);
+                for (p, current) in all {
+                    let state = if current { "current" } else { "older" };
+                    t.add_row([p.jurisdiction.to_string(), p.version.clone(), state.to_owned(), p.rules.len().to_string(), p.digest.to_string(), p.file.clone()]);
+                }
+                out.text(t.to_string())?;
+            }
+        }
+        What::Calendar(args) => {
+            let set = packs(args.dir.packs.as_deref())?;
+            let wanted = |j: &str| args.jurisdiction.as_deref().is_none_or(|w| w == j);
+            let chosen = set.current().iter().map(AsRef::as_ref).filter(|p: &&tradewind_landed_cost::pack::Pack| wanted(&p.jurisdiction));
+            let changes = calendar::changes(chosen, start(args.from)?, start(args.to)?);
+            if out.is_json() {
+                out.json(&changes)?;
+            } else {
+                let mut t = Table::new();
+                t.load_style(presets::ASCII_MARKDOWN);
+                t.set_header(["when", "pack", "rule", "", "what", "grade"]);
+                for c in changes {
+                    let grade = if c.enabled { c.confidence } else { format!("{} disabled", c.confidence) };
+                    t.add_row([c.at, c.jurisdiction, c.rule, c.what.to_owned(), c.title, grade]);
+                }
+                out.text(t.to_string())?;
+            }
+        }
+        What::Docs(args) => {
+            let text = docs::markdown(&packs(args.dir.packs.as_deref())?);
+            if std::fs::read_to_string(&args.file).ok().as_deref() != Some(&text) {
+                if args.check {
+                    bail!("{} is not fresh: run `tradewind duty docs`", args.file.display());
+                }
+                std::fs::write(&args.file, text).with_context(|| format!("{} cannot be written", args.file.display()))?;
+                out.note(format!("wrote {}", args.file.display()));
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
