@@ -53,7 +53,11 @@ pub fn shape(input: &mut impl BufRead) -> Result<Shape, BatchError> {
 ///
 /// # Errors
 /// The input is no JSON, cannot be read, or `each` failed.
-pub fn for_each(input: impl Read, shape: Shape, each: &mut dyn FnMut(&str) -> Result<(), String>) -> Result<usize, BatchError> {
+pub fn for_each(
+    input: impl Read,
+    shape: Shape,
+    each: &mut dyn FnMut(&str) -> Result<(), String>,
+) -> Result<usize, BatchError> {
     let mut de = serde_json::Deserializer::from_reader(input);
     match shape {
         Shape::Objects => {

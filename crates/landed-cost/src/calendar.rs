@@ -28,7 +28,11 @@ pub struct Change {
 
 /// The changes of some packs inside `[from, to)`, by instant.
 #[must_use]
-pub fn changes<'a>(packs: impl Iterator<Item = &'a Pack>, from: Option<Timestamp>, to: Option<Timestamp>) -> Vec<Change> {
+pub fn changes<'a>(
+    packs: impl Iterator<Item = &'a Pack>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> Vec<Change> {
     let mut out = Vec::new();
     for pack in packs {
         let metas: Vec<&Provenance> = pack
@@ -59,7 +63,10 @@ pub fn changes<'a>(packs: impl Iterator<Item = &'a Pack>, from: Option<Timestamp
         }
     }
     out.sort_by(|a, b| {
-        a.instant.cmp(&b.instant).then_with(|| a.jurisdiction.cmp(&b.jurisdiction)).then_with(|| a.rule.cmp(&b.rule))
+        a.instant
+            .cmp(&b.instant)
+            .then_with(|| a.jurisdiction.cmp(&b.jurisdiction))
+            .then_with(|| a.rule.cmp(&b.rule))
     });
     out
 }

@@ -42,7 +42,9 @@ fn one(s: &mut String, pack: &Pack) {
     if !pack.notes.is_empty() {
         s.push('\n');
     }
-    s.push_str("\n| rule | from → to | what | formula | grade | in use | source |\n|---|---|---|---|---|---|---|\n");
+    s.push_str(
+        "\n| rule | from → to | what | formula | grade | in use | source |\n|---|---|---|---|---|---|---|\n",
+    );
     let mut rules: Vec<_> = pack.rules.iter().collect();
     rules.sort_by_key(|r| r.meta.line);
     for r in rules {

@@ -11,9 +11,18 @@ use tradewind_domain::{Money, MoneyError, Rounding};
 ///
 /// # Errors
 /// More pieces returned than bought, a quantity of zero, or overflow.
-pub fn refund(charged: Money, quantity: Decimal, returned_before: Decimal, returned_now: Decimal) -> Result<Money, MoneyError> {
+pub fn refund(
+    charged: Money,
+    quantity: Decimal,
+    returned_before: Decimal,
+    returned_now: Decimal,
+) -> Result<Money, MoneyError> {
     let after = returned_before + returned_now;
-    if quantity <= Decimal::ZERO || returned_before < Decimal::ZERO || returned_now < Decimal::ZERO || after > quantity {
+    if quantity <= Decimal::ZERO
+        || returned_before < Decimal::ZERO
+        || returned_now < Decimal::ZERO
+        || after > quantity
+    {
         return Err(MoneyError::Overflow(format!("{after} returned of {quantity}")));
     }
     let share = |n: Decimal| {

@@ -37,9 +37,13 @@ fn references(cx: &mut Cx<'_>, pack: &Pack) {
             Some(Kind::CbecTaxes { ask, .. }) => Some(ask),
             _ => None,
         };
-        for set in [&rule.when.any_goods, &rule.when.no_goods, &rule.excise].into_iter().flatten().chain(ask) {
+        for set in [&rule.when.any_goods, &rule.when.no_goods, &rule.excise].into_iter().flatten().chain(ask)
+        {
             if !pack.sets.contains_key(set) {
-                cx.error(line, format!("rule '{}' names the set '{set}', which is not under [sets]", rule.meta.id));
+                cx.error(
+                    line,
+                    format!("rule '{}' names the set '{set}', which is not under [sets]", rule.meta.id),
+                );
             }
         }
         let template = rule.tax.as_ref().and_then(|t| match &t.kind {
@@ -51,13 +55,20 @@ fn references(cx: &mut Cx<'_>, pack: &Pack) {
         if template.as_ref() == "request" {
             continue;
         }
-        let regions: Vec<&str> =
-            if template.contains("{region}") { pack.regions.iter().map(AsRef::as_ref).collect() } else { vec![""] };
-        for (country, region) in pack.destinations.iter().flat_map(|c| regions.iter().map(move |r| (*c, *r))) {
+        let regions: Vec<&str> = if template.contains("{region}") {
+            pack.regions.iter().map(AsRef::as_ref).collect()
+        } else {
+            vec![""]
+        };
+        for (country, region) in pack.destinations.iter().flat_map(|c| regions.iter().map(move |r| (*c, *r)))
+        {
             let name = expand(template, country.code(), region);
             let rows: Vec<&TaxRate> = pack.rates.iter().filter(|r| r.meta.id.as_ref() == name).collect();
             if rows.is_empty() {
-                cx.error(line, format!("rule '{}' refers to the rate '{name}', which has no [[rate]] row", rule.meta.id));
+                cx.error(
+                    line,
+                    format!("rule '{}' refers to the rate '{name}', which has no [[rate]] row", rule.meta.id),
+                );
                 continue;
             }
             // Every start of the rule and every end of a row inside the rule must find a row.
@@ -105,9 +116,7 @@ fn bands_meet(a: &Band, b: &Band) -> bool {
 }
 
 fn conditions_meet(a: &When, b: &When) -> bool {
-    let subset = |x: &Option<Vec<Arc<str>>>, y: &Option<Vec<Arc<str>>>| {
-        matches!((x, y), (Some(x), Some(y)) if x.iter().all(|v| y.contains(v)))
-    };
+    let subset = |x: &Option<Vec<Arc<str>>>, y: &Option<Vec<Arc<str>>>| matches!((x, y), (Some(x), Some(y)) if x.iter().all(|v| y.contains(v)));
     sels_meet(a.channel.as_ref(), b.channel.as_ref())
         && sels_meet(a.scheme.as_ref(), b.scheme.as_ref())
         && sels_meet(a.ship_from.as_ref(), b.ship_from.as_ref())
@@ -204,7 +213,9 @@ struct Case {
 fn gaps(cx: &mut Cx<'_>, pack: &Pack) {
     let mut instants: BTreeSet<Timestamp> = pack.covers.from.into_iter().collect();
     for r in &pack.rules {
-        instants.extend([r.meta.when.from, r.meta.when.to].into_iter().flatten().filter(|t| pack.covers.contains(*t)));
+        instants.extend(
+            [r.meta.when.from, r.meta.when.to].into_iter().flatten().filter(|t| pack.covers.contains(*t)),
+        );
     }
     for flow in &pack.covered_flows {
         let rules: Vec<&Rule> = pack.rules.iter().filter(|r| r.flow.contains(flow)).collect();
@@ -299,8 +310,13 @@ fn cases(rules: &[&Rule]) -> Vec<Case> {
     for g in goods {
         expand(&mut out, vec![Box::new(|_| {}), Box::new(move |c| c.goods.push(g.clone()))]);
     }
-    let origins: BTreeSet<Arc<str>> =
-        rules.iter().flat_map(|r| [&r.when.any_origin, &r.when.no_origin]).flatten().flatten().cloned().collect();
+    let origins: BTreeSet<Arc<str>> = rules
+        .iter()
+        .flat_map(|r| [&r.when.any_origin, &r.when.no_origin])
+        .flatten()
+        .flatten()
+        .cloned()
+        .collect();
     for o in origins {
         expand(&mut out, vec![Box::new(|_| {}), Box::new(move |c| c.origin.push(o.clone()))]);
     }
@@ -311,7 +327,8 @@ fn cases(rules: &[&Rule]) -> Vec<Case> {
         let mut samples: BTreeSet<Decimal> = [step].into();
         for b in rules.iter().flat_map(|r| &r.when.value).filter(|b| b.metric == m) {
             for bound in [b.low, b.high].into_iter().flatten() {
-                samples.extend([bound.amount, bound.amount + step].into_iter().filter(|d| *d > Decimal::ZERO));
+                samples
+                    .extend([bound.amount, bound.amount + step].into_iter().filter(|d| *d > Decimal::ZERO));
             }
         }
         let variants: Vec<Box<dyn Fn(&mut Case)>> = samples

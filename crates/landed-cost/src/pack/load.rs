@@ -45,20 +45,25 @@ impl Cx<'_> {
     fn instant(&mut self, text: Option<&Spanned<String>>) -> Option<Timestamp> {
         let text = text?;
         let s = text.get_ref();
-        let local: Option<DateTime> = if s.contains('T') {
-            s.parse().ok()
-        } else {
-            s.parse::<Date>().ok().map(|d| d.at(0, 0, 0, 0))
-        };
+        let local: Option<DateTime> =
+            if s.contains('T') { s.parse().ok() } else { s.parse::<Date>().ok().map(|d| d.at(0, 0, 0, 0)) };
         let instant = local.and_then(|l| l.to_zoned(self.zone.clone()).ok()).map(|z| z.timestamp());
         if instant.is_none() {
             let line = self.line(text.span().start);
-            self.error(line, format!("'{s}' is no local date or time such as 2026-07-01 or 2026-07-24T00:01"));
+            self.error(
+                line,
+                format!("'{s}' is no local date or time such as 2026-07-01 or 2026-07-24T00:01"),
+            );
         }
         instant
     }
 
-    fn interval(&mut self, line: usize, from: Option<&Spanned<String>>, to: Option<&Spanned<String>>) -> Interval {
+    fn interval(
+        &mut self,
+        line: usize,
+        from: Option<&Spanned<String>>,
+        to: Option<&Spanned<String>>,
+    ) -> Interval {
         let when = Interval { from: self.instant(from), to: self.instant(to) };
         if let (Some(f), Some(t)) = (when.from, when.to)
             && f >= t
@@ -87,7 +92,10 @@ impl Cx<'_> {
         }
         let grade = confidence.unwrap_or_default();
         if !matches!(grade, "A" | "B" | "C" | "K" | "A/B" | "A/K" | "B/K" | "B-" | "C/K") {
-            self.error(line, format!("'{name}' has no confidence grade: expected A, B, C, K or A/B, A/K, B/K, B-, C/K"));
+            self.error(
+                line,
+                format!("'{name}' has no confidence grade: expected A, B, C, K or A/B, A/K, B/K, B-, C/K"),
+            );
         }
         if enabled && matches!(grade, "C" | "K" | "C/K") {
             self.error(line, format!("'{name}' is graded {grade} and enabled: set enabled = false"));
@@ -132,7 +140,8 @@ impl Pack {
 }
 
 fn build(cx: &mut Cx<'_>, raw: RawPack) -> Pack {
-    let covers = Interval { from: cx.instant(Some(&raw.covers.from)), to: cx.instant(raw.covers.to.as_ref()) };
+    let covers =
+        Interval { from: cx.instant(Some(&raw.covers.from)), to: cx.instant(raw.covers.to.as_ref()) };
     let mut rules: Vec<Rule> = raw.rule.into_iter().map(|r| rule(cx, r)).collect();
     rules.sort_by(|a, b| b.priority.cmp(&a.priority));
     let layers = raw.layer.into_iter().map(|l| layer(cx, l)).collect();
@@ -178,7 +187,10 @@ fn build(cx: &mut Cx<'_>, raw: RawPack) -> Pack {
                 Some("up") => Rounding::Up,
                 Some("half_even") => Rounding::HalfEven,
                 Some(other) => {
-                    cx.error(1, format!("rounding mode '{other}' is unknown: half_up, half_even, down or up"));
+                    cx.error(
+                        1,
+                        format!("rounding mode '{other}' is unknown: half_up, half_even, down or up"),
+                    );
                     Rounding::HalfUp
                 }
             },
@@ -269,7 +281,12 @@ fn metric(cx: &mut Cx<'_>, line: usize, name: &str) -> Metric {
         "customs_value" => Metric::CustomsValue,
         "year_total" => Metric::YearTotal,
         other => {
-            cx.error(line, format!("metric '{other}' is unknown: intrinsic, fob, cif, item, customs_value or year_total"));
+            cx.error(
+                line,
+                format!(
+                    "metric '{other}' is unknown: intrinsic, fob, cif, item, customs_value or year_total"
+                ),
+            );
             Metric::Fob
         }
     }
@@ -364,7 +381,9 @@ fn formula(cx: &mut Cx<'_>, line: usize, f: RawFormula, default_charge: &str) ->
             local_den: need(f.local_den, "local_den"),
         },
         "per_entry" => Kind::PerEntry(need(f.amount, "amount")),
-        "clamped" => Kind::Clamped { rate: need(f.rate, "rate"), min: f.min.map(|d| d.0), max: f.max.map(|d| d.0) },
+        "clamped" => {
+            Kind::Clamped { rate: need(f.rate, "rate"), min: f.min.map(|d| d.0), max: f.max.map(|d| d.0) }
+        }
         "unknown" => Kind::Unknown,
         other => {
             cx.error(
@@ -377,7 +396,8 @@ fn formula(cx: &mut Cx<'_>, line: usize, f: RawFormula, default_charge: &str) ->
             Kind::Unknown
         }
     };
-    if matches!(&kind, Kind::Vat(r) | Kind::Inclusive(r) | Kind::CbecTaxes { rate_ref: r, .. } if r.is_empty()) {
+    if matches!(&kind, Kind::Vat(r) | Kind::Inclusive(r) | Kind::CbecTaxes { rate_ref: r, .. } if r.is_empty())
+    {
         cx.error(line, format!("formula '{}' needs 'rate_ref'", f.kind));
     }
     let base = match f.base {
@@ -417,7 +437,10 @@ fn rule(cx: &mut Cx<'_>, r: RawRule) -> Rule {
         Some("blocked") => Outcome::Blocked,
         Some("indeterminate") => Outcome::Indeterminate,
         Some(other) => {
-            cx.error(line, format!("outcome '{other}' is unknown: quote, not_eligible, blocked or indeterminate"));
+            cx.error(
+                line,
+                format!("outcome '{other}' is unknown: quote, not_eligible, blocked or indeterminate"),
+            );
             Outcome::Indeterminate
         }
     };
@@ -436,7 +459,12 @@ fn rule(cx: &mut Cx<'_>, r: RawRule) -> Rule {
         factor: r.factor.map(|d| d.0),
         duty: match r.duty {
             Some(f) => formula(cx, line, f, "duty"),
-            None => Formula { kind: Kind::Free, charge: "duty".into(), base: vec![Part::Goods], unverified: false },
+            None => Formula {
+                kind: Kind::Free,
+                charge: "duty".into(),
+                base: vec![Part::Goods],
+                unverified: false,
+            },
         },
         extra: r.extra.into_iter().map(|f| formula(cx, line, f, "additional_duty")).collect(),
         tax: r.tax.map(|f| formula(cx, line, f, "vat")),

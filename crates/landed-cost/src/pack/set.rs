@@ -92,7 +92,9 @@ impl PackSet {
                 errors.push(PackError {
                     file: pack.file.clone(),
                     line: 1,
-                    message: format!("{country} is a destination of {first} too: keep one, move the other to versions/"),
+                    message: format!(
+                        "{country} is a destination of {first} too: keep one, move the other to versions/"
+                    ),
                 });
             }
         }
@@ -110,7 +112,8 @@ impl PackSet {
     pub fn version(&self, jurisdiction: &str, version: &str) -> Option<&Arc<Pack>> {
         let hex = version.strip_prefix("sha256:").unwrap_or(version);
         self.current.iter().chain(&self.older).filter(|p| p.jurisdiction.as_ref() == jurisdiction).find(|p| {
-            p.version == version || (hex.len() >= 8 && p.digest.strip_prefix("sha256:").is_some_and(|d| d.starts_with(hex)))
+            p.version == version
+                || (hex.len() >= 8 && p.digest.strip_prefix("sha256:").is_some_and(|d| d.starts_with(hex)))
         })
     }
 
@@ -129,7 +132,11 @@ impl PackSet {
 
 fn read_folder(dir: &Path) -> Result<Vec<(String, String)>, PackSetError> {
     let fail = |path: &Path, e: std::io::Error| {
-        PackSetError(vec![PackError { file: path.display().to_string(), line: 0, message: format!("cannot be read: {e}") }])
+        PackSetError(vec![PackError {
+            file: path.display().to_string(),
+            line: 0,
+            message: format!("cannot be read: {e}"),
+        }])
     };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| fail(dir, e))? {

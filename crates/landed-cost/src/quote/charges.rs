@@ -14,7 +14,12 @@ use crate::pack::{Formula, Kind, Part, Provenance, Rule, Steps, expand};
 use crate::rates::{Lookup, Rate, TariffSource};
 use crate::request::Fact;
 
-pub(super) fn to_step(raw: Decimal, step: Option<Decimal>, steps: Steps, cur: tradewind_domain::Currency) -> Result<Money, QuoteError> {
+pub(super) fn to_step(
+    raw: Decimal,
+    step: Option<Decimal>,
+    steps: Steps,
+    cur: tradewind_domain::Currency,
+) -> Result<Money, QuoteError> {
     let value = step.map_or(raw, |s| steps.mode.to_step(raw, s));
     Exact::new(value, cur).round(steps.mode).map_err(|e| QuoteError(e.to_string()))
 }
@@ -192,7 +197,17 @@ pub(super) fn duty(
                 let raw = (base * rate - share.decimal()).max(Decimal::ZERO);
                 let amount = to_step(raw, steps.duty, steps, order.cur)?;
                 let note = Some(format!("less {} of the fixed deduction", share.decimal()));
-                let c = maker.charge(f, maker.meta.row.clone(), base, components(line, &f.base), Some(*rate), RateSource::Pack, raw, amount, note);
+                let c = maker.charge(
+                    f,
+                    maker.meta.row.clone(),
+                    base,
+                    components(line, &f.base),
+                    Some(*rate),
+                    RateSource::Pack,
+                    raw,
+                    amount,
+                    note,
+                );
                 add_duty(line, c, first);
             }
             return Ok(());
@@ -202,7 +217,8 @@ pub(super) fn duty(
     let mut resolved: Vec<Option<(Decimal, RateSource)>> = Vec::with_capacity(order.lines.len());
     for line in &order.lines {
         let id = &line.req.id;
-        let given = line.req.rates.duty.or(order.req.rates.duty).filter(|_| first && f.charge.as_ref() == "duty");
+        let given =
+            line.req.rates.duty.or(order.req.rates.duty).filter(|_| first && f.charge.as_ref() == "duty");
         let rate = match (&f.kind, given) {
             (Kind::Tariff, _) => tariff_rate(order, line, tariff, known),
             (Kind::AdValorem(_) | Kind::ByChapter(..), Some(r)) => Some((r.0, RateSource::Request)),
@@ -275,7 +291,17 @@ pub(super) fn duty(
         };
         let raw = mul(base, rate)?;
         let amount = to_step(raw, steps.duty, steps, cur)?;
-        let c = maker.charge(f, maker.meta.row.clone(), base, components(line, &f.base), Some(rate), source, raw, amount, None);
+        let c = maker.charge(
+            f,
+            maker.meta.row.clone(),
+            base,
+            components(line, &f.base),
+            Some(rate),
+            source,
+            raw,
+            amount,
+            None,
+        );
         if first {
             line.mfn = Some(rate);
         }
@@ -318,7 +344,8 @@ fn flat(
     {
         let base = line.goods.decimal();
         let parts = vec![(Part::Goods, line.goods)];
-        let c = maker.charge(f, maker.meta.row.clone(), base, parts, None, RateSource::None, each, rounded, None);
+        let c =
+            maker.charge(f, maker.meta.row.clone(), base, parts, None, RateSource::None, each, rounded, None);
         add_duty(line, c, true);
         return Ok(());
     }
@@ -333,17 +360,29 @@ fn flat(
         }
     }
     for (group, members) in groups {
-        let values: Vec<Money> = members.iter().filter_map(|i| order.lines.get(*i)).map(|l| l.goods).collect();
+        let values: Vec<Money> =
+            members.iter().filter_map(|i| order.lines.get(*i)).map(|l| l.goods).collect();
         let w = weights(values.into_iter());
         let total: Decimal = w.iter().sum();
         let shares = rounded.allocate(&w).map_err(|e| QuoteError(e.to_string()))?;
         for ((i, share), weight) in members.iter().zip(shares).zip(&w) {
             let Some(line) = order.lines.get_mut(*i) else { continue };
             let raw = if members.len() == 1 { each } else { each * weight / total };
-            let note = (members.len() > 1)
-                .then(|| format!("{} for HS {group}, shared by value among {} lines", rounded, members.len()));
+            let note = (members.len() > 1).then(|| {
+                format!("{} for HS {group}, shared by value among {} lines", rounded, members.len())
+            });
             let parts = vec![(Part::Goods, line.goods)];
-            let c = maker.charge(f, maker.meta.row.clone(), line.goods.decimal(), parts, None, RateSource::None, raw, share, note);
+            let c = maker.charge(
+                f,
+                maker.meta.row.clone(),
+                line.goods.decimal(),
+                parts,
+                None,
+                RateSource::None,
+                raw,
+                share,
+                note,
+            );
             add_duty(line, c, true);
         }
     }
@@ -387,9 +426,20 @@ fn truncated_duty(
         for ((i, share), base) in members.iter().zip(shares).zip(bases) {
             let Some(line) = order.lines.get_mut(*i) else { continue };
             let source = resolved.get(*i).and_then(|r| r.as_ref()).map_or(RateSource::None, |r| r.1.clone());
-            let note = Some(format!("value truncated to {truncated}, duty {raw} truncated to {}", total.decimal()));
+            let note =
+                Some(format!("value truncated to {truncated}, duty {raw} truncated to {}", total.decimal()));
             let line_raw = if members.len() == 1 { raw } else { mul(base, rate)? };
-            let c = maker.charge(f, maker.meta.row.clone(), base, components(line, &f.base), Some(rate), source, line_raw, share, note);
+            let c = maker.charge(
+                f,
+                maker.meta.row.clone(),
+                base,
+                components(line, &f.base),
+                Some(rate),
+                source,
+                line_raw,
+                share,
+                note,
+            );
             add_duty(line, c, true);
         }
     }
@@ -484,10 +534,22 @@ pub(super) fn layers(
             let amount = to_step(raw, steps.duty, steps, cur)?;
             let maker = Maker { meta: &layer.meta, collector: &rule.duty_collector };
             let note = match (&layer.formula.kind, line.mfn) {
-                (Kind::CapNetOfMfn(cap), Some(mfn)) => Some(format!("cap {cap} less general rate {mfn}, at least 0")),
+                (Kind::CapNetOfMfn(cap), Some(mfn)) => {
+                    Some(format!("cap {cap} less general rate {mfn}, at least 0"))
+                }
                 _ => None,
             };
-            new.push(maker.charge(&layer.formula, layer.meta.row.clone(), base, vec![(Part::Goods, line.goods)], Some(rate), RateSource::Pack, raw, amount, note));
+            new.push(maker.charge(
+                &layer.formula,
+                layer.meta.row.clone(),
+                base,
+                vec![(Part::Goods, line.goods)],
+                Some(rate),
+                RateSource::Pack,
+                raw,
+                amount,
+                note,
+            ));
         }
         if line.yes("section_232") {
             known.missing(format!("lines.{id}.US-232"));
@@ -522,9 +584,24 @@ pub(super) fn ad_cvd(order: &mut Order<'_>, rule: &Rule, known: &mut Known) -> R
                 let base = line.goods.decimal();
                 let raw = mul(base, rate)?;
                 let amount = to_step(raw, steps.duty, steps, cur)?;
-                let f = Formula { kind: Kind::AdValorem(rate), charge: "additional_duty".into(), base: vec![Part::Goods], unverified: false };
+                let f = Formula {
+                    kind: Kind::AdValorem(rate),
+                    charge: "additional_duty".into(),
+                    base: vec![Part::Goods],
+                    unverified: false,
+                };
                 let maker = Maker { meta: &rule.meta, collector: &rule.duty_collector };
-                let mut c = maker.charge(&f, "US-AD/CVD".into(), base, vec![(Part::Goods, line.goods)], Some(rate), RateSource::Request, raw, amount, Some("cash deposit; formal entry".to_owned()));
+                let mut c = maker.charge(
+                    &f,
+                    "US-AD/CVD".into(),
+                    base,
+                    vec![(Part::Goods, line.goods)],
+                    Some(rate),
+                    RateSource::Request,
+                    raw,
+                    amount,
+                    Some("cash deposit; formal entry".to_owned()),
+                );
                 c.rule_id = "US-AD/CVD".into();
                 add_duty(line, c, false);
             }
@@ -566,12 +643,28 @@ fn tax_rate(
 }
 
 /// The tax of a rule on every line.
-pub(super) fn tax(order: &mut Order<'_>, rule: &Rule, f: &Formula, collector: &Arc<str>, known: &mut Known) -> Result<(), QuoteError> {
+pub(super) fn tax(
+    order: &mut Order<'_>,
+    rule: &Rule,
+    f: &Formula,
+    collector: &Arc<str>,
+    known: &mut Known,
+) -> Result<(), QuoteError> {
     let maker = Maker { meta: &rule.meta, collector };
     match &f.kind {
-        Kind::CbecTaxes { rate_ref, factor, ask } => return cbec(order, f, &maker, rate_ref, *factor, ask, known),
+        Kind::CbecTaxes { rate_ref, factor, ask } => {
+            return cbec(order, f, &maker, rate_ref, *factor, ask, known);
+        }
         Kind::Truncated { rate_ref, national_share, local_num, local_den } => {
-            return truncated_tax(order, rule, f, &maker, rate_ref, (*national_share, *local_num, *local_den), known);
+            return truncated_tax(
+                order,
+                rule,
+                f,
+                &maker,
+                rate_ref,
+                (*national_share, *local_num, *local_den),
+                known,
+            );
         }
         _ => {}
     }
@@ -587,10 +680,19 @@ pub(super) fn tax(order: &mut Order<'_>, rule: &Rule, f: &Formula, collector: &A
                 let (raw, note) = match (&f.kind, line.contained_tax) {
                     (Kind::Inclusive(_), _) => {
                         let net = Decimal::ONE - rate;
-                        let gross = base.checked_div(net).ok_or_else(|| QuoteError(format!("rate {rate} leaves no base")))?;
+                        let gross = base
+                            .checked_div(net)
+                            .ok_or_else(|| QuoteError(format!("rate {rate} leaves no base")))?;
                         // Multiplied before divided: one rounding of the 28th digit less.
                         let raw = mul(base, rate)?.checked_div(net).unwrap_or_default();
-                        (raw, Some(format!("inside its own base: {} / (1 − {rate}) × {rate}, of {}", base, gross.round_dp(4))))
+                        (
+                            raw,
+                            Some(format!(
+                                "inside its own base: {} / (1 − {rate}) × {rate}, of {}",
+                                base,
+                                gross.round_dp(4)
+                            )),
+                        )
                     }
                     // C8: the tax inside the price is gross − net; the rest of the base is taxed on top.
                     (_, Some(inside)) => {
@@ -600,7 +702,17 @@ pub(super) fn tax(order: &mut Order<'_>, rule: &Rule, f: &Formula, collector: &A
                     _ => (mul(base, rate)?, None),
                 };
                 let amount = to_step(raw, steps.tax, steps, order.cur)?;
-                let mut c = maker.charge(f, name, base, components(line, &f.base), Some(rate), source, raw, amount, note);
+                let mut c = maker.charge(
+                    f,
+                    name,
+                    base,
+                    components(line, &f.base),
+                    Some(rate),
+                    source,
+                    raw,
+                    amount,
+                    note,
+                );
                 if let Some(kind) = kind {
                     c.kind = kind;
                 }
@@ -654,20 +766,44 @@ fn cbec(
             continue;
         };
         if c >= Decimal::ONE {
-            return Err(super::bad(&format!("lines.{id}.rates.consumption_tax"), format!("{c} leaves no base: a rate below 1")));
+            return Err(super::bad(
+                &format!("lines.{id}.rates.consumption_tax"),
+                format!("{c} leaves no base: a rate below 1"),
+            ));
         }
         let full = mul(dv, c)?.checked_div(Decimal::ONE - c).unwrap_or_default();
-        let share = (factor != Decimal::ONE).then(|| format!("{} % of the full tax is due", (factor * Decimal::ONE_HUNDRED).normalize()));
+        let share = (factor != Decimal::ONE)
+            .then(|| format!("{} % of the full tax is due", (factor * Decimal::ONE_HUNDRED).normalize()));
         let mut charges = Vec::with_capacity(2);
         let cur = order.cur;
         if !c.is_zero() {
             let raw = mul(full, factor)?;
-            let mut ct = maker.charge(f, "CN.CT".into(), dv, components(line, &f.base), Some(c), c_source, raw, to_step(raw, steps.tax, steps, cur)?, share.clone());
+            let mut ct = maker.charge(
+                f,
+                "CN.CT".into(),
+                dv,
+                components(line, &f.base),
+                Some(c),
+                c_source,
+                raw,
+                to_step(raw, steps.tax, steps, cur)?,
+                share.clone(),
+            );
             ct.kind = "consumption_tax".into();
             charges.push(ct);
         }
         let raw = mul(mul(dv + full, v)?, factor)?;
-        let mut vat = maker.charge(f, name, dv + full, components(line, &f.base), Some(v), v_source, raw, to_step(raw, steps.tax, steps, cur)?, share);
+        let mut vat = maker.charge(
+            f,
+            name,
+            dv + full,
+            components(line, &f.base),
+            Some(v),
+            v_source,
+            raw,
+            to_step(raw, steps.tax, steps, cur)?,
+            share,
+        );
         vat.kind = "vat".into();
         charges.push(vat);
         if let Some(line) = order.lines.get_mut(i) {
@@ -711,7 +847,10 @@ fn truncated_tax(
         let bases: Vec<Decimal> = members
             .iter()
             .filter_map(|i| order.lines.get(*i))
-            .map(|l| base_of(l, &value_parts, rule.factor).unwrap_or_default() + l.duty.map_or(Decimal::ZERO, Money::decimal))
+            .map(|l| {
+                base_of(l, &value_parts, rule.factor).unwrap_or_default()
+                    + l.duty.map_or(Decimal::ZERO, Money::decimal)
+            })
             .collect();
         let total: Decimal = bases.iter().sum();
         let truncated = down(total, steps.base);
@@ -729,8 +868,22 @@ fn truncated_tax(
             for ((i, share), base) in members.iter().zip(shares).zip(&bases) {
                 let Some(line) = order.lines.get_mut(*i) else { continue };
                 let whole = if kind == "consumption_tax_national" { truncated } else { national.decimal() };
-                let note = Some(format!("{whole} × {} = {raw}, truncated to {}", tax_rate.round_dp(6).normalize(), tax.decimal()));
-                let mut c = maker.charge(f, layer.into(), *base, components(line, &f.base), Some(tax_rate.round_dp(6)), source.clone(), raw, share, note);
+                let note = Some(format!(
+                    "{whole} × {} = {raw}, truncated to {}",
+                    tax_rate.round_dp(6).normalize(),
+                    tax.decimal()
+                ));
+                let mut c = maker.charge(
+                    f,
+                    layer.into(),
+                    *base,
+                    components(line, &f.base),
+                    Some(tax_rate.round_dp(6)),
+                    source.clone(),
+                    raw,
+                    share,
+                    note,
+                );
                 c.kind = kind.into();
                 line.vat = line.vat.and_then(|v| v.try_add(share).ok());
                 line.charges.push(c);

@@ -29,7 +29,9 @@ pub(super) fn fees(order: &Order<'_>, known: &mut Known) -> Result<Vec<FeeLine>,
             continue;
         }
         covered = true;
-        if !fee.channel.as_ref().is_none_or(|s| s.accepts(channel)) || !fee.mode.as_ref().is_none_or(|s| s.accepts(mode)) {
+        if !fee.channel.as_ref().is_none_or(|s| s.accepts(channel))
+            || !fee.mode.as_ref().is_none_or(|s| s.accepts(mode))
+        {
             continue;
         }
         let mut local = |d: Decimal| -> Result<Option<Money>, QuoteError> {
@@ -54,14 +56,16 @@ pub(super) fn fees(order: &Order<'_>, known: &mut Known) -> Result<Vec<FeeLine>,
             }
             Kind::Clamped { rate, min, max } => {
                 let raw = value * rate;
-                let (low, high) = (
-                    min.map(&mut local).transpose()?.flatten(),
-                    max.map(&mut local).transpose()?.flatten(),
-                );
+                let (low, high) =
+                    (min.map(&mut local).transpose()?.flatten(), max.map(&mut local).transpose()?.flatten());
                 let plain = round(raw, order.cur)?;
                 let (amount, end) = match (low, high) {
-                    (Some(l), _) if plain.minor() < l.minor() => (l, format!(", raised to the minimum {}", l.decimal())),
-                    (_, Some(h)) if plain.minor() > h.minor() => (h, format!(", held at the maximum {}", h.decimal())),
+                    (Some(l), _) if plain.minor() < l.minor() => {
+                        (l, format!(", raised to the minimum {}", l.decimal()))
+                    }
+                    (_, Some(h)) if plain.minor() > h.minor() => {
+                        (h, format!(", held at the maximum {}", h.decimal()))
+                    }
                     _ => (plain, String::new()),
                 };
                 FeeLine {

@@ -100,7 +100,12 @@ impl<'a> Engine<'a> {
         Ok(whole)
     }
 
-    fn split(&self, req: &Request, split: &[Vec<String>], whole: &mut Quote) -> Result<Vec<Quote>, QuoteError> {
+    fn split(
+        &self,
+        req: &Request,
+        split: &[Vec<String>],
+        whole: &mut Quote,
+    ) -> Result<Vec<Quote>, QuoteError> {
         let mut seen: Vec<&str> = Vec::new();
         for id in split.iter().flatten() {
             if !req.lines.iter().any(|l| &l.id == id) {
@@ -151,7 +156,8 @@ impl<'a> Engine<'a> {
         }
         let known = |q: &Quote| q.totals.taxes.map(Money::decimal);
         let parts: Option<Decimal> = out.iter().map(known).sum();
-        let slips = out.iter().any(|q| q.rule != whole.rule || !q.waived.is_empty() && whole.waived.is_empty());
+        let slips =
+            out.iter().any(|q| q.rule != whole.rule || !q.waived.is_empty() && whole.waived.is_empty());
         let cheaper = matches!((parts, known(whole)), (Some(p), Some(w)) if p < w);
         if out.len() > 1 && (slips || cheaper) {
             push(&mut whole.flags, "SPLIT_RISK".to_owned());
@@ -189,11 +195,21 @@ impl<'a> Engine<'a> {
         }
         closed("flow", req.flow.as_deref(), &["import_b2c", "import_b2b", "gift", "personal_effects"])?;
         closed("channel", req.channel.as_deref(), &["courier", "express_hub", "post", "freight"])?;
-        closed("mode_of_transport", req.mode_of_transport.as_deref(), &["air", "ocean", "rail", "road", "post"])?;
+        closed(
+            "mode_of_transport",
+            req.mode_of_transport.as_deref(),
+            &["air", "ocean", "rail", "road", "post"],
+        )?;
         let Some(pack) = self.pack_for(req, country)? else { return Ok(no_pack(req, country)) };
-        if !region.is_empty() && !pack.regions.is_empty() && !pack.regions.iter().any(|r| r.as_ref() == region) {
+        if !region.is_empty()
+            && !pack.regions.is_empty()
+            && !pack.regions.iter().any(|r| r.as_ref() == region)
+        {
             let all: Vec<&str> = pack.regions.iter().map(AsRef::as_ref).collect();
-            return Err(bad("destination.region", format!("'{region}' is no region of {country}: {}", all.join(", "))));
+            return Err(bad(
+                "destination.region",
+                format!("'{region}' is no region of {country}: {}", all.join(", ")),
+            ));
         }
         let at = prepare::instant(&req.legal_event_at, pack)?;
         let order = Order::new(req, pack, country, at, self.book)?;
@@ -385,7 +401,10 @@ fn waive(order: &mut Order<'_>, rule: &Rule, known: &mut Known) -> Result<Vec<Wa
             Ok(Waived {
                 kind,
                 computed: prepare::round(computed, order.cur)?,
-                why: format!("{}: tax {total} {sign} {} {}: not collected", rule.meta.row, w.limit.amount, w.currency),
+                why: format!(
+                    "{}: tax {total} {sign} {} {}: not collected",
+                    rule.meta.row, w.limit.amount, w.currency
+                ),
             })
         })
         .collect()
@@ -399,7 +418,10 @@ fn no_pack(req: &Request, country: Country) -> Quote {
         missing: vec![format!("rules.{country}")],
         flags: Vec::new(),
         bounds: None,
-        reason: Some(format!("no rule pack covers {country} ({}): add one to the packs folder", country.name())),
+        reason: Some(format!(
+            "no rule pack covers {country} ({}): add one to the packs folder",
+            country.name()
+        )),
         fallback: None,
         lines: Vec::new(),
         totals: Totals {

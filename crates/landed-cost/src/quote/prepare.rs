@@ -150,9 +150,16 @@ impl<'a> Order<'a> {
             .and_then(|v| v.checked_sub(discount))
             .ok_or_else(|| bad(&at("unit_price"), "out of range".to_owned()))?;
         if source.is_sign_negative() && !source.is_zero() {
-            return Err(bad(&at("discount"), format!("{discount} is more than the line's {}", price * quantity)));
+            return Err(bad(
+                &at("discount"),
+                format!("{discount} is more than the line's {}", price * quantity),
+            ));
         }
-        for (name, rate) in [("duty", line.rates.duty), ("vat", line.rates.vat), ("consumption_tax", line.rates.consumption_tax)] {
+        for (name, rate) in [
+            ("duty", line.rates.duty),
+            ("vat", line.rates.vat),
+            ("consumption_tax", line.rates.consumption_tax),
+        ] {
             amount(&at(&format!("rates.{name}")), rate)?;
         }
         let hs = match line.hs.as_deref().map(str::trim).filter(|h| !h.is_empty()) {
@@ -168,7 +175,10 @@ impl<'a> Order<'a> {
         let mut contained_tax = None;
         if self.req.prices_include_tax {
             let rate = self.vat_rate(line).ok_or_else(|| {
-                bad(&at("rates.vat"), "prices include tax, and its rate is not known: give rates.vat".to_owned())
+                bad(
+                    &at("rates.vat"),
+                    "prices include tax, and its rate is not known: give rates.vat".to_owned(),
+                )
             })?;
             let one = Decimal::ONE + rate;
             let net = round(goods.decimal().checked_div(one).unwrap_or_default(), self.cur)?;
@@ -202,7 +212,13 @@ impl<'a> Order<'a> {
     /// The rate a tax-inclusive price contains: the line's, the order's, or the destination's standard rate.
     fn vat_rate(&self, line: &LineRequest) -> Option<Decimal> {
         line.rates.vat.or(self.req.rates.vat).map(|n| n.0).or_else(|| {
-            let tax = self.pack.rules.iter().find(|r| r.meta.when.contains(self.at) && r.tax.is_some())?.tax.as_ref()?;
+            let tax = self
+                .pack
+                .rules
+                .iter()
+                .find(|r| r.meta.when.contains(self.at) && r.tax.is_some())?
+                .tax
+                .as_ref()?;
             let (crate::pack::Kind::Vat(r)
             | crate::pack::Kind::CbecTaxes { rate_ref: r, .. }
             | crate::pack::Kind::Truncated { rate_ref: r, .. }) = &tax.kind

@@ -51,29 +51,34 @@ pub(super) fn select<'p>(order: &Order<'p>) -> Selection<'p> {
 fn holds(order: &Order<'_>, rule: &Rule, missing: &mut Vec<String>, near: &mut bool) -> bool {
     let w = &rule.when;
     let req = order.req;
-    let text = |sel: &Option<Sel>, value: Option<&str>, name: &str, missing: &mut Vec<String>| match (sel, value) {
-        (None, _) => true,
-        (Some(s), Some(v)) => s.accepts(v),
-        (Some(_), None) => {
-            missing.push(name.to_owned());
-            true
-        }
-    };
+    let text =
+        |sel: &Option<Sel>, value: Option<&str>, name: &str, missing: &mut Vec<String>| match (sel, value) {
+            (None, _) => true,
+            (Some(s), Some(v)) => s.accepts(v),
+            (Some(_), None) => {
+                missing.push(name.to_owned());
+                true
+            }
+        };
     let entry = req.entry_type.as_deref().unwrap_or("none");
     if !text(&w.channel, Some(req.channel.as_deref().unwrap_or("courier")), "channel", missing)
         || !text(&w.scheme, Some(req.scheme.as_deref().unwrap_or("none")), "scheme", missing)
         || !text(&w.entry, Some(entry), "entry_type", missing)
-        || !text(&w.mode, Some(req.mode_of_transport.as_deref().unwrap_or("air")), "mode_of_transport", missing)
+        || !text(
+            &w.mode,
+            Some(req.mode_of_transport.as_deref().unwrap_or("air")),
+            "mode_of_transport",
+            missing,
+        )
         || !text(&w.ship_from, req.ship_from.as_deref(), "ship_from", missing)
     {
         return false;
     }
     let collects = req.sold_via.as_deref() == Some("marketplace") || req.seller.registered != Some(false);
     let single = order.lines.len() == 1
-        && order
-            .lines
-            .first()
-            .is_some_and(|l| l.req.quantity.0 == Decimal::ONE && matches!(l.fact("indivisible"), Some(Fact::Yes)));
+        && order.lines.first().is_some_and(|l| {
+            l.req.quantity.0 == Decimal::ONE && matches!(l.fact("indivisible"), Some(Fact::Yes))
+        });
     for (want, is) in [
         (w.single_item, single),
         (w.personal_use, req.buyer.personal_use.unwrap_or(false)),
@@ -84,10 +89,14 @@ fn holds(order: &Order<'_>, rule: &Rule, missing: &mut Vec<String>, near: &mut b
             return false;
         }
     }
-    if !any(order, w.any_origin.as_deref(), true, missing) || !any(order, w.no_origin.as_deref(), false, missing) {
+    if !any(order, w.any_origin.as_deref(), true, missing)
+        || !any(order, w.no_origin.as_deref(), false, missing)
+    {
         return false;
     }
-    if !goods(order, w.any_goods.as_deref(), true, missing) || !goods(order, w.no_goods.as_deref(), false, missing) {
+    if !goods(order, w.any_goods.as_deref(), true, missing)
+        || !goods(order, w.no_goods.as_deref(), false, missing)
+    {
         return false;
     }
     let mut inside = true;
@@ -103,7 +112,12 @@ fn holds(order: &Order<'_>, rule: &Rule, missing: &mut Vec<String>, near: &mut b
     inside
 }
 
-fn any(order: &Order<'_>, list: Option<&[std::sync::Arc<str>]>, want: bool, missing: &mut Vec<String>) -> bool {
+fn any(
+    order: &Order<'_>,
+    list: Option<&[std::sync::Arc<str>]>,
+    want: bool,
+    missing: &mut Vec<String>,
+) -> bool {
     let Some(list) = list else { return true };
     let mut unknown = Vec::new();
     for line in &order.lines {
