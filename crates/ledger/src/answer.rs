@@ -1,0 +1,241 @@
+//! The answer, as programs read it and as a person reads it in the terminal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use tradewind_domain::{Currency, Money};
+
+use crate::facts::RowError;
+use crate::journal::JournalError;
+use crate::recon::{Event, Outcome};
+
+fn text(minor: i64, c: Currency) -> Value {
+    Value::String(Money::from_minor(minor, c).amount())
+}
+
+fn timeline(events: &[Event]) -> Value {
+    events.iter().map(|e| json!({"at": e.at, "state": e.state})).collect()
+}
+
+/// One id as itself, several as a list, none as null.
+fn one_or_many(ids: &[String]) -> Value {
+    match ids {
+        [] => Value::Null,
+        [one] => json!(one),
+        many => json!(many),
+    }
+}
+
+/// `reconciled`, `differences`, or `incomplete` when rows or documents were not taken.
+#[must_use]
+pub fn status(o: &Outcome) -> &'static str {
+    if !o.errors.is_empty() || o.statements.iter().any(|s| s.refused) {
+        "incomplete"
+    } else if o.unexplained.values().any(|m| *m != 0) {
+        "differences"
+    } else {
+        "reconciled"
+    }
+}
+
+/// The answer as JSON: `docs/reconcile.md` names every field.
+///
+/// # Errors
+/// A balance of the journal is out of range.
+pub fn json(o: &Outcome) -> Result<Value, JournalError> {
+    let mut out = Map::new();
+    out.insert("status".to_owned(), json!(status(o)));
+    out.insert("as_of".to_owned(), json!(o.as_of.to_string()));
+    out.insert("base".to_owned(), json!(o.base));
+    out.insert(
+        "statements".to_owned(),
+        o.statements
+            .iter()
+            .map(|s| {
+                json!({"id": s.id, "provider": s.provider.name(), "account": s.account, "currency": s.total.currency(),
+                "sum": s.sum.amount(), "total": s.total.amount(), "foots": s.foots, "activity": s.activity.amount(),
+                "reserve_before": s.reserve_before.amount(), "reserve_after": s.reserve_after.amount(),
+                "match": one_or_many(&s.bank), "state": s.state, "timeline": timeline(&s.timeline)})
+            })
+            .collect(),
+    );
+    out.insert(
+        "payouts".to_owned(),
+        o.payouts
+            .iter()
+            .map(|p| {
+                json!({"id": p.id, "provider": p.provider.name(), "account": p.account, "currency": p.amount.currency(),
+                "amount": p.amount.amount(), "sum": p.sum.map(Money::amount), "foots": p.foots,
+                "converted": p.converted, "match": one_or_many(&p.bank), "state": p.state,
+                "timeline": timeline(&p.timeline)})
+            })
+            .collect(),
+    );
+    out.insert(
+        "orders".to_owned(),
+        o.orders
+            .iter()
+            .map(|x| {
+                json!({"id": x.id, "account": x.account, "state": x.state, "currency": x.total.currency(),
+                "total": x.total.amount(), "gross": x.gross.amount(), "refunded": x.refunded.amount(),
+                "disputed": x.disputed.amount(), "fees": x.fees.amount(), "taxes": x.taxes.amount(),
+                "net": x.net.amount(), "net_currency": x.net.currency(), "open": x.open.amount(),
+                "timeline": timeline(&x.timeline), "links": x.links})
+            })
+            .collect(),
+    );
+    out.insert(
+        "bank".to_owned(),
+        o.bank
+            .iter()
+            .map(|b| {
+                let mut v = json!({"id": b.id, "account": b.account, "date": b.date.to_string(), "state": b.state,
+                "currency": b.amount.currency(), "amount": b.amount.amount(), "matched_to": b.matched_to});
+                if let Some(map) = v.as_object_mut().filter(|_| !b.candidates.is_empty()) {
+                    map.insert("candidates".to_owned(), json!(b.candidates));
+                }
+                v
+            })
+            .collect(),
+    );
+    out.insert(
+        "differences".to_owned(),
+        o.differences
+            .iter()
+            .map(|d| {
+                let c = d.amount.currency();
+                let evidence: Vec<Value> =
+                    d.evidence.iter().map(|(what, m)| json!({"what": what, "amount": text(*m, c)})).collect();
+                json!({"reason": d.reason.code(), "amount": d.amount.amount(), "currency": c, "records": d.records,
+                "explanation": d.explanation, "evidence": evidence, "accepted": d.accepted})
+            })
+            .collect(),
+    );
+    let balance = o.journal.trial_balance()?;
+    let balance: BTreeMap<String, BTreeMap<String, String>> = balance
+        .into_iter()
+        .map(|(c, accounts)| (c.to_string(), accounts.into_iter().map(|(a, m)| (a, m.amount())).collect()))
+        .collect();
+    out.insert("trial_balance".to_owned(), json!(balance));
+    out.insert(
+        "fx".to_owned(),
+        json!({"realised": o.fx.realised.amount(), "unrealised": o.fx.unrealised.amount(),
+            "conversion_cost": o.fx.cost.amount(), "currency": o.base}),
+    );
+    out.insert("fees".to_owned(), by_currency(&o.fees));
+    let unexplained: Map<String, Value> =
+        o.unexplained.iter().map(|(c, m)| (c.to_string(), text(*m, *c))).collect();
+    out.insert("unexplained".to_owned(), Value::Object(unexplained));
+    if !o.days.is_empty() {
+        let days: Map<String, Value> = o
+            .days
+            .iter()
+            .map(|(zone, dates)| {
+                let dates: Map<String, Value> = dates
+                    .iter()
+                    .map(|(d, sums)| {
+                        let sums: Map<String, Value> =
+                            sums.iter().map(|(c, m)| (c.to_string(), text(*m, *c))).collect();
+                        (d.to_string(), Value::Object(sums))
+                    })
+                    .collect();
+                (zone.clone(), Value::Object(dates))
+            })
+            .collect();
+        out.insert("days".to_owned(), Value::Object(days));
+    }
+    if !o.errors.is_empty() {
+        out.insert(
+            "errors".to_owned(),
+            o.errors
+                .iter()
+                .map(|RowError { file, row, message }| json!({"file": file, "row": row, "message": message}))
+                .collect(),
+        );
+    }
+    out.insert("journal_head".to_owned(), json!(o.journal.head()));
+    out.insert("input_hash".to_owned(), json!(o.input_hash));
+    // Row numbers of errors say where, not what: they stay out of the hash, as does the hash of the input.
+    let mut hashed = out.clone();
+    hashed.remove("input_hash");
+    hashed.remove("errors");
+    let bytes = serde_json::to_vec(&Value::Object(hashed)).unwrap_or_default();
+    out.insert("result_hash".to_owned(), json!(hex::encode(Sha256::digest(&bytes))));
+    Ok(Value::Object(out))
+}
+
+fn by_currency(sums: &BTreeMap<Currency, BTreeMap<String, i64>>) -> Value {
+    let map: Map<String, Value> = sums
+        .iter()
+        .map(|(c, kinds)| {
+            let kinds: Map<String, Value> = kinds.iter().map(|(k, m)| (k.clone(), text(*m, *c))).collect();
+            (c.to_string(), Value::Object(kinds))
+        })
+        .collect();
+    Value::Object(map)
+}
+
+/// From gross sales to the bank, currency by currency, for the terminal.
+///
+/// # Errors
+/// A balance of the journal is out of range.
+pub fn waterfall(o: &Outcome) -> Result<String, JournalError> {
+    let mut s = String::new();
+    let balance = o.journal.trial_balance()?;
+    for (c, accounts) in &balance {
+        let group = |prefixes: &[&str]| -> i64 {
+            accounts.iter().filter(|(a, _)| prefixes.iter().any(|p| a.starts_with(p))).map(|(_, m)| m.minor()).sum()
+        };
+        let steps: Vec<(&str, i64)> = vec![
+            ("gross sales", -group(&["income:sales", "income:shipping", "contra:promotions"])),
+            ("tax collected", -group(&["liabilities:tax", "liabilities:facilitator-tax"])),
+            ("refunds", -group(&["contra:refunds"])),
+            ("disputes", -group(&["assets:disputed"])),
+            ("fees", -group(&["expenses:fees"])),
+            ("duties and brokerage", -group(&["assets:duty-clearing", "expenses:duty", "expenses:brokerage", "expenses:import-vat", "liabilities:carriers"])),
+            ("withheld, loans, other", -group(&["assets:tax-withheld", "liabilities:loans", "income:reimbursement", "assets:transfer", "equity:opening"])),
+            ("exchange", -group(&["equity:conversion", "pl:", "assets:fx-revaluation"])),
+            ("reserve", -group(&["assets:reserve"])),
+            ("still at the provider", -group(&["assets:clearing"])),
+            ("on its way", -group(&["assets:in-transit"])),
+            ("suspense", -group(&["suspense"])),
+        ];
+        let bank = group(&["assets:bank"]);
+        let widest = steps.iter().map(|(_, m)| m.unsigned_abs()).chain([bank.unsigned_abs()]).max().unwrap_or(1).max(1);
+        let _ = writeln!(s, "{c}");
+        let mut line = |name: &str, m: i64| {
+            let bar = usize::try_from(u128::from(m.unsigned_abs()) * 40 / u128::from(widest)).unwrap_or(0);
+            let fill = if m < 0 { "░" } else { "█" };
+            let _ = writeln!(s, "  {name:<24}{:>18}  {}", Money::from_minor(m, *c).amount(), fill.repeat(bar));
+        };
+        for (name, m) in steps.iter().filter(|(_, m)| *m != 0) {
+            line(name, *m);
+        }
+        line("bank", bank);
+        let _ = writeln!(s);
+    }
+    let count = |state: &str| o.orders.iter().filter(|x| x.state == state).count();
+    if !o.orders.is_empty() {
+        let mut states: Vec<&str> = o.orders.iter().map(|x| x.state).collect();
+        states.sort_unstable();
+        states.dedup();
+        let list: Vec<String> = states.iter().map(|st| format!("{} {st}", count(st))).collect();
+        let _ = writeln!(s, "orders: {}", list.join(", "));
+    }
+    for d in o.differences.iter().take(40) {
+        let _ = writeln!(s, "{:<20}{:>16} {}  {}", d.reason.code(), d.amount.amount(), d.amount.currency(), d.explanation);
+    }
+    if o.differences.len() > 40 {
+        let _ = writeln!(s, "… and {} more differences: --json shows all", o.differences.len() - 40);
+    }
+    for (c, m) in &o.unexplained {
+        let _ = writeln!(s, "unexplained: {} {c}", Money::from_minor(*m, *c).amount());
+    }
+    for e in o.errors.iter().take(20) {
+        let _ = writeln!(s, "not taken: {}:{}: {}", e.file, e.row, e.message);
+    }
+    let _ = write!(s, "status: {}", status(o));
+    Ok(s)
+}

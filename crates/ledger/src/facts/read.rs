@@ -1,0 +1,429 @@
+//! The normalised JSON-lines files and `fx.csv`, row by row.
+//!
+//! A row that does not fit its schema is named (file, row, why) and left out; the rest goes on, and the answer says that rows are
+//! missing. A kind may come as one file (`orders.jsonl`), as several (`orders-2.jsonl`) or as a folder (`orders/*.jsonl`): the
+//! order of the names is the order of arrival.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use tradewind_domain::{Currency, Decimal, Money, parse_decimal};
+
+use super::{
+    BankLine, CarrierInvoice, Decision, DecisionKind, Facts, Invoice, Moment, Order, Origin, Payout, Provider,
+    Quoted, RateRow, Refund, RowError, Statement, Transaction, wire,
+};
+
+/// The kinds of normalised file, by the stem of their names.
+pub const KINDS: [&str; 9] = [
+    "orders",
+    "refunds",
+    "documents",
+    "transactions",
+    "statements",
+    "payouts",
+    "bank",
+    "carrier_invoices",
+    "decisions",
+];
+
+/// Reads every normalised file of a folder.
+///
+/// # Errors
+/// The folder or a file cannot be read. Faulty rows are in [`Facts::errors`].
+pub fn read_dir(dir: &Path) -> std::io::Result<Facts> {
+    let mut facts = Facts::default();
+    for kind in KINDS {
+        for (arrival, path) in (0_u32..).zip(files(dir, kind)?) {
+            let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy().into_owned();
+            let bytes = fs::read(&path)?;
+            read_bytes(kind, &name, arrival, &bytes, &mut facts);
+        }
+    }
+    let fx = dir.join("fx.csv");
+    if fx.is_file() {
+        let bytes = fs::read(&fx)?;
+        rates("fx.csv", &bytes, &mut facts);
+    }
+    Ok(facts)
+}
+
+fn files(dir: &Path, kind: &str) -> std::io::Result<Vec<PathBuf>> {
+    let mut out = Vec::new();
+    let mut names: Vec<PathBuf> = fs::read_dir(dir)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    names.sort();
+    for path in names {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_dir() && name == kind {
+            let mut inner: Vec<PathBuf> =
+                fs::read_dir(&path)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+            inner.sort();
+            out.extend(inner.into_iter().filter(|p| p.extension().is_some_and(|e| e == "jsonl")));
+        } else if let Some(stem) = name.strip_suffix(".jsonl") {
+            let tail = stem.strip_prefix(kind);
+            if tail.is_some_and(|t| t.is_empty() || t.starts_with(['-', '.', '_']) && !is_other(stem, kind)) {
+                out.push(path);
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn is_other(stem: &str, kind: &str) -> bool {
+    KINDS.iter().any(|k| *k != kind && k.len() > kind.len() && stem.starts_with(k))
+}
+
+/// Reads one file of a kind into `facts`.
+pub fn read_bytes(kind: &str, file: &str, arrival: u32, bytes: &[u8], facts: &mut Facts) {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let name: Arc<str> = file.into();
+    let known = KINDS.iter().find(|k| **k == kind).copied().unwrap_or("other");
+    let rows = bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).count();
+    *facts.given.entry(known).or_insert(0) += rows;
+    for (row, line) in (1_u64..).zip(bytes.split(|b| *b == b'\n')) {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let origin = Origin { arrival, file: name.clone(), row };
+        let result = std::str::from_utf8(line)
+            .map_err(|e| format!("the row is not UTF-8: {e}"))
+            .and_then(|text| read_row(kind, text, origin, facts));
+        if let Err(message) = result {
+            facts.errors.push(RowError { file: file.to_owned(), row, message });
+        }
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|e| format!("the row does not fit its schema: {e}"))
+}
+
+fn read_row(kind: &str, text: &str, origin: Origin, facts: &mut Facts) -> Result<(), String> {
+    match kind {
+        "orders" => facts.orders.push(order(parse(text)?, origin)?),
+        "refunds" => facts.refunds.push(refund(parse(text)?, origin)?),
+        "documents" => facts.invoices.push(invoice(parse(text)?, origin)?),
+        "transactions" => facts.transactions.push(transaction(parse(text)?, origin)?),
+        "statements" => facts.statements.push(statement(parse(text)?, origin)?),
+        "payouts" => facts.payouts.push(payout(parse(text)?, origin)?),
+        "bank" => facts.bank.push(bank(parse(text)?, origin)?),
+        "carrier_invoices" => facts.carrier.push(carrier(parse(text)?, origin)?),
+        "decisions" => facts.decisions.push(decision(text, origin)?),
+        other => return Err(format!("'{other}' is no kind of fact")),
+    }
+    Ok(())
+}
+
+fn currency(code: &str) -> Result<Currency, String> {
+    Currency::new(code).map_err(|e| e.to_string())
+}
+
+fn money(field: &str, text: &str, c: Currency) -> Result<Money, String> {
+    Money::parse(text, c).map_err(|e| format!("{field}: {e}"))
+}
+
+fn optional(field: &str, text: Option<&str>, c: Currency) -> Result<Option<Money>, String> {
+    text.map(|t| money(field, t, c)).transpose()
+}
+
+fn provider(name: &str) -> Result<Provider, String> {
+    name.parse::<Provider>().map_err(|r| r.message)
+}
+
+fn named(field: &str, id: &str) -> Result<String, String> {
+    if id.trim().is_empty() {
+        return Err(format!("{field} is empty"));
+    }
+    if crate::import::excel_mangled(id) {
+        return Err(format!("{field} '{id}' was rewritten by a spreadsheet: export it again as text"));
+    }
+    Ok(id.to_owned())
+}
+
+fn text(t: Option<std::borrow::Cow<'_, str>>) -> Option<String> {
+    t.map(std::borrow::Cow::into_owned).filter(|s| !s.is_empty())
+}
+
+/// An ISO 8601 instant, local time or day.
+///
+/// # Errors
+/// The text is none of these.
+pub fn moment(field: &str, text: &str) -> Result<Moment, String> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        let zone = text
+            .rfind(['+', '-'])
+            .filter(|i| *i > 10)
+            .and_then(|i| text.get(i..))
+            .filter(|_| !text.ends_with(['Z', 'z']))
+            .unwrap_or("UTC");
+        return Ok(Moment { at, zone: zone.to_owned(), day_only: false });
+    }
+    let bad = || format!("{field}: '{text}' is not an ISO 8601 date or time, such as 2026-06-30T23:30:00Z");
+    if text.len() == 10 {
+        let day: Date = text.parse().map_err(|_| bad())?;
+        let at = day.to_zoned(TimeZone::UTC).map_err(|_| bad())?.timestamp();
+        return Ok(Moment { at, zone: "UTC".to_owned(), day_only: true });
+    }
+    let local: DateTime = text.parse().map_err(|_| bad())?;
+    let at = local.to_zoned(TimeZone::UTC).map_err(|_| bad())?.timestamp();
+    Ok(Moment { at, zone: "UTC".to_owned(), day_only: false })
+}
+
+fn day(field: &str, text: &str) -> Result<Date, String> {
+    moment(field, text).map(|m| {
+        // The day as written, in the offset in which it was written.
+        text.get(..10).and_then(|d| d.parse().ok()).unwrap_or_else(|| m.day())
+    })
+}
+
+fn account(given: Option<std::borrow::Cow<'_, str>>, or: &str) -> String {
+    text(given).unwrap_or_else(|| or.to_owned())
+}
+
+fn order(w: wire::Order<'_>, origin: Origin) -> Result<Order, String> {
+    let c = currency(&w.currency)?;
+    let quoted = match &w.quoted {
+        Some(q) => {
+            let part = |f: &str, t: &Option<std::borrow::Cow<'_, str>>| {
+                t.as_deref().map_or(Ok(Money::zero(c)), |t| money(f, t, c))
+            };
+            Some(Quoted {
+                duty: part("quoted.duty", &q.duty)?,
+                vat: part("quoted.vat", &q.vat)?,
+                fee: part("quoted.fee", &q.fee)?,
+            })
+        }
+        None => None,
+    };
+    Ok(Order {
+        id: named("id", &w.id)?,
+        account: account(w.account, ""),
+        placed: moment("placed_at", &w.placed_at)?,
+        total: money("total", &w.total, c)?,
+        reference: text(w.reference),
+        collected_duties: optional("collected_duties_taxes", w.collected_duties_taxes.as_deref(), c)?,
+        paid: w.paid_at.as_deref().map(|t| moment("paid_at", t)).transpose()?,
+        payment_state: text(w.payment_state),
+        tracking: text(w.tracking),
+        quoted,
+        origin,
+    })
+}
+
+fn refund(w: wire::Refund<'_>, origin: Origin) -> Result<Refund, String> {
+    let c = currency(&w.currency)?;
+    Ok(Refund {
+        id: named("id", &w.id)?,
+        order: named("order", &w.order)?,
+        requested: moment("requested_at", &w.requested_at)?,
+        amount: money("amount", &w.amount, c)?.abs(),
+        origin,
+    })
+}
+
+fn invoice(w: wire::Invoice<'_>, origin: Origin) -> Result<Invoice, String> {
+    let c = currency(&w.currency)?;
+    Ok(Invoice {
+        id: named("id", &w.id)?,
+        orders: w.orders.into_iter().map(std::borrow::Cow::into_owned).collect(),
+        gross: money("gross", &w.gross, c)?,
+        net: money("net", &w.net, c)?,
+        vat: money("vat", &w.vat, c)?,
+        origin,
+    })
+}
+
+fn transaction(w: wire::Transaction<'_>, origin: Origin) -> Result<Transaction, String> {
+    let c = currency(&w.currency)?;
+    let net_currency = w.net_currency.as_deref().map_or(Ok(c), currency)?;
+    let provider = provider(&w.provider)?;
+    let rate = w.rate.as_deref().map(parse_decimal).transpose().map_err(|e| format!("rate: {e}"))?;
+    if net_currency != c && rate.is_none() && w.net.is_none() {
+        return Err(format!("amount in {c}, balance in {net_currency}: the row needs net or rate"));
+    }
+    let mut components = Vec::new();
+    for part in w.components.unwrap_or_default() {
+        // Parts of the fee stand in the balance's currency, like the fee.
+        let in_c = if w.fee.is_some() || w.net.is_some() { net_currency } else { c };
+        components.push((part.code.into_owned(), money("components.amount", &part.amount, in_c)?));
+    }
+    Ok(Transaction {
+        id: named("id", &w.id)?,
+        provider,
+        account: account(w.account, provider.name()),
+        kind: w.kind.into_owned(),
+        event_code: text(w.event_code),
+        source: text(w.source),
+        occurred: moment("occurred_at", &w.occurred_at)?,
+        amount: money("amount", &w.amount, c)?,
+        fee: optional("fee", w.fee.as_deref(), net_currency)?,
+        net: optional("net", w.net.as_deref(), net_currency)?,
+        order: text(w.order),
+        refers_to: text(w.refers_to),
+        payout: text(w.payout),
+        statement: text(w.statement),
+        rate,
+        net_currency,
+        affects: w.balance_affecting.unwrap_or(true),
+        components,
+        origin,
+    })
+}
+
+fn pair(field: &str, w: Option<wire::Amount<'_>>) -> Result<Option<Money>, String> {
+    w.map(|a| money(field, &a.amount, currency(&a.currency)?)).transpose()
+}
+
+fn statement(w: wire::Statement<'_>, origin: Origin) -> Result<Statement, String> {
+    let c = currency(&w.currency)?;
+    let provider = provider(&w.provider)?;
+    let (from, to) = w.period.map_or((None, None), |p| (p.from, p.to));
+    let total = optional("total", w.total.as_deref(), c)?;
+    let closing = optional("closing", w.closing.as_deref(), c)?;
+    if total.is_none() && closing.is_none() {
+        return Err("a statement needs total or closing, or nothing can be footed".to_owned());
+    }
+    Ok(Statement {
+        id: named("id", &w.id)?,
+        provider,
+        account: account(w.account, provider.name()),
+        currency: c,
+        from: from.as_deref().map(|t| moment("period.from", t)).transpose()?,
+        to: to.as_deref().map(|t| moment("period.to", t)).transpose()?,
+        opening: optional("opening", w.opening.as_deref(), c)?,
+        closing,
+        total,
+        deposit: w.deposit_date.as_deref().map(|t| day("deposit_date", t)).transpose()?,
+        converted: pair("converted_total", w.converted_total)?,
+        trace: text(w.trace_id),
+        transfer_status: text(w.transfer_status),
+        origin,
+    })
+}
+
+fn payout(w: wire::Payout<'_>, origin: Origin) -> Result<Payout, String> {
+    let c = currency(&w.currency)?;
+    let provider = provider(&w.provider)?;
+    Ok(Payout {
+        id: named("id", &w.id)?,
+        provider,
+        account: account(w.account, provider.name()),
+        amount: money("amount", &w.amount, c)?,
+        status: w.status.into_owned(),
+        arrival: w.arrival.as_deref().map(|t| day("arrival", t)).transpose()?,
+        group: text(w.group),
+        converted: pair("converted", w.converted)?,
+        trace: text(w.trace_id),
+        origin,
+    })
+}
+
+fn bank(w: wire::Bank<'_>, origin: Origin) -> Result<BankLine, String> {
+    let c = currency(&w.currency)?;
+    Ok(BankLine {
+        id: named("id", &w.id)?,
+        account: account(w.account, "bank"),
+        date: day("date", &w.date)?,
+        amount: money("amount", &w.amount, c)?,
+        text: text(w.text),
+        origin,
+    })
+}
+
+fn carrier(w: wire::Carrier<'_>, origin: Origin) -> Result<CarrierInvoice, String> {
+    let c = currency(&w.currency)?;
+    let part = |f: &str, t: &Option<std::borrow::Cow<'_, str>>| {
+        t.as_deref().map_or(Ok(Money::zero(c)), |t| money(f, t, c))
+    };
+    let (duty, vat, fee) = (part("duty", &w.duty)?, part("vat", &w.vat)?, part("fee", &w.fee)?);
+    let sum = Money::try_sum(c, [duty, vat, fee]).map_err(|e| e.to_string())?;
+    let total = w.total.as_deref().map_or(Ok(sum), |t| money("total", t, c))?;
+    if total != sum {
+        return Err(format!("the invoice does not foot: duty + vat + fee = {sum}, total = {total}"));
+    }
+    Ok(CarrierInvoice {
+        id: named("id", &w.id)?,
+        tracking: named("tracking", &w.tracking)?,
+        duty,
+        vat,
+        fee,
+        total,
+        origin,
+    })
+}
+
+/// A decision names what it decides (`kind`, `type`, `action` or `decision`) and the records: in `records`, or in any other
+/// field but those of the table below.
+fn decision(text: &str, origin: Origin) -> Result<Decision, String> {
+    const ASIDE: [&str; 12] = [
+        "id", "kind", "type", "action", "decision", "reason", "note", "at", "by", "actor", "comment", "amount",
+    ];
+    let map: BTreeMap<String, serde_json::Value> = parse(text)?;
+    let word = ["kind", "type", "action", "decision"]
+        .iter()
+        .find_map(|k| map.get(*k).and_then(serde_json::Value::as_str))
+        .ok_or("a decision needs kind: pin, veto or accept")?;
+    let kind = match word {
+        "pin" | "match" => DecisionKind::Pin,
+        "veto" | "unmatch" => DecisionKind::Veto,
+        "accept" => DecisionKind::Accept,
+        other => return Err(format!("decision '{other}' is unknown: say pin, veto or accept")),
+    };
+    fn collect(v: &serde_json::Value, out: &mut Vec<String>) {
+        match v {
+            serde_json::Value::String(s) => out.push(s.clone()),
+            serde_json::Value::Array(items) => items.iter().for_each(|i| collect(i, out)),
+            serde_json::Value::Object(map) => {
+                if let Some(id) = map.get("id") {
+                    collect(id, out);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut records = Vec::new();
+    for (k, v) in &map {
+        if !ASIDE.contains(&k.as_str()) {
+            collect(v, &mut records);
+        }
+    }
+    records.sort();
+    records.dedup();
+    if records.is_empty() {
+        return Err("a decision names the records it is about".to_owned());
+    }
+    let reason = map.get("reason").and_then(serde_json::Value::as_str).map(str::to_owned);
+    Ok(Decision { kind, records, reason, origin })
+}
+
+/// `date,base,quote,rate,source`.
+pub fn rates(file: &str, bytes: &[u8], facts: &mut Facts) {
+    *facts.given.entry("fx").or_insert(0) += 1;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(bytes);
+    for (row, record) in (2_u64..).zip(reader.records()) {
+        let parsed = record.map_err(|e| e.to_string()).and_then(|r| {
+            let cell = |i: usize| r.get(i).unwrap_or_default();
+            let rate: Decimal = parse_decimal(cell(3)).map_err(|e| format!("rate: {e}"))?;
+            if rate <= Decimal::ZERO {
+                return Err("rate: must be above zero".to_owned());
+            }
+            Ok(RateRow {
+                date: day("date", cell(0))?,
+                base: currency(cell(1))?,
+                quote: currency(cell(2))?,
+                rate,
+                source: cell(4).to_owned(),
+            })
+        });
+        match parsed {
+            Ok(r) => facts.rates.push(r),
+            Err(message) => facts.errors.push(RowError { file: file.to_owned(), row, message }),
+        }
+    }
+}

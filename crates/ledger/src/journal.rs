@@ -1,0 +1,243 @@
+//! The journal: double entry, append-only, balanced per currency, chained by hash.
+//!
+//! A correction is a new entry that reverses an old one; nothing is ever changed. A period can be closed: what is dated into it
+//! afterwards is booked on the first open day, and says for which day it was meant.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use sha2::{Digest, Sha256};
+use tradewind_domain::{Currency, Money};
+
+/// One account moved by one amount; positive is debit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Posting {
+    /// Account of the chart.
+    pub account: String,
+    /// Currency.
+    pub currency: Currency,
+    /// Minor units; debit positive.
+    pub minor: i64,
+}
+
+impl Posting {
+    /// A posting of an amount.
+    #[must_use]
+    pub fn new(account: impl Into<String>, amount: Money) -> Posting {
+        Posting { account: account.into(), currency: amount.currency(), minor: amount.minor() }
+    }
+
+    /// The amount.
+    #[must_use]
+    pub fn amount(&self) -> Money {
+        Money::from_minor(self.minor, self.currency)
+    }
+}
+
+/// An entry before it is in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Stable id, unique in the journal.
+    pub id: String,
+    /// The day that it belongs to.
+    pub date: Date,
+    /// What happened.
+    pub text: String,
+    /// Ids of the facts that prove it.
+    pub trace: Vec<String>,
+    /// The entry that this one takes back.
+    pub reverses: Option<String>,
+    /// The postings.
+    pub postings: Vec<Posting>,
+}
+
+/// An entry of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What was booked.
+    pub draft: Draft,
+    /// The day on which it is booked: [`Draft::date`], or the first open day after it.
+    pub booked: Date,
+    /// SHA-256 over the hash before and the entry, hex.
+    pub hash: String,
+}
+
+/// Why an entry was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// Postings do not sum to zero in a currency.
+    #[error("entry {id} does not balance: {currency} is off by {off} minor units")]
+    Unbalanced {
+        /// The entry.
+        id: String,
+        /// The currency.
+        currency: Currency,
+        /// Σ of its postings.
+        off: i128,
+    },
+    /// The id is taken by an entry with other content.
+    #[error("entry {0} exists with other content: corrections are reversing entries")]
+    Exists(String),
+    /// Nothing to reverse.
+    #[error("entry {0} does not exist, or is reversed already")]
+    NoSuch(String),
+    /// A balance does not fit.
+    #[error("the balance of {0} is out of range")]
+    Overflow(String),
+    /// The chain of hashes is broken.
+    #[error("entry {0} was changed after it was booked")]
+    Broken(String),
+}
+
+/// The journal.
+#[derive(Debug, Clone, Default)]
+pub struct Journal {
+    entries: Vec<Entry>,
+    by_id: foldhash::HashMap<String, usize>,
+    reversed: foldhash::HashSet<String>,
+    closed_until: Option<Date>,
+}
+
+impl Journal {
+    /// Empty.
+    #[must_use]
+    pub fn new() -> Journal {
+        Journal::default()
+    }
+
+    /// The entries, in the order in which they were booked.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Closes the books up to a day, that day included. Closing never moves backwards.
+    pub fn close(&mut self, until: Date) {
+        self.closed_until = Some(self.closed_until.map_or(until, |d| d.max(until)));
+    }
+
+    /// Books an entry. The same entry again has no effect.
+    ///
+    /// # Errors
+    /// It does not balance in a currency, or its id is taken by another one.
+    pub fn post(&mut self, mut draft: Draft) -> Result<(), JournalError> {
+        draft.postings.retain(|p| p.minor != 0);
+        draft.postings.sort();
+        draft.trace.sort();
+        draft.trace.dedup();
+        let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+        for p in &draft.postings {
+            *sums.entry(p.currency).or_default() += i128::from(p.minor);
+        }
+        if let Some((currency, off)) = sums.into_iter().find(|(_, s)| *s != 0) {
+            return Err(JournalError::Unbalanced { id: draft.id, currency, off });
+        }
+        if let Some(at) = self.by_id.get(&draft.id) {
+            return match self.entries.get(*at) {
+                Some(had) if had.draft == draft => Ok(()),
+                _ => Err(JournalError::Exists(draft.id)),
+            };
+        }
+        let booked = match self.closed_until {
+            Some(closed) if draft.date <= closed => closed.tomorrow().unwrap_or(closed),
+            _ => draft.date,
+        };
+        let before = self.entries.last().map(|e| e.hash.as_str()).unwrap_or_default();
+        let hash = chain(before, &draft, booked);
+        self.by_id.insert(draft.id.clone(), self.entries.len());
+        if let Some(of) = &draft.reverses {
+            self.reversed.insert(of.clone());
+        }
+        self.entries.push(Entry { draft, booked, hash });
+        Ok(())
+    }
+
+    /// Takes an entry back with a reversing one.
+    ///
+    /// # Errors
+    /// The entry does not exist or is reversed already.
+    pub fn reverse(&mut self, id: &str, date: Date, why: &str) -> Result<(), JournalError> {
+        let gone = || JournalError::NoSuch(id.to_owned());
+        let old = self.by_id.get(id).and_then(|i| self.entries.get(*i)).ok_or_else(gone)?;
+        if self.reversed.contains(id) {
+            return Err(gone());
+        }
+        let draft = Draft {
+            id: format!("{id}!reversed"),
+            date,
+            text: why.to_owned(),
+            trace: old.draft.trace.clone(),
+            reverses: Some(id.to_owned()),
+            postings: old
+                .draft
+                .postings
+                .iter()
+                .map(|p| Posting { minor: p.minor.saturating_neg(), ..p.clone() })
+                .collect(),
+        };
+        self.post(draft)
+    }
+
+    /// Σ per currency and account; accounts at zero are left out.
+    ///
+    /// # Errors
+    /// A balance is out of range.
+    pub fn trial_balance(&self) -> Result<BTreeMap<Currency, BTreeMap<String, Money>>, JournalError> {
+        let mut sums: BTreeMap<(Currency, &str), i128> = BTreeMap::new();
+        for p in self.entries.iter().flat_map(|e| &e.draft.postings) {
+            *sums.entry((p.currency, &p.account)).or_default() += i128::from(p.minor);
+        }
+        let mut out: BTreeMap<Currency, BTreeMap<String, Money>> = BTreeMap::new();
+        for ((currency, account), sum) in sums {
+            if sum != 0 {
+                let minor = i64::try_from(sum).map_err(|_| JournalError::Overflow(account.to_owned()))?;
+                out.entry(currency).or_default().insert(account.to_owned(), Money::from_minor(minor, currency));
+            }
+        }
+        Ok(out)
+    }
+
+    /// The hash of the last entry: of everything.
+    #[must_use]
+    pub fn head(&self) -> &str {
+        self.entries.last().map(|e| e.hash.as_str()).unwrap_or_default()
+    }
+
+    /// Recomputes the chain.
+    ///
+    /// # Errors
+    /// The first entry that is not what was booked.
+    pub fn verify(&self) -> Result<(), JournalError> {
+        let mut before = "";
+        for e in &self.entries {
+            if chain(before, &e.draft, e.booked) != e.hash {
+                return Err(JournalError::Broken(e.draft.id.clone()));
+            }
+            before = &e.hash;
+        }
+        Ok(())
+    }
+}
+
+fn chain(before: &str, draft: &Draft, booked: Date) -> String {
+    let mut sha = Sha256::new();
+    let mut field = |bytes: &[u8]| {
+        sha.update((bytes.len() as u64).to_be_bytes());
+        sha.update(bytes);
+    };
+    field(before.as_bytes());
+    field(draft.id.as_bytes());
+    field(draft.date.to_string().as_bytes());
+    field(booked.to_string().as_bytes());
+    field(draft.text.as_bytes());
+    field(draft.reverses.as_deref().unwrap_or_default().as_bytes());
+    for t in &draft.trace {
+        field(t.as_bytes());
+    }
+    for p in &draft.postings {
+        field(p.account.as_bytes());
+        field(p.currency.code().as_bytes());
+        field(&p.minor.to_be_bytes());
+    }
+    hex::encode(sha.finalize())
+}

@@ -1,0 +1,439 @@
+//! Reconciliation: facts in, an explained state out.
+//!
+//! A pure function: the same facts give the same outcome whatever their order, and running it again changes nothing, so an
+//! incremental run and a rebuild cannot differ. The rooms, in the order of the work: [`dedupe`] (one fact per key), [`parts`] (what
+//! a row is made of), [`foot`] (statements and payouts sum to their own totals, or are refused whole), [`bank`] (matching in
+//! levels), [`orders`] (states as folds), [`post`] (the journal), [`fx`] (what exchange cost and earned).
+
+pub mod bank;
+pub mod dedupe;
+pub mod duties;
+pub mod foot;
+pub mod fx;
+pub mod orders;
+pub mod parts;
+pub mod post;
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tradewind_domain::{Currency, Decimal, Money};
+
+use crate::chart::Chart;
+use crate::facts::{DecisionKind, Facts, RowError};
+use crate::journal::Journal;
+use crate::rates::Rates;
+
+/// What may be explained, and when something is late. All fields have defaults.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Currency of the books.
+    pub base: Option<Currency>,
+    /// Largest relative distance from the reference rate that counts as a conversion cost.
+    #[serde(with = "rust_decimal::serde::str")]
+    pub fx_tolerance: Decimal,
+    /// Largest rounding residual that is posted, in minor units.
+    pub rounding_minor: i64,
+    /// Days after which an unpaid order is missing.
+    pub payment_days: i32,
+    /// Business days that a bank line may be ahead of its payout.
+    pub bank_days_before: i32,
+    /// Business days that it may be behind.
+    pub bank_days_after: i32,
+    /// Days after which a carrier's invoice, or a refund, is late.
+    pub late_days: i32,
+    /// Most open payouts among which a covering set is searched.
+    pub max_candidates: usize,
+    /// Books closed up to this day: later facts post to the next.
+    pub closed_until: Option<Date>,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            base: None,
+            fx_tolerance: Decimal::new(3, 2),
+            rounding_minor: 0,
+            payment_days: 7,
+            bank_days_before: 1,
+            bank_days_after: 5,
+            late_days: 30,
+            max_candidates: 24,
+            closed_until: None,
+        }
+    }
+}
+
+impl Policy {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// The text is no policy.
+    pub fn parse(text: &str) -> Result<Policy, String> {
+        toml::from_str(text).map_err(|e| format!("policy: {}", e.message()))
+    }
+}
+
+/// What a run is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The day of the report; by default the last day that a fact names.
+    pub as_of: Option<Date>,
+    /// Policy.
+    pub policy: Policy,
+    /// Zones for the report of days.
+    pub zones: Vec<String>,
+}
+
+macro_rules! reasons {
+    ($($variant:ident = $name:literal, $doc:literal;)+) => {
+        /// Why two things differ: a closed list.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $(#[doc = $doc] $variant,)+
+        }
+        impl Reason {
+            /// The code in answers and exports.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Reason::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    Timing = "TIMING", "Known on one side, not yet due on the other.";
+    FeeUnexpected = "FEE_UNEXPECTED", "A fee that no rule foresees.";
+    FeeMissing = "FEE_MISSING", "A fee that should be there.";
+    FxCost = "FX_COST", "The provider's rate against the reference rate.";
+    FxOutOfTolerance = "FX_OUT_OF_TOLERANCE", "The rate is further off than the policy allows.";
+    Rounding = "ROUNDING", "Within the rounding that the policy allows.";
+    TaxFacilitator = "TAX_FACILITATOR", "Facilitator tax does not net to zero.";
+    Reserve = "RESERVE", "Held back by the provider.";
+    ReserveChainGap = "RESERVE_CHAIN_GAP", "A reserve released that was never held, or the reverse.";
+    Duplicate = "DUPLICATE", "The same thing twice.";
+    Conflict = "CONFLICT", "The same key with other content; the first version is kept.";
+    AmountMismatch = "AMOUNT_MISMATCH", "Two amounts that should be equal are not.";
+    CurrencyMismatch = "CURRENCY_MISMATCH", "Two currencies where one was expected.";
+    OverRefund = "OVER_REFUND", "More given back than was paid.";
+    DisputeHold = "DISPUTE_HOLD", "Taken back by the provider while a dispute runs.";
+    DutyVariance = "DUTY_VARIANCE", "Duties collected or quoted against duties assessed.";
+    PayoutReturned = "PAYOUT_RETURNED", "A payout came back.";
+    ProviderOnly = "PROVIDER_ONLY", "The provider knows it, we do not.";
+    OursOnly = "OURS_ONLY", "We know it, the provider does not.";
+    Ambiguous = "AMBIGUOUS", "More than one explanation fits.";
+    UnmappedCode = "UNMAPPED_CODE", "A code that no table maps.";
+    NotFooting = "NOT_FOOTING", "A document does not sum to its own total.";
+}
+
+/// Something that does not agree, with what proves it: `amount` is Σ of `evidence`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Why.
+    pub reason: Reason,
+    /// How much.
+    pub amount: Money,
+    /// Ids of the records.
+    pub records: Vec<String>,
+    /// In words.
+    pub explanation: String,
+    /// The numbers whose sum is `amount`: (what it is, minor units in the currency of `amount`).
+    pub evidence: Vec<(String, i64)>,
+    /// What part of it nobody can account for.
+    pub unexplained: i64,
+    /// A user has accepted it.
+    pub accepted: bool,
+}
+
+/// A link between records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// The level that linked them: `pin`, `reference`, `membership`, `remittance`, `unique`, `pool`, `covering`, `tolerance`.
+    pub rule: &'static str,
+    /// On our side: orders, bank lines.
+    pub left: Vec<String>,
+    /// On the provider's.
+    pub right: Vec<String>,
+    /// Amount matched.
+    pub amount: Money,
+    /// What remained, and was posted.
+    pub residual: Money,
+    /// Day.
+    pub date: Date,
+}
+
+/// Something that happened to a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Instant or day, ISO 8601.
+    pub at: String,
+    /// The state it led to.
+    pub state: &'static str,
+}
+
+/// Everything that a run found.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The day of the report.
+    pub as_of: Date,
+    /// Currency of the books.
+    pub base: Currency,
+    /// Statements.
+    pub statements: Vec<foot::StatementState>,
+    /// Payouts.
+    pub payouts: Vec<foot::PayoutState>,
+    /// Orders.
+    pub orders: Vec<orders::OrderState>,
+    /// Bank lines.
+    pub bank: Vec<bank::BankState>,
+    /// Differences.
+    pub differences: Vec<Difference>,
+    /// Links.
+    pub matches: Vec<Match>,
+    /// The books.
+    pub journal: Journal,
+    /// Exchange.
+    pub fx: fx::Fx,
+    /// Costs by currency and kind, minor units, positive when they cost us.
+    pub fees: BTreeMap<Currency, BTreeMap<String, i64>>,
+    /// What nobody can account for, by currency.
+    pub unexplained: BTreeMap<Currency, i64>,
+    /// The same payments by each zone's day.
+    pub days: BTreeMap<String, BTreeMap<Date, BTreeMap<Currency, i64>>>,
+    /// Rows that were not taken.
+    pub errors: Vec<RowError>,
+    /// Hash of the facts, whatever their order.
+    pub input_hash: String,
+    /// The rows after dedupe, for explanations.
+    pub rows: Vec<parts::Row>,
+}
+
+/// Why a run could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconError {
+    /// The journal refused an entry: a defect of ours.
+    #[error("the journal refused an entry: {0}")]
+    Journal(#[from] crate::journal::JournalError),
+    /// The chart of accounts is unusable, or a zone is unknown.
+    #[error("{0}")]
+    Setup(String),
+}
+
+/// Collects differences while the work goes on.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// So far.
+    pub list: Vec<Difference>,
+}
+
+impl Found {
+    /// Notes a difference whose amount is explained by its reason.
+    pub fn add(&mut self, reason: Reason, amount: Money, records: Vec<String>, why: String, evidence: Vec<(String, i64)>) {
+        self.note(reason, amount, records, why, evidence, 0);
+    }
+
+    /// Notes a difference, a part of which nobody can account for.
+    pub fn note(
+        &mut self,
+        reason: Reason,
+        amount: Money,
+        mut records: Vec<String>,
+        explanation: String,
+        evidence: Vec<(String, i64)>,
+        unexplained: i64,
+    ) {
+        records.sort();
+        records.dedup();
+        let evidence = if evidence.is_empty() { vec![("amount".to_owned(), amount.minor())] } else { evidence };
+        self.list.push(Difference { reason, amount, records, explanation, evidence, unexplained, accepted: false });
+    }
+}
+
+/// Days between two days, business days of the bank only (Monday to Friday).
+#[must_use]
+pub fn business_days(from: Date, to: Date) -> i32 {
+    let (a, b, sign) = if from <= to { (from, to, 1) } else { (to, from, -1) };
+    let days = a.until(b).map_or(i32::MAX, |s| s.get_days());
+    let weeks = days / 7;
+    let mut n = weeks.saturating_mul(5);
+    let mut d = a.checked_add(jiff::Span::new().days(i64::from(weeks) * 7)).unwrap_or(b);
+    while d < b {
+        d = d.tomorrow().unwrap_or(b);
+        if !matches!(d.weekday(), jiff::civil::Weekday::Saturday | jiff::civil::Weekday::Sunday) {
+            n = n.saturating_add(1);
+        }
+    }
+    n * sign
+}
+
+/// A zone by its IANA name or offset.
+///
+/// # Errors
+/// It is unknown.
+pub fn zone(name: &str) -> Result<TimeZone, ReconError> {
+    if matches!(name, "UTC" | "Z") {
+        return Ok(TimeZone::UTC);
+    }
+    TimeZone::get(name).map_err(|_| {
+        ReconError::Setup(format!("zone '{name}' is unknown: use an IANA name such as Asia/Shanghai"))
+    })
+}
+
+fn hash(facts: &Facts) -> String {
+    let mut rows: Vec<String> = Vec::new();
+    macro_rules! take {
+        ($($list:ident),+) => {$(
+            // The origin stays out: the same row elsewhere in the file is the same input.
+            rows.extend(facts.$list.iter().map(|f| {
+                let mut f = f.clone();
+                f.origin.row = 0;
+                f.origin.file = "".into();
+                format!("{}{f:?}", stringify!($list))
+            }));
+        )+};
+    }
+    take!(orders, refunds, invoices, transactions, statements, payouts, bank, carrier, decisions);
+    rows.extend(facts.rates.iter().map(|r| format!("{r:?}")));
+    rows.extend(facts.errors.iter().map(|r| format!("error{}", r.message)));
+    rows.extend(facts.refused.iter().map(|r| format!("{r:?}")));
+    rows.sort_unstable();
+    let mut sha = Sha256::new();
+    for r in &rows {
+        sha.update(r.as_bytes());
+        sha.update([0]);
+    }
+    hex::encode(sha.finalize())
+}
+
+fn last_day(facts: &Facts) -> Date {
+    let mut last = Date::MIN;
+    let mut see = |d: Date| last = last.max(d);
+    facts.orders.iter().for_each(|o| see(o.placed.day()));
+    facts.refunds.iter().for_each(|r| see(r.requested.day()));
+    facts.transactions.iter().for_each(|t| see(t.occurred.day()));
+    facts.statements.iter().filter_map(|s| s.deposit).for_each(&mut see);
+    facts.bank.iter().for_each(|b| see(b.date));
+    if last == Date::MIN {
+        facts.payouts.iter().filter_map(|p| p.arrival).for_each(&mut see);
+        facts.statements.iter().filter_map(|s| s.to.as_ref().map(crate::facts::Moment::day)).for_each(&mut see);
+    }
+    if last == Date::MIN { jiff::civil::date(1970, 1, 1) } else { last }
+}
+
+fn base(facts: &Facts, policy: &Policy) -> Currency {
+    let only = |mut all: Vec<Currency>| -> Option<Currency> {
+        all.sort();
+        all.dedup();
+        if let [one] = all.as_slice() { Some(*one) } else { None }
+    };
+    policy
+        .base
+        .or_else(|| only(facts.bank.iter().map(|b| b.amount.currency()).collect()))
+        .or_else(|| only(facts.transactions.iter().map(|t| t.net_currency).collect()))
+        .or_else(|| only(facts.orders.iter().map(|o| o.total.currency()).collect()))
+        .unwrap_or(Currency::EUR)
+}
+
+/// Reconciles.
+///
+/// # Errors
+/// A zone is unknown, or an entry does not balance (a defect).
+pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
+    let chart = Chart::builtin().map_err(ReconError::Setup)?;
+    let policy = &options.policy;
+    let as_of = options.as_of.unwrap_or_else(|| last_day(facts));
+    let base = base(facts, policy);
+    let rates = Rates::new(&facts.rates);
+    let input_hash = hash(facts);
+    let mut found = Found::default();
+
+    let clean = dedupe::run(facts, as_of, &mut found);
+    let mut rows = parts::split(&clean, &mut found);
+    let (mut statements, mut payouts) = foot::run(&clean, &mut rows, facts, &mut found);
+    parts::facilitator(&mut rows, &mut found);
+    parts::report(&rows, &mut found);
+    let banking = bank::run(&clean, &rows, &mut statements, &mut payouts, facts, policy, as_of, &rates, &mut found);
+    let mut order_states = orders::run(&clean, &mut rows, &statements, &payouts, policy, as_of, facts, &mut found);
+    let duties = duties::run(&clean, &mut order_states, policy, as_of, facts, &mut found);
+    let fx = fx::run(&rows, &banking, &statements, &payouts, base, as_of, &rates, policy, &mut found);
+
+    let mut differences = found.list;
+    for d in &mut differences {
+        d.accepted = clean.decisions.iter().any(|x| {
+            x.kind == DecisionKind::Accept
+                && x.reason.as_deref().is_none_or(|r| r == d.reason.code())
+                && x.records.iter().any(|r| d.records.contains(r))
+        });
+    }
+    differences.sort_by(|a, b| {
+        (a.reason, a.amount.currency(), &a.records, a.amount.minor(), &a.explanation).cmp(&(
+            b.reason,
+            b.amount.currency(),
+            &b.records,
+            b.amount.minor(),
+            &b.explanation,
+        ))
+    });
+    let mut unexplained: BTreeMap<Currency, i64> = BTreeMap::new();
+    for c in rows.iter().map(|r| r.net.currency()).chain(clean.bank.iter().map(|b| b.amount.currency())).chain(clean.orders.iter().map(|o| o.total.currency())).chain(statements.iter().map(|s| s.total.currency())) {
+        unexplained.entry(c).or_insert(0);
+    }
+    for d in differences.iter().filter(|d| !d.accepted && d.unexplained != 0) {
+        let slot = unexplained.entry(d.amount.currency()).or_insert(0);
+        *slot = slot.saturating_add(d.unexplained);
+    }
+    let mut fees: BTreeMap<Currency, BTreeMap<String, i64>> = BTreeMap::new();
+    for r in rows.iter().filter(|r| r.posts()) {
+        for p in &r.parts {
+            if let Some(class) = p.class.filter(|c| c.is_fee()) {
+                let kind = class.name().trim_start_matches("fee.").to_owned();
+                let slot = fees.entry(p.amount.currency()).or_default().entry(kind).or_insert(0);
+                *slot = slot.saturating_sub(p.amount.minor());
+            }
+        }
+    }
+    let mut days = BTreeMap::new();
+    for name in &options.zones {
+        let tz = zone(name)?;
+        let mut by_day: BTreeMap<Date, BTreeMap<Currency, i64>> = BTreeMap::new();
+        let mut add = |at: jiff::Timestamp, m: Money| {
+            let slot = by_day.entry(at.to_zoned(tz.clone()).date()).or_default().entry(m.currency()).or_insert(0);
+            *slot = slot.saturating_add(m.minor());
+        };
+        if rows.iter().any(|r| r.sale().is_some()) {
+            rows.iter().filter_map(|r| r.sale().map(|m| (r.tx.occurred.at, m))).for_each(|(at, m)| add(at, m));
+        } else {
+            clean.orders.iter().for_each(|o| add(o.paid.as_ref().unwrap_or(&o.placed).at, o.total));
+        }
+        days.insert(name.clone(), by_day);
+    }
+    let journal = post::run(&chart, &rows, &statements, &payouts, &banking, &duties, &fx, policy, as_of, &clean)?;
+    let mut matches = banking.matches;
+    matches.extend(orders::matches(&order_states));
+    matches.sort_by(|a, b| (a.rule, &a.left, &a.right).cmp(&(b.rule, &b.left, &b.right)));
+    let mut errors = facts.errors.clone();
+    errors.sort();
+    Ok(Outcome {
+        as_of,
+        base,
+        statements,
+        payouts,
+        orders: order_states,
+        bank: banking.lines,
+        differences,
+        matches,
+        journal,
+        fx,
+        fees,
+        unexplained,
+        days,
+        errors,
+        input_hash,
+        rows,
+    })
+}

@@ -1,0 +1,522 @@
+//! Orders: what was paid, given back, kept, and what is still open. A state is a fold over facts, never a stored field.
+
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashMapExt};
+use jiff::civil::Date;
+use tradewind_domain::{Currency, Money};
+
+use super::dedupe::Clean;
+use super::foot::{PayoutState, StatementState};
+use super::parts::Row;
+use super::{Event, Found, Match, Policy, Reason};
+use crate::facts::{Facts, Order, Transaction};
+use crate::import::Class;
+
+/// An order and where it stands.
+#[derive(Debug, Clone)]
+pub struct OrderState {
+    /// The channel's id.
+    pub id: String,
+    /// Our account.
+    pub account: String,
+    /// What the buyer pays.
+    pub total: Money,
+    /// Paid by the buyer, by the provider's word.
+    pub gross: Money,
+    /// Given back to the buyer.
+    pub refunded: Money,
+    /// Taken by disputes and not returned.
+    pub disputed: Money,
+    /// Costs, in the currency of the balance.
+    pub fees: Money,
+    /// Tax that others withheld.
+    pub taxes: Money,
+    /// What the order brought, in the currency of the balance.
+    pub net: Money,
+    /// Not yet paid.
+    pub open: Money,
+    /// State.
+    pub state: &'static str,
+    /// What happened.
+    pub timeline: Vec<Event>,
+    /// Records linked to it: rows, payouts, statements, bank lines, invoices.
+    pub links: Vec<String>,
+    /// The rows, and the rule that linked each.
+    pub rows: Vec<(String, &'static str)>,
+    /// Tracking number.
+    pub tracking: Option<String>,
+    /// Day of the order.
+    pub day: Date,
+}
+
+fn is_return(r: &Row) -> bool {
+    r.tx.kind.to_ascii_lowercase().contains("refund") || r.parts.iter().any(|p| p.class == Some(Class::Refund))
+}
+
+struct Keys<'a> {
+    by_ref: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Keys<'a> {
+    fn new(orders: &'a [Order]) -> Keys<'a> {
+        let mut by_ref: HashMap<&str, Vec<usize>> = HashMap::with_capacity(orders.len() * 2);
+        for (i, o) in orders.iter().enumerate() {
+            by_ref.entry(o.id.as_str()).or_default().push(i);
+            if let Some(r) = o.reference.as_deref().filter(|r| *r != o.id) {
+                by_ref.entry(r).or_default().push(i);
+            }
+        }
+        Keys { by_ref }
+    }
+
+    fn find(&self, key: &str, t: &Transaction, orders: &[Order]) -> Option<usize> {
+        match self.by_ref.get(key).map(Vec::as_slice)? {
+            [one] => Some(*one),
+            many => {
+                // One reference in several accounts: the row's own account decides, or nothing does.
+                let mine: Vec<usize> =
+                    many.iter().copied().filter(|i| orders.get(*i).is_some_and(|o| o.account == t.account)).collect();
+                if let [one] = mine.as_slice() { Some(*one) } else { None }
+            }
+        }
+    }
+}
+
+/// Links rows to orders: by reference, by the row that a row refers to, then by a unique amount.
+fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<(usize, &'static str)>> {
+    let orders = &clean.orders;
+    let keys = Keys::new(orders);
+    let mut of: Vec<Vec<(usize, &'static str)>> = vec![Vec::new(); orders.len()];
+    let mut by_id: HashMap<String, usize> = HashMap::new();
+    for r in rows.iter_mut().filter(|r| r.posts()) {
+        let direct = [r.tx.order.as_deref(), r.tx.source.as_deref().filter(|_| r.tx.order.is_none())];
+        r.order = direct.into_iter().flatten().find_map(|k| keys.find(k, &r.tx, orders));
+        if let Some(o) = r.order {
+            by_id.insert(r.tx.id.clone(), o);
+            if let Some(s) = &r.tx.source {
+                by_id.entry(s.clone()).or_insert(o);
+            }
+        }
+    }
+    // A chain of rows (a dispute's fee refers to the dispute) resolves in a few rounds.
+    for _ in 0..4 {
+        let mut more = Vec::new();
+        for r in rows.iter_mut().filter(|r| r.posts() && r.order.is_none()) {
+            let up = [r.tx.refers_to.as_deref(), r.tx.source.as_deref()].into_iter().flatten().find_map(|k| by_id.get(k).copied());
+            if let Some(o) = up {
+                r.order = Some(o);
+                more.push((r.tx.id.clone(), o));
+            }
+        }
+        if more.is_empty() {
+            break;
+        }
+        by_id.extend(more);
+    }
+    for (i, r) in rows.iter().enumerate() {
+        if let Some(slot) = r.order.and_then(|o| of.get_mut(o)) {
+            slot.push((i, "reference"));
+        }
+    }
+    // L4, L5: sales that name no order, orders that nobody paid; equal amounts in time.
+    let fit = |o: &Order, r: &Row| {
+        let days = o.placed.day().until(r.tx.occurred.day()).map_or(i32::MAX, |s| s.get_days());
+        (-1..=policy.payment_days).contains(&days) && (o.account == r.tx.account || o.account.is_empty() || o.account == r.tx.provider.name() || !same_world(clean, &o.account, rows))
+    };
+    let mut buckets: BTreeMap<(Currency, i64), (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+    for (i, r) in rows.iter().enumerate().filter(|(_, r)| r.order.is_none() && r.tx.order.is_none()) {
+        if let Some(m) = r.sale() {
+            buckets.entry((m.currency(), m.minor())).or_default().1.push(i);
+        }
+    }
+    if buckets.is_empty() {
+        return of;
+    }
+    for (i, o) in orders.iter().enumerate().filter(|(i, _)| of.get(*i).is_some_and(Vec::is_empty)) {
+        if let Some(b) = buckets.get_mut(&(o.total.currency(), o.total.minor())) {
+            b.0.push(i);
+        }
+    }
+    let mut links: Vec<(usize, usize, &'static str)> = Vec::new();
+    for (os, rs) in buckets.into_values() {
+        let pairs: Vec<(usize, usize)> = os
+            .iter()
+            .flat_map(|o| rs.iter().map(|r| (*o, *r)))
+            .filter(|(o, r)| matches!((orders.get(*o), rows.get(*r)), (Some(o), Some(r)) if fit(o, r)))
+            .collect();
+        let mut orders_left: Vec<usize> = os.clone();
+        let mut rows_left: Vec<usize> = rs.clone();
+        for (o, r) in &pairs {
+            let lone = pairs.iter().filter(|(a, _)| a == o).count() == 1 && pairs.iter().filter(|(_, b)| b == r).count() == 1;
+            if lone {
+                links.push((*o, *r, "unique"));
+                orders_left.retain(|x| x != o);
+                rows_left.retain(|x| x != r);
+            }
+        }
+        orders_left.sort_by_key(|o| orders.get(*o).map(|o| (o.placed.at, o.id.clone())));
+        rows_left.sort_by_key(|r| rows.get(*r).map(|r| (r.tx.occurred.at, r.tx.id.clone())));
+        let mut accounts: Vec<&str> = orders_left.iter().filter_map(|o| orders.get(*o)).map(|o| o.account.as_str()).collect();
+        accounts.dedup();
+        if accounts.len() == 1 {
+            for o in &orders_left {
+                let hit = rows_left.iter().position(|r| pairs.contains(&(*o, *r)));
+                if let Some(at) = hit {
+                    links.push((*o, rows_left.remove(at), "pool"));
+                }
+            }
+        }
+    }
+    for (o, r, rule) in links {
+        if let (Some(slot), Some(row)) = (of.get_mut(o), rows.get_mut(r)) {
+            slot.push((r, rule));
+            row.order = Some(o);
+        }
+    }
+    of
+}
+
+/// Whether account names are shared between orders and rows at all; shops and providers often have names of their own.
+fn same_world(clean: &Clean, account: &str, rows: &[Row]) -> bool {
+    let _ = clean;
+    rows.iter().any(|r| r.tx.account == account)
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn run(
+    clean: &Clean,
+    rows: &mut [Row],
+    statements: &[StatementState],
+    payouts: &[PayoutState],
+    policy: &Policy,
+    as_of: Date,
+    facts: &Facts,
+    found: &mut Found,
+) -> Vec<OrderState> {
+    let of = link(clean, rows, policy);
+    let mut asked: HashMap<&str, Vec<&crate::facts::Refund>> = HashMap::new();
+    for r in &clean.refunds {
+        asked.entry(r.order.as_str()).or_default().push(r);
+    }
+    let carriers = Carriers::new(statements, payouts);
+    let mut out = Vec::with_capacity(clean.orders.len());
+    for (o, linked) in clean.orders.iter().zip(&of) {
+        let mut mine: Vec<(&Row, &'static str)> = linked.iter().filter_map(|(i, rule)| rows.get(*i).map(|r| (r, *rule))).collect();
+        mine.sort_by(|(a, _), (b, _)| (a.tx.occurred.at, &a.tx.id, &a.tx.kind).cmp(&(b.tx.occurred.at, &b.tx.id, &b.tx.kind)));
+        let refunds = asked.get(o.id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        out.push(fold(o, &mine, refunds, &carriers, policy, as_of, facts, found));
+    }
+    if facts.has("orders") {
+        for r in rows.iter().filter(|r| r.order.is_none()) {
+            if let Some(m) = r.sale() {
+                found.add(
+                    Reason::ProviderOnly,
+                    m,
+                    vec![r.tx.id.clone()],
+                    match &r.tx.order {
+                        Some(order) => format!("{} took a payment for order {order}, which we do not know", r.tx.provider),
+                        None => format!("{} took a payment that names no order and fits none", r.tx.provider),
+                    },
+                    Vec::new(),
+                );
+            }
+        }
+    }
+    let known: std::collections::BTreeSet<&str> = clean.orders.iter().map(|o| o.id.as_str()).collect();
+    for r in clean.refunds.iter().filter(|r| !known.contains(r.order.as_str()) && facts.has("orders")) {
+        found.add(Reason::OursOnly, r.amount, vec![r.id.clone(), r.order.clone()], format!("refund {} is for order {}, which is not here", r.id, r.order), Vec::new());
+    }
+    for d in &clean.invoices {
+        let listed: Vec<&Order> = clean.orders.iter().filter(|o| d.orders.contains(&o.id)).collect();
+        let sum: i64 = listed.iter().filter(|o| o.total.currency() == d.gross.currency()).map(|o| o.total.minor()).sum();
+        let inner = d.net.minor().saturating_add(d.vat.minor());
+        let off = if inner != d.gross.minor() { d.gross.minor() - inner } else { d.gross.minor().saturating_sub(sum) };
+        if off != 0 && !listed.is_empty() && listed.len() == d.orders.len() {
+            found.note(
+                Reason::AmountMismatch,
+                Money::from_minor(off, d.gross.currency()),
+                std::iter::once(d.id.clone()).chain(d.orders.iter().cloned()).collect(),
+                format!("invoice {} bills {}, its orders (or net and VAT) make {}", d.id, d.gross, Money::from_minor(d.gross.minor() - off, d.gross.currency())),
+                Vec::new(),
+                0,
+            );
+        }
+    }
+    out
+}
+
+struct Carriers<'a> {
+    by: HashMap<(&'a str, &'a str), (&'static str, &'a [String], &'a [Event])>,
+}
+
+impl<'a> Carriers<'a> {
+    fn new(statements: &'a [StatementState], payouts: &'a [PayoutState]) -> Carriers<'a> {
+        let mut by = HashMap::new();
+        for s in statements {
+            by.insert((s.account.as_str(), s.id.as_str()), (s.state, s.bank.as_slice(), s.timeline.as_slice()));
+        }
+        for p in payouts {
+            by.insert((p.account.as_str(), p.id.as_str()), (p.state, p.bank.as_slice(), p.timeline.as_slice()));
+        }
+        Carriers { by }
+    }
+    fn of(&self, r: &Row) -> Option<(&'a str, (&'static str, &'a [String], &'a [Event]))> {
+        [r.tx.payout.as_deref(), r.tx.statement.as_deref()].into_iter().flatten().find_map(|id| {
+            self.by.get_key_value(&(r.tx.account.as_str(), id)).map(|(k, v)| (k.1, *v))
+        })
+    }
+}
+
+#[derive(Default)]
+struct Sums {
+    gross: i64,
+    refunded: i64,
+    disputed: i64,
+    fees: i64,
+    taxes: i64,
+    facilitator: i64,
+    net: i64,
+    sales: Vec<(String, i64)>,
+}
+
+fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
+    let returned = is_return(r);
+    // In the order's own currency where the row is one amount; else the parts are.
+    let single = r.tx.components.is_empty() || r.tx.fee.is_some();
+    let own = |p: &super::parts::Part| -> Option<i64> {
+        if p.amount.currency() == c {
+            Some(p.amount.minor())
+        } else if single && r.tx.amount.currency() == c {
+            Some(r.tx.amount.minor())
+        } else {
+            None
+        }
+    };
+    let before = s.gross;
+    for p in &r.parts {
+        let m = p.amount.minor();
+        let Some(class) = p.class else { continue };
+        let value = match class {
+            Class::Sale | Class::Shipping | Class::Promotion | Class::TaxSeller | Class::Refund | Class::Dispute => own(p),
+            _ => Some(m),
+        };
+        let Some(v) = value else {
+            if matches!(class, Class::Sale | Class::Refund | Class::Dispute) {
+                found.note(
+                    Reason::CurrencyMismatch,
+                    p.amount,
+                    vec![order.id.clone(), r.tx.id.clone()],
+                    format!("order {} is in {c}, row {} is in {}: no rate of the provider links them", order.id, r.tx.id, p.amount.currency()),
+                    Vec::new(),
+                    0,
+                );
+            }
+            continue;
+        };
+        match class {
+            Class::Sale | Class::Shipping | Class::TaxSeller if v < 0 || returned => s.refunded -= v,
+            Class::Promotion if returned => s.refunded -= v,
+            Class::Sale | Class::Shipping | Class::Promotion | Class::TaxSeller => s.gross += v,
+            // The buyer's tax, collected and withheld by the marketplace.
+            Class::TaxFacilitator => {
+                s.facilitator += v.max(0);
+                if p.code.contains("ithheld") || p.code.contains("Facilitator") || p.code.contains("LowValue") {
+                    s.taxes -= v;
+                } else if returned || v < 0 {
+                    s.refunded -= v;
+                } else {
+                    s.gross += v;
+                }
+            }
+            Class::Refund => s.refunded -= v,
+            Class::Dispute => s.disputed -= v,
+            Class::Withholding => s.taxes -= v,
+            _ if class.is_fee() => s.fees -= v,
+            _ => {}
+        }
+    }
+    s.net += r.net.minor();
+    if s.gross > before {
+        s.sales.push((r.tx.id.clone(), s.gross - before));
+    }
+}
+
+#[allow(clippy::too_many_arguments, clippy::too_many_lines)]
+fn fold(
+    o: &Order,
+    mine: &[(&Row, &'static str)],
+    refunds: &[&crate::facts::Refund],
+    carriers: &Carriers<'_>,
+    policy: &Policy,
+    as_of: Date,
+    facts: &Facts,
+    found: &mut Found,
+) -> OrderState {
+    let c = o.total.currency();
+    let net_currency = mine.iter().find(|(r, _)| r.sale().is_some()).or(mine.first()).map_or(c, |(r, _)| r.net.currency());
+    let mut s = Sums::default();
+    let mut timeline: Vec<Event> = Vec::new();
+    let mut push = |at: String, state: &'static str| {
+        if timeline.last().is_none_or(|e| e.state != state) {
+            timeline.push(Event { at, state });
+        }
+    };
+    push(o.placed.at.to_string(), "Expected");
+    let total = o.total.minor();
+    for (r, _) in mine {
+        add(&mut s, r, c, found, o);
+        let state = if s.disputed > 0 {
+            "Disputed"
+        } else if s.gross == 0 {
+            "Expected"
+        } else if s.gross - s.facilitator >= total || s.gross >= total {
+            "Settled"
+        } else {
+            "Partial"
+        };
+        push(r.tx.occurred.at.to_string(), state);
+    }
+    // Totals with and without the tax that the marketplace collects, and with the duties on top, are all the order's total.
+    let duties = o.collected_duties.map_or(0, Money::minor);
+    if s.gross != total && s.facilitator != 0 && s.gross - s.facilitator == total {
+        s.gross -= s.facilitator;
+        s.taxes -= s.facilitator;
+    }
+    let expected = if s.gross != total && s.gross == total + duties { total + duties } else { total };
+    let word = o.payment_state.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let lost = word.contains("lost") || word.contains("charged_back");
+    let void = s.gross == 0 && ["cancel", "void"].iter().any(|w| word.contains(w));
+    let money = |m: i64| Money::from_minor(m, c);
+    let ids = |mine: &[(&Row, &'static str)]| -> Vec<String> {
+        mine.iter().map(|(r, _)| r.tx.id.clone()).chain([o.id.clone()]).collect()
+    };
+    let due_from = o.paid.as_ref().unwrap_or(&o.placed).day();
+    let late = due_from.until(as_of).map_or(0, |d| d.get_days()) > policy.payment_days;
+    let due_day = due_from.checked_add(jiff::Span::new().days(i64::from(policy.payment_days))).unwrap_or(due_from);
+    let reached = |r: &Row| carriers.of(r).is_some_and(|(_, (state, ..))| state == "Reconciled");
+    let all_reached = !mine.is_empty() && mine.iter().all(|(r, _)| reached(r));
+    let state = if void {
+        "Void"
+    } else if s.gross == 0 && late {
+        push(due_day.to_string(), "Missing");
+        if facts.has("transactions") {
+            found.add(Reason::OursOnly, o.total, vec![o.id.clone()], format!("order {} was due by {due_day} and no provider knows a payment", o.id), Vec::new());
+        }
+        "Missing"
+    } else if s.gross == 0 {
+        if facts.has("transactions") {
+            found.add(Reason::Timing, o.total, vec![o.id.clone()], format!("the payment of order {} is expected until {due_day}", o.id), Vec::new());
+        }
+        "Expected"
+    } else if s.disputed > 0 && lost {
+        "WrittenOff"
+    } else if s.disputed > 0 {
+        found.add(Reason::DisputeHold, money(s.disputed), ids(mine), format!("{} of order {} is held in a dispute", money(s.disputed), o.id), Vec::new());
+        "Disputed"
+    } else if s.gross > expected {
+        "Over"
+    } else if s.gross < expected {
+        if late { "Under" } else { "Partial" }
+    } else if all_reached {
+        "Reconciled"
+    } else {
+        "Settled"
+    };
+    if s.gross != 0 && s.gross != expected {
+        let off = s.gross - expected;
+        let twice = off > 0 && s.sales.iter().filter(|(_, m)| *m == expected).count() > 1;
+        let evidence = vec![("paid".to_owned(), s.gross), ("total of the order".to_owned(), -expected)];
+        let records: Vec<String> = s.sales.iter().map(|(id, _)| id.clone()).chain([o.id.clone()]).collect();
+        if twice {
+            found.note(Reason::Duplicate, money(off), records, format!("order {} was paid {} times", o.id, s.sales.len()), evidence, 0);
+        } else {
+            found.note(
+                Reason::AmountMismatch,
+                money(off),
+                records,
+                format!("order {} is {}, the provider took {}", o.id, money(expected), money(s.gross)),
+                evidence,
+                off,
+            );
+        }
+    }
+    let requested: i64 = refunds.iter().filter(|r| r.amount.currency() == c).map(|r| r.amount.minor()).sum();
+    let given = s.refunded.max(requested);
+    let refund_records = || -> Vec<String> { ids(mine).into_iter().chain(refunds.iter().map(|r| r.id.clone())).collect() };
+    if s.gross > 0 && given > s.gross {
+        found.note(
+            Reason::OverRefund,
+            money(given - s.gross),
+            refund_records(),
+            format!("{} given back or asked for on order {}, of which {} was paid", money(given), o.id, money(s.gross)),
+            vec![("refunds".to_owned(), given), ("paid".to_owned(), -s.gross)],
+            0,
+        );
+    }
+    if facts.has("refunds") && s.refunded != requested && s.gross > 0 {
+        let off = s.refunded - requested;
+        let old = refunds.iter().map(|r| r.requested.day()).max().is_some_and(|d| d.until(as_of).map_or(0, |x| x.get_days()) > policy.late_days);
+        let (reason, why) = if off > 0 {
+            (Reason::ProviderOnly, "the provider gave back more than we asked for")
+        } else if old {
+            (Reason::OursOnly, "a refund that we asked for was never made")
+        } else {
+            (Reason::Timing, "a refund that we asked for is on its way")
+        };
+        found.add(reason, money(off), refund_records(), format!("order {}: {why}", o.id), vec![("given back".to_owned(), s.refunded), ("asked for".to_owned(), -requested)]);
+    }
+    let mut links: Vec<String> = mine.iter().map(|(r, _)| r.tx.id.clone()).collect();
+    let mut last: Option<String> = None;
+    for (r, _) in mine {
+        if let Some((id, (_, bank, events))) = carriers.of(r) {
+            links.push(id.to_owned());
+            links.extend(bank.iter().cloned());
+            last = last.max(events.iter().rev().find(|e| e.state == "Reconciled").map(|e| e.at.clone()));
+        }
+    }
+    links.extend(refunds.iter().map(|r| r.id.clone()));
+    links.sort();
+    links.dedup();
+    if let ("Reconciled", Some(at)) = (state, last) {
+        push(at, "Reconciled");
+    } else if timeline.last().is_none_or(|e| e.state != state) {
+        timeline.push(Event { at: mine.last().map_or_else(|| as_of.to_string(), |(r, _)| r.tx.occurred.at.to_string()), state });
+    }
+    let net = |m: i64| Money::from_minor(m, net_currency);
+    OrderState {
+        id: o.id.clone(),
+        account: o.account.clone(),
+        total: o.total,
+        gross: money(s.gross),
+        refunded: money(s.refunded),
+        disputed: money(s.disputed),
+        fees: net(s.fees),
+        taxes: net(s.taxes),
+        net: net(s.net),
+        open: money(if void { 0 } else { expected - s.gross }),
+        state,
+        timeline,
+        links,
+        rows: mine.iter().map(|(r, rule)| (r.tx.id.clone(), *rule)).collect(),
+        tracking: o.tracking.clone(),
+        day: o.placed.day(),
+    }
+}
+
+/// The links of the order leg.
+pub(super) fn matches(orders: &[OrderState]) -> Vec<Match> {
+    orders
+        .iter()
+        .flat_map(|o| {
+            o.rows.iter().map(|(id, rule)| Match {
+                rule,
+                left: vec![o.id.clone()],
+                right: vec![id.clone()],
+                amount: o.gross,
+                residual: Money::zero(o.total.currency()),
+                date: o.day,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,332 @@
+//! What a balance row is made of, read through the provider's table.
+
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashMapExt};
+use tradewind_domain::Money;
+
+use super::dedupe::{Clean, repeats};
+use super::{Found, Reason};
+use crate::facts::{Provider, Transaction};
+use crate::import::{Class, CodeTable};
+
+/// A part of a row's net.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The provider's word.
+    pub code: String,
+    /// What it is; `None`: no table maps it.
+    pub class: Option<Class>,
+    /// Signed from our side, in the currency of the net.
+    pub amount: Money,
+}
+
+/// A balance row, ready to be booked.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The fact.
+    pub tx: Transaction,
+    /// What moved the balance.
+    pub net: Money,
+    /// Parts; they sum to `net`.
+    pub parts: Vec<Part>,
+    /// A repeated row of one document that does not count.
+    pub dropped: bool,
+    /// The copy's number; 0 for the first.
+    pub copy: usize,
+    /// Its statement was refused whole.
+    pub refused: bool,
+    /// It only repeats a balance that was there before (a returned transfer carried forward).
+    pub carried: bool,
+    /// The order that it was linked to, by index.
+    pub order: Option<usize>,
+}
+
+impl Row {
+    /// The row is booked.
+    #[must_use]
+    pub fn posts(&self) -> bool {
+        self.tx.affects && !self.dropped && !self.refused && !self.carried
+    }
+
+    /// The class of the whole row, where it has only one part besides fees.
+    #[must_use]
+    pub fn main(&self) -> Option<Class> {
+        self.parts.iter().find(|p| p.class.is_none_or(|c| !c.is_fee())).and_then(|p| p.class)
+    }
+
+    /// Every part is of a class.
+    #[must_use]
+    pub fn is(&self, class: Class) -> bool {
+        !self.parts.is_empty() && self.main() == Some(class)
+    }
+
+    /// The payment that the row is, in the currency of the sale.
+    #[must_use]
+    pub fn sale(&self) -> Option<Money> {
+        if !self.posts() {
+            return None;
+        }
+        if self.tx.components.is_empty() || self.tx.fee.is_some() {
+            return (self.main() == Some(Class::Sale) && self.tx.amount.is_positive()).then_some(self.tx.amount);
+        }
+        let sold: i64 = self
+            .parts
+            .iter()
+            .filter(|p| matches!(p.class, Some(Class::Sale | Class::Shipping | Class::TaxSeller)))
+            .map(|p| p.amount.minor())
+            .sum();
+        (self.parts.iter().any(|p| p.class == Some(Class::Sale)) && sold > 0)
+            .then(|| Money::from_minor(sold, self.net.currency()))
+    }
+}
+
+/// The tables, each lookup made once.
+struct Codes {
+    tables: BTreeMap<Provider, CodeTable>,
+    seen: HashMap<(Provider, String, String), Option<Class>>,
+}
+
+impl Codes {
+    fn new() -> Codes {
+        let tables = Provider::ALL.into_iter().filter_map(|p| CodeTable::builtin(p).map(|t| (p, t))).collect();
+        Codes { tables, seen: HashMap::new() }
+    }
+
+    fn class(&mut self, p: Provider, kind: &str, code: &str) -> Option<Class> {
+        let key = (p, kind.to_owned(), code.to_owned());
+        if let Some(hit) = self.seen.get(&key) {
+            return *hit;
+        }
+        let class = self.tables.get(&p).and_then(|t| t.class(kind, code));
+        self.seen.insert(key, class);
+        class
+    }
+
+    /// The class of a row by its finer code, then its kind.
+    fn row(&mut self, t: &Transaction) -> (String, Option<Class>) {
+        if let Some(code) = &t.event_code
+            && let Some(class) = self.class(t.provider, &t.kind, code)
+        {
+            return (code.clone(), Some(class));
+        }
+        if let Some(class) = self.class(t.provider, &t.kind, &t.kind) {
+            return (t.kind.clone(), Some(class));
+        }
+        // Amazon's transaction types are no codes of amounts, but some say enough where a row has no parts.
+        let by_type = match (t.provider, t.kind.as_str()) {
+            (Provider::Amazon, "Order" | "Shipment") => Some(Class::Sale),
+            (Provider::Amazon, "Refund") => Some(Class::Refund),
+            (Provider::Amazon, "Chargeback Refund" | "A-to-z Guarantee Refund") => Some(Class::Dispute),
+            (Provider::Amazon, "ServiceFee") => Some(Class::OtherFee),
+            (Provider::Amazon, "Transfer") => Some(Class::Payout),
+            _ => None,
+        };
+        (t.event_code.clone().unwrap_or_else(|| t.kind.clone()), by_type)
+    }
+}
+
+fn sum(parts: &[Part]) -> i64 {
+    parts.iter().fold(0_i64, |s, p| s.saturating_add(p.amount.minor()))
+}
+
+/// Splits every row.
+pub(super) fn split(clean: &Clean, found: &mut Found) -> Vec<Row> {
+    let mut codes = Codes::new();
+    clean
+        .transactions
+        .iter()
+        .map(|(t, copy)| {
+            let (net, parts) = row(t, &mut codes, found);
+            Row {
+                tx: t.clone(),
+                net,
+                parts,
+                dropped: *copy > 0 && !repeats(t.provider),
+                copy: *copy,
+                refused: false,
+                carried: false,
+                order: None,
+            }
+        })
+        .collect()
+}
+
+fn row(t: &Transaction, codes: &mut Codes, found: &mut Found) -> (Money, Vec<Part>) {
+    let net = t.net_or_computed();
+    let c = net.currency();
+    let (code, class) = codes.row(t);
+    check(t, class, net, found);
+    let gross = t.gross_in_net();
+    let fee = t.fee.filter(|f| f.currency() == c).unwrap_or(Money::zero(c));
+    let listed: Vec<Part> = t
+        .components
+        .iter()
+        .filter(|(_, m)| m.currency() == c)
+        .map(|(code, m)| Part { code: code.clone(), class: codes.class(t.provider, &t.kind, code), amount: *m })
+        .collect();
+    let listed_sum = sum(&listed);
+    let fee_part = |codes: &mut Codes, amount: i64| {
+        let class = codes.tables.get(&t.provider).and_then(|table| table.fee(&t.kind)).or(Some(Class::Processing));
+        Part { code: "FEE".to_owned(), class, amount: Money::from_minor(amount, c) }
+    };
+    let main = |amount: i64| Part { code: code.clone(), class, amount: Money::from_minor(amount, c) };
+    let mut parts = if listed.is_empty() {
+        vec![main(gross.minor()), fee_part(codes, fee.minor().saturating_neg())]
+    } else if listed_sum == net.minor() {
+        listed
+    } else if !fee.is_zero() && listed_sum == gross.minor() {
+        let mut parts = listed;
+        parts.push(fee_part(codes, fee.minor().saturating_neg()));
+        parts
+    } else if !fee.is_zero() && (listed_sum == fee.minor().saturating_neg() || listed_sum == fee.minor()) {
+        let flip = listed_sum == fee.minor();
+        let mut parts = vec![main(gross.minor())];
+        parts.extend(listed.into_iter().map(|p| if flip { Part { amount: p.amount.negated(), ..p } } else { p }));
+        parts
+    } else if !fee.is_zero() && listed.iter().all(|p| p.class.is_some_and(Class::is_fee)) {
+        // Some of the fee is detailed; the rest is a fee without a name.
+        let mut parts = vec![main(gross.minor())];
+        let rest = fee.minor().saturating_neg().saturating_sub(listed_sum);
+        parts.extend(listed);
+        parts.push(fee_part(codes, rest));
+        parts
+    } else {
+        let rest = net.minor().saturating_sub(listed_sum);
+        let off = Money::from_minor(rest, c);
+        found.note(
+            Reason::AmountMismatch,
+            off,
+            vec![t.id.clone()],
+            format!("the parts of row {} sum to {}, the row is {net}: {off} is in suspense", t.id, Money::from_minor(listed_sum, c)),
+            vec![("row".to_owned(), net.minor()), ("parts".to_owned(), listed_sum.saturating_neg())],
+            if t.affects { rest } else { 0 },
+        );
+        let mut parts = listed;
+        parts.push(Part { code: "unaccounted".to_owned(), class: None, amount: off });
+        parts
+    };
+    parts.retain(|p| !p.amount.is_zero());
+    (net, parts)
+}
+
+/// `net = amount × rate − fee`, by the provider's own numbers.
+fn check(t: &Transaction, class: Option<Class>, net: Money, found: &mut Found) {
+    let Some(stated) = t.net else { return };
+    // Stripe's payout rows carry a gross of another kind (stripe.md §6).
+    if class == Some(Class::Payout) {
+        return;
+    }
+    let fee = t.fee.map_or(0, Money::minor);
+    let gross = if t.amount.currency() == stated.currency() {
+        Some(t.amount)
+    } else {
+        t.rate.and_then(|r| crate::rates::times(t.amount, r, stated.currency()))
+    };
+    let Some(gross) = gross else { return };
+    let off = stated.minor().saturating_sub(gross.minor().saturating_sub(fee));
+    if off == 0 || !t.affects {
+        return;
+    }
+    let amount = Money::from_minor(off, net.currency());
+    let converted = t.amount.currency() != stated.currency();
+    let evidence = vec![
+        ("net as stated".to_owned(), stated.minor()),
+        (if converted { "amount × rate".to_owned() } else { "amount".to_owned() }, gross.minor().saturating_neg()),
+        ("fee".to_owned(), fee),
+    ];
+    let why = format!("row {}: net {stated} is stated, amount less fee is {}", t.id, Money::from_minor(gross.minor().saturating_sub(fee), net.currency()));
+    if converted && off.abs() <= 1 {
+        found.add(Reason::Rounding, amount, vec![t.id.clone()], why, evidence);
+    } else if converted {
+        found.add(Reason::FxOutOfTolerance, amount, vec![t.id.clone()], why, evidence);
+    } else {
+        found.note(Reason::AmountMismatch, amount, vec![t.id.clone()], why, evidence, off);
+    }
+}
+
+/// Facilitator tax: what the marketplace withholds is the tax that it collected, order by order within a statement. The tax rows
+/// become facilitator tax as far as they are withheld; what is withheld beyond them is a difference.
+pub(super) fn facilitator(rows: &mut [Row], found: &mut Found) {
+    type Key = (Provider, String, String, String, tradewind_domain::Currency);
+    let key = |r: &Row| -> Key {
+        let doc = r.tx.statement.clone().or(r.tx.payout.clone()).unwrap_or_default();
+        (r.tx.provider, r.tx.account.clone(), doc, r.tx.order.clone().unwrap_or_default(), r.net.currency())
+    };
+    let mut groups: BTreeMap<Key, (i64, i64, Vec<usize>)> = BTreeMap::new();
+    for (i, r) in rows.iter().enumerate().filter(|(_, r)| r.posts()) {
+        let of = |class: Class| r.parts.iter().filter(|p| p.class == Some(class)).map(|p| p.amount.minor()).sum::<i64>();
+        let (tax, held) = (of(Class::TaxSeller), of(Class::TaxFacilitator));
+        if tax != 0 || held != 0 {
+            let slot = groups.entry(key(r)).or_default();
+            slot.0 += tax;
+            slot.1 += held;
+            slot.2.push(i);
+        }
+    }
+    for ((_, _, doc, order, currency), (tax, held, members)) in groups {
+        if held == 0 {
+            continue;
+        }
+        let mut left = held.saturating_neg();
+        for i in &members {
+            let Some(r) = rows.get_mut(*i) else { continue };
+            let mut out = Vec::with_capacity(r.parts.len());
+            for p in r.parts.drain(..) {
+                let m = p.amount.minor();
+                if p.class != Some(Class::TaxSeller) || left == 0 || m.signum() != left.signum() {
+                    out.push(p);
+                    continue;
+                }
+                let take = if m.abs() <= left.abs() { m } else { left };
+                left -= take;
+                out.push(Part { class: Some(Class::TaxFacilitator), amount: Money::from_minor(take, currency), code: p.code.clone() });
+                if m != take {
+                    out.push(Part { amount: Money::from_minor(m - take, currency), ..p });
+                }
+            }
+            r.parts = out;
+        }
+        if left != 0 {
+            let amount = Money::from_minor(left.saturating_neg(), currency);
+            let mut records: Vec<String> = members.iter().filter_map(|i| rows.get(*i)).map(|r| r.tx.id.clone()).collect();
+            records.extend((!order.is_empty()).then_some(order));
+            found.note(
+                Reason::TaxFacilitator,
+                amount,
+                records,
+                format!("{doc}: {} collected as tax, {} withheld by the facilitator: it does not net to zero", Money::from_minor(tax, currency), Money::from_minor(held, currency)),
+                vec![("collected and withheld".to_owned(), amount.minor())],
+                amount.minor(),
+            );
+        }
+    }
+}
+
+/// Codes that no table maps, and repeated rows that did not count.
+pub(super) fn report(rows: &[Row], found: &mut Found) {
+    for r in rows {
+        if r.dropped && r.copy > 0 && r.tx.affects {
+            found.add(
+                Reason::Duplicate,
+                r.net,
+                vec![r.tx.id.split('#').next().unwrap_or_default().to_owned()],
+                format!("row {} stands more than once in {}: it counts once", r.tx.id, r.tx.origin.file),
+                Vec::new(),
+            );
+        }
+        if !r.posts() {
+            continue;
+        }
+        for p in r.parts.iter().filter(|p| p.class.is_none() && p.code != "unaccounted") {
+            found.note(
+                Reason::UnmappedCode,
+                p.amount,
+                vec![r.tx.id.clone()],
+                format!("{} code '{}' on a row of kind '{}' is in no table: {} is in suspense", r.tx.provider, p.code, r.tx.kind, p.amount),
+                Vec::new(),
+                p.amount.minor(),
+            );
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The posting rules: what each fact does to the books.
+//!
+//! Row: clearing takes the net, the parts go to the accounts of their classes. Transfer: in-transit takes from clearing. Bank line: bank
+//! takes from in-transit. A returned transfer reverses its entry. A crossing of currencies goes through the conversion account at
+//! the provider's own amounts; what a reference rate makes of it is an entry of its own.
+
+use jiff::civil::Date;
+use tradewind_domain::{Currency, Money};
+
+use super::bank::Banking;
+use super::dedupe::Clean;
+use super::duties::Duty;
+use super::foot::{PayoutState, StatementState};
+use super::fx::{Fx, Kind};
+use super::parts::Row;
+use super::{Policy, ReconError};
+use crate::chart::{Chart, Place};
+use crate::import::Class;
+use crate::journal::{Draft, Journal, Posting};
+
+fn draft(id: String, date: Date, text: String, trace: Vec<String>, postings: Vec<Posting>) -> Draft {
+    Draft { id, date, text, trace, reverses: None, postings }
+}
+
+/// Entries are booked in the order of their day and id, whatever the order of the facts.
+struct Book<'a> {
+    chart: &'a Chart,
+    drafts: Vec<Draft>,
+    reversals: Vec<(String, Date, String)>,
+}
+
+impl Book<'_> {
+    fn account(&self, role: &str, provider: &str, account: &str, currency: Currency) -> String {
+        self.chart.of(role, Place { provider, account, currency })
+    }
+    fn class(&self, class: Option<Class>, provider: &str, account: &str, currency: Currency) -> String {
+        self.chart.of_class(class, Place { provider, account, currency })
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn run(
+    chart: &Chart,
+    rows: &[Row],
+    statements: &[StatementState],
+    payouts: &[PayoutState],
+    banking: &Banking,
+    duties: &[Duty],
+    fx: &Fx,
+    policy: &Policy,
+    as_of: Date,
+    clean: &Clean,
+) -> Result<Journal, ReconError> {
+    let mut b = Book { chart, drafts: Vec::with_capacity(rows.len()), reversals: Vec::new() };
+    for r in rows.iter().filter(|r| r.posts()) {
+        row(&mut b, r);
+    }
+    transfers(&mut b, statements, payouts, as_of, clean);
+    bank(&mut b, banking);
+    border(&mut b, duties);
+    exchange(&mut b, fx);
+    b.drafts.sort_by(|a, c| (a.date, &a.id).cmp(&(c.date, &c.id)));
+    b.reversals.sort();
+    let mut journal = Journal::new();
+    if let Some(until) = policy.closed_until {
+        journal.close(until);
+    }
+    for d in b.drafts {
+        journal.post(d)?;
+    }
+    for (id, date, why) in b.reversals {
+        journal.reverse(&id, date, &why)?;
+    }
+    Ok(journal)
+}
+
+fn row(b: &mut Book<'_>, r: &Row) {
+    let (provider, account, c) = (r.tx.provider.name(), r.tx.account.as_str(), r.net.currency());
+    let mut postings = vec![Posting::new(b.account("clearing", provider, account, c), r.net)];
+    let crossed = r.tx.amount.currency() != c;
+    for p in &r.parts {
+        let name = b.class(p.class, provider, account, c);
+        let main = p.class.is_none_or(|k| !k.is_fee()) && r.tx.components.is_empty();
+        if crossed && main {
+            // Income in the currency of the sale, through the conversion account at the provider's own amounts.
+            let own = b.class(p.class, provider, account, r.tx.amount.currency());
+            let conversion = b.account("conversion", provider, account, c);
+            postings.push(Posting::new(own, r.tx.amount.negated()));
+            postings.push(Posting::new(conversion.clone(), r.tx.amount));
+            postings.push(Posting::new(conversion, p.amount.negated()));
+        } else {
+            postings.push(Posting::new(name, p.amount.negated()));
+        }
+    }
+    let text = match (&r.tx.order, r.tx.rate) {
+        (Some(o), Some(rate)) if crossed => format!("{} {o} at {rate}", r.tx.kind),
+        (Some(o), _) => format!("{} {o}", r.tx.kind),
+        _ => r.tx.kind.clone(),
+    };
+    // Ids may repeat across event codes (PayPal): the entry's id has them all.
+    let id = format!("row:{provider}:{account}:{}:{}:{}:{c}{}", r.tx.id, r.tx.kind, r.tx.event_code.as_deref().unwrap_or_default(), if r.net.is_negative() { "-" } else { "+" });
+    b.drafts.push(draft(id, r.tx.occurred.day(), text, vec![r.tx.id.clone()], postings));
+}
+
+fn transfers(b: &mut Book<'_>, statements: &[StatementState], payouts: &[PayoutState], as_of: Date, clean: &Clean) {
+    for s in statements.iter().filter(|s| !s.refused && !s.total.is_zero()) {
+        let (provider, c) = (s.provider.name(), s.total.currency());
+        // Only what was sent as a statement; a returned or negative total stays in clearing for the next one.
+        let sent = !s.paid_by_payout && (s.failed || s.carried_into.is_none()) && (s.total.is_positive() || !s.bank.is_empty() || s.failed);
+        let transfers = s.provider == crate::facts::Provider::Amazon || s.deposit.is_some() || s.converted.is_some() || s.trace.is_some() || !s.bank.is_empty();
+        if !sent || !transfers || (!s.foots && s.bank.is_empty()) {
+            continue;
+        }
+        let id = format!("close:{provider}:{}:{}:{c}", s.account, s.id);
+        let date = s.end.unwrap_or(as_of);
+        let mut postings = vec![
+            Posting::new(b.class(Some(Class::Payout), provider, &s.account, c), s.total),
+            Posting::new(b.account("clearing", provider, &s.account, c), s.total.negated()),
+        ];
+        // A reserve from before the books began opens with them.
+        let opening = clean.statements.iter().find(|(x, _)| x.id == s.id && x.provider == s.provider && x.account == s.account).and_then(|(x, _)| x.opening).map_or(0, Money::minor);
+        let carried = statements.iter().any(|x| x.carried_into.as_deref() == Some(s.id.as_str()));
+        if opening != 0 && !carried && s.sum == s.total && s.total.minor() == opening.saturating_add(s.activity.minor()).saturating_add(s.reserve_before.minor()).saturating_sub(s.reserve_after.minor()) {
+            let m = Money::from_minor(opening, c);
+            postings.push(Posting::new(b.account("clearing", provider, &s.account, c), m));
+            postings.push(Posting::new(b.account("opening", provider, &s.account, c), m.negated()));
+        }
+        b.drafts.push(draft(id.clone(), date, format!("statement {} sent", s.id), vec![s.id.clone()], postings));
+        if s.failed {
+            b.reversals.push((id, date, format!("the transfer for statement {} came back", s.id)));
+        }
+    }
+    for p in payouts.iter().filter(|p| !p.void && !p.amount.is_zero() && !p.booked_by_row) {
+        let (provider, c) = (p.provider.name(), p.amount.currency());
+        let id = format!("payout:{provider}:{}:{}", p.account, p.id);
+        let date = p.arrival.or(p.last_member).unwrap_or(as_of);
+        let postings = vec![
+            Posting::new(b.class(Some(Class::Payout), provider, &p.account, c), p.amount),
+            Posting::new(b.account("clearing", provider, &p.account, c), p.amount.negated()),
+        ];
+        b.drafts.push(draft(id.clone(), date, format!("payout {}", p.id), vec![p.id.clone()], postings));
+        if p.failed && !p.returned_by_row {
+            b.reversals.push((id, date, format!("payout {} came back", p.id)));
+        }
+    }
+    for p in payouts.iter().filter(|p| p.booked_by_row && p.failed && !p.returned_by_row) {
+        let (provider, c) = (p.provider.name(), p.amount.currency());
+        let date = p.arrival.or(p.last_member).unwrap_or(as_of);
+        let postings = vec![
+            Posting::new(b.class(Some(Class::Payout), provider, &p.account, c), p.amount.negated()),
+            Posting::new(b.account("clearing", provider, &p.account, c), p.amount),
+        ];
+        b.drafts.push(draft(format!("returned:{provider}:{}:{}", p.account, p.id), date, format!("payout {} came back", p.id), vec![p.id.clone()], postings));
+    }
+}
+
+fn bank(b: &mut Book<'_>, banking: &Banking) {
+    for (l, line) in banking.lines.iter().enumerate() {
+        let c = line.amount.currency();
+        let mut postings = vec![Posting::new(b.account("bank", "", &line.account, c), line.amount)];
+        let mut rest = line.amount.minor();
+        let conversion = b.account("conversion", "", "", c);
+        for (provider, account, sent) in banking.taken.get(&l).into_iter().flatten() {
+            let transit = b.class(Some(Class::Payout), provider.name(), account, sent.currency());
+            postings.push(Posting::new(transit, sent.negated()));
+            if sent.currency() == c {
+                rest = rest.saturating_sub(sent.minor());
+            } else {
+                postings.push(Posting::new(conversion.clone(), *sent));
+                let arrived = banking
+                    .conversions
+                    .iter()
+                    .find(|x| x.line == line.id && x.sent == *sent && line.matched_to.contains(&x.item))
+                    .map_or(0, |x| x.arrived.minor());
+                postings.push(Posting::new(conversion.clone(), Money::from_minor(arrived.saturating_neg(), c)));
+                rest = rest.saturating_sub(arrived);
+            }
+        }
+        if rest != 0 {
+            let tolerated = banking.matches.iter().any(|m| m.rule == "tolerance" && m.left.contains(&line.id));
+            let role = if tolerated { "rounding" } else { "suspense" };
+            postings.push(Posting::new(b.account(role, "bank", &line.account, c), Money::from_minor(rest.saturating_neg(), c)));
+        }
+        let text = if line.matched_to.is_empty() { "unmatched".to_owned() } else { line.matched_to.join(" + ") };
+        let mut trace = line.matched_to.clone();
+        trace.push(line.id.clone());
+        b.drafts.push(draft(format!("bank:{}:{}", line.account, line.id), line.date, text, trace, postings));
+    }
+}
+
+fn border(b: &mut Book<'_>, duties: &[Duty]) {
+    for d in duties {
+        let c = d.assessed.currency();
+        let role = |b: &Book<'_>, r: &str| b.account(r, &d.provider, "", c);
+        let name = d.invoice.clone().or(d.order.clone()).unwrap_or_default();
+        if d.paid && !d.collected.is_zero() {
+            let postings = vec![
+                Posting::new(b.class(Some(Class::Sale), &d.provider, "", d.collected.currency()), d.collected),
+                Posting::new(role(b, "duty_clearing"), d.collected.negated()),
+            ];
+            b.drafts.push(draft(format!("duty:collected:{}", d.order.clone().unwrap_or_default()), d.date, format!("duties collected on {}", d.order.clone().unwrap_or_default()), d.order.iter().cloned().collect(), postings));
+        }
+        if d.invoice.is_none() {
+            continue;
+        }
+        let total = Money::from_minor(d.assessed.minor().saturating_add(d.fee.minor()), c);
+        let trace: Vec<String> = d.invoice.iter().chain(&d.order).cloned().collect();
+        let postings = vec![
+            Posting::new(role(b, "duty_clearing"), d.assessed),
+            Posting::new(role(b, "brokerage"), d.fee),
+            Posting::new(role(b, "carrier"), total.negated()),
+        ];
+        b.drafts.push(draft(format!("duty:assessed:{name}"), d.date, format!("carrier invoice {name}"), trace.clone(), postings));
+        // What was assessed beyond what was collected is ours; what was collected beyond it too.
+        let collected = if d.paid { d.collected.minor() } else { 0 };
+        let rest = Money::from_minor(d.assessed.minor().saturating_sub(collected), c);
+        if !rest.is_zero() && d.collected.currency() == c {
+            let postings = vec![
+                Posting::new(role(b, "duty_variance"), rest),
+                Posting::new(role(b, "duty_clearing"), rest.negated()),
+            ];
+            b.drafts.push(draft(format!("duty:variance:{name}"), d.date, format!("landed-cost variance of {name}"), trace, postings));
+        }
+    }
+}
+
+fn exchange(b: &mut Book<'_>, fx: &Fx) {
+    for (id, date, kind, amount) in &fx.entries {
+        let c = amount.currency();
+        // Income accounts are credited by gains.
+        let (debit, credit, m) = match kind {
+            Kind::Cost => ("fx_cost", "conversion", *amount),
+            Kind::Realised => ("conversion", "fx_realised", *amount),
+            Kind::Carrying => ("fx_reserve", "fx_realised", *amount),
+            Kind::Unrealised => ("fx_reserve", "fx_unrealised", *amount),
+        };
+        let postings = vec![
+            Posting::new(b.account(debit, "", "", c), m),
+            Posting::new(b.account(credit, "", "", c), m.negated()),
+        ];
+        b.drafts.push(draft(id.clone(), *date, "exchange".to_owned(), vec![id.rsplit(':').next().unwrap_or_default().to_owned()], postings));
+    }
+}
