@@ -186,7 +186,11 @@ pub fn waterfall(o: &Outcome) -> Result<String, JournalError> {
     let balance = o.journal.trial_balance()?;
     for (c, accounts) in &balance {
         let group = |prefixes: &[&str]| -> i64 {
-            accounts.iter().filter(|(a, _)| prefixes.iter().any(|p| a.starts_with(p))).map(|(_, m)| m.minor()).sum()
+            accounts
+                .iter()
+                .filter(|(a, _)| prefixes.iter().any(|p| a.starts_with(p)))
+                .map(|(_, m)| m.minor())
+                .sum()
         };
         let steps: Vec<(&str, i64)> = vec![
             ("gross sales", -group(&["income:sales", "income:shipping", "contra:promotions"])),
@@ -194,8 +198,26 @@ pub fn waterfall(o: &Outcome) -> Result<String, JournalError> {
             ("refunds", -group(&["contra:refunds"])),
             ("disputes", -group(&["assets:disputed"])),
             ("fees", -group(&["expenses:fees"])),
-            ("duties and brokerage", -group(&["assets:duty-clearing", "expenses:duty", "expenses:brokerage", "expenses:import-vat", "liabilities:carriers"])),
-            ("withheld, loans, other", -group(&["assets:tax-withheld", "liabilities:loans", "income:reimbursement", "assets:transfer", "equity:opening"])),
+            (
+                "duties and brokerage",
+                -group(&[
+                    "assets:duty-clearing",
+                    "expenses:duty",
+                    "expenses:brokerage",
+                    "expenses:import-vat",
+                    "liabilities:carriers",
+                ]),
+            ),
+            (
+                "withheld, loans, other",
+                -group(&[
+                    "assets:tax-withheld",
+                    "liabilities:loans",
+                    "income:reimbursement",
+                    "assets:transfer",
+                    "equity:opening",
+                ]),
+            ),
             ("exchange", -group(&["equity:conversion", "pl:", "assets:fx-revaluation"])),
             ("reserve", -group(&["assets:reserve"])),
             ("still at the provider", -group(&["assets:clearing"])),
@@ -203,12 +225,19 @@ pub fn waterfall(o: &Outcome) -> Result<String, JournalError> {
             ("suspense", -group(&["suspense"])),
         ];
         let bank = group(&["assets:bank"]);
-        let widest = steps.iter().map(|(_, m)| m.unsigned_abs()).chain([bank.unsigned_abs()]).max().unwrap_or(1).max(1);
+        let widest = steps
+            .iter()
+            .map(|(_, m)| m.unsigned_abs())
+            .chain([bank.unsigned_abs()])
+            .max()
+            .unwrap_or(1)
+            .max(1);
         let _ = writeln!(s, "{c}");
         let mut line = |name: &str, m: i64| {
             let bar = usize::try_from(u128::from(m.unsigned_abs()) * 40 / u128::from(widest)).unwrap_or(0);
             let fill = if m < 0 { "░" } else { "█" };
-            let _ = writeln!(s, "  {name:<24}{:>18}  {}", Money::from_minor(m, *c).amount(), fill.repeat(bar));
+            let _ =
+                writeln!(s, "  {name:<24}{:>18}  {}", Money::from_minor(m, *c).amount(), fill.repeat(bar));
         };
         for (name, m) in steps.iter().filter(|(_, m)| *m != 0) {
             line(name, *m);
@@ -225,7 +254,14 @@ pub fn waterfall(o: &Outcome) -> Result<String, JournalError> {
         let _ = writeln!(s, "orders: {}", list.join(", "));
     }
     for d in o.differences.iter().take(40) {
-        let _ = writeln!(s, "{:<20}{:>16} {}  {}", d.reason.code(), d.amount.amount(), d.amount.currency(), d.explanation);
+        let _ = writeln!(
+            s,
+            "{:<20}{:>16} {}  {}",
+            d.reason.code(),
+            d.amount.amount(),
+            d.amount.currency(),
+            d.explanation
+        );
     }
     if o.differences.len() > 40 {
         let _ = writeln!(s, "… and {} more differences: --json shows all", o.differences.len() - 40);

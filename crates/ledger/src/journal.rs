@@ -191,7 +191,9 @@ impl Journal {
         for ((currency, account), sum) in sums {
             if sum != 0 {
                 let minor = i64::try_from(sum).map_err(|_| JournalError::Overflow(account.to_owned()))?;
-                out.entry(currency).or_default().insert(account.to_owned(), Money::from_minor(minor, currency));
+                out.entry(currency)
+                    .or_default()
+                    .insert(account.to_owned(), Money::from_minor(minor, currency));
             }
         }
         Ok(out)

@@ -28,9 +28,8 @@ pub enum Channel {
 
 /// Currencies that Stripe's API takes in whole units (stripe.md §2). MGA is among them although ISO gives it two decimals;
 /// UGX is not, because Stripe keeps it at two for compatibility.
-const STRIPE_WHOLE: [&str; 15] = [
-    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF",
-];
+const STRIPE_WHOLE: [&str; 15] =
+    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"];
 /// Integer-only in PayPal's REST amounts (paypal.md §3).
 const PAYPAL_WHOLE: [&str; 3] = ["HUF", "JPY", "TWD"];
 
@@ -71,16 +70,22 @@ pub fn normalise(
             let n = integer(text)?;
             match currency.code() {
                 "ISK" | "UGX" if n % 100 != 0 => {
-                    return Err(format!("Stripe sends {currency} in hundredths of whole units: {text} is not a multiple of 100"));
+                    return Err(format!(
+                        "Stripe sends {currency} in hundredths of whole units: {text} is not a multiple of 100"
+                    ));
                 }
                 _ if currency.exponent() == 3 && n % 10 != 0 => {
-                    return Err(format!("Stripe's {currency} amounts end in 0 (three decimals, the last unused): {text} does not"));
+                    return Err(format!(
+                        "Stripe's {currency} amounts end in 0 (three decimals, the last unused): {text} does not"
+                    ));
                 }
                 _ => {}
             }
             scaled(n, exponent, currency)
         }
-        (Provider::Adyen, Channel::Api | Channel::Rest) => scaled(integer(text)?, adyen_exponent(currency), currency),
+        (Provider::Adyen, Channel::Api | Channel::Rest) => {
+            scaled(integer(text)?, adyen_exponent(currency), currency)
+        }
         // Unsigned, two implied decimals for every currency, yen included (paypal.md §6.1).
         (Provider::Paypal, Channel::Stl | Channel::File) => scaled(integer(text)?, 2, currency),
         (Provider::Paypal, Channel::Api | Channel::Rest) => {
@@ -91,7 +96,9 @@ pub fn normalise(
             exact(value, currency)
         }
         // API amounts are fen; bills are yuan (wechatpay.md §3).
-        (Provider::Wechatpay, Channel::Api | Channel::Rest) => scaled(integer(text)?, currency.exponent(), currency),
+        (Provider::Wechatpay, Channel::Api | Channel::Rest) => {
+            scaled(integer(text)?, currency.exponent(), currency)
+        }
         (Provider::Wechatpay | Provider::Alipay, Channel::Bill | Channel::File | Channel::Csv) => {
             exact(plain(text.strip_prefix('`').unwrap_or(text).trim())?, currency)
         }
@@ -155,7 +162,8 @@ fn reading(text: &str, point: char, group: char) -> Option<Decimal> {
         Some((w, f)) => (w, Some(f)),
         None => (body, None),
     };
-    let mut parts = whole.split(|c: char| c == group || matches!(c, ' ' | '\'' | '\u{a0}' | '\u{202f}' | '\u{2019}'));
+    let mut parts =
+        whole.split(|c: char| c == group || matches!(c, ' ' | '\'' | '\u{a0}' | '\u{202f}' | '\u{2019}'));
     let first = parts.next()?;
     let rest: Vec<&str> = parts.collect();
     if !rest.is_empty() && (first.is_empty() || first.len() > 3 || rest.iter().any(|p| p.len() != 3)) {

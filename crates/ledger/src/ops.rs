@@ -168,7 +168,8 @@ fn in_base(amount: Money, rate: Decimal, quote: Quote, base: Currency) -> Result
 /// event is in the receivable's currency; without one it is all that is open. A part of the cash takes the same part of the
 /// carrying amount; the last one takes the rest, so that nothing stays behind.
 fn revalue(w: Revalue<'_>) -> Result<Value, String> {
-    let total = Money::from_decimal(number(w.receivable.amount)?, w.receivable.currency).map_err(|e| e.to_string())?;
+    let total = Money::from_decimal(number(w.receivable.amount)?, w.receivable.currency)
+        .map_err(|e| e.to_string())?;
     let zero = Money::zero(w.base);
     let err = |e: tradewind_domain::MoneyError| e.to_string();
     let (mut open, mut carrying, mut booked) = (Money::zero(total.currency()), zero, false);
@@ -199,7 +200,9 @@ fn revalue(w: Revalue<'_>) -> Result<Value, String> {
             }
             "cash" => {
                 let amount = given.unwrap_or(open);
-                if amount.abs().minor() > open.abs().minor() || amount.is_negative() != open.is_negative() && !amount.is_zero() {
+                if amount.abs().minor() > open.abs().minor()
+                    || amount.is_negative() != open.is_negative() && !amount.is_zero()
+                {
                     return Ok(refused(format!("cash of {amount} against {open} open")));
                 }
                 let taken = if amount == open {
@@ -240,7 +243,10 @@ mod tests {
         // fx-rates.md §5: largest remainder of 1.00 over 1:3:3.
         let thirds = ask("allocate", r#"{"amount":"1.00","currency":"EUR","weights":[1,3,3]}"#);
         assert_eq!(thirds["parts"], json!(["0.14", "0.43", "0.43"]));
-        assert_eq!(ask("allocate", r#"{"amount":"1","currency":"EUR","weights":[0]}"#)["refused"], json!(true));
+        assert_eq!(
+            ask("allocate", r#"{"amount":"1","currency":"EUR","weights":[0]}"#)["refused"],
+            json!(true)
+        );
     }
 
     #[test]
@@ -254,8 +260,14 @@ mod tests {
               {"kind":"cash","rate":"0.9100","quote":"base_per_foreign"}]}"#,
         );
         assert_eq!(v["events"][0]["carrying"], "900.00");
-        assert_eq!((&v["events"][1]["unrealised"], &v["events"][1]["carrying"]), (&json!("20.00"), &json!("920.00")));
-        assert_eq!((&v["events"][2]["realised"], &v["events"][2]["carrying"]), (&json!("-10.00"), &json!("0.00")));
+        assert_eq!(
+            (&v["events"][1]["unrealised"], &v["events"][1]["carrying"]),
+            (&json!("20.00"), &json!("920.00"))
+        );
+        assert_eq!(
+            (&v["events"][2]["realised"], &v["events"][2]["carrying"]),
+            (&json!("-10.00"), &json!("0.00"))
+        );
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Rates {
         let mut days: BTreeMap<Date, BTreeMap<(Currency, Currency), (Decimal, String)>> = BTreeMap::new();
         for r in rows {
             let new = (r.rate, r.source.clone());
-            let slot = days.entry(r.date).or_default().entry((r.base, r.quote)).or_insert_with(|| new.clone());
+            let slot =
+                days.entry(r.date).or_default().entry((r.base, r.quote)).or_insert_with(|| new.clone());
             if (&new.1, new.0) < (&slot.1, slot.0) {
                 *slot = new;
             }

@@ -55,19 +55,21 @@ pub fn order(o: &Outcome, id: &str) -> Option<Value> {
     let mut ids = mine.clone();
     ids.push(id);
     let links: Vec<Value> = x.rows.iter().map(|(row, rule)| json!({"row": row, "rule": rule})).collect();
-    Some(json!({"order": id, "state": x.state, "total": x.total, "gross": x.gross, "net": x.net, "links": links,
-        "rows": rows(o, |r| mine.contains(&r.tx.id.as_str())), "entries": entries(o, &ids), "differences": differences(o, &ids)}))
+    Some(
+        json!({"order": id, "state": x.state, "total": x.total, "gross": x.gross, "net": x.net, "links": links,
+        "rows": rows(o, |r| mine.contains(&r.tx.id.as_str())), "entries": entries(o, &ids), "differences": differences(o, &ids)}),
+    )
 }
 
 /// Everything behind a payout or statement; `None`: it is not known.
 #[must_use]
 pub fn payout(o: &Outcome, id: &str) -> Option<Value> {
-    let (state, amount, bank) = o
-        .payouts
-        .iter()
-        .find(|p| p.id == id)
-        .map(|p| (p.state, p.amount, &p.bank))
-        .or_else(|| o.statements.iter().find(|s| s.id == id).map(|s| (s.state, s.total, &s.bank)))?;
+    let (state, amount, bank) =
+        o.payouts
+            .iter()
+            .find(|p| p.id == id)
+            .map(|p| (p.state, p.amount, &p.bank))
+            .or_else(|| o.statements.iter().find(|s| s.id == id).map(|s| (s.state, s.total, &s.bank)))?;
     let matches: Vec<Value> = o
         .matches
         .iter()
@@ -82,13 +84,20 @@ pub fn payout(o: &Outcome, id: &str) -> Option<Value> {
 /// Where an amount can come from: differences, rows, parts and bank lines of exactly that amount, either sign.
 #[must_use]
 pub fn cent(o: &Outcome, amount: Money) -> Value {
-    let same = |m: Money| m.currency() == amount.currency() && m.minor().unsigned_abs() == amount.minor().unsigned_abs();
+    let same = |m: Money| {
+        m.currency() == amount.currency() && m.minor().unsigned_abs() == amount.minor().unsigned_abs()
+    };
     let found: Vec<Value> = o
         .differences
         .iter()
         .filter(|d| same(d.amount))
         .map(|d| json!({"reason": d.reason.code(), "amount": d.amount, "records": d.records, "explanation": d.explanation}))
         .collect();
-    let bank: Vec<Value> = o.bank.iter().filter(|b| same(b.amount)).map(|b| json!({"id": b.id, "state": b.state, "matched_to": b.matched_to})).collect();
+    let bank: Vec<Value> = o
+        .bank
+        .iter()
+        .filter(|b| same(b.amount))
+        .map(|b| json!({"id": b.id, "state": b.state, "matched_to": b.matched_to}))
+        .collect();
     json!({"amount": amount, "differences": found, "rows": rows(o, |r| same(r.net) || r.parts.iter().any(|p| same(p.amount))), "bank": bank})
 }

@@ -16,8 +16,8 @@ use serde::Deserialize;
 use tradewind_domain::{Currency, Decimal, Money, parse_decimal};
 
 use super::{
-    BankLine, CarrierInvoice, Decision, DecisionKind, Facts, Invoice, Moment, Order, Origin, Payout, Provider,
-    Quoted, RateRow, Refund, RowError, Statement, Transaction, wire,
+    BankLine, CarrierInvoice, Decision, DecisionKind, Facts, Invoice, Moment, Order, Origin, Payout,
+    Provider, Quoted, RateRow, Refund, RowError, Statement, Transaction, wire,
 };
 
 /// The kinds of normalised file, by the stem of their names.
@@ -56,7 +56,8 @@ pub fn read_dir(dir: &Path) -> std::io::Result<Facts> {
 
 fn files(dir: &Path, kind: &str) -> std::io::Result<Vec<PathBuf>> {
     let mut out = Vec::new();
-    let mut names: Vec<PathBuf> = fs::read_dir(dir)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let mut names: Vec<PathBuf> =
+        fs::read_dir(dir)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
     names.sort();
     for path in names {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -362,7 +363,8 @@ fn carrier(w: wire::Carrier<'_>, origin: Origin) -> Result<CarrierInvoice, Strin
 /// field but those of the table below.
 fn decision(text: &str, origin: Origin) -> Result<Decision, String> {
     const ASIDE: [&str; 12] = [
-        "id", "kind", "type", "action", "decision", "reason", "note", "at", "by", "actor", "comment", "amount",
+        "id", "kind", "type", "action", "decision", "reason", "note", "at", "by", "actor", "comment",
+        "amount",
     ];
     let map: BTreeMap<String, serde_json::Value> = parse(text)?;
     let word = ["kind", "type", "action", "decision"]

@@ -153,7 +153,14 @@ fn items(statements: &[StatementState], payouts: &[PayoutState]) -> Vec<Item> {
             payout: Some(i),
         });
     }
-    out.sort_by(|a, b| (a.provider, &a.account, &a.id, a.expect.currency()).cmp(&(b.provider, &b.account, &b.id, b.expect.currency())));
+    out.sort_by(|a, b| {
+        (a.provider, &a.account, &a.id, a.expect.currency()).cmp(&(
+            b.provider,
+            &b.account,
+            &b.id,
+            b.expect.currency(),
+        ))
+    });
     out
 }
 
@@ -233,7 +240,12 @@ pub(super) fn run(
         item_of: vec![Vec::new(); m],
         line_of: vec![Vec::new(); n],
         rule: vec![""; m],
-        vetoes: clean.decisions.iter().filter(|d| d.kind == DecisionKind::Veto).map(|d| d.records.as_slice()).collect(),
+        vetoes: clean
+            .decisions
+            .iter()
+            .filter(|d| d.kind == DecisionKind::Veto)
+            .map(|d| d.records.as_slice())
+            .collect(),
         policy,
     };
     let mut mismatch: Vec<(usize, Vec<usize>)> = Vec::new();
@@ -249,19 +261,27 @@ pub(super) fn run(
 
 fn pins(w: &mut Work<'_>, clean: &Clean, found: &mut Found) {
     for d in clean.decisions.iter().filter(|d| d.kind == DecisionKind::Pin) {
-        let line = (0..w.lines.len()).find(|l| w.lines.get(*l).is_some_and(|x| d.records.contains(&x.id)) && w.open_line(*l));
-        let items: Vec<usize> =
-            (0..w.items.len()).filter(|i| w.items.get(*i).is_some_and(|x| d.records.contains(&x.id)) && w.open_item(*i)).collect();
+        let line = (0..w.lines.len())
+            .find(|l| w.lines.get(*l).is_some_and(|x| d.records.contains(&x.id)) && w.open_line(*l));
+        let items: Vec<usize> = (0..w.items.len())
+            .filter(|i| w.items.get(*i).is_some_and(|x| d.records.contains(&x.id)) && w.open_item(*i))
+            .collect();
         let Some(l) = line.filter(|_| !items.is_empty()) else { continue };
         let (expect, line) = (w.expect(&items), w.lines.get(l).map(|x| x.amount));
-        let same = items.iter().filter_map(|i| w.items.get(*i)).all(|i| Some(i.expect.currency()) == line.map(Money::currency));
+        let same = items
+            .iter()
+            .filter_map(|i| w.items.get(*i))
+            .all(|i| Some(i.expect.currency()) == line.map(Money::currency));
         if let Some(amount) = line.filter(|a| same && a.minor() != expect) {
             let off = amount.minor().saturating_sub(expect);
             found.note(
                 Reason::AmountMismatch,
                 Money::from_minor(off, amount.currency()),
                 d.records.clone(),
-                format!("pinned by a user: {amount} arrived against {}", Money::from_minor(expect, amount.currency())),
+                format!(
+                    "pinned by a user: {amount} arrived against {}",
+                    Money::from_minor(expect, amount.currency())
+                ),
                 vec![("arrived".to_owned(), amount.minor()), ("sent".to_owned(), expect.saturating_neg())],
                 off,
             );
@@ -286,7 +306,12 @@ fn references(w: &mut Work<'_>, mismatch: &mut Vec<(usize, Vec<usize>)>, rates: 
             let Some(text) = &line.text else { continue };
             let mut named: Vec<usize> = if squeezed {
                 let t = squeeze(text);
-                (0..w.items.len()).filter(|i| keys.get(*i).is_some_and(|k| k.iter().any(|(_, s)| s.len() >= 5 && t.contains(s.as_str())))).collect()
+                (0..w.items.len())
+                    .filter(|i| {
+                        keys.get(*i)
+                            .is_some_and(|k| k.iter().any(|(_, s)| s.len() >= 5 && t.contains(s.as_str())))
+                    })
+                    .collect()
             } else {
                 words(text).iter().filter_map(|word| by_word.get(word.as_str())).flatten().copied().collect()
             };
@@ -297,7 +322,11 @@ fn references(w: &mut Work<'_>, mismatch: &mut Vec<(usize, Vec<usize>)>, rates: 
                 continue;
             }
             let c = line.amount.currency();
-            let same: Vec<usize> = named.iter().copied().filter(|i| w.items.get(*i).is_some_and(|x| x.expect.currency() == c)).collect();
+            let same: Vec<usize> = named
+                .iter()
+                .copied()
+                .filter(|i| w.items.get(*i).is_some_and(|x| x.expect.currency() == c))
+                .collect();
             let one = same.iter().copied().find(|i| w.items.get(*i).is_some_and(|x| x.expect == line.amount));
             if !same.is_empty() && w.expect(&same) == line.amount.minor() {
                 w.link(l, &same, rule);
@@ -321,7 +350,10 @@ fn references(w: &mut Work<'_>, mismatch: &mut Vec<(usize, Vec<usize>)>, rates: 
                         Reason::CurrencyMismatch,
                         line.amount,
                         vec![line.id.clone(), item.id.clone()],
-                        format!("{} names {}, which was sent as {}; {} arrived and no rate explains it", line.id, item.id, item.sent, line.amount),
+                        format!(
+                            "{} names {}, which was sent as {}; {} arrived and no rate explains it",
+                            line.id, item.id, item.sent, line.amount
+                        ),
                         Vec::new(),
                         0,
                     );
@@ -360,7 +392,8 @@ fn by_amount(w: &mut Work<'_>) {
         let pairs: Vec<(usize, usize)> =
             ls.iter().flat_map(|l| is.iter().map(|i| (*l, *i))).filter(|(l, i)| w.may(*l, *i)).collect();
         let lone = |l: usize, i: usize| {
-            pairs.iter().filter(|(a, _)| *a == l).count() == 1 && pairs.iter().filter(|(_, b)| *b == i).count() == 1
+            pairs.iter().filter(|(a, _)| *a == l).count() == 1
+                && pairs.iter().filter(|(_, b)| *b == i).count() == 1
         };
         let unique: Vec<(usize, usize)> = pairs.iter().copied().filter(|(l, i)| lone(*l, *i)).collect();
         for (l, i) in unique {
@@ -372,7 +405,8 @@ fn by_amount(w: &mut Work<'_>) {
         pool.sort_by_key(|i| w.items.get(*i).map(|x| (x.date, x.id.clone())));
         for l in ls.iter().copied().filter(|l| w.open_line(*l)).collect::<Vec<_>>() {
             let fits: Vec<usize> = pool.iter().copied().filter(|i| w.open_item(*i) && w.may(l, *i)).collect();
-            let mut accounts: Vec<_> = pairs.iter().filter(|(a, _)| *a == l).filter_map(|(_, i)| account(w, *i)).collect();
+            let mut accounts: Vec<_> =
+                pairs.iter().filter(|(a, _)| *a == l).filter_map(|(_, i)| account(w, *i)).collect();
             accounts.sort();
             accounts.dedup();
             if accounts.len() == 1
@@ -387,7 +421,17 @@ fn by_amount(w: &mut Work<'_>) {
 /// Subsets of `amounts` that sum to `target`; at most `most` of them, and none at all after too many steps.
 #[must_use]
 pub fn subsets(amounts: &[i64], target: i64, most: usize) -> Option<Vec<Vec<usize>>> {
-    fn go(amounts: &[i64], up: &[i64], down: &[i64], at: usize, left: i64, chosen: &mut Vec<usize>, out: &mut Vec<Vec<usize>>, most: usize, steps: &mut u64) {
+    fn go(
+        amounts: &[i64],
+        up: &[i64],
+        down: &[i64],
+        at: usize,
+        left: i64,
+        chosen: &mut Vec<usize>,
+        out: &mut Vec<Vec<usize>>,
+        most: usize,
+        steps: &mut u64,
+    ) {
         if out.len() >= most || *steps == 0 {
             return;
         }
@@ -436,7 +480,8 @@ fn covering(w: &mut Work<'_>) -> BTreeMap<usize, Vec<Vec<String>>> {
         if open.len() < 2 || open.len() > w.policy.max_candidates {
             continue;
         }
-        let amounts: Vec<i64> = open.iter().filter_map(|i| w.items.get(*i)).map(|x| x.expect.minor()).collect();
+        let amounts: Vec<i64> =
+            open.iter().filter_map(|i| w.items.get(*i)).map(|x| x.expect.minor()).collect();
         let Some(sets) = subsets(&amounts, line.amount.minor(), 8) else { continue };
         let sets: Vec<Vec<usize>> =
             sets.into_iter().map(|s| s.into_iter().filter_map(|k| open.get(k).copied()).collect()).collect();
@@ -467,12 +512,14 @@ fn covering(w: &mut Work<'_>) -> BTreeMap<usize, Vec<Vec<String>>> {
     let mut splits: Vec<(usize, Vec<usize>)> = Vec::new();
     for i in (0..w.items.len()).filter(|i| w.open_item(*i)) {
         let Some(item) = w.items.get(i) else { continue };
-        let open: Vec<usize> =
-            (0..w.lines.len()).filter(|l| w.open_line(*l) && !ambiguous.contains_key(l) && w.may(*l, i)).collect();
+        let open: Vec<usize> = (0..w.lines.len())
+            .filter(|l| w.open_line(*l) && !ambiguous.contains_key(l) && w.may(*l, i))
+            .collect();
         if open.len() < 2 || open.len() > w.policy.max_candidates {
             continue;
         }
-        let amounts: Vec<i64> = open.iter().filter_map(|l| w.lines.get(*l)).map(|x| x.amount.minor()).collect();
+        let amounts: Vec<i64> =
+            open.iter().filter_map(|l| w.lines.get(*l)).map(|x| x.amount.minor()).collect();
         if let Some([one]) = subsets(&amounts, item.expect.minor(), 2).as_deref() {
             splits.push((i, one.iter().filter_map(|k| open.get(*k).copied()).collect()));
         }
@@ -489,7 +536,8 @@ fn covering(w: &mut Work<'_>) -> BTreeMap<usize, Vec<Vec<String>>> {
 }
 
 fn one_account(w: &Work<'_>, set: &[usize]) -> bool {
-    let mut all: Vec<_> = set.iter().filter_map(|i| w.items.get(*i)).map(|x| (x.provider, &x.account)).collect();
+    let mut all: Vec<_> =
+        set.iter().filter_map(|i| w.items.get(*i)).map(|x| (x.provider, &x.account)).collect();
     all.sort();
     all.dedup();
     all.len() == 1
@@ -521,9 +569,13 @@ fn near(w: &Work<'_>, ambiguous: &BTreeSet<usize>, mismatch: &mut Vec<(usize, Ve
     let close = |l: usize, i: usize| -> bool {
         let (Some(line), Some(item)) = (w.lines.get(l), w.items.get(i)) else { return false };
         let (a, b) = (line.amount.minor(), item.expect.minor());
-        w.may(l, i) && a.signum() == b.signum() && a.saturating_sub(b).saturating_abs() <= 100.max(b.saturating_abs() / 50)
+        w.may(l, i)
+            && a.signum() == b.signum()
+            && a.saturating_sub(b).saturating_abs() <= 100.max(b.saturating_abs() / 50)
     };
-    let lines: Vec<usize> = (0..w.lines.len()).filter(|l| w.open_line(*l) && !ambiguous.contains(l) && !taken.contains(l)).collect();
+    let lines: Vec<usize> = (0..w.lines.len())
+        .filter(|l| w.open_line(*l) && !ambiguous.contains(l) && !taken.contains(l))
+        .collect();
     let items: Vec<usize> = (0..w.items.len()).filter(|i| w.open_item(*i) && !used.contains(i)).collect();
     for l in &lines {
         let fits: Vec<usize> = items.iter().copied().filter(|i| close(*l, *i)).collect();
@@ -565,16 +617,28 @@ fn finish(
             state.state = "Reconciled";
             let c = line.amount.currency();
             let split = linked.iter().any(|i| w.line_of.get(*i).is_some_and(|ls| ls.len() > 1));
-            let expect: i64 = items.iter().filter(|i| i.expect.currency() == c).map(|i| i.expect.minor()).sum();
-            let residual = if split || items.iter().any(|i| i.expect.currency() != c) { 0 } else { line.amount.minor().saturating_sub(expect) };
+            let expect: i64 =
+                items.iter().filter(|i| i.expect.currency() == c).map(|i| i.expect.minor()).sum();
+            let residual = if split || items.iter().any(|i| i.expect.currency() != c) {
+                0
+            } else {
+                line.amount.minor().saturating_sub(expect)
+            };
             let rule = w.rule.get(l).copied().unwrap_or_default();
             if residual != 0 && rule == "tolerance" {
                 found.add(
                     Reason::Rounding,
                     Money::from_minor(residual, c),
                     state.matched_to.iter().cloned().chain([line.id.clone()]).collect(),
-                    format!("{} arrived against {}: within the rounding of the policy", line.amount, Money::from_minor(expect, c)),
-                    vec![("arrived".to_owned(), line.amount.minor()), ("sent".to_owned(), expect.saturating_neg())],
+                    format!(
+                        "{} arrived against {}: within the rounding of the policy",
+                        line.amount,
+                        Money::from_minor(expect, c)
+                    ),
+                    vec![
+                        ("arrived".to_owned(), line.amount.minor()),
+                        ("sent".to_owned(), expect.saturating_neg()),
+                    ],
                 );
             }
             out.matches.push(Match {
@@ -590,7 +654,13 @@ fn finish(
                 let sent = if split && item.sent.currency() == c { line.amount } else { item.sent };
                 taken.push((item.provider, item.account.clone(), sent));
                 if item.sent.currency() != c {
-                    out.conversions.push(Conversion { line: line.id.clone(), item: item.id.clone(), sent: item.sent, arrived: if items.len() == 1 { line.amount } else { item.expect }, date: item.date.unwrap_or(line.date) });
+                    out.conversions.push(Conversion {
+                        line: line.id.clone(),
+                        item: item.id.clone(),
+                        sent: item.sent,
+                        arrived: if items.len() == 1 { line.amount } else { item.expect },
+                        date: item.date.unwrap_or(line.date),
+                    });
                 }
             }
             out.taken.insert(l, taken);
@@ -603,7 +673,12 @@ fn finish(
                 Reason::Ambiguous,
                 line.amount,
                 records,
-                format!("{} of {} could be {}: name the payout in a decision", line.amount, line.date, sets.iter().map(|s| s.join(" + ")).collect::<Vec<_>>().join(", or ")),
+                format!(
+                    "{} of {} could be {}: name the payout in a decision",
+                    line.amount,
+                    line.date,
+                    sets.iter().map(|s| s.join(" + ")).collect::<Vec<_>>().join(", or ")
+                ),
                 Vec::new(),
                 line.amount.minor(),
             );
@@ -614,9 +689,22 @@ fn finish(
             found.note(
                 Reason::AmountMismatch,
                 Money::from_minor(off, c),
-                is.iter().filter_map(|i| w.items.get(*i)).map(|i| i.id.clone()).chain([line.id.clone()]).collect(),
-                format!("{} arrived on {} where {} was sent: {} is unaccounted for", line.amount, line.date, Money::from_minor(expect, c), Money::from_minor(off, c)),
-                vec![("arrived".to_owned(), line.amount.minor()), ("sent".to_owned(), expect.saturating_neg())],
+                is.iter()
+                    .filter_map(|i| w.items.get(*i))
+                    .map(|i| i.id.clone())
+                    .chain([line.id.clone()])
+                    .collect(),
+                format!(
+                    "{} arrived on {} where {} was sent: {} is unaccounted for",
+                    line.amount,
+                    line.date,
+                    Money::from_minor(expect, c),
+                    Money::from_minor(off, c)
+                ),
+                vec![
+                    ("arrived".to_owned(), line.amount.minor()),
+                    ("sent".to_owned(), expect.saturating_neg()),
+                ],
                 off,
             );
         } else if line.text.is_some() || !w.items.is_empty() {
@@ -633,11 +721,15 @@ fn finish(
     }
     let near_items: BTreeMap<usize, i64> = mismatch
         .iter()
-        .flat_map(|(l, is)| is.iter().map(|i| (*i, w.lines.get(*l).map_or(0, |x| x.amount.minor()).saturating_sub(w.expect(is)))))
+        .flat_map(|(l, is)| {
+            is.iter()
+                .map(|i| (*i, w.lines.get(*l).map_or(0, |x| x.amount.minor()).saturating_sub(w.expect(is))))
+        })
         .collect();
     let in_candidates: BTreeSet<&str> = candidates.values().flatten().flatten().map(String::as_str).collect();
     for (i, item) in w.items.iter().enumerate() {
-        let lines: Vec<&BankLine> = w.line_of.get(i).into_iter().flatten().filter_map(|l| w.lines.get(*l)).collect();
+        let lines: Vec<&BankLine> =
+            w.line_of.get(i).into_iter().flatten().filter_map(|l| w.lines.get(*l)).collect();
         let last = lines.iter().map(|l| l.date).max();
         let late = item.date.is_some_and(|d| business_days(d, as_of) > w.policy.bank_days_after);
         let state = if item.reference_only {
@@ -651,7 +743,12 @@ fn finish(
         } else {
             None
         };
-        if item.due && lines.is_empty() && !near_items.contains_key(&i) && facts.has("bank") && !in_candidates.contains(item.id.as_str()) {
+        if item.due
+            && lines.is_empty()
+            && !near_items.contains_key(&i)
+            && facts.has("bank")
+            && !in_candidates.contains(item.id.as_str())
+        {
             let reason = if late { Reason::ProviderOnly } else { Reason::Timing };
             let why = if late {
                 format!("{} was sent for {} and has not reached the bank by {as_of}", item.expect, item.id)
@@ -661,7 +758,8 @@ fn finish(
             found.add(reason, item.expect, vec![item.id.clone()], why, Vec::new());
         }
         let ids: Vec<String> = lines.iter().map(|l| l.id.clone()).collect();
-        let mut timeline: Vec<Event> = item.date.map(|d| Event { at: d.to_string(), state: "Expected" }).into_iter().collect();
+        let mut timeline: Vec<Event> =
+            item.date.map(|d| Event { at: d.to_string(), state: "Expected" }).into_iter().collect();
         if let (Some(d), Some("Reconciled")) = (last, state) {
             timeline.push(Event { at: d.to_string(), state: "Reconciled" });
         } else if let (Some("Missing"), Some(d)) = (state, item.date) {
@@ -683,16 +781,30 @@ fn finish(
             p.bank = ids;
             p.state = state.unwrap_or(if p.failed { "Returned" } else { p.state });
             if p.failed {
-                timeline.push(Event { at: p.arrival.or(p.last_member).unwrap_or(as_of).to_string(), state: "Returned" });
+                timeline.push(Event {
+                    at: p.arrival.or(p.last_member).unwrap_or(as_of).to_string(),
+                    state: "Returned",
+                });
             }
             p.timeline = timeline;
         }
     }
     // A statement that a payout pays stands where its payouts stand.
     for s in statements.iter_mut().filter(|s| s.paid_by_payout && !s.refused && !s.failed) {
-        let mine: Vec<&PayoutState> = payouts.iter().filter(|p| p.provider == s.provider && p.account == s.account && (p.group.as_deref() == Some(s.id.as_str()) || p.id == s.id)).collect();
+        let mine: Vec<&PayoutState> = payouts
+            .iter()
+            .filter(|p| {
+                p.provider == s.provider
+                    && p.account == s.account
+                    && (p.group.as_deref() == Some(s.id.as_str()) || p.id == s.id)
+            })
+            .collect();
         s.bank = mine.iter().flat_map(|p| p.bank.iter().cloned()).collect();
-        s.state = if !mine.is_empty() && mine.iter().all(|p| p.state == "Reconciled") { "Reconciled" } else { "Settled" };
+        s.state = if !mine.is_empty() && mine.iter().all(|p| p.state == "Reconciled") {
+            "Reconciled"
+        } else {
+            "Settled"
+        };
     }
     out
 }

@@ -12,7 +12,8 @@ use tradewind_domain::Money;
 
 use super::{Found, Reason};
 use crate::facts::{
-    BankLine, CarrierInvoice, Decision, Facts, Invoice, Order, Origin, Payout, Provider, Refund, Statement, Transaction,
+    BankLine, CarrierInvoice, Decision, Facts, Invoice, Order, Origin, Payout, Provider, Refund, Statement,
+    Transaction,
 };
 
 /// Facts with one version each, in the order of their keys.
@@ -62,7 +63,6 @@ fn content(t: &Transaction) -> String {
     )
 }
 
-
 /// Takes one version per key; `same` tells equal content, `diff` the amount of a conflict, `merge` what a later equal version adds.
 fn unique<T: Clone, K: Ord>(
     items: &[T],
@@ -101,7 +101,10 @@ fn unique<T: Clone, K: Ord>(
                         origin(kept).file,
                         origin(other).file,
                     ),
-                    vec![("second version".to_owned(), delta.minor().saturating_add(old.minor())), ("first version".to_owned(), old.minor().saturating_neg())],
+                    vec![
+                        ("second version".to_owned(), delta.minor().saturating_add(old.minor())),
+                        ("first version".to_owned(), old.minor().saturating_neg()),
+                    ],
                 );
             }
         }
@@ -129,10 +132,62 @@ pub(super) fn run(facts: &Facts, as_of: Date, found: &mut Found) -> Clean {
         },
         found,
     ));
-    clean.refunds = unique(&facts.refunds, |r| r.id.clone(), |r| format!("{}|{:?}", r.order, r.amount), |r| &r.origin, "refund", |r| r.id.clone(), |r| r.amount, |_, _| {}, found).into_iter().map(|(t, _)| t).collect();
-    clean.invoices = unique(&facts.invoices, |r| r.id.clone(), |r| format!("{:?}|{:?}", r.orders, r.gross), |r| &r.origin, "invoice", |r| r.id.clone(), |r| r.gross, |_, _| {}, found).into_iter().map(|(t, _)| t).collect();
-    clean.bank = unique(&facts.bank, |b| (b.account.clone(), b.id.clone()), |b| format!("{:?}|{}|{:?}", b.amount, b.date, b.text), |b| &b.origin, "bank line", |b| b.id.clone(), |b| b.amount, |_, _| {}, found).into_iter().map(|(t, _)| t).collect();
-    clean.carrier = unique(&facts.carrier, |c| c.id.clone(), |c| format!("{}|{:?}|{:?}|{:?}", c.tracking, c.duty, c.vat, c.fee), |c| &c.origin, "carrier invoice", |c| c.id.clone(), |c| c.total, |_, _| {}, found).into_iter().map(|(t, _)| t).collect();
+    clean.refunds = unique(
+        &facts.refunds,
+        |r| r.id.clone(),
+        |r| format!("{}|{:?}", r.order, r.amount),
+        |r| &r.origin,
+        "refund",
+        |r| r.id.clone(),
+        |r| r.amount,
+        |_, _| {},
+        found,
+    )
+    .into_iter()
+    .map(|(t, _)| t)
+    .collect();
+    clean.invoices = unique(
+        &facts.invoices,
+        |r| r.id.clone(),
+        |r| format!("{:?}|{:?}", r.orders, r.gross),
+        |r| &r.origin,
+        "invoice",
+        |r| r.id.clone(),
+        |r| r.gross,
+        |_, _| {},
+        found,
+    )
+    .into_iter()
+    .map(|(t, _)| t)
+    .collect();
+    clean.bank = unique(
+        &facts.bank,
+        |b| (b.account.clone(), b.id.clone()),
+        |b| format!("{:?}|{}|{:?}", b.amount, b.date, b.text),
+        |b| &b.origin,
+        "bank line",
+        |b| b.id.clone(),
+        |b| b.amount,
+        |_, _| {},
+        found,
+    )
+    .into_iter()
+    .map(|(t, _)| t)
+    .collect();
+    clean.carrier = unique(
+        &facts.carrier,
+        |c| c.id.clone(),
+        |c| format!("{}|{:?}|{:?}|{:?}", c.tracking, c.duty, c.vat, c.fee),
+        |c| &c.origin,
+        "carrier invoice",
+        |c| c.id.clone(),
+        |c| c.total,
+        |_, _| {},
+        found,
+    )
+    .into_iter()
+    .map(|(t, _)| t)
+    .collect();
     clean.statements = unique(
         &facts.statements,
         |s| (s.provider, s.account.clone(), s.id.clone(), s.currency),
@@ -181,7 +236,9 @@ fn payouts(facts: &Facts, found: &mut Found, clean: &mut Clean) {
         by.entry((p.provider, p.account.clone(), p.id.clone())).or_default().push(p);
     }
     for mut versions in by.into_values() {
-        versions.sort_by_key(|p| (p.origin.arrival, rank(&p.status), p.status.clone(), format!("{:?}{:?}", p.amount, p.converted)));
+        versions.sort_by_key(|p| {
+            (p.origin.arrival, rank(&p.status), p.status.clone(), format!("{:?}{:?}", p.amount, p.converted))
+        });
         let Some(first) = versions.first() else { continue };
         let mut last = (*first).clone();
         let mut history: Vec<String> = Vec::new();
@@ -192,7 +249,10 @@ fn payouts(facts: &Facts, found: &mut Found, clean: &mut Clean) {
                     Reason::Conflict,
                     delta,
                     vec![first.id.clone()],
-                    format!("payout {} stands with {} in {} and with {} in {}: the first version is kept", first.id, first.amount, first.origin.file, v.amount, v.origin.file),
+                    format!(
+                        "payout {} stands with {} in {} and with {} in {}: the first version is kept",
+                        first.id, first.amount, first.origin.file, v.amount, v.origin.file
+                    ),
                     Vec::new(),
                 );
                 continue;
@@ -217,7 +277,9 @@ fn transactions(facts: &Facts, found: &mut Found, clean: &mut Clean) {
     }
     for mut versions in by.into_values() {
         if versions.len() > 1 {
-            versions.sort_by(|a, b| (a.0, &a.1, &a.2.payout, &a.2.statement).cmp(&(b.0, &b.1, &b.2.payout, &b.2.statement)));
+            versions.sort_by(|a, b| {
+                (a.0, &a.1, &a.2.payout, &a.2.statement).cmp(&(b.0, &b.1, &b.2.payout, &b.2.statement))
+            });
         }
         let Some((_, first, kept)) = versions.first().cloned() else { continue };
         let mut value = kept.clone();

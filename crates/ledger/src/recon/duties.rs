@@ -31,22 +31,32 @@ pub struct Duty {
     pub date: Date,
 }
 
-pub(super) fn run(clean: &Clean, states: &mut [OrderState], policy: &Policy, as_of: Date, facts: &Facts, found: &mut Found) -> Vec<Duty> {
+pub(super) fn run(
+    clean: &Clean,
+    states: &mut [OrderState],
+    policy: &Policy,
+    as_of: Date,
+    facts: &Facts,
+    found: &mut Found,
+) -> Vec<Duty> {
     let mut out = Vec::new();
     let mut used = std::collections::BTreeSet::new();
     for (o, state) in clean.orders.iter().zip(states.iter_mut()) {
         let c = o.total.currency();
         let zero = Money::zero(c);
-        let invoices: Vec<_> = o
-            .tracking
-            .iter()
-            .flat_map(|t| clean.carrier.iter().filter(move |i| i.tracking == *t))
-            .collect();
+        let invoices: Vec<_> =
+            o.tracking.iter().flat_map(|t| clean.carrier.iter().filter(move |i| i.tracking == *t)).collect();
         let collected = o.collected_duties.unwrap_or(zero);
         let quoted = o.quoted.map(|q| (q.duty, q.vat, q.fee));
-        let expected = o.collected_duties.or(quoted.map(|(d, v, _)| Money::from_minor(d.minor().saturating_add(v.minor()), c)));
+        let expected = o
+            .collected_duties
+            .or(quoted.map(|(d, v, _)| Money::from_minor(d.minor().saturating_add(v.minor()), c)));
         let paid = state.gross.is_positive();
-        let provider = facts.transactions.iter().find(|t| state.rows.first().is_some_and(|(id, _)| *id == t.id)).map_or_else(|| "channel".to_owned(), |t| t.provider.name().to_owned());
+        let provider = facts
+            .transactions
+            .iter()
+            .find(|t| state.rows.first().is_some_and(|(id, _)| *id == t.id))
+            .map_or_else(|| "channel".to_owned(), |t| t.provider.name().to_owned());
         if invoices.is_empty() {
             let age = o.placed.day().until(as_of).map_or(0, |d| d.get_days());
             if let Some(e) = expected.filter(|e| !e.is_zero())
@@ -57,12 +67,26 @@ pub(super) fn run(clean: &Clean, states: &mut [OrderState], policy: &Policy, as_
                     if late { Reason::OursOnly } else { Reason::Timing },
                     e,
                     vec![o.id.clone()],
-                    format!("duties of order {} are {}: no carrier invoice has come", o.id, if late { "late" } else { "expected" }),
+                    format!(
+                        "duties of order {} are {}: no carrier invoice has come",
+                        o.id,
+                        if late { "late" } else { "expected" }
+                    ),
                     Vec::new(),
                 );
             }
             if !collected.is_zero() {
-                out.push(Duty { order: Some(o.id.clone()), invoice: None, collected, assessed: zero, fee: zero, variance: zero, paid, provider, date: o.placed.day() });
+                out.push(Duty {
+                    order: Some(o.id.clone()),
+                    invoice: None,
+                    collected,
+                    assessed: zero,
+                    fee: zero,
+                    variance: zero,
+                    paid,
+                    provider,
+                    date: o.placed.day(),
+                });
             }
             continue;
         }
@@ -71,21 +95,40 @@ pub(super) fn run(clean: &Clean, states: &mut [OrderState], policy: &Policy, as_
             used.insert(i.id.clone());
             state.links.push(i.id.clone());
             if i.total.currency() != c {
-                found.note(Reason::CurrencyMismatch, i.total, vec![o.id.clone(), i.id.clone()], format!("duties of order {} were collected in {c} and assessed in {}", o.id, i.total.currency()), Vec::new(), 0);
+                found.note(
+                    Reason::CurrencyMismatch,
+                    i.total,
+                    vec![o.id.clone(), i.id.clone()],
+                    format!(
+                        "duties of order {} were collected in {c} and assessed in {}",
+                        o.id,
+                        i.total.currency()
+                    ),
+                    Vec::new(),
+                    0,
+                );
             }
-            let assessed = Money::from_minor(i.duty.minor().saturating_add(i.vat.minor()), i.total.currency());
+            let assessed =
+                Money::from_minor(i.duty.minor().saturating_add(i.vat.minor()), i.total.currency());
             let e = if first { expected } else { Some(Money::zero(i.total.currency())) };
             let collected_here = if first { collected } else { Money::zero(c) };
             first = false;
-            let variance = e.and_then(|e| e.try_sub(assessed).ok()).unwrap_or(Money::zero(i.total.currency()));
+            let variance =
+                e.and_then(|e| e.try_sub(assessed).ok()).unwrap_or(Money::zero(i.total.currency()));
             if !variance.is_zero() {
                 let mut causes = String::new();
                 if let Some((d, v, f)) = quoted {
-                    for (name, q, a) in [("duty", d, i.duty), ("import VAT", v, i.vat), ("brokerage", f, i.fee)] {
+                    for (name, q, a) in
+                        [("duty", d, i.duty), ("import VAT", v, i.vat), ("brokerage", f, i.fee)]
+                    {
                         if let Ok(off) = q.try_sub(a)
                             && !off.is_zero()
                         {
-                            causes.push_str(&format!("; {name}: quoted {}, assessed {}", q.amount(), a.amount()));
+                            causes.push_str(&format!(
+                                "; {name}: quoted {}, assessed {}",
+                                q.amount(),
+                                a.amount()
+                            ));
                         }
                     }
                 }
@@ -118,7 +161,13 @@ pub(super) fn run(clean: &Clean, states: &mut [OrderState], policy: &Policy, as_
     }
     for i in clean.carrier.iter().filter(|i| !used.contains(&i.id)) {
         let c = i.total.currency();
-        found.add(Reason::ProviderOnly, i.total, vec![i.id.clone(), i.tracking.clone()], format!("carrier invoice {} is for parcel {}, which no order has", i.id, i.tracking), Vec::new());
+        found.add(
+            Reason::ProviderOnly,
+            i.total,
+            vec![i.id.clone(), i.tracking.clone()],
+            format!("carrier invoice {} is for parcel {}, which no order has", i.id, i.tracking),
+            Vec::new(),
+        );
         out.push(Duty {
             order: None,
             invoice: Some(i.id.clone()),

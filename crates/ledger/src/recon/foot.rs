@@ -114,7 +114,12 @@ fn void(status: &str) -> bool {
 
 type Doc = (Provider, String, String, Currency);
 
-pub(super) fn run(clean: &Clean, rows: &mut [Row], facts: &Facts, found: &mut Found) -> (Vec<StatementState>, Vec<PayoutState>) {
+pub(super) fn run(
+    clean: &Clean,
+    rows: &mut [Row],
+    facts: &Facts,
+    found: &mut Found,
+) -> (Vec<StatementState>, Vec<PayoutState>) {
     let mut members: BTreeMap<Doc, Vec<usize>> = BTreeMap::new();
     let mut paid: BTreeMap<Doc, Vec<usize>> = BTreeMap::new();
     for (i, r) in rows.iter().enumerate().filter(|(_, r)| r.tx.affects) {
@@ -134,16 +139,27 @@ pub(super) fn run(clean: &Clean, rows: &mut [Row], facts: &Facts, found: &mut Fo
     }
     for r in &facts.refused {
         let amount = r.difference.unwrap_or(Money::zero(Currency::EUR));
-        found.note(Reason::NotFooting, amount, vec![r.file.clone()], r.message.clone(), Vec::new(), amount.minor());
+        found.note(
+            Reason::NotFooting,
+            amount,
+            vec![r.file.clone()],
+            r.message.clone(),
+            Vec::new(),
+            amount.minor(),
+        );
     }
     chain(&mut statements, clean, rows, found);
     let payouts = payouts(clean, &paid, rows, &statements, found);
     for s in &mut statements {
         s.paid_by_payout = payouts.iter().any(|p| {
-            p.provider == s.provider && p.account == s.account && (p.group.as_deref() == Some(s.id.as_str()) || p.id == s.id)
+            p.provider == s.provider
+                && p.account == s.account
+                && (p.group.as_deref() == Some(s.id.as_str()) || p.id == s.id)
         }) || members
             .get(&(s.provider, s.account.clone(), s.id.clone(), s.total.currency()))
-            .is_some_and(|m| m.iter().filter_map(|i| rows.get(*i)).any(|r| r.is(Class::Payout) || r.tx.payout.is_some()));
+            .is_some_and(|m| {
+                m.iter().filter_map(|i| rows.get(*i)).any(|r| r.is(Class::Payout) || r.tx.payout.is_some())
+            });
     }
     (statements, payouts)
 }
@@ -152,7 +168,13 @@ fn total_of<'a>(list: impl IntoIterator<Item = &'a Row>, keep: impl Fn(&Row) -> 
     list.into_iter().filter(|r| keep(r)).fold(0_i64, |s, r| s.saturating_add(r.net.minor()))
 }
 
-fn statement(s: &Statement, conflicted: bool, list: &[usize], rows: &mut [Row], found: &mut Found) -> StatementState {
+fn statement(
+    s: &Statement,
+    conflicted: bool,
+    list: &[usize],
+    rows: &mut [Row],
+    found: &mut Found,
+) -> StatementState {
     let c = s.currency;
     let opening = s.opening.map_or(0, Money::minor);
     let total = s.total.map_or_else(|| s.closing.map_or(0, Money::minor), Money::minor);
@@ -167,12 +189,8 @@ fn statement(s: &Statement, conflicted: bool, list: &[usize], rows: &mut [Row], 
         }
         ways.into_iter().find(|w| *w == total)
     };
-    let sums = |rows: &[Row]| {
-        (
-            pick(rows, &|r| !r.dropped),
-            pick(rows, &|r| !r.dropped && !r.is(Class::Payout)),
-        )
-    };
+    let sums =
+        |rows: &[Row]| (pick(rows, &|r| !r.dropped), pick(rows, &|r| !r.dropped && !r.is(Class::Payout)));
     let (sum, without) = sums(rows);
     let mut way = fits(sum, without);
     if way.is_none() && list.iter().filter_map(|i| rows.get(*i)).any(|r| r.copy > 0) {
@@ -295,7 +313,8 @@ fn chain(statements: &mut [StatementState], clean: &Clean, rows: &mut [Row], fou
     for (i, s) in statements.iter().enumerate().filter(|(_, s)| !s.refused) {
         by.entry((s.provider, s.account.clone(), s.total.currency())).or_default().push(i);
     }
-    let start = |i: usize| clean.statements.get(i).and_then(|(s, _)| s.from.as_ref().or(s.to.as_ref()).map(|m| m.at));
+    let start =
+        |i: usize| clean.statements.get(i).and_then(|(s, _)| s.from.as_ref().or(s.to.as_ref()).map(|m| m.at));
     for ((provider, ..), mut list) in by {
         list.sort_by(|a, b| {
             let k = |i: usize| (start(i), statements.get(i).map(|s| (s.end, s.id.clone())));
@@ -321,13 +340,21 @@ fn chain(statements: &mut [StatementState], clean: &Clean, rows: &mut [Row], fou
                 held = Some((s.reserve_after.minor(), s.id.clone()));
             }
             // What a returned (or negative) transfer left behind comes back as opening balance or as a row.
-            let (id, opening) = (s.id.clone(), clean.statements.get(i).and_then(|(s, _)| s.opening).map_or(0, Money::minor));
+            let (id, opening) =
+                (s.id.clone(), clean.statements.get(i).and_then(|(s, _)| s.opening).map_or(0, Money::minor));
             if let Some(at) = open
-                && let Some(left) = statements.get(at).map(|s| (s.total.minor(), s.failed || s.total.is_negative()))
+                && let Some(left) =
+                    statements.get(at).map(|s| (s.total.minor(), s.failed || s.total.is_negative()))
             {
                 let mut carried = opening == left.0 && left.0 != 0;
                 if !carried && left.1 {
-                    for r in rows.iter_mut().filter(|r| r.tx.statement.as_deref() == Some(id.as_str()) && r.tx.provider == provider && r.net.currency() == c && r.net.minor() == left.0 && r.posts()) {
+                    for r in rows.iter_mut().filter(|r| {
+                        r.tx.statement.as_deref() == Some(id.as_str())
+                            && r.tx.provider == provider
+                            && r.net.currency() == c
+                            && r.net.minor() == left.0
+                            && r.posts()
+                    }) {
                         if matches!(r.main(), Some(Class::Transfer | Class::Payout) | None) && !carried {
                             r.carried = true;
                             carried = true;
@@ -347,7 +374,13 @@ fn chain(statements: &mut [StatementState], clean: &Clean, rows: &mut [Row], fou
         }
         if let Some((after, id)) = held.filter(|(after, _)| *after != 0) {
             let c = statements.iter().find(|s| s.id == id).map_or(Currency::EUR, |s| s.total.currency());
-            found.add(Reason::Reserve, Money::from_minor(after, c), vec![id.clone()], format!("held by {provider} at the end of statement {id}"), Vec::new());
+            found.add(
+                Reason::Reserve,
+                Money::from_minor(after, c),
+                vec![id.clone()],
+                format!("held by {provider} at the end of statement {id}"),
+                Vec::new(),
+            );
         }
     }
     for s in statements.iter_mut().filter(|s| s.failed) {
@@ -358,7 +391,10 @@ fn chain(statements: &mut [StatementState], clean: &Clean, rows: &mut [Row], fou
             s.total,
             std::iter::once(s.id.clone()).chain(into.clone()).collect(),
             match into {
-                Some(next) => format!("the transfer of {} for statement {} came back and is part of statement {next}", s.total, s.id),
+                Some(next) => format!(
+                    "the transfer of {} for statement {} came back and is part of statement {next}",
+                    s.total, s.id
+                ),
                 None => format!("the transfer of {} for statement {} came back", s.total, s.id),
             },
             Vec::new(),
@@ -366,7 +402,13 @@ fn chain(statements: &mut [StatementState], clean: &Clean, rows: &mut [Row], fou
     }
 }
 
-fn payouts(clean: &Clean, paid: &BTreeMap<Doc, Vec<usize>>, rows: &[Row], statements: &[StatementState], found: &mut Found) -> Vec<PayoutState> {
+fn payouts(
+    clean: &Clean,
+    paid: &BTreeMap<Doc, Vec<usize>>,
+    rows: &[Row],
+    statements: &[StatementState],
+    found: &mut Found,
+) -> Vec<PayoutState> {
     let mut out: Vec<PayoutState> = Vec::new();
     for (p, history) in &clean.payouts {
         out.push(PayoutState {
@@ -416,18 +458,24 @@ fn payouts(clean: &Clean, paid: &BTreeMap<Doc, Vec<usize>>, rows: &[Row], statem
         last_member: None,
     };
     for (doc, list) in paid {
-        let members: Vec<&Row> = list.iter().filter_map(|i| rows.get(*i)).filter(|r| !r.dropped && !r.refused).collect();
+        let members: Vec<&Row> =
+            list.iter().filter_map(|i| rows.get(*i)).filter(|r| !r.dropped && !r.refused).collect();
         let sum = total_of(members.iter().copied(), |r| !r.is(Class::Payout));
         let any = members.iter().any(|r| !r.is(Class::Payout));
         let statement = statements.iter().any(|s| s.provider == doc.0 && s.account == doc.1 && s.id == doc.2);
-        if !known.contains(&(doc.0, doc.1.clone(), doc.2.clone())) && !statement
+        if !known.contains(&(doc.0, doc.1.clone(), doc.2.clone()))
+            && !statement
             && let Some(first) = members.first()
         {
             let row = members.iter().find(|r| r.is(Class::Payout) && r.net.is_negative());
             let amount = row.map_or(sum, |r| r.net.minor().saturating_neg());
             out.push(blank(first, doc.2.clone(), Money::from_minor(amount, doc.3)));
         }
-        let Some(p) = out.iter_mut().find(|p| p.provider == doc.0 && p.account == doc.1 && p.id == doc.2 && p.amount.currency() == doc.3) else { continue };
+        let Some(p) = out.iter_mut().find(|p| {
+            p.provider == doc.0 && p.account == doc.1 && p.id == doc.2 && p.amount.currency() == doc.3
+        }) else {
+            continue;
+        };
         p.last_member = members.iter().map(|r| r.tx.occurred.day()).max();
         if any {
             p.sum = Some(Money::from_minor(sum, doc.3));
@@ -442,8 +490,17 @@ fn payouts(clean: &Clean, paid: &BTreeMap<Doc, Vec<usize>>, rows: &[Row], statem
                     Reason::NotFooting,
                     Money::from_minor(off, doc.3),
                     records,
-                    format!("payout {}: its rows sum to {}, {} was paid. Likeliest cause: {}.", p.id, Money::from_minor(sum, doc.3), p.amount, cause(off, sum, p.amount.minor(), members.iter().copied())),
-                    vec![("payout".to_owned(), p.amount.minor()), ("sum of the rows".to_owned(), sum.saturating_neg())],
+                    format!(
+                        "payout {}: its rows sum to {}, {} was paid. Likeliest cause: {}.",
+                        p.id,
+                        Money::from_minor(sum, doc.3),
+                        p.amount,
+                        cause(off, sum, p.amount.minor(), members.iter().copied())
+                    ),
+                    vec![
+                        ("payout".to_owned(), p.amount.minor()),
+                        ("sum of the rows".to_owned(), sum.saturating_neg()),
+                    ],
                     off,
                 );
             }
@@ -453,7 +510,13 @@ fn payouts(clean: &Clean, paid: &BTreeMap<Doc, Vec<usize>>, rows: &[Row], statem
         let names = |p: &PayoutState| {
             p.provider == r.tx.provider
                 && p.account == r.tx.account
-                && [r.tx.payout.as_deref(), r.tx.source.as_deref(), r.tx.refers_to.as_deref(), Some(r.tx.id.as_str())].contains(&Some(p.id.as_str()))
+                && [
+                    r.tx.payout.as_deref(),
+                    r.tx.source.as_deref(),
+                    r.tx.refers_to.as_deref(),
+                    Some(r.tx.id.as_str()),
+                ]
+                .contains(&Some(p.id.as_str()))
         };
         match out.iter_mut().find(|p| names(p)) {
             Some(p) if r.net.minor().signum() == p.amount.minor().signum() => {
@@ -475,7 +538,13 @@ fn payouts(clean: &Clean, paid: &BTreeMap<Doc, Vec<usize>>, rows: &[Row], statem
             p.state = "Void";
         } else if p.failed {
             p.state = "Returned";
-            found.add(Reason::PayoutReturned, p.amount, vec![p.id.clone()], format!("payout {} came back: {}", p.id, p.history.join(" → ")), Vec::new());
+            found.add(
+                Reason::PayoutReturned,
+                p.amount,
+                vec![p.id.clone()],
+                format!("payout {} came back: {}", p.id, p.history.join(" → ")),
+                Vec::new(),
+            );
         }
     }
     out.sort_by(|a, b| (a.provider, &a.account, &a.id).cmp(&(b.provider, &b.account, &b.id)));

@@ -53,9 +53,18 @@ pub(super) fn run(
     policy: &Policy,
     found: &mut Found,
 ) -> Fx {
-    let mut fx = Fx { realised: Money::zero(base), unrealised: Money::zero(base), cost: Money::zero(base), entries: Vec::new() };
+    let mut fx = Fx {
+        realised: Money::zero(base),
+        unrealised: Money::zero(base),
+        cost: Money::zero(base),
+        entries: Vec::new(),
+    };
     let in_base = |m: Money, on: Date| -> Money {
-        if m.currency() == base { m } else { rates.convert(m, base, on).map_or(Money::zero(base), |(x, _)| x) }
+        if m.currency() == base {
+            m
+        } else {
+            rates.convert(m, base, on).map_or(Money::zero(base), |(x, _)| x)
+        }
     };
     // A row whose sale is in another currency than the balance.
     let mut charges: BTreeMap<(usize, Currency, Currency), (i64, i64)> = BTreeMap::new();
@@ -78,24 +87,41 @@ pub(super) fn run(
         if let Some(reference) = rates.find(from.currency(), to, day)
             && let Some(value) = times(from, reference.rate, to)
         {
-            measure(&r.tx.id, &[r.tx.id.clone()], value, gross, day, &reference, policy, base, &in_base, &mut fx, found);
+            measure(
+                &r.tx.id,
+                &[r.tx.id.clone()],
+                value,
+                gross,
+                day,
+                &reference,
+                policy,
+                base,
+                &in_base,
+                &mut fx,
+                found,
+            );
         }
         // Given back at another rate than it was taken at: the difference is realised.
         if from.is_negative() {
-            let charge = r
-                .tx
-                .refers_to
-                .as_deref()
-                .and_then(|id| by_id.get(id))
-                .filter(|c| c.tx.amount.is_positive() && c.tx.amount.currency() == from.currency() && c.net.currency() == to)
-                .map(|c| (c.tx.amount.minor(), c.tx.gross_in_net().minor()))
-                .or_else(|| r.order.and_then(|o| charges.get(&(o, from.currency(), to)).copied()));
+            let charge =
+                r.tx.refers_to
+                    .as_deref()
+                    .and_then(|id| by_id.get(id))
+                    .filter(|c| {
+                        c.tx.amount.is_positive()
+                            && c.tx.amount.currency() == from.currency()
+                            && c.net.currency() == to
+                    })
+                    .map(|c| (c.tx.amount.minor(), c.tx.gross_in_net().minor()))
+                    .or_else(|| r.order.and_then(|o| charges.get(&(o, from.currency(), to)).copied()));
             if let Some((foreign, local)) = charge.filter(|(f, _)| *f != 0) {
                 let at_charge = Money::from_minor(local, to)
                     .decimal()
                     .checked_mul(from.decimal())
                     .and_then(|x| x.checked_div(Money::from_minor(foreign, from.currency()).decimal()))
-                    .and_then(|x| tradewind_domain::Exact::new(x, to).round(tradewind_domain::Rounding::HalfUp).ok());
+                    .and_then(|x| {
+                        tradewind_domain::Exact::new(x, to).round(tradewind_domain::Rounding::HalfUp).ok()
+                    });
                 if let Some(gain) = at_charge.and_then(|x| gross.try_sub(x).ok()).filter(|g| !g.is_zero()) {
                     fx.realised = fx.realised.try_add(in_base(gain, day)).unwrap_or(fx.realised);
                     fx.entries.push((format!("fx:realised:{}", r.tx.id), day, Kind::Realised, gain));
@@ -113,13 +139,27 @@ pub(super) fn run(
         });
         let Some(reference) = reference else { continue };
         let Some(value) = times(c.sent, reference.rate, to) else { continue };
-        measure(&format!("{}:{}", c.line, c.item), &[c.line.clone(), c.item.clone()], value, c.arrived, c.date, &reference, policy, base, &in_base, &mut fx, found);
+        measure(
+            &format!("{}:{}", c.line, c.item),
+            &[c.line.clone(), c.item.clone()],
+            value,
+            c.arrived,
+            c.date,
+            &reference,
+            policy,
+            base,
+            &in_base,
+            &mut fx,
+            found,
+        );
         // Realised by carrying amount: what the members were worth when they were booked.
         if to == base {
             let members: Vec<&Row> = rows
                 .iter()
                 .filter(|r| r.posts() && !r.is(Class::Payout) && r.net.currency() == c.sent.currency())
-                .filter(|r| r.tx.payout.as_deref() == Some(&c.item) || r.tx.statement.as_deref() == Some(&c.item))
+                .filter(|r| {
+                    r.tx.payout.as_deref() == Some(&c.item) || r.tx.statement.as_deref() == Some(&c.item)
+                })
                 .collect();
             let total: i64 = members.iter().map(|r| r.net.minor()).sum();
             let carried: Option<i64> = members
@@ -130,7 +170,12 @@ pub(super) fn run(
                 let gain = Money::from_minor(value.minor().saturating_sub(carried), base);
                 if gain.minor().unsigned_abs() > members.len() as u64 {
                     fx.realised = fx.realised.try_add(gain).unwrap_or(fx.realised);
-                    fx.entries.push((format!("fx:realised:{}:{}", c.line, c.item), c.date, Kind::Carrying, gain));
+                    fx.entries.push((
+                        format!("fx:realised:{}:{}", c.line, c.item),
+                        c.date,
+                        Kind::Carrying,
+                        gain,
+                    ));
                 }
             }
         }
@@ -138,15 +183,26 @@ pub(super) fn run(
     // Open balances at the closing rate.
     if !rates.is_empty() {
         let arrived = |r: &Row| {
-            payouts.iter().any(|p| p.provider == r.tx.provider && p.account == r.tx.account && r.tx.payout.as_deref() == Some(&p.id) && !p.bank.is_empty())
-                || statements.iter().any(|s| s.provider == r.tx.provider && s.account == r.tx.account && r.tx.statement.as_deref() == Some(&s.id) && !s.bank.is_empty())
+            payouts.iter().any(|p| {
+                p.provider == r.tx.provider
+                    && p.account == r.tx.account
+                    && r.tx.payout.as_deref() == Some(&p.id)
+                    && !p.bank.is_empty()
+            }) || statements.iter().any(|s| {
+                s.provider == r.tx.provider
+                    && s.account == r.tx.account
+                    && r.tx.statement.as_deref() == Some(&s.id)
+                    && !s.bank.is_empty()
+            })
         };
         let mut open: BTreeMap<Currency, i64> = BTreeMap::new();
         for r in rows.iter().filter(|r| r.posts() && r.net.currency() != base && !r.is(Class::Payout)) {
             if arrived(r) {
                 continue;
             }
-            if let (Some((then, _)), Some((now, _))) = (rates.convert(r.net, base, r.tx.occurred.day()), rates.convert(r.net, base, as_of)) {
+            if let (Some((then, _)), Some((now, _))) =
+                (rates.convert(r.net, base, r.tx.occurred.day()), rates.convert(r.net, base, as_of))
+            {
                 let slot = open.entry(r.net.currency()).or_insert(0);
                 *slot = slot.saturating_add(now.minor().saturating_sub(then.minor()));
             }
@@ -188,8 +244,14 @@ fn measure(
         reason,
         cost,
         records.to_vec(),
-        format!("{actual} by the provider's rate, {value} at {} of {} ({})", reference.rate, reference.date, reference.source),
-        vec![("at the reference rate".to_owned(), value.minor()), ("by the provider's rate".to_owned(), actual.minor().saturating_neg())],
+        format!(
+            "{actual} by the provider's rate, {value} at {} of {} ({})",
+            reference.rate, reference.date, reference.source
+        ),
+        vec![
+            ("at the reference rate".to_owned(), value.minor()),
+            ("by the provider's rate".to_owned(), actual.minor().saturating_neg()),
+        ],
     );
 }
 
@@ -206,7 +268,8 @@ fn conversions(
 ) {
     let mut pairs: BTreeMap<(crate::facts::Provider, &str, String), Vec<&Row>> = BTreeMap::new();
     for r in rows.iter().filter(|r| r.posts() && r.is(Class::Conversion)) {
-        let key = r.tx.refers_to.clone().or(r.tx.order.clone()).unwrap_or_else(|| r.tx.occurred.at.to_string());
+        let key =
+            r.tx.refers_to.clone().or(r.tx.order.clone()).unwrap_or_else(|| r.tx.occurred.at.to_string());
         pairs.entry((r.tx.provider, r.tx.account.as_str(), key)).or_default().push(r);
     }
     for ((.., key), legs) in pairs {
@@ -214,10 +277,29 @@ fn conversions(
         legs.iter().for_each(|r| *sums.entry(r.net.currency()).or_default() += r.net.minor());
         let out: Vec<_> = sums.iter().filter(|(_, m)| **m < 0).collect();
         let into: Vec<_> = sums.iter().filter(|(_, m)| **m > 0).collect();
-        let ([(from, sent)], [(to, got)], Some(day)) = (out.as_slice(), into.as_slice(), legs.iter().map(|r| r.tx.occurred.day()).max()) else { continue };
+        let ([(from, sent)], [(to, got)], Some(day)) =
+            (out.as_slice(), into.as_slice(), legs.iter().map(|r| r.tx.occurred.day()).max())
+        else {
+            continue;
+        };
         let Some(reference) = rates.find(**from, **to, day) else { continue };
-        let Some(value) = times(Money::from_minor(sent.saturating_neg(), **from), reference.rate, **to) else { continue };
+        let Some(value) = times(Money::from_minor(sent.saturating_neg(), **from), reference.rate, **to)
+        else {
+            continue;
+        };
         let ids: Vec<String> = legs.iter().map(|r| r.tx.id.clone()).collect();
-        measure(&key, &ids, value, Money::from_minor(**got, **to), day, &reference, policy, base, in_base, fx, found);
+        measure(
+            &key,
+            &ids,
+            value,
+            Money::from_minor(**got, **to),
+            day,
+            &reference,
+            policy,
+            base,
+            in_base,
+            fx,
+            found,
+        );
     }
 }

@@ -233,7 +233,14 @@ pub struct Found {
 
 impl Found {
     /// Notes a difference whose amount is explained by its reason.
-    pub fn add(&mut self, reason: Reason, amount: Money, records: Vec<String>, why: String, evidence: Vec<(String, i64)>) {
+    pub fn add(
+        &mut self,
+        reason: Reason,
+        amount: Money,
+        records: Vec<String>,
+        why: String,
+        evidence: Vec<(String, i64)>,
+    ) {
         self.note(reason, amount, records, why, evidence, 0);
     }
 
@@ -249,8 +256,17 @@ impl Found {
     ) {
         records.sort();
         records.dedup();
-        let evidence = if evidence.is_empty() { vec![("amount".to_owned(), amount.minor())] } else { evidence };
-        self.list.push(Difference { reason, amount, records, explanation, evidence, unexplained, accepted: false });
+        let evidence =
+            if evidence.is_empty() { vec![("amount".to_owned(), amount.minor())] } else { evidence };
+        self.list.push(Difference {
+            reason,
+            amount,
+            records,
+            explanation,
+            evidence,
+            unexplained,
+            accepted: false,
+        });
     }
 }
 
@@ -311,18 +327,22 @@ fn hash(facts: &Facts) -> String {
 }
 
 fn last_day(facts: &Facts) -> Date {
-    let mut last = Date::MIN;
-    let mut see = |d: Date| last = last.max(d);
-    facts.orders.iter().for_each(|o| see(o.placed.day()));
-    facts.refunds.iter().for_each(|r| see(r.requested.day()));
-    facts.transactions.iter().for_each(|t| see(t.occurred.day()));
-    facts.statements.iter().filter_map(|s| s.deposit).for_each(&mut see);
-    facts.bank.iter().for_each(|b| see(b.date));
-    if last == Date::MIN {
-        facts.payouts.iter().filter_map(|p| p.arrival).for_each(&mut see);
-        facts.statements.iter().filter_map(|s| s.to.as_ref().map(crate::facts::Moment::day)).for_each(&mut see);
-    }
-    if last == Date::MIN { jiff::civil::date(1970, 1, 1) } else { last }
+    let first = facts
+        .orders
+        .iter()
+        .map(|o| o.placed.day())
+        .chain(facts.refunds.iter().map(|r| r.requested.day()))
+        .chain(facts.transactions.iter().map(|t| t.occurred.day()))
+        .chain(facts.statements.iter().filter_map(|s| s.deposit))
+        .chain(facts.bank.iter().map(|b| b.date))
+        .max();
+    let other = facts
+        .payouts
+        .iter()
+        .filter_map(|p| p.arrival)
+        .chain(facts.statements.iter().filter_map(|s| s.to.as_ref().map(crate::facts::Moment::day)))
+        .max();
+    first.or(other).unwrap_or(jiff::civil::date(1970, 1, 1))
 }
 
 fn base(facts: &Facts, policy: &Policy) -> Currency {
@@ -357,8 +377,10 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
     let (mut statements, mut payouts) = foot::run(&clean, &mut rows, facts, &mut found);
     parts::facilitator(&mut rows, &mut found);
     parts::report(&rows, &mut found);
-    let banking = bank::run(&clean, &rows, &mut statements, &mut payouts, facts, policy, as_of, &rates, &mut found);
-    let mut order_states = orders::run(&clean, &mut rows, &statements, &payouts, policy, as_of, facts, &mut found);
+    let banking =
+        bank::run(&clean, &rows, &mut statements, &mut payouts, facts, policy, as_of, &rates, &mut found);
+    let mut order_states =
+        orders::run(&clean, &mut rows, &statements, &payouts, policy, as_of, facts, &mut found);
     let duties = duties::run(&clean, &mut order_states, policy, as_of, facts, &mut found);
     let fx = fx::run(&rows, &banking, &statements, &payouts, base, as_of, &rates, policy, &mut found);
 
@@ -380,7 +402,13 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         ))
     });
     let mut unexplained: BTreeMap<Currency, i64> = BTreeMap::new();
-    for c in rows.iter().map(|r| r.net.currency()).chain(clean.bank.iter().map(|b| b.amount.currency())).chain(clean.orders.iter().map(|o| o.total.currency())).chain(statements.iter().map(|s| s.total.currency())) {
+    for c in rows
+        .iter()
+        .map(|r| r.net.currency())
+        .chain(clean.bank.iter().map(|b| b.amount.currency()))
+        .chain(clean.orders.iter().map(|o| o.total.currency()))
+        .chain(statements.iter().map(|s| s.total.currency()))
+    {
         unexplained.entry(c).or_insert(0);
     }
     for d in differences.iter().filter(|d| !d.accepted && d.unexplained != 0) {
@@ -402,17 +430,21 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         let tz = zone(name)?;
         let mut by_day: BTreeMap<Date, BTreeMap<Currency, i64>> = BTreeMap::new();
         let mut add = |at: jiff::Timestamp, m: Money| {
-            let slot = by_day.entry(at.to_zoned(tz.clone()).date()).or_default().entry(m.currency()).or_insert(0);
+            let slot =
+                by_day.entry(at.to_zoned(tz.clone()).date()).or_default().entry(m.currency()).or_insert(0);
             *slot = slot.saturating_add(m.minor());
         };
         if rows.iter().any(|r| r.sale().is_some()) {
-            rows.iter().filter_map(|r| r.sale().map(|m| (r.tx.occurred.at, m))).for_each(|(at, m)| add(at, m));
+            rows.iter()
+                .filter_map(|r| r.sale().map(|m| (r.tx.occurred.at, m)))
+                .for_each(|(at, m)| add(at, m));
         } else {
             clean.orders.iter().for_each(|o| add(o.paid.as_ref().unwrap_or(&o.placed).at, o.total));
         }
         days.insert(name.clone(), by_day);
     }
-    let journal = post::run(&chart, &rows, &statements, &payouts, &banking, &duties, &fx, policy, as_of, &clean)?;
+    let journal =
+        post::run(&chart, &rows, &statements, &payouts, &banking, &duties, &fx, policy, as_of, &clean)?;
     let mut matches = banking.matches;
     matches.extend(orders::matches(&order_states));
     matches.sort_by(|a, b| (a.rule, &a.left, &a.right).cmp(&(b.rule, &b.left, &b.right)));

@@ -51,7 +51,8 @@ pub struct OrderState {
 }
 
 fn is_return(r: &Row) -> bool {
-    r.tx.kind.to_ascii_lowercase().contains("refund") || r.parts.iter().any(|p| p.class == Some(Class::Refund))
+    r.tx.kind.to_ascii_lowercase().contains("refund")
+        || r.parts.iter().any(|p| p.class == Some(Class::Refund))
 }
 
 struct Keys<'a> {
@@ -75,8 +76,11 @@ impl<'a> Keys<'a> {
             [one] => Some(*one),
             many => {
                 // One reference in several accounts: the row's own account decides, or nothing does.
-                let mine: Vec<usize> =
-                    many.iter().copied().filter(|i| orders.get(*i).is_some_and(|o| o.account == t.account)).collect();
+                let mine: Vec<usize> = many
+                    .iter()
+                    .copied()
+                    .filter(|i| orders.get(*i).is_some_and(|o| o.account == t.account))
+                    .collect();
                 if let [one] = mine.as_slice() { Some(*one) } else { None }
             }
         }
@@ -103,7 +107,10 @@ fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<(usize, &'s
     for _ in 0..4 {
         let mut more = Vec::new();
         for r in rows.iter_mut().filter(|r| r.posts() && r.order.is_none()) {
-            let up = [r.tx.refers_to.as_deref(), r.tx.source.as_deref()].into_iter().flatten().find_map(|k| by_id.get(k).copied());
+            let up = [r.tx.refers_to.as_deref(), r.tx.source.as_deref()]
+                .into_iter()
+                .flatten()
+                .find_map(|k| by_id.get(k).copied());
             if let Some(o) = up {
                 r.order = Some(o);
                 more.push((r.tx.id.clone(), o));
@@ -122,7 +129,11 @@ fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<(usize, &'s
     // L4, L5: sales that name no order, orders that nobody paid; equal amounts in time.
     let fit = |o: &Order, r: &Row| {
         let days = o.placed.day().until(r.tx.occurred.day()).map_or(i32::MAX, |s| s.get_days());
-        (-1..=policy.payment_days).contains(&days) && (o.account == r.tx.account || o.account.is_empty() || o.account == r.tx.provider.name() || !same_world(clean, &o.account, rows))
+        (-1..=policy.payment_days).contains(&days)
+            && (o.account == r.tx.account
+                || o.account.is_empty()
+                || o.account == r.tx.provider.name()
+                || !same_world(clean, &o.account, rows))
     };
     let mut buckets: BTreeMap<(Currency, i64), (Vec<usize>, Vec<usize>)> = BTreeMap::new();
     for (i, r) in rows.iter().enumerate().filter(|(_, r)| r.order.is_none() && r.tx.order.is_none()) {
@@ -148,7 +159,8 @@ fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<(usize, &'s
         let mut orders_left: Vec<usize> = os.clone();
         let mut rows_left: Vec<usize> = rs.clone();
         for (o, r) in &pairs {
-            let lone = pairs.iter().filter(|(a, _)| a == o).count() == 1 && pairs.iter().filter(|(_, b)| b == r).count() == 1;
+            let lone = pairs.iter().filter(|(a, _)| a == o).count() == 1
+                && pairs.iter().filter(|(_, b)| b == r).count() == 1;
             if lone {
                 links.push((*o, *r, "unique"));
                 orders_left.retain(|x| x != o);
@@ -157,7 +169,8 @@ fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<(usize, &'s
         }
         orders_left.sort_by_key(|o| orders.get(*o).map(|o| (o.placed.at, o.id.clone())));
         rows_left.sort_by_key(|r| rows.get(*r).map(|r| (r.tx.occurred.at, r.tx.id.clone())));
-        let mut accounts: Vec<&str> = orders_left.iter().filter_map(|o| orders.get(*o)).map(|o| o.account.as_str()).collect();
+        let mut accounts: Vec<&str> =
+            orders_left.iter().filter_map(|o| orders.get(*o)).map(|o| o.account.as_str()).collect();
         accounts.dedup();
         if accounts.len() == 1 {
             for o in &orders_left {
@@ -202,8 +215,11 @@ pub(super) fn run(
     let carriers = Carriers::new(statements, payouts);
     let mut out = Vec::with_capacity(clean.orders.len());
     for (o, linked) in clean.orders.iter().zip(&of) {
-        let mut mine: Vec<(&Row, &'static str)> = linked.iter().filter_map(|(i, rule)| rows.get(*i).map(|r| (r, *rule))).collect();
-        mine.sort_by(|(a, _), (b, _)| (a.tx.occurred.at, &a.tx.id, &a.tx.kind).cmp(&(b.tx.occurred.at, &b.tx.id, &b.tx.kind)));
+        let mut mine: Vec<(&Row, &'static str)> =
+            linked.iter().filter_map(|(i, rule)| rows.get(*i).map(|r| (r, *rule))).collect();
+        mine.sort_by(|(a, _), (b, _)| {
+            (a.tx.occurred.at, &a.tx.id, &a.tx.kind).cmp(&(b.tx.occurred.at, &b.tx.id, &b.tx.kind))
+        });
         let refunds = asked.get(o.id.as_str()).map(Vec::as_slice).unwrap_or_default();
         out.push(fold(o, &mine, refunds, &carriers, policy, as_of, facts, found));
     }
@@ -215,7 +231,10 @@ pub(super) fn run(
                     m,
                     vec![r.tx.id.clone()],
                     match &r.tx.order {
-                        Some(order) => format!("{} took a payment for order {order}, which we do not know", r.tx.provider),
+                        Some(order) => format!(
+                            "{} took a payment for order {order}, which we do not know",
+                            r.tx.provider
+                        ),
                         None => format!("{} took a payment that names no order and fits none", r.tx.provider),
                     },
                     Vec::new(),
@@ -225,19 +244,35 @@ pub(super) fn run(
     }
     let known: std::collections::BTreeSet<&str> = clean.orders.iter().map(|o| o.id.as_str()).collect();
     for r in clean.refunds.iter().filter(|r| !known.contains(r.order.as_str()) && facts.has("orders")) {
-        found.add(Reason::OursOnly, r.amount, vec![r.id.clone(), r.order.clone()], format!("refund {} is for order {}, which is not here", r.id, r.order), Vec::new());
+        found.add(
+            Reason::OursOnly,
+            r.amount,
+            vec![r.id.clone(), r.order.clone()],
+            format!("refund {} is for order {}, which is not here", r.id, r.order),
+            Vec::new(),
+        );
     }
     for d in &clean.invoices {
         let listed: Vec<&Order> = clean.orders.iter().filter(|o| d.orders.contains(&o.id)).collect();
-        let sum: i64 = listed.iter().filter(|o| o.total.currency() == d.gross.currency()).map(|o| o.total.minor()).sum();
+        let sum: i64 =
+            listed.iter().filter(|o| o.total.currency() == d.gross.currency()).map(|o| o.total.minor()).sum();
         let inner = d.net.minor().saturating_add(d.vat.minor());
-        let off = if inner != d.gross.minor() { d.gross.minor() - inner } else { d.gross.minor().saturating_sub(sum) };
+        let off = if inner != d.gross.minor() {
+            d.gross.minor() - inner
+        } else {
+            d.gross.minor().saturating_sub(sum)
+        };
         if off != 0 && !listed.is_empty() && listed.len() == d.orders.len() {
             found.note(
                 Reason::AmountMismatch,
                 Money::from_minor(off, d.gross.currency()),
                 std::iter::once(d.id.clone()).chain(d.orders.iter().cloned()).collect(),
-                format!("invoice {} bills {}, its orders (or net and VAT) make {}", d.id, d.gross, Money::from_minor(d.gross.minor() - off, d.gross.currency())),
+                format!(
+                    "invoice {} bills {}, its orders (or net and VAT) make {}",
+                    d.id,
+                    d.gross,
+                    Money::from_minor(d.gross.minor() - off, d.gross.currency())
+                ),
                 Vec::new(),
                 0,
             );
@@ -254,17 +289,24 @@ impl<'a> Carriers<'a> {
     fn new(statements: &'a [StatementState], payouts: &'a [PayoutState]) -> Carriers<'a> {
         let mut by = HashMap::new();
         for s in statements {
-            by.insert((s.account.as_str(), s.id.as_str()), (s.state, s.bank.as_slice(), s.timeline.as_slice()));
+            by.insert(
+                (s.account.as_str(), s.id.as_str()),
+                (s.state, s.bank.as_slice(), s.timeline.as_slice()),
+            );
         }
         for p in payouts {
-            by.insert((p.account.as_str(), p.id.as_str()), (p.state, p.bank.as_slice(), p.timeline.as_slice()));
+            by.insert(
+                (p.account.as_str(), p.id.as_str()),
+                (p.state, p.bank.as_slice(), p.timeline.as_slice()),
+            );
         }
         Carriers { by }
     }
-    fn of(&self, r: &Row) -> Option<(&'a str, (&'static str, &'a [String], &'a [Event]))> {
-        [r.tx.payout.as_deref(), r.tx.statement.as_deref()].into_iter().flatten().find_map(|id| {
-            self.by.get_key_value(&(r.tx.account.as_str(), id)).map(|(k, v)| (k.1, *v))
-        })
+    fn of(&self, r: &'a Row) -> Option<(&'a str, (&'static str, &'a [String], &'a [Event]))> {
+        [r.tx.payout.as_deref(), r.tx.statement.as_deref()]
+            .into_iter()
+            .flatten()
+            .find_map(|id| self.by.get_key_value(&(r.tx.account.as_str(), id)).map(|(k, v)| (k.1, *v)))
     }
 }
 
@@ -298,7 +340,12 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
         let m = p.amount.minor();
         let Some(class) = p.class else { continue };
         let value = match class {
-            Class::Sale | Class::Shipping | Class::Promotion | Class::TaxSeller | Class::Refund | Class::Dispute => own(p),
+            Class::Sale
+            | Class::Shipping
+            | Class::Promotion
+            | Class::TaxSeller
+            | Class::Refund
+            | Class::Dispute => own(p),
             _ => Some(m),
         };
         let Some(v) = value else {
@@ -307,7 +354,12 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
                     Reason::CurrencyMismatch,
                     p.amount,
                     vec![order.id.clone(), r.tx.id.clone()],
-                    format!("order {} is in {c}, row {} is in {}: no rate of the provider links them", order.id, r.tx.id, p.amount.currency()),
+                    format!(
+                        "order {} is in {c}, row {} is in {}: no rate of the provider links them",
+                        order.id,
+                        r.tx.id,
+                        p.amount.currency()
+                    ),
                     Vec::new(),
                     0,
                 );
@@ -321,7 +373,8 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
             // The buyer's tax, collected and withheld by the marketplace.
             Class::TaxFacilitator => {
                 s.facilitator += v.max(0);
-                if p.code.contains("ithheld") || p.code.contains("Facilitator") || p.code.contains("LowValue") {
+                if p.code.contains("ithheld") || p.code.contains("Facilitator") || p.code.contains("LowValue")
+                {
                     s.taxes -= v;
                 } else if returned || v < 0 {
                     s.refunded -= v;
@@ -343,18 +396,19 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
 }
 
 #[allow(clippy::too_many_arguments, clippy::too_many_lines)]
-fn fold(
+fn fold<'a>(
     o: &Order,
-    mine: &[(&Row, &'static str)],
+    mine: &[(&'a Row, &'static str)],
     refunds: &[&crate::facts::Refund],
-    carriers: &Carriers<'_>,
+    carriers: &Carriers<'a>,
     policy: &Policy,
     as_of: Date,
     facts: &Facts,
     found: &mut Found,
 ) -> OrderState {
     let c = o.total.currency();
-    let net_currency = mine.iter().find(|(r, _)| r.sale().is_some()).or(mine.first()).map_or(c, |(r, _)| r.net.currency());
+    let net_currency =
+        mine.iter().find(|(r, _)| r.sale().is_some()).or(mine.first()).map_or(c, |(r, _)| r.net.currency());
     let mut s = Sums::default();
     let mut timeline: Vec<Event> = Vec::new();
     let mut push = |at: String, state: &'static str| {
@@ -393,26 +447,45 @@ fn fold(
     };
     let due_from = o.paid.as_ref().unwrap_or(&o.placed).day();
     let late = due_from.until(as_of).map_or(0, |d| d.get_days()) > policy.payment_days;
-    let due_day = due_from.checked_add(jiff::Span::new().days(i64::from(policy.payment_days))).unwrap_or(due_from);
-    let reached = |r: &Row| carriers.of(r).is_some_and(|(_, (state, ..))| state == "Reconciled");
-    let all_reached = !mine.is_empty() && mine.iter().all(|(r, _)| reached(r));
+    let due_day =
+        due_from.checked_add(jiff::Span::new().days(i64::from(policy.payment_days))).unwrap_or(due_from);
+    let reached = |r: &'a Row| carriers.of(r).is_some_and(|(_, (state, ..))| state == "Reconciled");
+    let all_reached = !mine.is_empty() && mine.iter().all(|(r, _)| reached(*r));
     let state = if void {
         "Void"
     } else if s.gross == 0 && late {
         push(due_day.to_string(), "Missing");
         if facts.has("transactions") {
-            found.add(Reason::OursOnly, o.total, vec![o.id.clone()], format!("order {} was due by {due_day} and no provider knows a payment", o.id), Vec::new());
+            found.add(
+                Reason::OursOnly,
+                o.total,
+                vec![o.id.clone()],
+                format!("order {} was due by {due_day} and no provider knows a payment", o.id),
+                Vec::new(),
+            );
         }
         "Missing"
     } else if s.gross == 0 {
         if facts.has("transactions") {
-            found.add(Reason::Timing, o.total, vec![o.id.clone()], format!("the payment of order {} is expected until {due_day}", o.id), Vec::new());
+            found.add(
+                Reason::Timing,
+                o.total,
+                vec![o.id.clone()],
+                format!("the payment of order {} is expected until {due_day}", o.id),
+                Vec::new(),
+            );
         }
         "Expected"
     } else if s.disputed > 0 && lost {
         "WrittenOff"
     } else if s.disputed > 0 {
-        found.add(Reason::DisputeHold, money(s.disputed), ids(mine), format!("{} of order {} is held in a dispute", money(s.disputed), o.id), Vec::new());
+        found.add(
+            Reason::DisputeHold,
+            money(s.disputed),
+            ids(mine),
+            format!("{} of order {} is held in a dispute", money(s.disputed), o.id),
+            Vec::new(),
+        );
         "Disputed"
     } else if s.gross > expected {
         "Over"
@@ -429,7 +502,14 @@ fn fold(
         let evidence = vec![("paid".to_owned(), s.gross), ("total of the order".to_owned(), -expected)];
         let records: Vec<String> = s.sales.iter().map(|(id, _)| id.clone()).chain([o.id.clone()]).collect();
         if twice {
-            found.note(Reason::Duplicate, money(off), records, format!("order {} was paid {} times", o.id, s.sales.len()), evidence, 0);
+            found.note(
+                Reason::Duplicate,
+                money(off),
+                records,
+                format!("order {} was paid {} times", o.id, s.sales.len()),
+                evidence,
+                0,
+            );
         } else {
             found.note(
                 Reason::AmountMismatch,
@@ -443,20 +523,30 @@ fn fold(
     }
     let requested: i64 = refunds.iter().filter(|r| r.amount.currency() == c).map(|r| r.amount.minor()).sum();
     let given = s.refunded.max(requested);
-    let refund_records = || -> Vec<String> { ids(mine).into_iter().chain(refunds.iter().map(|r| r.id.clone())).collect() };
+    let refund_records =
+        || -> Vec<String> { ids(mine).into_iter().chain(refunds.iter().map(|r| r.id.clone())).collect() };
     if s.gross > 0 && given > s.gross {
         found.note(
             Reason::OverRefund,
             money(given - s.gross),
             refund_records(),
-            format!("{} given back or asked for on order {}, of which {} was paid", money(given), o.id, money(s.gross)),
+            format!(
+                "{} given back or asked for on order {}, of which {} was paid",
+                money(given),
+                o.id,
+                money(s.gross)
+            ),
             vec![("refunds".to_owned(), given), ("paid".to_owned(), -s.gross)],
             0,
         );
     }
     if facts.has("refunds") && s.refunded != requested && s.gross > 0 {
         let off = s.refunded - requested;
-        let old = refunds.iter().map(|r| r.requested.day()).max().is_some_and(|d| d.until(as_of).map_or(0, |x| x.get_days()) > policy.late_days);
+        let old = refunds
+            .iter()
+            .map(|r| r.requested.day())
+            .max()
+            .is_some_and(|d| d.until(as_of).map_or(0, |x| x.get_days()) > policy.late_days);
         let (reason, why) = if off > 0 {
             (Reason::ProviderOnly, "the provider gave back more than we asked for")
         } else if old {
@@ -464,7 +554,13 @@ fn fold(
         } else {
             (Reason::Timing, "a refund that we asked for is on its way")
         };
-        found.add(reason, money(off), refund_records(), format!("order {}: {why}", o.id), vec![("given back".to_owned(), s.refunded), ("asked for".to_owned(), -requested)]);
+        found.add(
+            reason,
+            money(off),
+            refund_records(),
+            format!("order {}: {why}", o.id),
+            vec![("given back".to_owned(), s.refunded), ("asked for".to_owned(), -requested)],
+        );
     }
     let mut links: Vec<String> = mine.iter().map(|(r, _)| r.tx.id.clone()).collect();
     let mut last: Option<String> = None;
@@ -481,7 +577,10 @@ fn fold(
     if let ("Reconciled", Some(at)) = (state, last) {
         push(at, "Reconciled");
     } else if timeline.last().is_none_or(|e| e.state != state) {
-        timeline.push(Event { at: mine.last().map_or_else(|| as_of.to_string(), |(r, _)| r.tx.occurred.at.to_string()), state });
+        timeline.push(Event {
+            at: mine.last().map_or_else(|| as_of.to_string(), |(r, _)| r.tx.occurred.at.to_string()),
+            state,
+        });
     }
     let net = |m: i64| Money::from_minor(m, net_currency);
     OrderState {

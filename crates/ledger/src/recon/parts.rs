@@ -68,7 +68,8 @@ impl Row {
             return None;
         }
         if self.tx.components.is_empty() || self.tx.fee.is_some() {
-            return (self.main() == Some(Class::Sale) && self.tx.amount.is_positive()).then_some(self.tx.amount);
+            return (self.main() == Some(Class::Sale) && self.tx.amount.is_positive())
+                .then_some(self.tx.amount);
         }
         let sold: i64 = self
             .parts
@@ -89,7 +90,8 @@ struct Codes {
 
 impl Codes {
     fn new() -> Codes {
-        let tables = Provider::ALL.into_iter().filter_map(|p| CodeTable::builtin(p).map(|t| (p, t))).collect();
+        let tables =
+            Provider::ALL.into_iter().filter_map(|p| CodeTable::builtin(p).map(|t| (p, t))).collect();
         Codes { tables, seen: HashMap::new() }
     }
 
@@ -163,11 +165,16 @@ fn row(t: &Transaction, codes: &mut Codes, found: &mut Found) -> (Money, Vec<Par
         .components
         .iter()
         .filter(|(_, m)| m.currency() == c)
-        .map(|(code, m)| Part { code: code.clone(), class: codes.class(t.provider, &t.kind, code), amount: *m })
+        .map(|(code, m)| Part {
+            code: code.clone(),
+            class: codes.class(t.provider, &t.kind, code),
+            amount: *m,
+        })
         .collect();
     let listed_sum = sum(&listed);
     let fee_part = |codes: &mut Codes, amount: i64| {
-        let class = codes.tables.get(&t.provider).and_then(|table| table.fee(&t.kind)).or(Some(Class::Processing));
+        let class =
+            codes.tables.get(&t.provider).and_then(|table| table.fee(&t.kind)).or(Some(Class::Processing));
         Part { code: "FEE".to_owned(), class, amount: Money::from_minor(amount, c) }
     };
     let main = |amount: i64| Part { code: code.clone(), class, amount: Money::from_minor(amount, c) };
@@ -182,7 +189,9 @@ fn row(t: &Transaction, codes: &mut Codes, found: &mut Found) -> (Money, Vec<Par
     } else if !fee.is_zero() && (listed_sum == fee.minor().saturating_neg() || listed_sum == fee.minor()) {
         let flip = listed_sum == fee.minor();
         let mut parts = vec![main(gross.minor())];
-        parts.extend(listed.into_iter().map(|p| if flip { Part { amount: p.amount.negated(), ..p } } else { p }));
+        parts.extend(
+            listed.into_iter().map(|p| if flip { Part { amount: p.amount.negated(), ..p } } else { p }),
+        );
         parts
     } else if !fee.is_zero() && listed.iter().all(|p| p.class.is_some_and(Class::is_fee)) {
         // Some of the fee is detailed; the rest is a fee without a name.
@@ -198,7 +207,11 @@ fn row(t: &Transaction, codes: &mut Codes, found: &mut Found) -> (Money, Vec<Par
             Reason::AmountMismatch,
             off,
             vec![t.id.clone()],
-            format!("the parts of row {} sum to {}, the row is {net}: {off} is in suspense", t.id, Money::from_minor(listed_sum, c)),
+            format!(
+                "the parts of row {} sum to {}, the row is {net}: {off} is in suspense",
+                t.id,
+                Money::from_minor(listed_sum, c)
+            ),
             vec![("row".to_owned(), net.minor()), ("parts".to_owned(), listed_sum.saturating_neg())],
             if t.affects { rest } else { 0 },
         );
@@ -232,10 +245,17 @@ fn check(t: &Transaction, class: Option<Class>, net: Money, found: &mut Found) {
     let converted = t.amount.currency() != stated.currency();
     let evidence = vec![
         ("net as stated".to_owned(), stated.minor()),
-        (if converted { "amount × rate".to_owned() } else { "amount".to_owned() }, gross.minor().saturating_neg()),
+        (
+            if converted { "amount × rate".to_owned() } else { "amount".to_owned() },
+            gross.minor().saturating_neg(),
+        ),
         ("fee".to_owned(), fee),
     ];
-    let why = format!("row {}: net {stated} is stated, amount less fee is {}", t.id, Money::from_minor(gross.minor().saturating_sub(fee), net.currency()));
+    let why = format!(
+        "row {}: net {stated} is stated, amount less fee is {}",
+        t.id,
+        Money::from_minor(gross.minor().saturating_sub(fee), net.currency())
+    );
     if converted && off.abs() <= 1 {
         found.add(Reason::Rounding, amount, vec![t.id.clone()], why, evidence);
     } else if converted {
@@ -255,7 +275,9 @@ pub(super) fn facilitator(rows: &mut [Row], found: &mut Found) {
     };
     let mut groups: BTreeMap<Key, (i64, i64, Vec<usize>)> = BTreeMap::new();
     for (i, r) in rows.iter().enumerate().filter(|(_, r)| r.posts()) {
-        let of = |class: Class| r.parts.iter().filter(|p| p.class == Some(class)).map(|p| p.amount.minor()).sum::<i64>();
+        let of = |class: Class| {
+            r.parts.iter().filter(|p| p.class == Some(class)).map(|p| p.amount.minor()).sum::<i64>()
+        };
         let (tax, held) = (of(Class::TaxSeller), of(Class::TaxFacilitator));
         if tax != 0 || held != 0 {
             let slot = groups.entry(key(r)).or_default();
@@ -280,7 +302,11 @@ pub(super) fn facilitator(rows: &mut [Row], found: &mut Found) {
                 }
                 let take = if m.abs() <= left.abs() { m } else { left };
                 left -= take;
-                out.push(Part { class: Some(Class::TaxFacilitator), amount: Money::from_minor(take, currency), code: p.code.clone() });
+                out.push(Part {
+                    class: Some(Class::TaxFacilitator),
+                    amount: Money::from_minor(take, currency),
+                    code: p.code.clone(),
+                });
                 if m != take {
                     out.push(Part { amount: Money::from_minor(m - take, currency), ..p });
                 }
@@ -289,13 +315,18 @@ pub(super) fn facilitator(rows: &mut [Row], found: &mut Found) {
         }
         if left != 0 {
             let amount = Money::from_minor(left.saturating_neg(), currency);
-            let mut records: Vec<String> = members.iter().filter_map(|i| rows.get(*i)).map(|r| r.tx.id.clone()).collect();
+            let mut records: Vec<String> =
+                members.iter().filter_map(|i| rows.get(*i)).map(|r| r.tx.id.clone()).collect();
             records.extend((!order.is_empty()).then_some(order));
             found.note(
                 Reason::TaxFacilitator,
                 amount,
                 records,
-                format!("{doc}: {} collected as tax, {} withheld by the facilitator: it does not net to zero", Money::from_minor(tax, currency), Money::from_minor(held, currency)),
+                format!(
+                    "{doc}: {} collected as tax, {} withheld by the facilitator: it does not net to zero",
+                    Money::from_minor(tax, currency),
+                    Money::from_minor(held, currency)
+                ),
                 vec![("collected and withheld".to_owned(), amount.minor())],
                 amount.minor(),
             );
@@ -323,7 +354,10 @@ pub(super) fn report(rows: &[Row], found: &mut Found) {
                 Reason::UnmappedCode,
                 p.amount,
                 vec![r.tx.id.clone()],
-                format!("{} code '{}' on a row of kind '{}' is in no table: {} is in suspense", r.tx.provider, p.code, r.tx.kind, p.amount),
+                format!(
+                    "{} code '{}' on a row of kind '{}' is in no table: {} is in suspense",
+                    r.tx.provider, p.code, r.tx.kind, p.amount
+                ),
                 Vec::new(),
                 p.amount.minor(),
             );

@@ -98,16 +98,34 @@ fn row(b: &mut Book<'_>, r: &Row) {
         _ => r.tx.kind.clone(),
     };
     // Ids may repeat across event codes (PayPal): the entry's id has them all.
-    let id = format!("row:{provider}:{account}:{}:{}:{}:{c}{}", r.tx.id, r.tx.kind, r.tx.event_code.as_deref().unwrap_or_default(), if r.net.is_negative() { "-" } else { "+" });
+    let id = format!(
+        "row:{provider}:{account}:{}:{}:{}:{c}{}",
+        r.tx.id,
+        r.tx.kind,
+        r.tx.event_code.as_deref().unwrap_or_default(),
+        if r.net.is_negative() { "-" } else { "+" }
+    );
     b.drafts.push(draft(id, r.tx.occurred.day(), text, vec![r.tx.id.clone()], postings));
 }
 
-fn transfers(b: &mut Book<'_>, statements: &[StatementState], payouts: &[PayoutState], as_of: Date, clean: &Clean) {
+fn transfers(
+    b: &mut Book<'_>,
+    statements: &[StatementState],
+    payouts: &[PayoutState],
+    as_of: Date,
+    clean: &Clean,
+) {
     for s in statements.iter().filter(|s| !s.refused && !s.total.is_zero()) {
         let (provider, c) = (s.provider.name(), s.total.currency());
         // Only what was sent as a statement; a returned or negative total stays in clearing for the next one.
-        let sent = !s.paid_by_payout && (s.failed || s.carried_into.is_none()) && (s.total.is_positive() || !s.bank.is_empty() || s.failed);
-        let transfers = s.provider == crate::facts::Provider::Amazon || s.deposit.is_some() || s.converted.is_some() || s.trace.is_some() || !s.bank.is_empty();
+        let sent = !s.paid_by_payout
+            && (s.failed || s.carried_into.is_none())
+            && (s.total.is_positive() || !s.bank.is_empty() || s.failed);
+        let transfers = s.provider == crate::facts::Provider::Amazon
+            || s.deposit.is_some()
+            || s.converted.is_some()
+            || s.trace.is_some()
+            || !s.bank.is_empty();
         if !sent || !transfers || (!s.foots && s.bank.is_empty()) {
             continue;
         }
@@ -118,14 +136,33 @@ fn transfers(b: &mut Book<'_>, statements: &[StatementState], payouts: &[PayoutS
             Posting::new(b.account("clearing", provider, &s.account, c), s.total.negated()),
         ];
         // A reserve from before the books began opens with them.
-        let opening = clean.statements.iter().find(|(x, _)| x.id == s.id && x.provider == s.provider && x.account == s.account).and_then(|(x, _)| x.opening).map_or(0, Money::minor);
+        let opening = clean
+            .statements
+            .iter()
+            .find(|(x, _)| x.id == s.id && x.provider == s.provider && x.account == s.account)
+            .and_then(|(x, _)| x.opening)
+            .map_or(0, Money::minor);
         let carried = statements.iter().any(|x| x.carried_into.as_deref() == Some(s.id.as_str()));
-        if opening != 0 && !carried && s.sum == s.total && s.total.minor() == opening.saturating_add(s.activity.minor()).saturating_add(s.reserve_before.minor()).saturating_sub(s.reserve_after.minor()) {
+        if opening != 0
+            && !carried
+            && s.sum == s.total
+            && s.total.minor()
+                == opening
+                    .saturating_add(s.activity.minor())
+                    .saturating_add(s.reserve_before.minor())
+                    .saturating_sub(s.reserve_after.minor())
+        {
             let m = Money::from_minor(opening, c);
             postings.push(Posting::new(b.account("clearing", provider, &s.account, c), m));
             postings.push(Posting::new(b.account("opening", provider, &s.account, c), m.negated()));
         }
-        b.drafts.push(draft(id.clone(), date, format!("statement {} sent", s.id), vec![s.id.clone()], postings));
+        b.drafts.push(draft(
+            id.clone(),
+            date,
+            format!("statement {} sent", s.id),
+            vec![s.id.clone()],
+            postings,
+        ));
         if s.failed {
             b.reversals.push((id, date, format!("the transfer for statement {} came back", s.id)));
         }
@@ -150,7 +187,13 @@ fn transfers(b: &mut Book<'_>, statements: &[StatementState], payouts: &[PayoutS
             Posting::new(b.class(Some(Class::Payout), provider, &p.account, c), p.amount.negated()),
             Posting::new(b.account("clearing", provider, &p.account, c), p.amount),
         ];
-        b.drafts.push(draft(format!("returned:{provider}:{}:{}", p.account, p.id), date, format!("payout {} came back", p.id), vec![p.id.clone()], postings));
+        b.drafts.push(draft(
+            format!("returned:{provider}:{}:{}", p.account, p.id),
+            date,
+            format!("payout {} came back", p.id),
+            vec![p.id.clone()],
+            postings,
+        ));
     }
 }
 
@@ -172,16 +215,22 @@ fn bank(b: &mut Book<'_>, banking: &Banking) {
                     .iter()
                     .find(|x| x.line == line.id && x.sent == *sent && line.matched_to.contains(&x.item))
                     .map_or(0, |x| x.arrived.minor());
-                postings.push(Posting::new(conversion.clone(), Money::from_minor(arrived.saturating_neg(), c)));
+                postings
+                    .push(Posting::new(conversion.clone(), Money::from_minor(arrived.saturating_neg(), c)));
                 rest = rest.saturating_sub(arrived);
             }
         }
         if rest != 0 {
-            let tolerated = banking.matches.iter().any(|m| m.rule == "tolerance" && m.left.contains(&line.id));
+            let tolerated =
+                banking.matches.iter().any(|m| m.rule == "tolerance" && m.left.contains(&line.id));
             let role = if tolerated { "rounding" } else { "suspense" };
-            postings.push(Posting::new(b.account(role, "bank", &line.account, c), Money::from_minor(rest.saturating_neg(), c)));
+            postings.push(Posting::new(
+                b.account(role, "bank", &line.account, c),
+                Money::from_minor(rest.saturating_neg(), c),
+            ));
         }
-        let text = if line.matched_to.is_empty() { "unmatched".to_owned() } else { line.matched_to.join(" + ") };
+        let text =
+            if line.matched_to.is_empty() { "unmatched".to_owned() } else { line.matched_to.join(" + ") };
         let mut trace = line.matched_to.clone();
         trace.push(line.id.clone());
         b.drafts.push(draft(format!("bank:{}:{}", line.account, line.id), line.date, text, trace, postings));
@@ -195,10 +244,19 @@ fn border(b: &mut Book<'_>, duties: &[Duty]) {
         let name = d.invoice.clone().or(d.order.clone()).unwrap_or_default();
         if d.paid && !d.collected.is_zero() {
             let postings = vec![
-                Posting::new(b.class(Some(Class::Sale), &d.provider, "", d.collected.currency()), d.collected),
+                Posting::new(
+                    b.class(Some(Class::Sale), &d.provider, "", d.collected.currency()),
+                    d.collected,
+                ),
                 Posting::new(role(b, "duty_clearing"), d.collected.negated()),
             ];
-            b.drafts.push(draft(format!("duty:collected:{}", d.order.clone().unwrap_or_default()), d.date, format!("duties collected on {}", d.order.clone().unwrap_or_default()), d.order.iter().cloned().collect(), postings));
+            b.drafts.push(draft(
+                format!("duty:collected:{}", d.order.clone().unwrap_or_default()),
+                d.date,
+                format!("duties collected on {}", d.order.clone().unwrap_or_default()),
+                d.order.iter().cloned().collect(),
+                postings,
+            ));
         }
         if d.invoice.is_none() {
             continue;
@@ -210,7 +268,13 @@ fn border(b: &mut Book<'_>, duties: &[Duty]) {
             Posting::new(role(b, "brokerage"), d.fee),
             Posting::new(role(b, "carrier"), total.negated()),
         ];
-        b.drafts.push(draft(format!("duty:assessed:{name}"), d.date, format!("carrier invoice {name}"), trace.clone(), postings));
+        b.drafts.push(draft(
+            format!("duty:assessed:{name}"),
+            d.date,
+            format!("carrier invoice {name}"),
+            trace.clone(),
+            postings,
+        ));
         // What was assessed beyond what was collected is ours; what was collected beyond it too.
         let collected = if d.paid { d.collected.minor() } else { 0 };
         let rest = Money::from_minor(d.assessed.minor().saturating_sub(collected), c);
@@ -219,7 +283,13 @@ fn border(b: &mut Book<'_>, duties: &[Duty]) {
                 Posting::new(role(b, "duty_variance"), rest),
                 Posting::new(role(b, "duty_clearing"), rest.negated()),
             ];
-            b.drafts.push(draft(format!("duty:variance:{name}"), d.date, format!("landed-cost variance of {name}"), trace, postings));
+            b.drafts.push(draft(
+                format!("duty:variance:{name}"),
+                d.date,
+                format!("landed-cost variance of {name}"),
+                trace,
+                postings,
+            ));
         }
     }
 }
@@ -238,6 +308,12 @@ fn exchange(b: &mut Book<'_>, fx: &Fx) {
             Posting::new(b.account(debit, "", "", c), m),
             Posting::new(b.account(credit, "", "", c), m.negated()),
         ];
-        b.drafts.push(draft(id.clone(), *date, "exchange".to_owned(), vec![id.rsplit(':').next().unwrap_or_default().to_owned()], postings));
+        b.drafts.push(draft(
+            id.clone(),
+            *date,
+            "exchange".to_owned(),
+            vec![id.rsplit(':').next().unwrap_or_default().to_owned()],
+            postings,
+        ));
     }
 }

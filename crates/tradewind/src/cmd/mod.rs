@@ -12,8 +12,10 @@ mod export;
 mod fulfil;
 mod fx;
 mod init;
+mod money;
 mod orders;
 mod plan;
+mod reconcile;
 mod settle;
 mod simulate;
 mod why;
@@ -44,6 +46,10 @@ pub(crate) enum Command {
     Declare(fulfil::DeclareArgs),
     /// Collect transactions, payouts and settlement documents.
     Settle(settle::Args),
+    /// Reconcile orders, payments, settlements and the bank; explain every cent.
+    Reconcile(reconcile::Args),
+    /// Allocate, normalise, convert, revalue: JSON in, JSON out.
+    Money(money::Args),
     /// Write the books as a workbook, CSV, Parquet, plain-text accounting or another program's journals.
     Export(export::Args),
     /// Exchange rates from published files, and which publication they are of.
@@ -73,6 +79,8 @@ pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
         Command::Fulfil(args) => fulfil::run(&args, out),
         Command::Declare(args) => fulfil::declare(&args, out),
         Command::Settle(args) => settle::run(&args, out),
+        Command::Reconcile(args) => reconcile::run(&args, out),
+        Command::Money(args) => money::run(&args, out),
         Command::Export(args) => export::run(&args, out),
         Command::Fx(args) => fx::run(&args, out),
         Command::Simulate(args) => simulate::run(&args, out),
