@@ -8,6 +8,7 @@ mod completions;
 mod connectors;
 mod demo;
 mod docs;
+mod duty;
 mod export;
 mod fulfil;
 mod fx;
@@ -15,6 +16,7 @@ mod init;
 mod money;
 mod orders;
 mod plan;
+mod quote;
 mod reconcile;
 mod settle;
 mod simulate;
@@ -52,6 +54,10 @@ pub(crate) enum Command {
     Money(money::Args),
     /// Write the books as a workbook, CSV, Parquet, plain-text accounting or another program's journals.
     Export(export::Args),
+    /// Landed cost of an order: duty, taxes and fees line by line, with the rule of each figure.
+    Quote(quote::Args),
+    /// The rule packs: versions, validity, calendar, what a change of law does to the catalogue.
+    Duty(duty::Args),
     /// Exchange rates from published files, and which publication they are of.
     Fx(fx::Args),
     /// Run the simulated channels on this machine.
@@ -82,6 +88,8 @@ pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
         Command::Reconcile(args) => reconcile::run(&args, out),
         Command::Money(args) => money::run(&args, out),
         Command::Export(args) => export::run(&args, out),
+        Command::Quote(args) => quote::run(&args, out),
+        Command::Duty(args) => duty::run(&args, out),
         Command::Fx(args) => fx::run(&args, out),
         Command::Simulate(args) => simulate::run(&args, out),
         Command::Why(args) => why::run(&args, out),
