@@ -72,12 +72,17 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     match &args.what {
         What::Check(dir) => {
             let set = packs(dir.packs.as_deref())?;
-            let rules: usize = set.current().iter().map(|p| p.rules.len() + p.layers.len() + p.fees.len()).sum();
+            let rules: usize =
+                set.current().iter().map(|p| p.rules.len() + p.layers.len() + p.fees.len()).sum();
             let rates: usize = set.current().iter().map(|p| p.rates.len()).sum();
             if out.is_json() {
                 out.json(&serde_json::json!({"ok": true, "packs": set.current().len(), "older": set.older().len(), "rules": rules, "rates": rates}))?;
             } else {
-                out.text(format!("ok    {} packs · {rules} rules · {rates} rates · {} older versions", set.current().len(), set.older().len()))?;
+                out.text(format!(
+                    "ok    {} packs · {rules} rules · {rates} rates · {} older versions",
+                    set.current().len(),
+                    set.older().len()
+                ))?;
             }
         }
         What::Packs(dir) => {
@@ -97,7 +102,14 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 t.set_header(["pack", "version", "", "rules", "digest", "file"]);
                 for (p, current) in all {
                     let state = if current { "current" } else { "older" };
-                    t.add_row([p.jurisdiction.to_string(), p.version.clone(), state.to_owned(), p.rules.len().to_string(), p.digest.to_string(), p.file.clone()]);
+                    t.add_row([
+                        p.jurisdiction.to_string(),
+                        p.version.clone(),
+                        state.to_owned(),
+                        p.rules.len().to_string(),
+                        p.digest.to_string(),
+                        p.file.clone(),
+                    ]);
                 }
                 out.text(t.to_string())?;
             }
@@ -105,7 +117,11 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         What::Calendar(args) => {
             let set = packs(args.dir.packs.as_deref())?;
             let wanted = |j: &str| args.jurisdiction.as_deref().is_none_or(|w| w == j);
-            let chosen = set.current().iter().map(AsRef::as_ref).filter(|p: &&tradewind_landed_cost::pack::Pack| wanted(&p.jurisdiction));
+            let chosen = set
+                .current()
+                .iter()
+                .map(AsRef::as_ref)
+                .filter(|p: &&tradewind_landed_cost::pack::Pack| wanted(&p.jurisdiction));
             let changes = calendar::changes(chosen, start(args.from)?, start(args.to)?);
             if out.is_json() {
                 out.json(&changes)?;
@@ -126,7 +142,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 if args.check {
                     bail!("{} is not fresh: run `tradewind duty docs`", args.file.display());
                 }
-                std::fs::write(&args.file, text).with_context(|| format!("{} cannot be written", args.file.display()))?;
+                std::fs::write(&args.file, text)
+                    .with_context(|| format!("{} cannot be written", args.file.display()))?;
                 out.note(format!("wrote {}", args.file.display()));
             }
         }

@@ -27,7 +27,9 @@ pub(crate) struct Args {
 /// The packs of a folder, or the program's own.
 pub(super) fn packs(dir: Option<&Path>) -> anyhow::Result<PackSet> {
     Ok(match dir {
-        Some(d) => PackSet::from_dir(d).with_context(|| format!("the rule packs of {} are refused", d.display()))?,
+        Some(d) => {
+            PackSet::from_dir(d).with_context(|| format!("the rule packs of {} are refused", d.display()))?
+        }
         None => PackSet::embedded()?,
     })
 }
@@ -35,7 +37,11 @@ pub(super) fn packs(dir: Option<&Path>) -> anyhow::Result<PackSet> {
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let packs = packs(args.packs.as_deref())?;
     let engine = Engine::new(&packs);
-    let name = if args.request.as_os_str() == "-" { "standard input".to_owned() } else { args.request.display().to_string() };
+    let name = if args.request.as_os_str() == "-" {
+        "standard input".to_owned()
+    } else {
+        args.request.display().to_string()
+    };
     let mut input: Box<dyn BufRead> = if args.request.as_os_str() == "-" {
         Box::new(BufReader::new(std::io::stdin()))
     } else {
@@ -69,7 +75,11 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 let message = format!("{name}: request {count}: {message}");
                 let body = serde_json::json!({"error": {"message": message, "causes": []}});
                 single_error.get_or_insert(message);
-                if out.is_json() { serde_json::to_writer(&mut sink, &body).map_err(std::io::Error::from) } else { Ok(()) }
+                if out.is_json() {
+                    serde_json::to_writer(&mut sink, &body).map_err(std::io::Error::from)
+                } else {
+                    Ok(())
+                }
             }
         });
         let written = written.and_then(|()| if array { Ok(()) } else { sink.write_all(b"\n") });
@@ -108,7 +118,18 @@ fn table(q: &Quote) -> String {
     let right = |s: String| Cell::new(s).set_alignment(CellAlignment::Right);
     let mut t = Table::new();
     t.load_style(presets::ASCII_MARKDOWN);
-    t.set_header(["line", "goods", "freight", "insurance", "duty", "excise", "cons. tax", "vat", "fees", "landed"]);
+    t.set_header([
+        "line",
+        "goods",
+        "freight",
+        "insurance",
+        "duty",
+        "excise",
+        "cons. tax",
+        "vat",
+        "fees",
+        "landed",
+    ]);
     for l in &q.lines {
         t.add_row(vec![
             Cell::new(&l.id),
@@ -136,11 +157,19 @@ fn table(q: &Quote) -> String {
         right(shown(s.fees)),
         right(shown(s.landed)),
     ]);
-    let status = serde_json::to_value(q.status).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    let status =
+        serde_json::to_value(q.status).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
     let mut text = format!("{status}, {}, law of {}\n{t}\n", q.currency, q.legal_event_at);
     for l in &q.lines {
         for c in &l.charges {
-            text.push_str(&format!("  line {}: {} {} {}: {}\n", l.id, c.kind, c.amount.amount(), c.collector, c.why()));
+            text.push_str(&format!(
+                "  line {}: {} {} {}: {}\n",
+                l.id,
+                c.kind,
+                c.amount.amount(),
+                c.collector,
+                c.why()
+            ));
         }
     }
     for f in &q.fees {
@@ -164,7 +193,11 @@ fn table(q: &Quote) -> String {
         text.push_str(&format!("  pack {name} {digest}\n"));
     }
     for p in q.parcels.iter().flatten() {
-        text.push_str(&format!("\nparcel {}\n{}", p.parcel.as_deref().unwrap_or_default().join(", "), table(p)));
+        text.push_str(&format!(
+            "\nparcel {}\n{}",
+            p.parcel.as_deref().unwrap_or_default().join(", "),
+            table(p)
+        ));
     }
     text
 }
