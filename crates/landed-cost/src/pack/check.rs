@@ -258,9 +258,12 @@ fn describe(case: &Case) -> String {
     if parts.is_empty() { "every order".to_owned() } else { parts.join(", ") }
 }
 
+/// One way to set one dimension of a case.
+type Variant = Box<dyn Fn(&mut Case)>;
+
 fn cases(rules: &[&Rule]) -> Vec<Case> {
     let mut out = vec![Case::default()];
-    let expand = |out: &mut Vec<Case>, variants: Vec<Box<dyn Fn(&mut Case)>>| {
+    let expand = |out: &mut Vec<Case>, variants: Vec<Variant>| {
         if variants.len() > 1 && out.len() < 60_000 {
             *out = out
                 .iter()
@@ -292,7 +295,7 @@ fn cases(rules: &[&Rule]) -> Vec<Case> {
             continue;
         }
         let closed = i == 0 && values.len() == 4;
-        let mut variants: Vec<Box<dyn Fn(&mut Case)>> = Vec::new();
+        let mut variants: Vec<Variant> = Vec::new();
         for v in values.into_iter().chain((!closed).then(|| "other".into())) {
             variants.push(Box::new(move |c| c.text[i] = Some(v.clone())));
         }
@@ -331,9 +334,9 @@ fn cases(rules: &[&Rule]) -> Vec<Case> {
                     .extend([bound.amount, bound.amount + step].into_iter().filter(|d| *d > Decimal::ZERO));
             }
         }
-        let variants: Vec<Box<dyn Fn(&mut Case)>> = samples
+        let variants: Vec<Variant> = samples
             .into_iter()
-            .map(|s| Box::new(move |c: &mut Case| c.values.push((m, s))) as Box<dyn Fn(&mut Case)>)
+            .map(|s| Box::new(move |c: &mut Case| c.values.push((m, s))) as Variant)
             .collect();
         expand(&mut out, variants);
     }

@@ -143,7 +143,7 @@ fn build(cx: &mut Cx<'_>, raw: RawPack) -> Pack {
     let covers =
         Interval { from: cx.instant(Some(&raw.covers.from)), to: cx.instant(raw.covers.to.as_ref()) };
     let mut rules: Vec<Rule> = raw.rule.into_iter().map(|r| rule(cx, r)).collect();
-    rules.sort_by(|a, b| b.priority.cmp(&a.priority));
+    rules.sort_by_key(|r| std::cmp::Reverse(r.priority));
     let layers = raw.layer.into_iter().map(|l| layer(cx, l)).collect();
     let fees = raw.fee.into_iter().map(|f| fee(cx, f)).collect();
     let rates = raw

@@ -1,0 +1,136 @@
+//! Formulas applied to lines. Each function adds charges, or says what is missing; a missing figure makes the
+//! amount `None`, never zero.
+//!
+//! `duty` holds the duty formulas, `layers` the additional duties on top, `tax` the taxes of the VAT kind, `japan`
+//! the truncated declaration; here is what they share.
+
+mod duty;
+mod japan;
+mod layers;
+mod tax;
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+use tradewind_domain::{Exact, Money, Rounding};
+
+use super::QuoteError;
+use super::answer::{Charge, RateSource};
+use super::prepare::{Order, Work};
+use crate::pack::{Formula, Part, Provenance, Steps};
+
+pub(super) use duty::duty;
+pub(super) use layers::{ad_cvd, layers};
+pub(super) use tax::tax;
+
+/// A rate with where it came from; `None` while it is not known.
+type Resolved = Option<(Decimal, RateSource)>;
+
+pub(super) fn to_step(
+    raw: Decimal,
+    step: Option<Decimal>,
+    steps: Steps,
+    cur: tradewind_domain::Currency,
+) -> Result<Money, QuoteError> {
+    let value = step.map_or(raw, |s| steps.mode.to_step(raw, s));
+    Exact::new(value, cur).round(steps.mode).map_err(|e| QuoteError(e.to_string()))
+}
+
+/// Steps count in the destination's currency; in another one only the minor unit rounds.
+pub(super) fn steps_of(order: &Order<'_>) -> Steps {
+    if order.cur == order.pack.currency_of(order.country) {
+        order.pack.steps
+    } else {
+        Steps { mode: Rounding::HalfUp, duty: None, tax: None, base: None, ..order.pack.steps }
+    }
+}
+
+fn part(line: &Work<'_>, p: Part, raw_duty: bool) -> Option<Decimal> {
+    match p {
+        Part::Goods => Some(line.goods.decimal()),
+        Part::Freight => Some(line.freight.decimal()),
+        Part::Insurance => Some(line.insurance.decimal()),
+        Part::Duty if raw_duty => line.duty.map(|_| line.duty_raw),
+        Part::Duty => line.duty.map(Money::decimal),
+        Part::Excise => line.excise.map(Money::decimal),
+        Part::ConsumptionTax => line.consumption.map(Money::decimal),
+        Part::BasicDuty => line.duty.map(|_| line.basic_duty.decimal()),
+    }
+}
+
+fn components(line: &Work<'_>, base: &[Part]) -> Vec<(Part, Money)> {
+    base.iter()
+        .filter_map(|p| {
+            let m = match p {
+                Part::Goods => line.goods,
+                Part::Freight => line.freight,
+                Part::Insurance => line.insurance,
+                Part::Duty => line.duty?,
+                Part::Excise => line.excise?,
+                Part::ConsumptionTax => line.consumption?,
+                Part::BasicDuty => line.basic_duty,
+            };
+            Some((*p, m))
+        })
+        .collect()
+}
+
+fn base_of(line: &Work<'_>, base: &[Part], factor: Option<Decimal>) -> Option<Decimal> {
+    if let Some(f) = factor
+        && base.contains(&Part::Goods)
+        && base.contains(&Part::Freight)
+    {
+        return Some(line.goods.decimal() * f);
+    }
+    base.iter().map(|p| part(line, *p, false)).sum()
+}
+
+pub(super) struct Maker<'a> {
+    pub(super) meta: &'a Provenance,
+    pub(super) collector: &'a Arc<str>,
+}
+
+impl Maker<'_> {
+    #[allow(clippy::too_many_arguments)]
+    fn charge(
+        &self,
+        f: &Formula,
+        layer: Arc<str>,
+        base: Decimal,
+        components: Vec<(Part, Money)>,
+        rate: Option<Decimal>,
+        rate_source: RateSource,
+        raw: Decimal,
+        amount: Money,
+        note: Option<String>,
+    ) -> Charge {
+        Charge {
+            kind: f.charge.clone(),
+            layer,
+            rule_id: self.meta.row.clone(),
+            title: self.meta.title.clone(),
+            formula: f.kind.name(),
+            base,
+            components,
+            rate,
+            rate_source,
+            raw,
+            amount,
+            collector: self.collector.clone(),
+            note,
+        }
+    }
+}
+
+fn mul(a: Decimal, b: Decimal) -> Result<Decimal, QuoteError> {
+    a.checked_mul(b).ok_or_else(|| QuoteError(format!("{a} × {b} is out of range")))
+}
+
+pub(super) fn add_duty(line: &mut Work<'_>, c: Charge, first: bool) {
+    if first {
+        line.basic_duty = c.amount;
+    }
+    line.duty_raw += c.raw;
+    line.duty = line.duty.and_then(|d| d.try_add(c.amount).ok());
+    line.charges.push(c);
+}
