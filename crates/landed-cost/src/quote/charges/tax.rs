@@ -10,7 +10,6 @@ use super::super::{Known, QuoteError, bad};
 use super::japan::truncated_tax;
 use super::{Maker, components, mul, part, steps_of, to_step};
 use crate::pack::{Formula, Kind, Rule, expand};
-use crate::request::Fact;
 
 /// The rate of a tax on a line.
 pub(super) struct TaxFound {
