@@ -1,0 +1,367 @@
+//! The facets of the catalogue: offers, stock, prices, and reading back. They string calls together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tradewind_connector::role::{ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange};
+use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted};
+use tradewind_domain::{ListingRef, ListingState, LiveListing, Offer, Sku};
+
+use crate::gql::Call;
+use crate::{READ_BATCH, Shopify, WRITE_BATCH, inventory, products};
+
+impl Shopify {
+    /// The variants of these SKUs, by SKU. A SKU is not unique in Shopify; the first one found stands for it.
+    async fn variants(&self, cx: &CallCx, skus: &[Sku]) -> Result<BTreeMap<Sku, products::Variant>, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &products::READ_VARIANTS,
+            text: products::READ_VARIANTS_TEXT,
+            cost: 60,
+            variables: products::read_variants_variables,
+            read: products::read_variants,
+        };
+        let mut found = BTreeMap::new();
+        for batch in skus.chunks(READ_BATCH) {
+            let mut query = products::VariantQuery { skus: batch.to_vec(), after: None };
+            loop {
+                let page = self.pipeline.call(&call, &query, cx).await?;
+                let next = page.next();
+                for variant in page.nodes {
+                    // The search also finds prefixes: only exact SKUs count.
+                    if let Some(sku) = batch.iter().find(|s| variant.sku.as_deref() == Some(s.as_str())) {
+                        found.entry(sku.clone()).or_insert(variant);
+                    }
+                }
+                if next.is_none() || next == query.after {
+                    break;
+                }
+                query.after = next;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Sets levels; when one of several is stale, each is set alone so that the others are not held up.
+    async fn set_levels(&self, cx: &CallCx, levels: &[(Sku, inventory::Level)]) -> Vec<ItemOutcome> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &inventory::SET_STOCK,
+            text: inventory::SET_STOCK_TEXT,
+            cost: 10,
+            variables: inventory::variables,
+            read: products::nothing,
+        };
+        let mut outcomes = Vec::with_capacity(levels.len());
+        for (n, batch) in levels.chunks(WRITE_BATCH).enumerate() {
+            let input: Vec<inventory::Level> = batch.iter().map(|(_, l)| l.clone()).collect();
+            let result = self.pipeline.call(&call, input.as_slice(), &cx.step(&format!("stock-{n}"))).await;
+            match result {
+                Ok(()) => outcomes.extend(batch.iter().map(|(sku, _)| ItemOutcome::ok(sku, None))),
+                Err(e) if batch.len() > 1 && e.kind().is_business() => {
+                    for (sku, level) in batch {
+                        let one = [level.clone()];
+                        let result = self
+                            .pipeline
+                            .call(&call, one.as_slice(), &cx.step(&format!("stock-{sku}")))
+                            .await;
+                        outcomes.push(ItemOutcome {
+                            sku: sku.clone(),
+                            result: result.map(|()| tradewind_connector::role::Accepted::default()),
+                        });
+                    }
+                }
+                Err(e) => outcomes.extend(batch.iter().map(|(sku, _)| ItemOutcome::err(sku, e.clone()))),
+            }
+        }
+        outcomes
+    }
+
+    /// One product: read what exists, upsert, publish, set the stock of variants that were there before.
+    async fn put_product(&self, cx: &CallCx, offers: Vec<&Offer>) -> Result<Vec<ItemOutcome>, Error> {
+        let Some(first) = offers.first() else { return Ok(Vec::new()) };
+        let handle = products::handle(first.product.as_str());
+        let read = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &products::READ_PRODUCT,
+            text: products::READ_PRODUCT_TEXT,
+            cost: 260,
+            variables: products::read_product_variables,
+            read: products::read_product,
+        };
+        let existing = self.pipeline.call(&read, handle.as_str(), cx).await?;
+        let known: Vec<(&Offer, Sku)> = offers
+            .iter()
+            .filter(|o| {
+                existing
+                    .iter()
+                    .flat_map(|e| &e.variants.nodes)
+                    .any(|v| v.sku.as_deref() == Some(o.sku.as_str()))
+            })
+            .map(|o| (*o, o.sku.clone()))
+            .collect();
+        let set = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &products::SET_PRODUCT,
+            text: products::SET_PRODUCT_TEXT,
+            cost: 270,
+            variables: |shop, cx, input: &products::Upsert<'_>| {
+                products::set_product_variables(shop, cx, input)
+            },
+            read: |shop, cx, input: &products::Upsert<'_>, r| products::set_product(shop, cx, input, r),
+        };
+        let upsert = products::Upsert { handle: handle.clone(), offers, existing };
+        let step = |what: &str| cx.step(&format!("{what}-{handle}"));
+        let mut done = self.pipeline.call(&set, &upsert, &step("set")).await?;
+        if self.shop.publication.is_some() {
+            let publish = Call {
+                shop: Arc::clone(&self.shop),
+                spec: &products::PUBLISH,
+                text: products::PUBLISH_TEXT,
+                cost: 10,
+                variables: products::publish_variables,
+                read: products::nothing,
+            };
+            self.pipeline.call(&publish, done.product.as_str(), &step("publish")).await?;
+        }
+        if !known.is_empty() {
+            let skus: Vec<Sku> = known.iter().map(|(_, s)| s.clone()).collect();
+            let live = self.variants(cx, &skus).await?;
+            let mut levels = Vec::new();
+            for (offer, sku) in known {
+                if let Some(variant) =
+                    live.get(&sku).filter(|v| v.available() != Some(i64::from(offer.quantity)))
+                {
+                    let level = inventory::Level {
+                        item: variant.inventory_item.id.clone(),
+                        quantity: offer.quantity,
+                        from: variant.available(),
+                    };
+                    levels.push((sku, level));
+                }
+            }
+            for failed in
+                self.set_levels(&step("stock"), &levels).await.into_iter().filter(|o| o.result.is_err())
+            {
+                if let Some(outcome) = done.outcomes.iter_mut().find(|o| o.sku == failed.sku) {
+                    *outcome = failed;
+                }
+            }
+        }
+        Ok(done.outcomes)
+    }
+}
+
+#[async_trait]
+impl Offers for Shopify {
+    async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let mut by_product: BTreeMap<&str, Vec<&Offer>> = BTreeMap::new();
+        for offer in offers {
+            by_product.entry(offer.product.as_str()).or_default().push(offer);
+        }
+        let mut done: BTreeMap<Sku, ItemOutcome> = BTreeMap::new();
+        for group in by_product.into_values() {
+            let skus: Vec<Sku> = group.iter().map(|o| o.sku.clone()).collect();
+            match self.put_product(cx, group).await {
+                Ok(outcomes) => done.extend(outcomes.into_iter().map(|o| (o.sku.clone(), o))),
+                Err(e) => done.extend(skus.into_iter().map(|s| (s.clone(), ItemOutcome::err(&s, e.clone())))),
+            }
+        }
+        let missing = |sku: &Sku| ItemOutcome::err(sku, Error::decode("no outcome for this SKU"));
+        Ok(Submitted::Done(
+            offers.iter().map(|o| done.remove(&o.sku).unwrap_or_else(|| missing(&o.sku))).collect(),
+        ))
+    }
+
+    /// Archives a product of which every variant is withdrawn; takes single variants out of one that stays.
+    async fn withdraw(
+        &self,
+        cx: &CallCx,
+        listings: &[ListingRef],
+    ) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let skus: Vec<Sku> = listings.iter().map(|l| l.sku.clone()).collect();
+        let live = self.variants(cx, &skus).await?;
+        let mut by_product: BTreeMap<String, Vec<(Sku, String)>> = BTreeMap::new();
+        for (sku, variant) in &live {
+            by_product.entry(variant.product.id.clone()).or_default().push((sku.clone(), variant.id.clone()));
+        }
+        let mut failed: BTreeMap<Sku, Error> = BTreeMap::new();
+        for (product, variants) in by_product {
+            let result = self.withdraw_from(cx, &product, &variants).await;
+            if let Err(e) = result {
+                failed.extend(variants.into_iter().map(|(sku, _)| (sku, e.clone())));
+            }
+        }
+        // What is not there is off sale already.
+        let outcome = |sku: &Sku| {
+            failed.remove(sku).map_or_else(|| ItemOutcome::ok(sku, None), |e| ItemOutcome::err(sku, e))
+        };
+        Ok(Submitted::Done(skus.iter().map(outcome).collect()))
+    }
+
+    async fn poll(&self, _: &CallCx, handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        Err(Error::invalid(format!("Shopify has no deferred flow '{}' for offers", handle.flow)))
+    }
+}
+
+impl Shopify {
+    async fn withdraw_from(
+        &self,
+        cx: &CallCx,
+        product: &str,
+        variants: &[(Sku, String)],
+    ) -> Result<(), Error> {
+        let read = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &products::READ_PRODUCT,
+            text: products::READ_PRODUCT_TEXT,
+            cost: 260,
+            variables: |_, _, id: &str| Ok(serde_json::json!({"id": {"id": id}})),
+            read: products::read_product,
+        };
+        let existing = self.pipeline.call(&read, product, cx).await?;
+        let stays = existing
+            .iter()
+            .flat_map(|e| &e.variants.nodes)
+            .any(|v| !variants.iter().any(|(_, id)| *id == v.id));
+        if stays {
+            let delete = Call {
+                shop: Arc::clone(&self.shop),
+                spec: &products::DELETE_VARIANTS,
+                text: products::DELETE_VARIANTS_TEXT,
+                cost: 10,
+                variables: products::delete_variants_variables,
+                read: products::nothing,
+            };
+            let input = (product.to_owned(), variants.iter().map(|(_, id)| id.clone()).collect());
+            return self.pipeline.call(&delete, &input, &cx.step(&format!("delete-{product}"))).await;
+        }
+        let archive = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &products::ARCHIVE,
+            text: products::SET_PRODUCT_TEXT,
+            cost: 270,
+            variables: products::archive_variables,
+            read: products::nothing,
+        };
+        self.pipeline.call(&archive, product, &cx.step(&format!("archive-{product}"))).await
+    }
+}
+
+#[async_trait]
+impl Stock for Shopify {
+    async fn set(&self, cx: &CallCx, changes: &[StockChange]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let skus: Vec<Sku> = changes.iter().map(|c| c.key.sku.clone()).collect();
+        let live = self.variants(cx, &skus).await?;
+        let mut outcomes: BTreeMap<Sku, ItemOutcome> = BTreeMap::new();
+        let mut levels = Vec::new();
+        for change in changes {
+            let sku = &change.key.sku;
+            let Some(variant) = live.get(sku) else {
+                outcomes.insert(
+                    sku.clone(),
+                    ItemOutcome::err(sku, Error::new(Kind::NotFound, "no variant has this SKU").after_send()),
+                );
+                continue;
+            };
+            let now = variant.available();
+            if now == Some(i64::from(change.quantity)) {
+                outcomes.insert(sku.clone(), ItemOutcome::ok(sku, None));
+                continue;
+            }
+            // What the caller believes is compared; without a belief, what was read just now.
+            let from = change.expected.map(i64::from).or(now);
+            levels.push((
+                sku.clone(),
+                inventory::Level { item: variant.inventory_item.id.clone(), quantity: change.quantity, from },
+            ));
+        }
+        outcomes.extend(self.set_levels(cx, &levels).await.into_iter().map(|o| (o.sku.clone(), o)));
+        let missing = |sku: &Sku| ItemOutcome::err(sku, Error::decode("no outcome for this SKU"));
+        Ok(Submitted::Done(skus.iter().map(|s| outcomes.remove(s).unwrap_or_else(|| missing(s))).collect()))
+    }
+}
+
+#[async_trait]
+impl Prices for Shopify {
+    async fn set(&self, cx: &CallCx, changes: &[PriceChange]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let skus: Vec<Sku> = changes.iter().map(|c| c.key.sku.clone()).collect();
+        let live = self.variants(cx, &skus).await?;
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &products::SET_PRICES,
+            text: products::SET_PRICES_TEXT,
+            cost: 20,
+            variables: products::set_prices_variables,
+            read: products::nothing,
+        };
+        let mut by_product: BTreeMap<String, Vec<(&PriceChange, String)>> = BTreeMap::new();
+        let mut outcomes: BTreeMap<Sku, ItemOutcome> = BTreeMap::new();
+        for change in changes {
+            let sku = &change.key.sku;
+            match live.get(sku) {
+                Some(v) => by_product.entry(v.product.id.clone()).or_default().push((change, v.id.clone())),
+                None => {
+                    let error = Error::new(Kind::NotFound, "no variant has this SKU").after_send();
+                    outcomes.insert(sku.clone(), ItemOutcome::err(sku, error));
+                }
+            }
+        }
+        for (product, batch) in by_product {
+            let prices = batch.iter().map(|(c, id)| (id.clone(), c.price)).collect();
+            let input = products::NewPrices { product: product.clone(), prices };
+            let result = self.pipeline.call(&call, &input, &cx.step(&format!("price-{product}"))).await;
+            for (change, _) in batch {
+                let sku = &change.key.sku;
+                let outcome = match &result {
+                    Ok(()) => ItemOutcome::ok(sku, None),
+                    Err(e) => ItemOutcome::err(sku, e.clone()),
+                };
+                outcomes.insert(sku.clone(), outcome);
+            }
+        }
+        let missing = |sku: &Sku| ItemOutcome::err(sku, Error::decode("no outcome for this SKU"));
+        Ok(Submitted::Done(skus.iter().map(|s| outcomes.remove(s).unwrap_or_else(|| missing(s))).collect()))
+    }
+}
+
+#[async_trait]
+impl Listings for Shopify {
+    async fn read(&self, cx: &CallCx, keys: &[ListingRef]) -> Result<Vec<LiveListing>, Error> {
+        let skus: Vec<Sku> = keys.iter().map(|k| k.sku.clone()).collect();
+        let mut found = self.variants(cx, &skus).await?;
+        let mut out = Vec::with_capacity(keys.len());
+        for key in keys {
+            let live = found.remove(&key.sku).map(|v| v.live(&self.shop)).transpose()?.flatten();
+            out.push(live.unwrap_or_else(|| LiveListing {
+                key: key.clone(),
+                state: ListingState::Absent,
+                price: None,
+                quantity: None,
+                title: None,
+                issues: Vec::new(),
+            }));
+        }
+        Ok(out)
+    }
+
+    async fn sweep(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &products::READ_VARIANTS,
+            text: products::READ_VARIANTS_TEXT,
+            cost: 60,
+            variables: products::read_variants_variables,
+            read: products::read_variants,
+        };
+        let query = products::VariantQuery { skus: Vec::new(), after: cursor.map(|c| c.0.clone()) };
+        let page = self.pipeline.call(&call, &query, cx).await?;
+        let next = page.next().map(Cursor);
+        let mut items = Vec::new();
+        for variant in &page.nodes {
+            items.extend(variant.live(&self.shop)?);
+        }
+        Ok(Page { items, next })
+    }
+}

@@ -1,0 +1,199 @@
+//! The facets of orders and money: reading, shipping, cancelling, refunding, payouts.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tradewind_connector::role::{OrderActions, Orders, Payouts, Transactions};
+use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted, Window};
+use tradewind_domain::{
+    BalanceTransaction, CancelReason, Order, OrderId, Payout, RefundRequest, ShipmentNotice,
+};
+
+use crate::gql::Call;
+use crate::{Shopify, actions, finance, orders, products};
+
+impl Shopify {
+    /// What is open on an order, and what was done.
+    async fn open_order(&self, cx: &CallCx, id: &OrderId) -> Result<actions::Open, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &actions::OPEN,
+            text: actions::OPEN_TEXT,
+            cost: 300,
+            variables: actions::open_variables,
+            read: actions::open,
+        };
+        self.pipeline.call(&call, id, cx).await
+    }
+
+    /// The rest of an order's lines, when there were more than one page.
+    async fn complete(&self, cx: &CallCx, partial: orders::Partial) -> Result<Order, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &orders::LINES,
+            text: orders::LINES_TEXT,
+            cost: 300,
+            variables: orders::lines_variables,
+            read: orders::lines,
+        };
+        let orders::Partial { mut order, mut more_lines } = partial;
+        while let Some(cursor) = more_lines {
+            let input = (order.id.clone(), cursor);
+            let (lines, next) = self.pipeline.call(&call, &input, cx).await?;
+            order.lines.extend(lines);
+            if next.as_ref() == Some(&input.1) {
+                return Err(Error::decode("the same cursor came twice"));
+            }
+            more_lines = next;
+        }
+        Ok(order)
+    }
+}
+
+#[async_trait]
+impl Orders for Shopify {
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Order>, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &orders::SEARCH,
+            text: orders::SEARCH_TEXT,
+            cost: 900,
+            variables: orders::search_variables,
+            read: orders::search,
+        };
+        let input = orders::SearchIn { window, after: cursor.map(|c| c.0.clone()) };
+        let page = self.pipeline.call(&call, &input, cx).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for partial in page.items {
+            items.push(self.complete(cx, partial).await?);
+        }
+        Ok(Page { items, next: page.next })
+    }
+
+    async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &orders::GET,
+            text: orders::GET_TEXT,
+            cost: 100,
+            variables: orders::get_variables,
+            read: orders::get,
+        };
+        let partial = self.pipeline.call(&call, id, cx).await?;
+        self.complete(cx, partial).await
+    }
+}
+
+#[async_trait]
+impl OrderActions for Shopify {
+    async fn ship(&self, cx: &CallCx, notice: &ShipmentNotice) -> Result<Submitted<()>, Error> {
+        let open = self.open_order(cx, &notice.order).await?;
+        if open.has_tracking(notice.waybill.as_str()) {
+            return Ok(Submitted::Done(()));
+        }
+        let input = actions::spread(&open, notice)?;
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &actions::SHIP,
+            text: actions::SHIP_TEXT,
+            cost: 10,
+            variables: |shop, cx, input: &actions::ShipIn<'_>| actions::ship_variables(shop, cx, input),
+            read: products::nothing,
+        };
+        self.pipeline.call(&call, &input, cx).await.map(Submitted::Done)
+    }
+
+    async fn cancel(&self, cx: &CallCx, order: &Order, reason: CancelReason) -> Result<Submitted<()>, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &actions::CANCEL,
+            text: actions::CANCEL_TEXT,
+            cost: 10,
+            variables: actions::cancel_variables,
+            read: products::nothing,
+        };
+        match self.pipeline.call(&call, &(order.id.clone(), reason), cx).await {
+            Ok(()) => {}
+            Err(e) if e.kind() == Kind::Duplicate => return Ok(Submitted::Done(())),
+            Err(e) => return Err(e),
+        }
+        // Cancelling is a job of its own; reading the order says when it is done.
+        let handle = Handle {
+            flow: "cancel".to_owned(),
+            id: order.id.to_string(),
+            step: String::new(),
+            state: serde_json::Value::Null,
+            not_before: None,
+        };
+        OrderActions::poll(self, cx, &handle).await
+    }
+
+    async fn refund(&self, cx: &CallCx, refund: &RefundRequest) -> Result<Submitted<()>, Error> {
+        let open = self.open_order(cx, &refund.order).await?;
+        let input = actions::RefundIn { refund, parent: actions::parent(&open, refund)? };
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &actions::REFUND,
+            text: actions::REFUND_TEXT,
+            cost: 10,
+            variables: |shop, cx, input: &actions::RefundIn<'_>| actions::refund_variables(shop, cx, input),
+            read: products::nothing,
+        };
+        self.pipeline.call(&call, &input, cx).await.map(Submitted::Done)
+    }
+
+    async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<()>, Error> {
+        let id = OrderId::new(handle.id.clone()).map_err(|e| Error::invalid(e.to_string()))?;
+        let open = self.open_order(cx, &id).await?;
+        Ok(if open.cancelled_at.is_some() {
+            Submitted::Done(())
+        } else {
+            Submitted::Deferred(handle.clone())
+        })
+    }
+}
+
+#[async_trait]
+impl Payouts for Shopify {
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Payout>, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &finance::PAYOUTS,
+            text: finance::PAYOUTS_TEXT,
+            cost: 60,
+            variables: finance::payouts_variables,
+            read: finance::payouts,
+        };
+        self.pipeline.call(&call, &finance::In { window, after: cursor.map(|c| c.0.clone()) }, cx).await
+    }
+}
+
+#[async_trait]
+impl Transactions for Shopify {
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<BalanceTransaction>, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &finance::TRANSACTIONS,
+            text: finance::TRANSACTIONS_TEXT,
+            cost: 200,
+            variables: finance::transactions_variables,
+            read: finance::transactions,
+        };
+        self.pipeline.call(&call, &finance::In { window, after: cursor.map(|c| c.0.clone()) }, cx).await
+    }
+}
