@@ -162,8 +162,7 @@ fn reading(text: &str, point: char, group: char) -> Option<Decimal> {
         Some((w, f)) => (w, Some(f)),
         None => (body, None),
     };
-    let mut parts =
-        whole.split(|c: char| c == group || matches!(c, ' ' | '\'' | '\u{a0}' | '\u{202f}' | '\u{2019}'));
+    let mut parts = whole.split([group, ' ', '\'', '\u{a0}', '\u{202f}', '\u{2019}']);
     let first = parts.next()?;
     let rest: Vec<&str> = parts.collect();
     if !rest.is_empty() && (first.is_empty() || first.len() > 3 || rest.iter().any(|p| p.len() != 3)) {

@@ -24,17 +24,19 @@ pub struct Found {
     pub source: String,
 }
 
+type Day = BTreeMap<(Currency, Currency), (Decimal, String)>;
+
 /// Rates by day.
 #[derive(Debug, Clone, Default)]
 pub struct Rates {
-    days: BTreeMap<Date, BTreeMap<(Currency, Currency), (Decimal, String)>>,
+    days: BTreeMap<Date, Day>,
 }
 
 impl Rates {
     /// Takes the rows. Of two rows for one day and pair the one whose source sorts first counts, whatever their order.
     #[must_use]
     pub fn new(rows: &[RateRow]) -> Rates {
-        let mut days: BTreeMap<Date, BTreeMap<(Currency, Currency), (Decimal, String)>> = BTreeMap::new();
+        let mut days: BTreeMap<Date, Day> = BTreeMap::new();
         for r in rows {
             let new = (r.rate, r.source.clone());
             let slot =

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use tradewind_domain::Money;
+use tradewind_domain::{Currency, Money};
 
 use super::{Found, Reason};
 use crate::facts::{
@@ -63,23 +63,116 @@ fn content(t: &Transaction) -> String {
     )
 }
 
-/// Takes one version per key; `same` tells equal content, `diff` the amount of a conflict, `merge` what a later equal version adds.
-fn unique<T: Clone, K: Ord>(
-    items: &[T],
-    key: impl Fn(&T) -> K,
-    content: impl Fn(&T) -> String,
-    origin: impl Fn(&T) -> &Origin,
-    what: &str,
-    id: impl Fn(&T) -> String,
-    amount: impl Fn(&T) -> Money,
-    merge: impl Fn(&mut T, &T),
-    found: &mut Found,
-) -> Vec<(T, bool)> {
-    let mut by: BTreeMap<K, Vec<(u32, String, &T)>> = BTreeMap::new();
-    for t in items {
-        by.entry(key(t)).or_default().push((origin(t).arrival, content(t), t));
+/// A fact of which one version counts.
+trait Versioned: Clone {
+    /// What two versions of one fact share.
+    type Key: Ord;
+    /// Its name in an explanation.
+    const WHAT: &'static str;
+    fn key(&self) -> Self::Key;
+    /// What must not change between versions.
+    fn content(&self) -> String;
+    fn origin(&self) -> &Origin;
+    fn id(&self) -> &str;
+    /// The amount that a conflict is about.
+    fn amount(&self) -> Money;
+    /// Takes over what a later version of equal content adds.
+    fn merge(&mut self, _later: &Self) {}
+}
+
+impl Versioned for Order {
+    type Key = (String, String);
+    const WHAT: &'static str = "order";
+    fn key(&self) -> Self::Key {
+        (self.account.clone(), self.id.clone())
     }
-    let mut out = Vec::new();
+    fn content(&self) -> String {
+        format!("{:?}|{}|{:?}|{:?}", self.total, self.placed.at, self.collected_duties, self.reference)
+    }
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+    fn id(&self) -> &str {
+        &self.id
+    }
+    fn amount(&self) -> Money {
+        self.total
+    }
+    fn merge(&mut self, later: &Self) {
+        self.paid = later.paid.clone().or(self.paid.take());
+        self.payment_state = later.payment_state.clone().or(self.payment_state.take());
+        self.tracking = later.tracking.clone().or(self.tracking.take());
+        self.quoted = later.quoted.or(self.quoted);
+    }
+}
+
+macro_rules! versioned {
+    ($what:literal, $t:ident, $k:ty, $x:ident => $key:expr, $content:expr, $amount:expr) => {
+        impl Versioned for $t {
+            type Key = $k;
+            const WHAT: &'static str = $what;
+            fn key(&self) -> $k {
+                let $x = self;
+                $key
+            }
+            fn content(&self) -> String {
+                let $x = self;
+                $content
+            }
+            fn origin(&self) -> &Origin {
+                &self.origin
+            }
+            fn id(&self) -> &str {
+                &self.id
+            }
+            fn amount(&self) -> Money {
+                let $x = self;
+                $amount
+            }
+        }
+    };
+}
+
+versioned!("refund", Refund, String, r => r.id.clone(), format!("{}|{:?}", r.order, r.amount), r.amount);
+versioned!("invoice", Invoice, String, i => i.id.clone(), format!("{:?}|{:?}", i.orders, i.gross), i.gross);
+versioned!("bank line", BankLine, (String, String), b => (b.account.clone(), b.id.clone()),
+    format!("{:?}|{}|{:?}", b.amount, b.date, b.text), b.amount);
+versioned!("carrier invoice", CarrierInvoice, String, c => c.id.clone(),
+    format!("{}|{:?}|{:?}|{:?}", c.tracking, c.duty, c.vat, c.fee), c.total);
+
+impl Versioned for Statement {
+    type Key = (Provider, String, String, Currency);
+    const WHAT: &'static str = "statement";
+    fn key(&self) -> Self::Key {
+        (self.provider, self.account.clone(), self.id.clone(), self.currency)
+    }
+    fn content(&self) -> String {
+        format!("{:?}|{:?}|{:?}", self.total, self.opening, self.closing)
+    }
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+    fn id(&self) -> &str {
+        &self.id
+    }
+    fn amount(&self) -> Money {
+        self.total.or(self.closing).unwrap_or(Money::zero(self.currency))
+    }
+    fn merge(&mut self, later: &Self) {
+        self.converted = later.converted.or(self.converted);
+        self.trace = later.trace.clone().or(self.trace.take());
+        self.transfer_status = later.transfer_status.clone().or(self.transfer_status.take());
+        self.deposit = later.deposit.or(self.deposit);
+    }
+}
+
+/// Takes one version per key, and tells whether another one was refused.
+fn unique<T: Versioned>(items: &[T], found: &mut Found) -> Vec<(T, bool)> {
+    let mut by: BTreeMap<T::Key, Vec<(u32, String, &T)>> = BTreeMap::new();
+    for t in items {
+        by.entry(t.key()).or_default().push((t.origin().arrival, t.content(), t));
+    }
+    let mut out = Vec::with_capacity(by.len());
     for mut versions in by.into_values() {
         versions.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         let Some((_, first, kept)) = versions.first().cloned() else { continue };
@@ -87,19 +180,20 @@ fn unique<T: Clone, K: Ord>(
         let mut told = BTreeSet::new();
         for (_, text, other) in versions.iter().skip(1) {
             if *text == first {
-                merge(&mut value, other);
+                value.merge(other);
             } else if told.insert(text.clone()) {
-                let (old, new) = (amount(kept), amount(other));
+                let (old, new) = (kept.amount(), other.amount());
                 let delta = new.try_sub(old).unwrap_or(new);
                 found.add(
                     Reason::Conflict,
                     delta,
-                    vec![id(kept)],
+                    vec![kept.id().to_owned()],
                     format!(
-                        "{what} {} stands with {old} in {} and with {new} in {}: the first version is kept",
-                        id(kept),
-                        origin(kept).file,
-                        origin(other).file,
+                        "{} {} stands with {old} in {} and with {new} in {}: the first version is kept",
+                        T::WHAT,
+                        kept.id(),
+                        kept.origin().file,
+                        other.origin().file,
                     ),
                     vec![
                         ("second version".to_owned(), delta.minor().saturating_add(old.minor())),
@@ -113,97 +207,20 @@ fn unique<T: Clone, K: Ord>(
     out
 }
 
+fn first<T: Versioned>(items: &[T], found: &mut Found) -> Vec<T> {
+    unique(items, found).into_iter().map(|(t, _)| t).collect()
+}
+
 pub(super) fn run(facts: &Facts, as_of: Date, found: &mut Found) -> Clean {
-    let mut clean = Clean::default();
-    let first = |v: Vec<_>| v.into_iter().map(|(t, _)| t).collect::<Vec<_>>();
-    clean.orders = first(unique(
-        &facts.orders,
-        |o| (o.account.clone(), o.id.clone()),
-        |o| format!("{:?}|{}|{:?}|{:?}", o.total, o.placed.at, o.collected_duties, o.reference),
-        |o| &o.origin,
-        "order",
-        |o| o.id.clone(),
-        |o| o.total,
-        |o, later| {
-            o.paid = later.paid.clone().or(o.paid.take());
-            o.payment_state = later.payment_state.clone().or(o.payment_state.take());
-            o.tracking = later.tracking.clone().or(o.tracking.take());
-            o.quoted = later.quoted.or(o.quoted);
-        },
-        found,
-    ));
-    clean.refunds = unique(
-        &facts.refunds,
-        |r| r.id.clone(),
-        |r| format!("{}|{:?}", r.order, r.amount),
-        |r| &r.origin,
-        "refund",
-        |r| r.id.clone(),
-        |r| r.amount,
-        |_, _| {},
-        found,
-    )
-    .into_iter()
-    .map(|(t, _)| t)
-    .collect();
-    clean.invoices = unique(
-        &facts.invoices,
-        |r| r.id.clone(),
-        |r| format!("{:?}|{:?}", r.orders, r.gross),
-        |r| &r.origin,
-        "invoice",
-        |r| r.id.clone(),
-        |r| r.gross,
-        |_, _| {},
-        found,
-    )
-    .into_iter()
-    .map(|(t, _)| t)
-    .collect();
-    clean.bank = unique(
-        &facts.bank,
-        |b| (b.account.clone(), b.id.clone()),
-        |b| format!("{:?}|{}|{:?}", b.amount, b.date, b.text),
-        |b| &b.origin,
-        "bank line",
-        |b| b.id.clone(),
-        |b| b.amount,
-        |_, _| {},
-        found,
-    )
-    .into_iter()
-    .map(|(t, _)| t)
-    .collect();
-    clean.carrier = unique(
-        &facts.carrier,
-        |c| c.id.clone(),
-        |c| format!("{}|{:?}|{:?}|{:?}", c.tracking, c.duty, c.vat, c.fee),
-        |c| &c.origin,
-        "carrier invoice",
-        |c| c.id.clone(),
-        |c| c.total,
-        |_, _| {},
-        found,
-    )
-    .into_iter()
-    .map(|(t, _)| t)
-    .collect();
-    clean.statements = unique(
-        &facts.statements,
-        |s| (s.provider, s.account.clone(), s.id.clone(), s.currency),
-        |s| format!("{:?}|{:?}|{:?}", s.total, s.opening, s.closing),
-        |s| &s.origin,
-        "statement",
-        |s| s.id.clone(),
-        |s| s.total.or(s.closing).unwrap_or(Money::zero(s.currency)),
-        |s, later| {
-            s.converted = later.converted.or(s.converted);
-            s.trace = later.trace.clone().or(s.trace.take());
-            s.transfer_status = later.transfer_status.clone().or(s.transfer_status.take());
-            s.deposit = later.deposit.or(s.deposit);
-        },
-        found,
-    );
+    let mut clean = Clean {
+        orders: first(&facts.orders, found),
+        refunds: first(&facts.refunds, found),
+        invoices: first(&facts.invoices, found),
+        bank: first(&facts.bank, found),
+        carrier: first(&facts.carrier, found),
+        statements: unique(&facts.statements, found),
+        ..Clean::default()
+    };
     payouts(facts, found, &mut clean);
     transactions(facts, found, &mut clean);
     clean.decisions = facts.decisions.clone();

@@ -89,7 +89,7 @@ pub(super) fn run(
         {
             measure(
                 &r.tx.id,
-                &[r.tx.id.clone()],
+                std::slice::from_ref(&r.tx.id),
                 value,
                 gross,
                 day,

@@ -281,8 +281,11 @@ pub(super) fn run(
     out
 }
 
+/// State, bank lines and history of a statement or payout.
+type Carrier<'a> = (&'static str, &'a [String], &'a [Event]);
+
 struct Carriers<'a> {
-    by: HashMap<(&'a str, &'a str), (&'static str, &'a [String], &'a [Event])>,
+    by: HashMap<(&'a str, &'a str), Carrier<'a>>,
 }
 
 impl<'a> Carriers<'a> {
@@ -302,7 +305,7 @@ impl<'a> Carriers<'a> {
         }
         Carriers { by }
     }
-    fn of(&self, r: &'a Row) -> Option<(&'a str, (&'static str, &'a [String], &'a [Event]))> {
+    fn of(&self, r: &'a Row) -> Option<(&'a str, Carrier<'a>)> {
         [r.tx.payout.as_deref(), r.tx.statement.as_deref()]
             .into_iter()
             .flatten()
@@ -450,7 +453,7 @@ fn fold<'a>(
     let due_day =
         due_from.checked_add(jiff::Span::new().days(i64::from(policy.payment_days))).unwrap_or(due_from);
     let reached = |r: &'a Row| carriers.of(r).is_some_and(|(_, (state, ..))| state == "Reconciled");
-    let all_reached = !mine.is_empty() && mine.iter().all(|(r, _)| reached(*r));
+    let all_reached = !mine.is_empty() && mine.iter().all(|(r, _)| reached(r));
     let state = if void {
         "Void"
     } else if s.gross == 0 && late {

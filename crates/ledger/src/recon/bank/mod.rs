@@ -1,0 +1,265 @@
+//! Bank lines against what providers sent: matching in levels.
+//!
+//! Keys before numbers, unmatched before wrong. Each level looks at what the levels before left, frozen at its start, so that no
+//! order of rows can change the result; a line and a transfer are used once.
+
+mod levels;
+mod settle;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use tradewind_domain::Money;
+
+use super::dedupe::Clean;
+use super::foot::{PayoutState, StatementState};
+use super::parts::Row;
+use super::{Found, Match, Policy, business_days};
+use crate::facts::{BankLine, DecisionKind, Facts, Provider};
+use crate::rates::Rates;
+
+pub use levels::subsets;
+
+/// A bank line and where it stands.
+#[derive(Debug, Clone)]
+pub struct BankState {
+    /// The bank's id.
+    pub id: String,
+    /// Account at the bank.
+    pub account: String,
+    /// Day.
+    pub date: Date,
+    /// Amount.
+    pub amount: Money,
+    /// State: `Reconciled`, `Ambiguous`, `Unmatched`.
+    pub state: &'static str,
+    /// Payouts and statements.
+    pub matched_to: Vec<String>,
+    /// Sets that fit, where more than one does.
+    pub candidates: Vec<Vec<String>>,
+}
+
+/// A conversion between what was sent and what arrived.
+#[derive(Debug, Clone)]
+pub struct Conversion {
+    /// Bank line.
+    pub line: String,
+    /// Transfer.
+    pub item: String,
+    /// As sent.
+    pub sent: Money,
+    /// As arrived.
+    pub arrived: Money,
+    /// Day by which the rate is taken.
+    pub date: Date,
+}
+
+/// What the matching of the bank gave.
+#[derive(Debug, Default)]
+pub struct Banking {
+    /// Lines.
+    pub lines: Vec<BankState>,
+    /// Links.
+    pub matches: Vec<Match>,
+    /// Conversions.
+    pub conversions: Vec<Conversion>,
+    /// (line, role-account transfers): what each line takes from in-transit: line → (provider, account, amount sent).
+    pub taken: BTreeMap<usize, Vec<(Provider, String, Money)>>,
+}
+
+#[derive(Debug, Clone)]
+struct Item {
+    id: String,
+    provider: Provider,
+    account: String,
+    sent: Money,
+    expect: Money,
+    date: Option<Date>,
+    refs: Vec<String>,
+    /// Only a reference may claim it: a transfer that came back.
+    reference_only: bool,
+    /// Its absence after the window is worth a word.
+    due: bool,
+    statement: Option<usize>,
+    payout: Option<usize>,
+}
+
+fn squeeze(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
+}
+
+fn words(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
+        .filter(|w| !w.is_empty())
+        .map(str::to_uppercase)
+        .collect()
+}
+
+fn hints(text: &str) -> Vec<Provider> {
+    let t = text.to_lowercase();
+    let has = |w: &str| t.contains(w);
+    let mut out = Vec::new();
+    for p in Provider::ALL {
+        let hit = match p {
+            Provider::Amazon => has("amazon") || has("amzn"),
+            Provider::Wechatpay => has("wechat") || has("tenpay") || has("财付通"),
+            Provider::Alipay => has("alipay") || has("支付宝"),
+            Provider::Carrier | Provider::Bank => false,
+            p => has(p.name()),
+        };
+        if hit {
+            out.push(p);
+        }
+    }
+    out
+}
+
+fn items(statements: &[StatementState], payouts: &[PayoutState]) -> Vec<Item> {
+    let mut out = Vec::new();
+    for (i, s) in statements.iter().enumerate() {
+        let transfers = s.provider == Provider::Amazon
+            || s.deposit.is_some()
+            || s.converted.is_some()
+            || s.trace.is_some()
+            || !payouts.iter().any(|p| p.provider == s.provider && p.account == s.account);
+        if s.refused || s.paid_by_payout || s.total.is_zero() || !transfers {
+            continue;
+        }
+        let carried = s.carried_into.is_some();
+        out.push(Item {
+            id: s.id.clone(),
+            provider: s.provider,
+            account: s.account.clone(),
+            sent: s.total,
+            expect: s.converted.unwrap_or(s.total),
+            date: s.end,
+            refs: s.trace.iter().cloned().chain([s.id.clone()]).collect(),
+            reference_only: s.failed || carried,
+            due: !s.failed && !carried && s.total.is_positive(),
+            statement: Some(i),
+            payout: None,
+        });
+    }
+    for (i, p) in payouts.iter().enumerate() {
+        if p.amount.is_zero() || p.void {
+            continue;
+        }
+        out.push(Item {
+            id: p.id.clone(),
+            provider: p.provider,
+            account: p.account.clone(),
+            sent: p.amount,
+            expect: p.converted.unwrap_or(p.amount),
+            date: p.arrival.or(p.last_member),
+            refs: p.trace.iter().cloned().chain([p.id.clone()]).collect(),
+            reference_only: p.failed,
+            due: !p.failed,
+            statement: None,
+            payout: Some(i),
+        });
+    }
+    out.sort_by(|a, b| {
+        (a.provider, &a.account, &a.id, a.expect.currency()).cmp(&(
+            b.provider,
+            &b.account,
+            &b.id,
+            b.expect.currency(),
+        ))
+    });
+    out
+}
+
+struct Work<'a> {
+    items: Vec<Item>,
+    lines: &'a [BankLine],
+    hints: Vec<Vec<Provider>>,
+    item_of: Vec<Vec<usize>>,
+    line_of: Vec<Vec<usize>>,
+    rule: Vec<&'static str>,
+    vetoes: Vec<&'a [String]>,
+    policy: &'a Policy,
+}
+
+impl Work<'_> {
+    fn open_item(&self, i: usize) -> bool {
+        self.line_of.get(i).is_some_and(Vec::is_empty)
+    }
+    fn open_line(&self, l: usize) -> bool {
+        self.item_of.get(l).is_some_and(Vec::is_empty)
+    }
+    fn vetoed(&self, l: usize, i: usize) -> bool {
+        let (Some(line), Some(item)) = (self.lines.get(l), self.items.get(i)) else { return true };
+        self.vetoes.iter().any(|v| v.contains(&line.id) && v.contains(&item.id))
+    }
+    /// Currency, window, the provider that the text names, no veto: the pair may belong together by number.
+    fn may(&self, l: usize, i: usize) -> bool {
+        let (Some(line), Some(item)) = (self.lines.get(l), self.items.get(i)) else { return false };
+        if item.reference_only || line.amount.currency() != item.expect.currency() || self.vetoed(l, i) {
+            return false;
+        }
+        if self.hints.get(l).is_some_and(|h| !h.is_empty() && !h.contains(&item.provider)) {
+            return false;
+        }
+        item.date.is_none_or(|d| {
+            let gap = business_days(d, line.date);
+            gap >= -self.policy.bank_days_before && gap <= self.policy.bank_days_after
+        })
+    }
+    fn link(&mut self, l: usize, items: &[usize], rule: &'static str) {
+        if let (Some(of), Some(r)) = (self.item_of.get_mut(l), self.rule.get_mut(l)) {
+            of.extend_from_slice(items);
+            *r = rule;
+        }
+        for i in items {
+            if let Some(of) = self.line_of.get_mut(*i) {
+                of.push(l);
+            }
+        }
+    }
+    fn expect(&self, items: &[usize]) -> i64 {
+        items.iter().filter_map(|i| self.items.get(*i)).fold(0_i64, |s, i| s.saturating_add(i.expect.minor()))
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn run(
+    clean: &Clean,
+    rows: &[Row],
+    statements: &mut [StatementState],
+    payouts: &mut [PayoutState],
+    facts: &Facts,
+    policy: &Policy,
+    as_of: Date,
+    rates: &Rates,
+    found: &mut Found,
+) -> Banking {
+    let _ = rows;
+    let mut lines: Vec<BankLine> = clean.bank.clone();
+    lines.sort_by(|a, b| (a.date, &a.account, &a.id).cmp(&(b.date, &b.account, &b.id)));
+    let items = items(statements, payouts);
+    let (n, m) = (items.len(), lines.len());
+    let mut w = Work {
+        hints: lines.iter().map(|l| hints(l.text.as_deref().unwrap_or_default())).collect(),
+        items,
+        lines: &lines,
+        item_of: vec![Vec::new(); m],
+        line_of: vec![Vec::new(); n],
+        rule: vec![""; m],
+        vetoes: clean
+            .decisions
+            .iter()
+            .filter(|d| d.kind == DecisionKind::Veto)
+            .map(|d| d.records.as_slice())
+            .collect(),
+        policy,
+    };
+    let mut mismatch: Vec<(usize, Vec<usize>)> = Vec::new();
+    levels::pins(&mut w, clean, found);
+    levels::references(&mut w, &mut mismatch, rates, found);
+    levels::by_amount(&mut w);
+    let mut candidates = levels::covering(&mut w);
+    levels::pool_ambiguity(&w, &mut candidates);
+    let ambiguous: BTreeSet<usize> = candidates.keys().copied().collect();
+    levels::near(&w, &ambiguous, &mut mismatch);
+    settle::finish(w, candidates, mismatch, statements, payouts, facts, as_of, found)
+}
