@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use http::Method;
 use serde_json::{Map, Value, json, value::RawValue};
-use tradewind_connector::role::{ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange};
+use tradewind_connector::role::{
+    ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange, read_each,
+};
 use tradewind_connector::{
     CallCx, Cursor, Error, Facet, FieldError, Handle, Kind, OpCx, OpSpec, Operation, Page, Priority, Safety,
     Submitted, Upstream, WireRequest, WireResponse, segment,
@@ -421,22 +423,7 @@ impl Prices for Amazon {
 #[async_trait]
 impl Listings for Amazon {
     async fn read(&self, cx: &CallCx, keys: &[ListingRef]) -> Result<Vec<LiveListing>, Error> {
-        let mut found = Vec::with_capacity(keys.len());
-        for key in keys {
-            match self.pipeline.call(&Get(&self.site), &key.sku, cx).await {
-                Ok(listing) => found.push(listing),
-                Err(e) if e.kind() == Kind::NotFound => found.push(LiveListing {
-                    key: key.clone(),
-                    state: ListingState::Absent,
-                    price: None,
-                    quantity: None,
-                    title: None,
-                    issues: Vec::new(),
-                }),
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(found)
+        read_each(keys, |key| async move { self.pipeline.call(&Get(&self.site), &key.sku, cx).await }).await
     }
 
     async fn sweep(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>, Error> {

@@ -132,3 +132,18 @@ pub struct LiveListing {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issues: Vec<ListingIssue>,
 }
+
+impl LiveListing {
+    /// A listing that the channel does not have.
+    #[must_use]
+    pub fn absent(key: ListingRef) -> LiveListing {
+        LiveListing {
+            key,
+            state: ListingState::Absent,
+            price: None,
+            quantity: None,
+            title: None,
+            issues: Vec::new(),
+        }
+    }
+}

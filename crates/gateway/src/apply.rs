@@ -325,8 +325,10 @@ impl Gateway {
                 let mut record = record.value.clone();
                 let live = found.iter().find(|l| l.key.sku == record.sku);
                 judge(&mut record, live, self.now(), settled);
-                record.read_at = Some(self.now());
-                batch.put(&record)?;
+                if live.is_some() {
+                    record.read_at = Some(self.now());
+                    batch.put(&record)?;
+                }
             }
             self.store.commit(batch).await?;
         }
@@ -369,6 +371,7 @@ impl Gateway {
 
 /// What a read-back means for an offer that was sent.
 fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, now: Timestamp, settled: &mut Settled) {
+    // Not read this time: asked again in the next round.
     let Some(live) = live else {
         settled.waiting += 1;
         return;

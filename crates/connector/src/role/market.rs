@@ -7,7 +7,7 @@ use tradewind_domain::{
     Return, ShipmentNotice, Sku,
 };
 
-use crate::error::Error;
+use crate::error::{Error, Kind, RetryClass};
 use crate::operation::{CallCx, Handle, Submitted};
 use crate::page::{Cursor, Page, Window};
 use crate::role::money::{Payouts, Statements, Transactions};
@@ -153,10 +153,45 @@ pub trait Prices: Send + Sync {
 /// Reads listings back.
 #[async_trait]
 pub trait Listings: Send + Sync {
-    /// The listings asked for, in any order; one that does not exist comes as `Absent`.
+    /// The listings asked for, in any order; one that does not exist comes as `Absent`. One that is left out of the
+    /// answer was not read and is asked for again; `Err` means that nothing was read. A channel that reads one by one
+    /// uses [`read_each`], so that one broken connection does not throw away what the others said.
     async fn read(&self, cx: &CallCx, keys: &[ListingRef]) -> Result<Vec<LiveListing>, Error>;
     /// All listings, page by page. `Unsupported` where the channel cannot.
     async fn sweep(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>, Error>;
+}
+
+/// Reads listings one by one, for channels without a batch: what could be read is kept, what could not is left out.
+/// `NotFound` is an answer: the listing is absent. An error that the next call would meet as well (a quota, a login)
+/// ends the round.
+///
+/// # Errors
+/// The last one, when nothing could be read.
+pub async fn read_each<F, Fut>(keys: &[ListingRef], read: F) -> Result<Vec<LiveListing>, Error>
+where
+    F: Fn(ListingRef) -> Fut,
+    Fut: Future<Output = Result<LiveListing, Error>>,
+{
+    let mut found = Vec::with_capacity(keys.len());
+    let mut failed = None;
+    for key in keys {
+        match read(key.clone()).await {
+            Ok(listing) => found.push(listing),
+            Err(e) if e.kind() == Kind::NotFound => found.push(LiveListing::absent(key.clone())),
+            Err(e) => {
+                let of_this_call = matches!(e.kind().retry(), RetryClass::IfSafe)
+                    || matches!(e.kind(), Kind::Decode | Kind::UnknownCode | Kind::Rejected);
+                failed = Some(e);
+                if !of_this_call {
+                    break;
+                }
+            }
+        }
+    }
+    match failed {
+        Some(e) if found.is_empty() => Err(e),
+        _ => Ok(found),
+    }
 }
 
 /// A category of the channel.
@@ -265,4 +300,42 @@ pub struct FeeEstimate {
 pub trait FeeEstimates: Send + Sync {
     /// What a sale at this price would cost.
     async fn estimate(&self, cx: &CallCx, key: &ListingRef, price: Money) -> Result<Vec<FeeEstimate>, Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn keys() -> Vec<ListingRef> {
+        ["A", "B", "C"].map(|s| ListingRef { sku: s.parse().unwrap(), listing: None }).to_vec()
+    }
+
+    /// Reads with an error for some SKUs; which SKUs came back and how many calls were made.
+    async fn round(error_for: &[(&str, Kind)]) -> (Result<Vec<String>, Kind>, usize) {
+        let calls = Cell::new(0);
+        let result = read_each(&keys(), |key| {
+            calls.set(calls.get() + 1);
+            let error = error_for.iter().find(|(s, _)| *s == key.sku.as_str()).map(|(_, k)| *k);
+            async move { error.map_or_else(|| Ok(LiveListing::absent(key)), |k| Err(Error::new(k, "no"))) }
+        })
+        .await;
+        let skus = |l: Vec<LiveListing>| l.iter().map(|l| l.key.sku.to_string()).collect();
+        (result.map(skus).map_err(|e| e.kind()), calls.get())
+    }
+
+    #[tokio::test]
+    async fn one_broken_read_does_not_lose_the_others() {
+        let names = |n: &[&str]| Ok(n.iter().map(|s| (*s).to_owned()).collect());
+        assert_eq!(round(&[("B", Kind::Transport)]).await, (names(&["A", "C"]), 3));
+        // Absence is an answer.
+        assert_eq!(round(&[("B", Kind::NotFound)]).await, (names(&["A", "B", "C"]), 3));
+        // A quota stops the round and keeps what was read.
+        assert_eq!(round(&[("B", Kind::QuotaExhausted)]).await, (names(&["A"]), 2));
+        // Nothing was read: that is an error.
+        let all = [("A", Kind::Unavailable), ("B", Kind::Unavailable), ("C", Kind::Transport)];
+        assert_eq!(round(&all).await, (Err(Kind::Transport), 3));
+        assert_eq!(round(&[("A", Kind::NeedsReauth)]).await, (Err(Kind::NeedsReauth), 1));
+    }
 }

@@ -17,7 +17,7 @@ pub use logistics::{
 };
 pub use market::{
     Accepted, Categories, Category, CategoryAttribute, FeeEstimate, FeeEstimates, ItemOutcome, Listings,
-    Marketplace, Offers, OrderActions, Orders, PriceChange, Prices, Returns, Stock, StockChange,
+    Marketplace, Offers, OrderActions, Orders, PriceChange, Prices, Returns, Stock, StockChange, read_each,
 };
 pub use money::{
     CustomsPayment, CustomsPayments, Disputes, MoneyDocument, Payments, Payouts, Refunds, Statements,

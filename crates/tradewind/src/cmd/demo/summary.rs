@@ -8,7 +8,7 @@ use tradewind_domain::{ChangeState, Currency, DeclarationState, Money};
 use tradewind_gateway::Gateway;
 use tradewind_gateway::records::{OfferRecord, OrderRecord, ShipmentRecord, Stage, StockRecord};
 use tradewind_simulator::Ledger;
-use tradewind_store::Filter;
+use tradewind_store::{Collection, Filter};
 use tradewind_store::typed;
 
 #[derive(Debug, Default, Serialize)]
@@ -121,6 +121,7 @@ impl Summary {
             && self.oversold == 0
             && self.declarations.open == 0
             && self.parcels.unknown == 0
+            && self.listings.live == self.listings.intended
             && self.money.values().all(|m| m.paid_out == m.collected)
     }
 
@@ -134,7 +135,10 @@ impl Summary {
         let paid =
             truth.orders.values().flat_map(BTreeMap::values).all(|o| o.cancelled || o.payout.is_some());
         let collected = money_of(gateway, truth).await?.values().all(|m| m.paid_out == m.collected);
-        Ok(ours && parcels && paid && collected)
+        let under_way = [ChangeState::Sent, ChangeState::Accepted, ChangeState::Indeterminate];
+        let offers = gateway.store.count(Collection::Offers, Filter::all().states(&under_way)).await?;
+        let planned = gateway.plan().await?.changes.iter().any(|c| c.stop.is_none());
+        Ok(ours && parcels && paid && collected && offers == 0 && !planned)
     }
 
     pub(super) fn table(&self) -> String {
