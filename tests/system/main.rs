@@ -3,6 +3,8 @@
 
 mod bad_input;
 mod demo;
+mod exits;
+mod kill;
 mod program;
 
 use std::path::Path;

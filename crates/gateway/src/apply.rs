@@ -50,8 +50,9 @@ pub struct Settled {
 
 impl Applied {
     fn note(&mut self, error: &Error) {
-        if self.errors.len() < 10 {
-            self.errors.push(error.to_string());
+        let text = error.to_string();
+        if self.errors.len() < 10 && !self.errors.contains(&text) {
+            self.errors.push(text);
         }
     }
 }
@@ -113,6 +114,7 @@ impl Gateway {
         }
         // Stock first: a late lower quantity oversells, a late title does not.
         if let Some(stock) = market.stock() {
+            let lowers = self.still_above(id, connector, lowers, applied).await?;
             for (n, items) in lowers.chunks(batch(bounds.stock_batch)).enumerate() {
                 let skus: Vec<Sku> = items.iter().map(|i| i.key.sku.clone()).collect();
                 self.mark(id, &skus, plan, ChangeState::Sent, None, false).await?;
@@ -137,6 +139,51 @@ impl Gateway {
             self.outcome(id, &skus, plan, &format!("put/{n}"), result, applied).await?;
         }
         Ok(())
+    }
+
+    /// Of quantities to lower, those that the channel still shows above what they should be. A channel counts its own
+    /// sales down; what we last read may be older than a sale, and an absolute quantity that is sent on old knowledge
+    /// would raise the listing again, over orders that were not imported yet. So it is read just before.
+    async fn still_above(
+        &self,
+        id: &AccountId,
+        connector: &dyn Connector,
+        lowers: Vec<StockChange>,
+        applied: &mut Applied,
+    ) -> Result<Vec<StockChange>> {
+        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(lowers) };
+        let size =
+            connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let mut above = Vec::new();
+        for chunk in lowers.chunks(size) {
+            let keys: Vec<ListingRef> = chunk.iter().map(|c| c.key.clone()).collect();
+            let found = match listings.read(&CallCx::new(), &keys).await {
+                Ok(found) => found,
+                Err(e) => {
+                    applied.note(&e);
+                    applied.postponed += chunk.len() as u32;
+                    continue;
+                }
+            };
+            let mut batch = Batch::new();
+            for change in chunk {
+                let sku = &change.key.sku;
+                let Some(live) = found.iter().find(|l| l.key.sku == *sku) else {
+                    applied.postponed += 1;
+                    continue;
+                };
+                if let Some(shown) = live.quantity.filter(|q| *q > change.quantity) {
+                    above.push(StockChange { expected: Some(shown), ..change.clone() });
+                }
+                if let Some(known) = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await? {
+                    let record =
+                        OfferRecord { live: Some(live.clone()), read_at: Some(self.now()), ..known.value };
+                    batch.put(&record)?;
+                }
+            }
+            self.store.commit(batch).await?;
+        }
+        Ok(above)
     }
 
     /// Writes what is about to be sent, before it is.
@@ -229,6 +276,7 @@ impl Gateway {
                 }
                 Err(e) if e.kind() == Kind::Indeterminate => {
                     applied.indeterminate += 1;
+                    applied.note(&e);
                     record.state = ChangeState::Indeterminate;
                     record.note = Some(e.to_string());
                 }
@@ -241,6 +289,7 @@ impl Gateway {
                 // An outage or a quota: nothing happened, the next plan tries again.
                 Err(e) => {
                     applied.postponed += 1;
+                    applied.note(&e);
                     record.state = ChangeState::Intended;
                     record.note = Some(e.to_string());
                 }
@@ -315,7 +364,7 @@ impl Gateway {
             let found = match listings.read(&CallCx::new(), &keys).await {
                 Ok(found) => found,
                 Err(e) => {
-                    tracing::warn!(account = %id, error = %e, "read-back failed; asked again later");
+                    tracing::info!(account = %id, error = %e, "read-back failed; asked again later");
                     settled.waiting += chunk.len() as u32;
                     continue;
                 }

@@ -19,8 +19,10 @@ const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
 const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 
 /// Numbers of a collection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Collected {
+    /// Streams asked: transactions, payouts and statements of every account that has them.
+    pub asked: u32,
     /// New or changed transactions.
     pub transactions: u32,
     /// New or changed payouts.
@@ -29,6 +31,16 @@ pub struct Collected {
     pub statements: u32,
     /// Streams that could not be read; tried again next time.
     pub failed: u32,
+    /// Why, for people.
+    pub errors: Vec<String>,
+}
+
+impl Collected {
+    fn failed(&mut self, what: &str, error: &Error) {
+        tracing::info!(%error, what, "could not be read; tried again later");
+        self.failed += 1;
+        self.errors.push(format!("{what} could not be read, tried again next time: {error}"));
+    }
 }
 
 /// The money facets of an account, whichever role has them.
@@ -66,7 +78,11 @@ impl Gateway {
                     |w, c| async move { t.changed(&CallCx::new(), w, c.as_ref()).await },
                     |item| TransactionRecord { account: id.clone(), transaction: item },
                 );
-                count(done.await?, &mut collected.transactions, &mut collected.failed);
+                collected.asked += 1;
+                match done.await? {
+                    Ok(n) => collected.transactions += n,
+                    Err(e) => collected.failed("transactions", &e),
+                }
             }
             if let Some(p) = payouts {
                 let done = self.stream(
@@ -76,9 +92,14 @@ impl Gateway {
                     |w, c| async move { p.changed(&CallCx::new(), w, c.as_ref()).await },
                     |item| PayoutRecord { account: id.clone(), payout: item },
                 );
-                count(done.await?, &mut collected.payouts, &mut collected.failed);
+                collected.asked += 1;
+                match done.await? {
+                    Ok(n) => collected.payouts += n,
+                    Err(e) => collected.failed("payouts", &e),
+                }
             }
             if let Some(s) = statements {
+                collected.asked += 1;
                 self.statements(id, connector.as_ref(), s, &mut collected).await?;
             }
         }
@@ -166,8 +187,7 @@ impl Gateway {
             let listed = match listed {
                 Ok(listed) => listed,
                 Err(e) => {
-                    tracing::warn!(account = %id, error = %e, "statements could not be listed; tried again later");
-                    collected.failed += 1;
+                    collected.failed("settlement documents", &e);
                     return Ok(());
                 }
             };
@@ -199,8 +219,7 @@ impl Gateway {
                         collected.statements += 1;
                     }
                     Err(e) => {
-                        tracing::warn!(account = %id, error = %e, "a statement could not be fetched; tried again later");
-                        collected.failed += 1;
+                        collected.failed("a settlement document", &e);
                         return Ok(());
                     }
                 }
@@ -223,15 +242,5 @@ impl Gateway {
             }
         }
         Ok(bags)
-    }
-}
-
-fn count(done: Result<u32, Error>, counter: &mut u32, failed: &mut u32) {
-    match done {
-        Ok(n) => *counter += n,
-        Err(e) => {
-            tracing::warn!(error = %e, "money could not be read; tried again later");
-            *failed += 1;
-        }
     }
 }

@@ -18,8 +18,10 @@ const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
 /// Numbers of a pull.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Pulled {
+    /// Accounts asked.
+    pub asked: u32,
     /// Orders seen.
     pub seen: u32,
     /// Imported for the first time.
@@ -28,6 +30,8 @@ pub struct Pulled {
     pub changed: u32,
     /// Accounts that could not be read; tried again next time.
     pub failed: u32,
+    /// Why, for people.
+    pub errors: Vec<String>,
 }
 
 impl Gateway {
@@ -42,8 +46,9 @@ impl Gateway {
             if let Err(e) = self.pull_account(&id, &mut pulled).await {
                 match e {
                     crate::GatewayError::Channel(e) => {
-                        tracing::warn!(account = %id, error = %e, "orders could not be read; tried again later");
+                        tracing::info!(account = %id, error = %e, "orders could not be read; tried again later");
                         pulled.failed += 1;
+                        pulled.errors.push(format!("orders could not be read, tried again next time: {e}"));
                     }
                     other => return Err(other),
                 }
@@ -55,6 +60,7 @@ impl Gateway {
     async fn pull_account(&self, id: &AccountId, pulled: &mut Pulled) -> Result<()> {
         let connector = self.account(id)?.clone();
         let Some(orders) = connector.marketplace().and_then(|m| m.orders()) else { return Ok(()) };
+        pulled.asked += 1;
         let bounds = &connector.capabilities().bounds;
         let overlap = bounds
             .visibility_lag_minutes

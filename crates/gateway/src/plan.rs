@@ -237,7 +237,10 @@ impl Inputs<'_> {
 
     /// The difference between an intended offer and what is known to be live.
     fn against(&self, known: Option<&OfferRecord>, offer: Offer) -> Option<(Action, Option<Stop>)> {
-        let Some(known) = known else { return Some((Action::Create { offer: Box::new(offer) }, None)) };
+        // Several channels refuse a listing without a unit to sell, and no buyer misses it.
+        let create =
+            |offer: Offer| (offer.quantity > 0).then(|| (Action::Create { offer: Box::new(offer) }, None));
+        let Some(known) = known else { return create(offer) };
         // Under way: what was sent must be settled first.
         if matches!(known.state, ChangeState::Sent | ChangeState::Accepted | ChangeState::Indeterminate) {
             return None;
@@ -249,7 +252,7 @@ impl Inputs<'_> {
             return None;
         }
         let live = known.live.as_ref().filter(|l| !matches!(l.state, ListingState::Absent));
-        let Some(live) = live else { return Some((Action::Create { offer: Box::new(offer) }, None)) };
+        let Some(live) = live else { return create(offer) };
         let mut fields = Vec::new();
         let mut differs = |field: &str, from: String, to: String| {
             if from != to {

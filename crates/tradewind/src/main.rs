@@ -8,6 +8,7 @@ mod cmd;
 mod context;
 mod output;
 mod registry;
+mod simulated;
 
 use std::process::ExitCode;
 

@@ -34,6 +34,17 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// Of so many calls to channels so many failed: all is a channel error, some is partial.
+    pub(crate) fn of_failures(failed: u32, asked: u32) -> Exit {
+        match failed {
+            0 => Exit::Ok,
+            n if n >= asked => Exit::Channel,
+            _ => Exit::Partial,
+        }
+    }
+}
+
 /// Where a command prints. Standard output carries the answer and nothing else; progress, hints and errors
 /// go to standard error.
 pub(crate) struct Output {

@@ -14,6 +14,8 @@ pub struct Demand {
     pub orders_per_day: u32,
     /// Buyers come for this many virtual days, then demand stops.
     pub days: u32,
+    /// The first virtual day on which they come: 0 is the day on which the world begins.
+    pub first_day: u32,
     /// Most different SKUs in one order.
     pub max_lines: u32,
     /// Most units per line.
@@ -29,6 +31,7 @@ impl Default for Demand {
         Self {
             orders_per_day: 6,
             days: 3,
+            first_day: 0,
             max_lines: 3,
             max_quantity: 3,
             cancel_per_mille: 60,
@@ -134,7 +137,7 @@ pub struct Visit {
 /// The visits of `day` to `channel`, in order of time.
 #[must_use]
 pub fn plan_day(seed: u64, channel: &str, day: u32, demand: &Demand) -> Vec<Visit> {
-    if day >= demand.days {
+    if day < demand.first_day || day - demand.first_day >= demand.days {
         return Vec::new();
     }
     let mut visits: Vec<Visit> = (0..demand.orders_per_day)
@@ -299,6 +302,11 @@ mod tests {
         assert_ne!(a, plan_day(5, "amazon", 1, &demand));
         assert!(a.windows(2).all(|w| w[0].offset_ms <= w[1].offset_ms));
         assert!(plan_day(5, "ebay", demand.days, &demand).is_empty());
+        let later = Demand { first_day: 1, ..demand.clone() };
+        assert!(plan_day(5, "ebay", 0, &later).is_empty());
+        // Who comes on a day does not depend on when demand begins.
+        assert_eq!(plan_day(5, "ebay", 1, &later), a);
+        assert_eq!(plan_day(5, "ebay", demand.days, &later).len(), a.len());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | request | what it does |
 //! |---|---|
 //! | `GET /_sim/time` | `{"now","start","next"}` |
-//! | `POST /_sim/advance` `{"seconds":n}` or `{"to":"2026-03-05T00:00:00Z"}` | moves time |
+//! | `POST /_sim/advance` `{"seconds":n}`, `{"millis":n}` or `{"to":"2026-03-05T00:00:00Z"}` | moves time |
 //! | `GET /_sim/ledger` | the oracle ledger |
 //! | `POST /_sim/own` `{"SKU":qty,...}` | physical stock |
 //! | `POST /_sim/faults` `{"profile":"mild"}` or `{"channel","operation"?,"fault","times"}` | faults |
@@ -52,14 +52,18 @@ fn now(world: &World) -> Value {
 #[serde(untagged, deny_unknown_fields)]
 enum Advance {
     By { seconds: u64 },
+    ByMillis { millis: u64 },
     To { to: Timestamp },
 }
 
 async fn advance(State(world): State<World>, body: Bytes) -> Response {
     match serde_json::from_slice(&body) {
         Ok(Advance::By { seconds }) => world.advance(Duration::from_secs(seconds)),
+        Ok(Advance::ByMillis { millis }) => world.advance(Duration::from_millis(millis)),
         Ok(Advance::To { to }) => world.advance_to(to),
-        Err(_) => return refuse("send {\"seconds\": n} or {\"to\": \"2026-03-05T00:00:00Z\"}"),
+        Err(_) => {
+            return refuse("send {\"seconds\": n}, {\"millis\": n} or {\"to\": \"2026-03-05T00:00:00Z\"}");
+        }
     }
     json(200, &now(&world))
 }

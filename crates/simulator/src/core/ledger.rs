@@ -5,11 +5,11 @@
 //! this. Every map is ordered, so equal worlds give equal bytes.
 
 use super::money;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that happened, per channel.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Ledger {
     /// Orders by channel and the channel's order id.
     pub orders: BTreeMap<String, BTreeMap<String, OrderRecord>>,
@@ -33,7 +33,7 @@ pub struct Ledger {
 }
 
 /// One order as the buyer placed it.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct OrderRecord {
     /// When it was placed (ISO, UTC).
     pub placed_at: String,
@@ -71,7 +71,7 @@ pub struct OrderRecord {
 }
 
 /// One order line.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LineRecord {
     /// The channel's line id.
     pub id: String,
@@ -84,7 +84,7 @@ pub struct LineRecord {
 }
 
 /// One listing.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ListingRecord {
     /// `live`, `pending`, `refused`, `ended`.
     pub state: String,
@@ -99,7 +99,7 @@ pub struct ListingRecord {
 }
 
 /// Stock of one SKU over all channels.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StockRecord {
     /// What the seller physically has at the start; `None` = nobody said, nothing is checked.
     pub owned: Option<u64>,
@@ -110,7 +110,7 @@ pub struct StockRecord {
 }
 
 /// Money of one channel in one currency, minor units.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct MoneyRecord {
     /// Placed and not cancelled before payment.
     pub sold: i64,
@@ -125,7 +125,7 @@ pub struct MoneyRecord {
 }
 
 /// One payout.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct PayoutRecord {
     /// Currency.
     pub currency: String,
@@ -138,7 +138,7 @@ pub struct PayoutRecord {
 }
 
 /// One parcel.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ParcelRecord {
     /// The shipper's reference (usually the order id).
     pub reference: String,
@@ -153,7 +153,7 @@ pub struct ParcelRecord {
 }
 
 /// One customs declaration.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DeclarationRecord {
     /// The order it is for.
     pub order: String,
@@ -169,7 +169,7 @@ pub struct DeclarationRecord {
 }
 
 /// Calls to one operation.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CallRecord {
     /// Requests that reached the channel.
     pub received: u64,

@@ -7,11 +7,12 @@
 
 use super::buyers::Demand;
 use super::channel::{Call, Channel, Credentials};
+use super::clock::plus_ms;
 use super::control;
 use super::faults::{Fault, Profile};
 use super::ledger::Ledger;
 use super::quota::Verdict;
-use super::world::{Hook, World};
+use super::world::{Hook, Moment, World};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -267,12 +268,16 @@ impl Simulator {
     /// standalone run. Ends with the simulator.
     pub fn run_clock(&self, scale: u32) {
         let (world, mut stopped) = (self.world.clone(), self.stop.subscribe());
-        let tick = Duration::from_millis(100);
+        let (begun, from) = (tokio::time::Instant::now(), world.now());
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = stopped.changed() => break,
-                    () = tokio::time::sleep(tick) => world.advance(tick * scale),
+                    () = tokio::time::sleep(Duration::from_millis(100)) => {
+                        // From the beginning, not by adding ticks: late ticks would add up to a clock that is slow.
+                        let passed = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
+                        world.advance_to(plus_ms(from, passed.saturating_mul(i64::from(scale))));
+                    }
                 }
             }
         });
@@ -336,6 +341,10 @@ impl Gate {
         if parts.uri.path().starts_with("/_sim/") {
             return self.handle(Request::from_parts(parts, Body::from(body))).await;
         }
+        let number = self.world.arrived();
+        if self.world.spring(number, Moment::Before) {
+            return Err(Closed);
+        }
         let call = self.channel.classify(&parts, &body);
         let fault = self.world.decide(self.channel.name(), &call);
         let shown = format!("{} {}", parts.method, parts.uri.path_and_query().map_or("/", |p| p.as_str()));
@@ -345,6 +354,10 @@ impl Gate {
         let answer = self.pass(&call, fault, Request::from_parts(parts, Body::from(body))).await;
         let status = answer.as_ref().map_or(0, |r| r.status().as_u16());
         self.world.note(self.channel.name(), &call, shown, status, fault);
+        if self.world.spring(number, Moment::After) {
+            return Err(Closed);
+        }
+        self.world.spring(number, Moment::Answered);
         answer
     }
 

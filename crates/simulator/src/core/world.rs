@@ -65,6 +65,26 @@ pub struct JournalLine {
     pub fault: Option<Fault>,
 }
 
+/// When a trap springs: before its request is handled, or after, when the answer is about to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The request arrived and is not handled: its connection closes without an answer.
+    Before,
+    /// The request was handled; its answer is lost.
+    After,
+    /// The request was handled and its answer leaves, whatever happens meanwhile.
+    Answered,
+}
+
+type Act = Box<dyn FnOnce() + Send>;
+
+/// Things to do at the n-th request, whichever channel it reaches.
+#[derive(Default)]
+struct Traps {
+    seen: u64,
+    set: Vec<(u64, Moment, Act)>,
+}
+
 /// Most lines the journal keeps; older ones fall out.
 const JOURNAL_LINES: usize = 50_000;
 
@@ -99,6 +119,7 @@ struct Shared {
     /// Ports by channel, known once the servers listen.
     bases: Mutex<BTreeMap<String, String>>,
     inner: Mutex<Inner>,
+    traps: Mutex<Traps>,
     /// Only one `advance` at a time.
     turn: Mutex<()>,
 }
@@ -134,6 +155,7 @@ impl World {
             channels: OnceLock::new(),
             bases: Mutex::default(),
             inner: Mutex::new(Inner { faults: Faults::new(seed, profile), ..Inner::default() }),
+            traps: Mutex::default(),
             turn: Mutex::new(()),
         }));
         let map: BTreeMap<_, _> = channels.into_iter().map(|c| (c.name(), c)).collect();
@@ -265,6 +287,37 @@ impl World {
     #[must_use]
     pub fn journal(&self) -> Vec<JournalLine> {
         lock(&self.0.inner).journal.iter().cloned().collect()
+    }
+
+    /// Does `act` at the `n`-th request from now (1 is the next one); see [`Moment`] for what becomes of its answer. For
+    /// tests that kill a client, or take its network down, at a chosen point.
+    pub fn trap(&self, n: u64, when: Moment, act: impl FnOnce() + Send + 'static) {
+        let mut traps = lock(&self.0.traps);
+        let at = traps.seen + n.max(1);
+        traps.set.push((at, when, Box::new(act)));
+    }
+
+    /// Requests that reached any channel so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        lock(&self.0.traps).seen
+    }
+
+    /// The number of the request that just arrived.
+    pub(crate) fn arrived(&self) -> u64 {
+        let mut traps = lock(&self.0.traps);
+        traps.seen += 1;
+        traps.seen
+    }
+
+    /// Springs the trap of this request and moment; whether there was one.
+    pub(crate) fn spring(&self, number: u64, when: Moment) -> bool {
+        let act = {
+            let mut traps = lock(&self.0.traps);
+            let at = traps.set.iter().position(|t| t.0 == number && t.1 == when);
+            at.map(|at| traps.set.swap_remove(at).2)
+        };
+        act.map(|act| act()).is_some()
     }
 
     pub(crate) fn decide(&self, channel: &str, call: &Call) -> Option<Fault> {

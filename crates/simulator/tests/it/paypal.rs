@@ -87,12 +87,13 @@ async fn the_settlement_report_foots() {
     api.pay("1002", "5000", "JPY").await;
     api.sim.advance(Duration::from_secs(86_400));
     // The token of yesterday is over: nine hours.
-    assert_eq!(api.call(Method::GET, "/ppreports/outgoing", None).await.0, 401);
+    assert_eq!(api.call(Method::GET, "/v1/customer/disputes", None).await.0, 401);
     api.login().await;
+    // The drop of reports has a login of its own: no token is sent there.
     let (_, list) = api.call(Method::GET, "/ppreports/outgoing", None).await;
     assert_eq!(list["files"][0], "STL-20260302.01.009.CSV");
     let url = format!("{}/ppreports/outgoing/STL-20260302.01.009.CSV", api.sim.base_url("paypal"));
-    let text = api.client.get(url).bearer_auth(&api.token).send().await.unwrap().text().await.unwrap();
+    let text = api.client.get(url).send().await.unwrap().text().await.unwrap();
     // Two implied decimals for yen too: ¥5000 → 500000; fee 3.49 % = 174.5 → 175, + 40 = ¥215 → 21500.
     assert!(text.contains("SF,JPY,500000,0,0,21500,CR,0,CR,478500"), "{text}");
     assert!(text.contains("SF,USD,10000,0,0,398,CR,0,CR,9602"), "{text}");

@@ -32,30 +32,43 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         out.json(&serde_json::json!({"pulled": pulled, "orders": orders}))?;
     } else {
         let mut table = Table::new();
-        table
-            .load_style(presets::NOTHING)
-            .set_header(["account", "order", "placed", "to", "total", "stage", "note"]);
+        table.load_style(presets::NOTHING).set_header([
+            "account",
+            "order",
+            "placed (UTC)",
+            "to",
+            "total",
+            "stage",
+            "note",
+        ]);
         for record in &orders {
             let order = &record.value.order;
             let to = order.ship_to.as_ref().map(|a| a.country.to_string()).unwrap_or_default();
             table.add_row([
                 order.account.to_string(),
                 order.id.to_string(),
-                order.placed_at.utc.to_string(),
+                order.placed_at.utc.strftime("%Y-%m-%d %H:%M").to_string(),
                 to,
                 order.total.to_string(),
                 record.value.stage.name().to_owned(),
                 record.value.note.clone().unwrap_or_default(),
             ]);
         }
-        out.text(table.to_string())?;
-        out.text(format!(
-            "{} orders; pulled {} new, {} changed, {} accounts failed",
-            orders.len(),
-            pulled.new,
-            pulled.changed,
-            pulled.failed
-        ))?;
+        for error in &pulled.errors {
+            out.note(error);
+        }
+        if !orders.is_empty() {
+            out.text(table.to_string())?;
+        }
+        let asked = if args.offline {
+            String::new()
+        } else {
+            format!(
+                "; of {} accounts {} could not be read; {} orders new, {} changed",
+                pulled.asked, pulled.failed, pulled.new, pulled.changed
+            )
+        };
+        out.text(format!("{} orders{asked}", orders.len()))?;
     }
-    Ok(if pulled.failed > 0 { Exit::Channel } else { Exit::Ok })
+    Ok(Exit::of_failures(pulled.failed, pulled.asked))
 }

@@ -16,6 +16,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if out.is_json() {
         out.json(&serde_json::json!({"collected": collected, "paid_out": paid}))?;
     } else {
+        for error in &collected.errors {
+            out.note(error);
+        }
         out.text(format!(
             "{} transactions, {} payouts, {} settlement documents, {} streams failed",
             collected.transactions, collected.payouts, collected.statements, collected.failed
@@ -26,5 +29,5 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             }
         }
     }
-    Ok(if collected.failed > 0 { Exit::Channel } else { Exit::Ok })
+    Ok(Exit::of_failures(collected.failed, collected.asked))
 }

@@ -1,11 +1,15 @@
 //! `tradewind simulate`: the fakes on their own, for any client.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
-use tradewind_simulator::{Profile, Simulator};
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use tradewind_simulator::{Demand, Profile, Simulator};
 
 use crate::context::block_on;
 use crate::output::{Exit, Output};
+use crate::simulated;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -21,25 +25,62 @@ pub(crate) struct Args {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
     listen: IpAddr,
-    /// Virtual seconds per real second; 0: time stands until /_sim/advance is called.
-    #[arg(long, default_value_t = 1)]
-    scale: u32,
     /// First of consecutive ports; 0 takes any free ones.
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Virtual seconds per real second; 0: time stands until /_sim/advance is called.
+    #[arg(long, default_value_t = 1)]
+    scale: u32,
+    /// When the world begins: now, or 2026-03-02T00:00:00Z where time stands.
+    #[arg(long, value_name = "INSTANT")]
+    start: Option<Timestamp>,
+    /// Buyers per channel and virtual day.
+    #[arg(long, default_value_t = super::demo::ORDERS_PER_DAY)]
+    orders: u32,
+    /// Virtual days on which buyers come.
+    #[arg(long, default_value_t = 3)]
+    days: u32,
+    /// The first of them: 0 is the day on which the world begins.
+    #[arg(long, default_value_t = 0)]
+    first_day: u32,
+    /// Write a shop that is connected to these channels into this folder: configuration, catalogue, test credentials.
+    #[arg(long, value_name = "DIR")]
+    shop: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let profile: Profile =
         args.faults.parse().map_err(|e| anyhow::anyhow!("--faults {}: {e}", args.faults))?;
     block_on(async {
-        let mut builder = Simulator::builder().seed(args.seed).faults(profile).listen(args.listen, args.port);
+        let demand = Demand {
+            orders_per_day: args.orders,
+            days: args.days,
+            first_day: args.first_day,
+            ..Demand::default()
+        };
+        let mut builder = Simulator::builder()
+            .seed(args.seed)
+            .faults(profile)
+            .demand(demand)
+            .listen(args.listen, args.port);
         if let Some(channels) = &args.channels {
             builder = builder.channels(channels.clone());
+        }
+        match args.start {
+            Some(start) => builder = builder.start_at(start),
+            // Clients on the machine's clock must see its time: tokens, signatures and order windows live on it.
+            None if args.scale > 0 => builder = builder.start_at(Timestamp::now()),
+            None => {}
         }
         let simulator = builder.start().await?;
         if args.scale > 0 {
             simulator.run_clock(args.scale);
+        }
+        if let Some(shop) = &args.shop {
+            if shop.join("tradewind.toml").exists() {
+                bail!("{} holds a shop already: choose another folder", shop.display());
+            }
+            simulated::write_shop(shop, &simulated::running(&simulator))?;
         }
         for name in simulator.channels() {
             if out.is_json() {
@@ -48,8 +89,15 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 out.text(format!("{name:<14} {}", simulator.base_url(name)))?;
             }
         }
+        if let Some(shop) = &args.shop {
+            out.note(format!(
+                "next, in another terminal: cd {} && tradewind import && tradewind plan",
+                shop.display()
+            ));
+        }
         out.note("control: GET /_sim/time /_sim/ledger, POST /_sim/advance; stop with Ctrl-C");
-        tokio::signal::ctrl_c().await?;
+        tokio::signal::ctrl_c().await.context("Ctrl-C cannot be awaited")?;
+        simulator.shutdown();
         Ok(Exit::Ok)
     })
 }

@@ -256,6 +256,16 @@ impl PayPal {
             ("POST", ["v1", "oauth2", "token"]) => return self.token(world, parts, body),
             ("GET", ["certs", _]) => return self.signer.certificate(),
             ("POST", ["sim", what]) => return self.by_hand(world, what, body),
+            // The drop has a login of its own (SSH keys); an access token is never sent there.
+            ("GET", ["ppreports", "outgoing"]) => {
+                return json(200, &j!({"files": self.lock().reports.keys().collect::<Vec<_>>()}));
+            }
+            ("GET", ["ppreports", "outgoing", name]) => {
+                return match self.lock().reports.get(*name) {
+                    Some(text) => raw(200, "text/csv; charset=utf-8", text.clone()),
+                    None => not_found(),
+                };
+            }
             _ => {}
         }
         let given = header(parts, "authorization").strip_prefix("Bearer ").unwrap_or_default();
@@ -294,13 +304,6 @@ impl PayPal {
             ("POST", ["v1", "notifications", "verify-webhook-signature"]) => {
                 self.signer.verify(&state.webhooks, body, &sent)
             }
-            ("GET", ["ppreports", "outgoing"]) => {
-                json(200, &j!({"files": state.reports.keys().collect::<Vec<_>>()}))
-            }
-            ("GET", ["ppreports", "outgoing", name]) => match state.reports.get(*name) {
-                Some(text) => raw(200, "text/csv; charset=utf-8", text.clone()),
-                None => not_found(),
-            },
             _ => not_found(),
         }
     }

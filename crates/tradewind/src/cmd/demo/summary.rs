@@ -1,233 +1,219 @@
-//! The demo's end: the simulator's ledger beside our books.
+//! The demo's end: the simulator's ledger beside our books. A new kind of figure is a struct, a function that fills it
+//! and a line in [`Summary::of`]; what must hold of it goes into [`Summary::faults`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use tradewind_domain::{ChangeState, Currency, DeclarationState, Money};
+use tradewind_domain::{AccountId, ChangeState, Currency, DeclarationState, Money};
 use tradewind_gateway::Gateway;
-use tradewind_gateway::records::{OfferRecord, OrderRecord, ShipmentRecord, Stage, StockRecord};
+use tradewind_gateway::plan::Inputs;
+use tradewind_gateway::records::{
+    OfferRecord, OrderRecord, PayoutRecord, ShipmentRecord, Stage, StockRecord,
+};
 use tradewind_simulator::Ledger;
+use tradewind_store::typed::{self, Record};
 use tradewind_store::{Collection, Filter};
-use tradewind_store::typed;
-
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Listings {
-    intended: u32,
-    live: u32,
-    blocked: u32,
-}
-
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Orders {
-    placed: usize,
-    imported: usize,
-    lost: usize,
-    doubled: usize,
-    cancelled: usize,
-    confirmed: usize,
-    /// Neither confirmed nor cancelled at the end.
-    open: usize,
-}
-
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Declarations {
-    filed: usize,
-    released: usize,
-    refused: usize,
-    open: usize,
-}
-
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Parcels {
-    /// As the carrier counts.
-    booked: usize,
-    /// As the carrier counts.
-    delivered: usize,
-    /// Waybills that the carrier booked and we do not know.
-    unknown: usize,
-}
-
-/// Money of the simulated channels in one currency, as decimal text; and what of their payouts we collected.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct MoneyLine {
-    sold: String,
-    refunded: String,
-    fees: String,
-    paid_out: String,
-    /// Payouts in our books. Equal to `paid_out`, or the demo is not clean.
-    collected: String,
-}
-
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Calls {
-    sent: u64,
-    throttled: u64,
-    indeterminate: u64,
-    settled: u64,
-}
 
 /// What the demo ends with.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
-    seed: u64,
-    listings: Listings,
-    orders: Orders,
-    oversold: u64,
-    declarations: Declarations,
-    parcels: Parcels,
-    money: BTreeMap<String, MoneyLine>,
-    calls: BTreeMap<String, Calls>,
+    pub(super) seed: u64,
+    pub(super) listings: Listings,
+    pub(super) orders: Orders,
+    /// Units sold beyond the shelf: the worse of what the world and what our books say.
+    pub(super) oversold: u64,
+    pub(super) declarations: Declarations,
+    pub(super) parcels: Parcels,
+    /// By currency.
+    pub(super) money: BTreeMap<String, MoneyLine>,
+    /// By account.
+    pub(super) calls: BTreeMap<String, Calls>,
     /// What the simulated channels would complain about.
-    complaints: BTreeSet<String>,
+    pub(super) complaints: BTreeSet<String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Listings {
+    /// SKU and account that rules, guards and stock allow.
+    pub(super) intended: u32,
+    /// Read back, and as intended.
+    pub(super) live: u32,
+    /// Stopped by a guard.
+    pub(super) blocked: u32,
+}
+
+/// `placed` and `cancelled` are the world's count, the rest ours.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Orders {
+    pub(super) placed: usize,
+    pub(super) imported: usize,
+    /// Placed and not in our books.
+    pub(super) lost: usize,
+    /// In our books twice, or not placed at all.
+    pub(super) doubled: usize,
+    pub(super) cancelled: usize,
+    pub(super) confirmed: usize,
+    /// Neither confirmed nor cancelled at the end.
+    pub(super) open: usize,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Declarations {
+    pub(super) filed: usize,
+    pub(super) released: usize,
+    pub(super) refused: usize,
+    pub(super) open: usize,
+}
+
+/// As the carriers count.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Parcels {
+    pub(super) booked: usize,
+    pub(super) delivered: usize,
+    /// Waybills that a carrier booked and we do not know.
+    pub(super) unknown: usize,
+}
+
+/// Money in one currency, as decimal text: the world's own figures, and what of its payouts is in our books.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct MoneyLine {
+    pub(super) sold: String,
+    pub(super) refunded: String,
+    pub(super) fees: String,
+    /// Tax that the channel collected and pays itself: part of `sold`, never ours.
+    pub(super) withheld_tax: String,
+    pub(super) paid_out: String,
+    /// Payouts in our books. Equal to `paid_out`, or the demo is not clean.
+    pub(super) collected: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Calls {
+    pub(super) sent: u64,
+    pub(super) throttled: u64,
+    /// Writes of which nobody knew whether they were carried out.
+    pub(super) indeterminate: u64,
+    /// Of these, settled by reading.
+    pub(super) settled: u64,
 }
 
 impl Summary {
-    pub(super) async fn of(
-        seed: u64,
-        intended: u32,
-        blocked: u32,
-        gateway: &Gateway,
-        truth: &Ledger,
-    ) -> anyhow::Result<Summary> {
-        let store = &*gateway.store;
-        let offers = typed::list::<OfferRecord>(store, Filter::all()).await?;
-        let orders = typed::list::<OrderRecord>(store, Filter::all()).await?;
-        let parcels = typed::list::<ShipmentRecord>(store, Filter::all()).await?;
-        let stock = typed::list::<StockRecord>(store, Filter::all()).await?;
-        let live = offers.iter().filter(|o| o.value.state == ChangeState::Live).count();
-        let mut unsettled: BTreeMap<String, u64> = BTreeMap::new();
-        for offer in offers.iter().filter(|o| o.value.state == ChangeState::Indeterminate) {
-            *unsettled.entry(offer.value.account.to_string()).or_default() += 1;
-        }
-        let oversold_here: u64 = stock.iter().map(|s| u64::from(s.value.oversold)).sum();
+    pub(super) async fn of(seed: u64, gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Summary> {
         Ok(Summary {
             seed,
-            listings: Listings { intended, live: u32::try_from(live)?, blocked },
-            orders: orders_of(&orders, truth),
-            oversold: truth.oversold().max(oversold_here),
-            declarations: declarations_of(gateway).await?,
-            parcels: parcels_of(&parcels, truth),
-            money: money_of(gateway, truth).await?,
-            calls: calls_of(gateway, &unsettled),
+            listings: listings(gateway).await?,
+            orders: orders(gateway, truth).await?,
+            oversold: oversold(gateway, truth).await?,
+            declarations: declarations(gateway).await?,
+            parcels: parcels(gateway, truth).await?,
+            money: money(gateway, truth).await?,
+            calls: calls(gateway).await?,
             complaints: truth.complaints.clone(),
         })
     }
 
-    /// Nothing lost, doubled, oversold, open or uncollected.
-    pub(super) fn is_clean(&self) -> bool {
+    /// What is not as it must be, in words; empty for a clean run.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut none = |count: usize, what: &str| {
+            if count > 0 {
+                faults.push(format!("{count} {what}"));
+            }
+        };
         let o = &self.orders;
-        o.lost + o.doubled + o.open == 0
-            && self.oversold == 0
-            && self.declarations.open == 0
-            && self.parcels.unknown == 0
-            && self.listings.live == self.listings.intended
-            && self.money.values().all(|m| m.paid_out == m.collected)
-    }
-
-    /// Nothing is under way on either side.
-    pub(super) async fn is_over(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<bool> {
-        let orders = typed::list::<OrderRecord>(&*gateway.store, Filter::all()).await?;
-        let ours = orders
-            .iter()
-            .all(|o| matches!(o.value.stage, Stage::Confirmed | Stage::Cancelled | Stage::Stuck));
-        let parcels = truth.parcels.values().flat_map(BTreeMap::values).all(|p| p.delivered || !p.booked);
-        let paid =
-            truth.orders.values().flat_map(BTreeMap::values).all(|o| o.cancelled || o.payout.is_some());
-        let collected = money_of(gateway, truth).await?.values().all(|m| m.paid_out == m.collected);
-        let under_way = [ChangeState::Sent, ChangeState::Accepted, ChangeState::Indeterminate];
-        let offers = gateway.store.count(Collection::Offers, Filter::all().states(&under_way)).await?;
-        let planned = gateway.plan().await?.changes.iter().any(|c| c.stop.is_none());
-        Ok(ours && parcels && paid && collected && offers == 0 && !planned)
-    }
-
-    pub(super) fn table(&self) -> String {
-        let (l, o, d, p) = (&self.listings, &self.orders, &self.declarations, &self.parcels);
-        let mut text = format!(
-            "seed {}\nlistings      {} intended · {} live · {} blocked by guards\n\
-             orders        {} placed · {} imported · {} lost · {} doubled · {} cancelled · {} confirmed · {} open\n\
-             stock         {} oversold\n",
-            self.seed,
-            l.intended,
-            l.live,
-            l.blocked,
-            o.placed,
-            o.imported,
-            o.lost,
-            o.doubled,
-            o.cancelled,
-            o.confirmed,
-            o.open,
-            self.oversold
-        );
-        if d.filed > 0 {
-            text.push_str(&format!(
-                "declarations  {} filed · {} released · {} refused · {} open\n",
-                d.filed, d.released, d.refused, d.open
-            ));
-        }
-        text.push_str(&format!(
-            "parcels       {} booked · {} delivered · {} unknown to us\n\n",
-            p.booked, p.delivered, p.unknown
-        ));
-        let mut money = Table::new();
-        money.load_style(presets::NOTHING).set_header([
-            "money",
-            "sold",
-            "refunded",
-            "fees",
-            "paid out",
-            "in our books",
-        ]);
+        none(o.lost, "orders lost");
+        none(o.doubled, "orders doubled");
+        none(o.open, "orders neither shipped nor cancelled");
+        none(usize::try_from(self.oversold).unwrap_or(usize::MAX), "units oversold");
+        none(self.declarations.open, "declarations without an answer");
+        none(self.parcels.unknown, "parcels booked that we do not know");
+        none(self.parcels.booked.abs_diff(o.confirmed), "parcels more or less than orders shipped");
+        none(self.parcels.booked - self.parcels.delivered, "parcels not delivered");
+        none(self.listings.intended.abs_diff(self.listings.live) as usize, "listings not as intended");
+        none(self.complaints.len(), "complaints of channels");
         for (currency, m) in &self.money {
-            money.add_row([currency, &m.sold, &m.refunded, &m.fees, &m.paid_out, &m.collected]);
-        }
-        let mut calls = Table::new();
-        calls.load_style(presets::NOTHING).set_header([
-            "calls",
-            "sent",
-            "throttled",
-            "unknown outcome",
-            "settled",
-        ]);
-        for (account, c) in &self.calls {
-            calls.add_row([
-                account.clone(),
-                c.sent.to_string(),
-                c.throttled.to_string(),
-                c.indeterminate.to_string(),
-                c.settled.to_string(),
-            ]);
-        }
-        for table in [&mut money, &mut calls] {
-            for column in table.column_iter_mut().skip(1) {
-                column.set_cell_alignment(CellAlignment::Right);
+            if m.paid_out != m.collected {
+                faults.push(format!("{} {currency} paid out, {} in our books", m.paid_out, m.collected));
             }
         }
-        format!("{text}{money}\n\n{calls}")
+        faults
     }
 }
 
-fn orders_of(ours: &[typed::Versioned<OrderRecord>], truth: &Ledger) -> Orders {
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for order in ours {
-        *seen.entry(order.value.order.id.as_str()).or_default() += 1;
+/// Nothing is under way on either side.
+pub(super) async fn is_over(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<bool> {
+    let all = list::<OrderRecord>(gateway).await?;
+    let ours = all.iter().all(|o| matches!(o.stage, Stage::Confirmed | Stage::Cancelled | Stage::Stuck));
+    let parcels = truth.parcels.values().flat_map(BTreeMap::values).all(|p| p.delivered || !p.booked);
+    let paid = truth.orders.values().flat_map(BTreeMap::values).all(|o| o.cancelled || o.payout.is_some());
+    if !(ours && parcels && paid) {
+        return Ok(false);
     }
-    let placed: Vec<(&String, &bool)> =
-        truth.orders.values().flat_map(|c| c.iter().map(|(id, o)| (id, &o.cancelled))).collect();
-    let stage = |s: Stage| ours.iter().filter(|o| o.value.stage == s).count();
-    Orders {
-        placed: placed.len(),
+    let collected = money(gateway, truth).await?.values().all(|m| m.paid_out == m.collected);
+    let under_way = [ChangeState::Sent, ChangeState::Accepted, ChangeState::Indeterminate];
+    let offers = gateway.store.count(Collection::Offers, Filter::all().states(&under_way)).await?;
+    let declared = declarations(gateway).await?.open == 0;
+    let planned = gateway.plan().await?.changes.iter().any(|c| c.stop.is_none());
+    Ok(collected && declared && offers == 0 && !planned)
+}
+
+async fn list<T: Record>(gateway: &Gateway) -> anyhow::Result<Vec<T>> {
+    let all = typed::list::<T>(&*gateway.store, Filter::all()).await?;
+    Ok(all.into_iter().map(|v| v.value).collect())
+}
+
+/// Intended is what a plan would put up if nothing were known of the channels.
+async fn listings(gateway: &Gateway) -> anyhow::Result<Listings> {
+    let offers: Vec<OfferRecord> = list(gateway).await?;
+    let live = offers.iter().filter(|o| o.state == ChangeState::Live && !o.withdrawn).count();
+    let variants = gateway.variants().await?;
+    // The shelf of the first day: what was sold since was on sale.
+    let mut stock: BTreeMap<_, _> = gateway.stock().await?.into_iter().map(|(k, v)| (k, v.value)).collect();
+    for (sku, record) in &mut stock {
+        record.on_hand = variants.get(sku).and_then(|(_, v)| v.quantity).unwrap_or(0);
+        record.reserved = 0;
+        record.allotted.clear();
+        record.allot(&gateway.stock_parts(), gateway.config.stock.buffer);
+    }
+    let capabilities = gateway.capabilities();
+    let unknown = BTreeMap::new();
+    let inputs = Inputs {
+        config: &gateway.config,
+        variants: &variants,
+        offers: &unknown,
+        stock: &stock,
+        capabilities: &capabilities,
+    };
+    let plan = inputs.plan(gateway.now());
+    Ok(Listings { intended: plan.totals.create, live: u32::try_from(live)?, blocked: plan.totals.blocked })
+}
+
+async fn orders(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Orders> {
+    let ours: Vec<OrderRecord> = list(gateway).await?;
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for order in &ours {
+        *seen.entry(order.order.id.as_str()).or_default() += 1;
+    }
+    let placed: BTreeMap<&str, bool> =
+        truth.orders.values().flat_map(|c| c.iter().map(|(id, o)| (id.as_str(), o.cancelled))).collect();
+    let stage = |s: Stage| ours.iter().filter(|o| o.stage == s).count();
+    Ok(Orders {
+        placed: truth.placed_count(),
         imported: ours.len(),
-        lost: placed.iter().filter(|(id, _)| !seen.contains_key(id.as_str())).count(),
-        doubled: seen.values().filter(|n| **n > 1).count(),
-        cancelled: placed.iter().filter(|(_, cancelled)| **cancelled).count(),
+        lost: placed.keys().filter(|id| !seen.contains_key(*id)).count(),
+        doubled: seen.iter().filter(|(id, n)| **n > 1 || !placed.contains_key(*id)).count(),
+        cancelled: placed.values().filter(|cancelled| **cancelled).count(),
         confirmed: stage(Stage::Confirmed),
         open: ours.len() - stage(Stage::Confirmed) - stage(Stage::Cancelled),
-    }
+    })
 }
 
-async fn declarations_of(gateway: &Gateway) -> anyhow::Result<Declarations> {
+async fn oversold(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<u64> {
+    let stock: Vec<StockRecord> = list(gateway).await?;
+    Ok(truth.oversold().max(stock.iter().map(|s| u64::from(s.oversold)).sum()))
+}
+
+async fn declarations(gateway: &Gateway) -> anyhow::Result<Declarations> {
     let all = gateway.declarations().await?;
     let count = |states: &[DeclarationState]| all.iter().filter(|d| states.contains(&d.state)).count();
     Ok(Declarations {
@@ -238,65 +224,67 @@ async fn declarations_of(gateway: &Gateway) -> anyhow::Result<Declarations> {
     })
 }
 
-fn parcels_of(ours: &[typed::Versioned<ShipmentRecord>], truth: &Ledger) -> Parcels {
+async fn parcels(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Parcels> {
+    let ours: Vec<ShipmentRecord> = list(gateway).await?;
     let known: BTreeSet<&str> =
-        ours.iter().filter_map(|p| Some(p.value.booked.as_ref()?.waybill.as_str())).collect();
-    let all = || truth.parcels.values().flat_map(|c| c.iter()).filter(|(_, p)| p.booked);
-    Parcels {
+        ours.iter().filter_map(|p| Some(p.booked.as_ref()?.waybill.as_str())).collect();
+    let all = || truth.parcels.values().flatten().filter(|(_, p)| p.booked);
+    Ok(Parcels {
         booked: all().count(),
         delivered: all().filter(|(_, p)| p.delivered).count(),
         unknown: all().filter(|(waybill, _)| !known.contains(waybill.as_str())).count(),
-    }
+    })
 }
 
-async fn money_of(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<String, MoneyLine>> {
+async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<String, MoneyLine>> {
     let mut collected: BTreeMap<Currency, i64> = BTreeMap::new();
     let mut counted = BTreeSet::new();
-    for payout in
-        typed::list::<tradewind_gateway::records::PayoutRecord>(&*gateway.store, Filter::all()).await?
-    {
+    for PayoutRecord { account, payout } in list(gateway).await? {
         // Accounts of one seller see the same payouts: each is counted once.
-        let p = payout.value.payout;
-        if counted.insert(p.id.clone()) {
-            *collected.entry(p.amount.currency()).or_default() += p.amount.minor();
+        let provider = gateway.account(&account)?.info().id.clone();
+        if counted.insert((provider, payout.id)) {
+            *collected.entry(payout.amount.currency()).or_default() += payout.amount.minor();
         }
     }
-    let mut lines: BTreeMap<String, [i64; 4]> = BTreeMap::new();
-    // Channels that sell; what carriers charge is theirs to bill, not part of a payout.
-    let sellers = truth.money.iter().filter(|(channel, _)| truth.orders.contains_key(*channel));
-    for (code, m) in sellers.flat_map(|(_, m)| m) {
+    let mut lines: BTreeMap<String, [i64; 5]> = BTreeMap::new();
+    // Channels that sell or pay out; what carriers charge is theirs to bill, not part of a payout.
+    let pays = |c: &String| truth.orders.contains_key(c) || truth.payouts.contains_key(c);
+    for (code, m) in truth.money.iter().filter(|(c, _)| pays(c)).flat_map(|(_, m)| m) {
         let line = lines.entry(code.clone()).or_default();
-        for (slot, value) in line.iter_mut().zip([m.sold, m.refunded, m.fees, m.paid_out]) {
+        for (slot, value) in line.iter_mut().zip([m.sold, m.refunded, m.fees, m.withheld_tax, m.paid_out]) {
             *slot += value;
         }
     }
     let mut shown = BTreeMap::new();
-    for (code, [sold, refunded, fees, paid_out]) in lines {
+    for (code, [sold, refunded, fees, withheld, paid_out]) in lines {
         let currency = Currency::new(&code)?;
         let text = |minor: i64| Money::from_minor(minor, currency).amount();
-        let ours = collected.get(&currency).copied().unwrap_or(0);
         let line = MoneyLine {
             sold: text(sold),
             refunded: text(refunded),
             fees: text(fees),
+            withheld_tax: text(withheld),
             paid_out: text(paid_out),
-            collected: text(ours),
+            collected: text(collected.get(&currency).copied().unwrap_or(0)),
         };
         shown.insert(code, line);
     }
     Ok(shown)
 }
 
-fn calls_of(gateway: &Gateway, unsettled: &BTreeMap<String, u64>) -> BTreeMap<String, Calls> {
+async fn calls(gateway: &Gateway) -> anyhow::Result<BTreeMap<String, Calls>> {
+    let mut unsettled: BTreeMap<AccountId, u64> = BTreeMap::new();
+    for offer in list::<OfferRecord>(gateway).await? {
+        if offer.state == ChangeState::Indeterminate {
+            *unsettled.entry(offer.account).or_default() += 1;
+        }
+    }
     let mut calls = BTreeMap::new();
     for (id, connector) in &gateway.accounts {
         let c = connector.pipeline().counts();
-        let left = unsettled.get(id.as_str()).copied().unwrap_or(0);
-        let settled = c.indeterminate.saturating_sub(left);
-        calls.insert(
-            id.to_string(),
-            Calls { sent: c.sent, throttled: c.throttled, indeterminate: c.indeterminate, settled },
-        );
+        let settled = c.indeterminate.saturating_sub(unsettled.get(id).copied().unwrap_or(0));
+        let counts = Calls { sent: c.sent, throttled: c.throttled, indeterminate: c.indeterminate, settled };
+        calls.insert(id.to_string(), counts);
     }
-    calls
+    Ok(calls)
 }

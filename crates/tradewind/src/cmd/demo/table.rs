@@ -1,0 +1,75 @@
+//! The summary for a person: at a glance, in 80 columns.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::summary::Summary;
+
+/// A line of counts: `name   12 of this   3 of that`.
+fn counts(name: &str, counts: &[(usize, &str)]) -> String {
+    let cells: Vec<String> = counts.iter().map(|(n, what)| format!("{n:>5} {what:<10}")).collect();
+    format!("{name:<13}{}", cells.concat()).trim_end().to_owned() + "\n"
+}
+
+fn numbers(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    table.add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let lines: Vec<String> = table.lines().map(|l| l.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// The whole summary as text.
+pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
+    let (l, o, d, p) = (&s.listings, &s.orders, &s.declarations, &s.parcels);
+    let oversold = usize::try_from(s.oversold).unwrap_or(usize::MAX);
+    let mut text = format!("seed {}, {days} selling days, faults: {faults}\n\n", s.seed);
+    text += &counts(
+        "listings",
+        &[
+            (l.intended as usize, "intended"),
+            (l.live as usize, "live"),
+            (l.blocked as usize, "blocked by guards"),
+        ],
+    );
+    text += &counts(
+        "orders",
+        &[(o.placed, "placed"), (o.imported, "imported"), (o.lost, "lost"), (o.doubled, "doubled")],
+    );
+    text += &counts(
+        "",
+        &[(o.confirmed, "shipped"), (o.cancelled, "cancelled"), (o.open, "open"), (oversold, "oversold")],
+    );
+    if d.filed + d.open + d.refused > 0 {
+        let figures =
+            [(d.filed, "filed"), (d.released, "released"), (d.refused, "refused"), (d.open, "open")];
+        text += &counts("declarations", &figures);
+    }
+    text += &counts("parcels", &[(p.booked, "booked"), (p.delivered, "delivered"), (p.unknown, "unknown")]);
+    let money = s.money.iter().map(|(currency, m)| {
+        [currency, &m.sold, &m.refunded, &m.fees, &m.withheld_tax, &m.paid_out, &m.collected]
+            .map(Clone::clone)
+            .to_vec()
+    });
+    let header = ["money", "sold", "refunded", "fees", "tax withheld", "paid out", "in our books"];
+    text += &format!("\n{}\n", numbers(&header, money.collect()));
+    let calls = s.calls.iter().map(|(account, c)| {
+        let mut row = vec![account.clone()];
+        row.extend([c.sent, c.throttled, c.indeterminate, c.settled].map(|n| n.to_string()));
+        row
+    });
+    let header = ["calls", "sent", "throttled", "outcome unknown", "settled by reading"];
+    text += &format!("\n{}\n\n", numbers(&header, calls.collect()));
+    let faults = s.faults();
+    if faults.is_empty() {
+        text += "Clean: every order is in the books once, shipped or let go, and every payout is collected.";
+    } else {
+        text += &format!("NOT clean: {}.", faults.join("; "));
+    }
+    text
+}

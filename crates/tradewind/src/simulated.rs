@@ -1,0 +1,164 @@
+//! How an account is connected to its simulated channel: where it listens and what it accepts. The one place of the
+//! program that names simulated channels; a new one is a row of [`WIRING`].
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use tradewind_simulator::Simulator;
+
+/// A shop's files, built into the program: the demo needs nothing but it.
+const FILES: &[(&str, &str)] = &[
+    ("catalogue.csv", include_str!("../../../config/demo/catalogue.csv")),
+    ("shopify-export.csv", include_str!("../../../config/demo/shopify-export.csv")),
+    ("google-feed.xml", include_str!("../../../config/demo/google-feed.xml")),
+    ("customs-facts.jsonl", include_str!("../../../config/demo/customs-facts.jsonl")),
+];
+const CONFIG: &str = include_str!("../../../config/demo/tradewind.toml");
+
+/// Where a setting comes from.
+enum Value {
+    /// The channel's address with this behind it.
+    Url(&'static str),
+    /// A test credential of this name.
+    Credential(&'static str),
+}
+use Value::{Credential, Url};
+
+/// One kind of channel: settings, and secrets with the name of the test credential.
+struct Wiring {
+    connector: &'static str,
+    settings: &'static [(&'static str, Value)],
+    secrets: &'static [(&'static str, &'static str)],
+}
+
+const WIRING: &[Wiring] = &[
+    Wiring {
+        connector: "amazon",
+        settings: &[
+            ("endpoint", Url("")),
+            ("token_endpoint", Url("/auth/o2/token")),
+            ("seller_id", Credential("seller_id")),
+            ("client_id", Credential("client_id")),
+        ],
+        secrets: &[("client_secret", "client_secret"), ("refresh_token", "refresh_token")],
+    },
+    Wiring {
+        connector: "shopify",
+        settings: &[
+            ("endpoint", Url("")),
+            ("shop", Credential("shop_domain")),
+            ("location", Credential("location_id")),
+            ("publication", Credential("publication_id")),
+        ],
+        secrets: &[("access_token", "access_token"), ("client_secret", "client_secret")],
+    },
+    Wiring {
+        connector: "aliexpress",
+        settings: &[("endpoint", Url("")), ("app_key", Credential("app_key"))],
+        secrets: &[("app_secret", "app_secret"), ("refresh_token", "refresh_token")],
+    },
+    Wiring {
+        connector: "paypal",
+        settings: &[
+            ("endpoint", Url("")),
+            ("reports", Url("/ppreports/outgoing")),
+            ("client_id", Credential("client_id")),
+        ],
+        secrets: &[("client_secret", "client_secret")],
+    },
+    Wiring {
+        connector: "dhl-express",
+        settings: &[("endpoint", Url("")), ("account_number", Credential("account_number"))],
+        secrets: &[("username", "username"), ("password", "password")],
+    },
+];
+
+/// A running simulated channel, as `GET /_sim/channels` tells it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Running {
+    base_url: String,
+    credentials: BTreeMap<String, String>,
+}
+
+/// Running channels by name.
+pub(crate) type Channels = BTreeMap<String, Running>;
+
+/// The channels of a simulator in this process.
+pub(crate) fn running(simulator: &Simulator) -> Channels {
+    let of = |name: &str| Running {
+        base_url: simulator.base_url(name),
+        credentials: simulator.credentials(name).0,
+    };
+    simulator.channels().into_iter().map(|name| (name.to_owned(), of(name))).collect()
+}
+
+/// Writes the demo's shop into a folder, connected to these channels: `tradewind.toml`, the catalogue files, and the
+/// test credentials as secret files, as a user's would be. Accounts whose channel does not run are left out.
+pub(crate) fn write_shop(folder: &Path, channels: &Channels) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+    };
+    for (name, text) in FILES {
+        write(name, text)?;
+    }
+    let mut config: toml::Table = CONFIG.parse().context("config/demo/tradewind.toml")?;
+    if let Some(accounts) = config.get_mut("account").and_then(toml::Value::as_array_mut) {
+        let mut kept = Vec::new();
+        for account in std::mem::take(accounts) {
+            let connector =
+                account.get("connector").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+            let Some(running) = channels.get(&connector) else { continue };
+            kept.push(connect(account, &connector, running, &write)?);
+        }
+        *accounts = kept;
+    }
+    let text = toml::to_string(&config).context("the shop's configuration")?;
+    write(
+        "tradewind.toml",
+        &format!("# A shop connected to simulated channels: every name and credential is made up.\n{text}"),
+    )
+}
+
+/// Fills in where the account's channel listens and what it accepts.
+fn connect(
+    mut account: toml::Value,
+    connector: &str,
+    running: &Running,
+    write: &impl Fn(&str, &str) -> anyhow::Result<()>,
+) -> anyhow::Result<toml::Value> {
+    let wiring = WIRING
+        .iter()
+        .find(|w| w.connector == connector)
+        .with_context(|| format!("'{connector}' has no row in {}", file!()))?;
+    let credential = |name: &str| {
+        running
+            .credentials
+            .get(name)
+            .cloned()
+            .with_context(|| format!("the simulated channel '{connector}' names no credential '{name}'"))
+    };
+    let table = account.as_table_mut().context("an account is no table")?;
+    let empty = || toml::Value::Table(toml::Table::new());
+    let settings =
+        table.entry("settings").or_insert_with(empty).as_table_mut().context("settings is no table")?;
+    for (name, value) in wiring.settings {
+        let value = match value {
+            Url(path) => format!("{}{path}", running.base_url.trim_end_matches('/')),
+            Credential(name) => credential(name)?,
+        };
+        settings.insert((*name).to_owned(), value.into());
+    }
+    let secrets =
+        table.entry("secrets").or_insert_with(empty).as_table_mut().context("secrets is no table")?;
+    for (name, given) in wiring.secrets {
+        let file = format!("{connector}-{name}.secret");
+        write(&file, &credential(given)?)?;
+        let source = toml::Table::from_iter([("file".to_owned(), toml::Value::from(file))]);
+        secrets.insert((*name).to_owned(), toml::Value::Table(source));
+    }
+    Ok(account)
+}

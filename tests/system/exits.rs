@@ -1,0 +1,111 @@
+//! Exit codes against a channel that works, refuses, throttles or is gone, and what the program says then.
+
+use std::path::Path;
+use std::process::Output;
+
+use tokio::runtime::Runtime;
+use tradewind_simulator::{Demand, Fault, Simulator};
+
+use crate::{json, text, tradewind};
+
+/// One simulated Amazon store and a shop of four SKUs that is connected to it.
+struct Shop {
+    folder: tempfile::TempDir,
+    simulator: Simulator,
+    _runtime: Runtime,
+}
+
+impl Shop {
+    fn open(access: &str, refresh_token: Option<&str>) -> Shop {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let demand = Demand { orders_per_day: 0, ..Demand::default() };
+        // The program runs on the machine's clock; so must the world.
+        let builder =
+            Simulator::builder().demand(demand).start_at(jiff::Timestamp::now()).channels(["amazon"]);
+        let simulator = runtime.block_on(builder.start()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let (url, credentials) = (simulator.base_url("amazon"), simulator.credentials("amazon"));
+        write("client", credentials.get("client_secret"));
+        write("refresh", refresh_token.unwrap_or(credentials.get("refresh_token")));
+        let rows: String = ["A", "B", "C", "D"]
+            .map(|s| format!("{s},Mug {s},Harbour,20.00,EUR,5,EUR,3,691200,CN\n"))
+            .concat();
+        write(
+            "c.csv",
+            &format!("sku,title,brand,price,currency,cost,cost_currency,quantity,hs,origin\n{rows}"),
+        );
+        let (seller, client) = (credentials.get("seller_id"), credentials.get("client_id"));
+        let config = format!(
+            "[[catalogue]]\npath = \"c.csv\"\n[guard]\nmargin_floor = \"0.10\"\n\
+             [[account]]\nid = \"store\"\nconnector = \"amazon\"\naccess = \"{access}\"\n\
+             settings = {{ marketplace = \"DE\", endpoint = \"{url}\", token_endpoint = \"{url}/auth/o2/token\", seller_id = \"{seller}\", client_id = \"{client}\" }}\n\
+             secrets = {{ client_secret = {{ file = \"client\" }}, refresh_token = {{ file = \"refresh\" }} }}\n\
+             [account.offers]\ncurrency = \"EUR\"\n"
+        );
+        write("tradewind.toml", &config);
+        let shop = Shop { folder, simulator, _runtime: runtime };
+        shop.run(&["import"], 0);
+        shop
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn run(&self, args: &[&str], code: i32) -> Output {
+        let output = tradewind(self.path(), args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output));
+        output
+    }
+}
+
+#[test]
+fn changes_then_none() {
+    let shop = Shop::open("read-write", None);
+    // 2: changes. 0: applied. 0: what is under way is no change.
+    shop.run(&["plan", "--out", "p"], 2);
+    let applied = json(&shop.run(&["apply", "p", "--json"], 0));
+    assert_eq!(applied["applied"]["accepted"], 4);
+    shop.run(&["plan"], 0);
+    // The same plan again: the world has moved since.
+    let stale = shop.run(&["apply", "p"], 1);
+    assert!(text(&stale).contains("the plan is stale") && text(&stale).contains("Run plan again"));
+    shop.run(&["orders"], 0);
+}
+
+#[test]
+fn a_real_account_starts_read_only() {
+    let shop = Shop::open("read-only", None);
+    shop.run(&["plan", "--out", "p"], 2);
+    let refused = shop.run(&["apply", "p"], 4);
+    let told = text(&refused);
+    assert!(told.contains("read-only") && told.contains("read-write"), "names the remedy: {told}");
+    assert_eq!(shop.simulator.ledger().listings.get("amazon").map_or(0, |l| l.len()), 0);
+}
+
+#[test]
+fn a_dead_channel_is_four_and_nothing_is_lost() {
+    let shop = Shop::open("read-write", None);
+    shop.run(&["plan", "--out", "p"], 2);
+    shop.simulator.set_fault("amazon", None, Fault::ServerError, 10_000);
+    shop.run(&["orders"], 4);
+}
+
+#[test]
+fn an_expired_login_says_who_must_log_in_again() {
+    let shop = Shop::open("read-write", Some("Atzr|expired"));
+    let told = text(&shop.run(&["orders"], 4));
+    assert!(told.contains("store") && told.contains("log in again"), "{told}");
+}
+
+#[test]
+fn an_unknown_setting_of_a_channel_is_named() {
+    let shop = Shop::open("read-only", None);
+    let path = shop.path().join("tradewind.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("marketplace = \"DE\"", "marketplac = \"DE\"")).unwrap();
+    let told = text(&shop.run(&["check"], 3));
+    assert!(told.contains("account 'store'") && told.contains("marketplac"), "{told}");
+}
