@@ -34,7 +34,10 @@ pub enum Begun {
     /// Never seen; it is persisted now.
     Fresh,
     /// It was begun before and no outcome is known: it may have been sent.
-    Unfinished,
+    Unfinished {
+        /// When it was first begun: a channel remembers a key only for so long.
+        since: Timestamp,
+    },
     /// It ended before with this answer, which is decoded again instead of sending.
     Finished(WireResponse),
 }
@@ -96,7 +99,7 @@ pub struct Memory {
 
 #[derive(Default)]
 struct MemoryState {
-    intents: HashMap<(String, String, String), Option<WireResponse>>,
+    intents: HashMap<(String, String, String), (Timestamp, Option<WireResponse>)>,
     tokens: HashMap<(String, String), TokenSet>,
     kept: Vec<Exchange>,
     keys: Vec<String>,
@@ -128,11 +131,11 @@ impl Journal for Memory {
         let key = (intent.account.to_string(), intent.operation.clone(), intent.key.clone());
         Ok(match state.intents.get(&key) {
             None => {
-                state.intents.insert(key, None);
+                state.intents.insert(key, (intent.at, None));
                 Begun::Fresh
             }
-            Some(None) => Begun::Unfinished,
-            Some(Some(response)) => Begun::Finished(response.clone()),
+            Some((since, None)) => Begun::Unfinished { since: *since },
+            Some((_, Some(response))) => Begun::Finished(response.clone()),
         })
     }
 
@@ -147,14 +150,15 @@ impl Journal for Memory {
         let mut state = self.lock();
         match outcome {
             Outcome::Done(response) => {
-                state.intents.insert(key, Some(response));
+                if let Some(intent) = state.intents.get_mut(&key) {
+                    intent.1 = Some(response);
+                }
             }
             Outcome::Failed(_) => {
                 state.intents.remove(&key);
             }
-            Outcome::Indeterminate(_) => {
-                state.intents.insert(key, None);
-            }
+            // Stays as it was begun.
+            Outcome::Indeterminate(_) => {}
         }
         Ok(())
     }

@@ -40,6 +40,16 @@ impl Safety {
     pub const fn repeatable(self) -> bool {
         matches!(self, Safety::Read | Safety::Natural | Safety::Keyed { .. })
     }
+
+    /// May be sent again `now` although it was first begun at `since` and may have been carried out then. A key
+    /// that the channel may have forgotten makes a repetition a second write.
+    #[must_use]
+    pub fn repeatable_since(self, since: Timestamp, now: Timestamp) -> bool {
+        match self {
+            Safety::Keyed { ttl } => since.checked_add(ttl).is_ok_and(|forgotten| now < forgotten),
+            _ => self.repeatable(),
+        }
+    }
 }
 
 /// Which call goes first when quota is scarce.

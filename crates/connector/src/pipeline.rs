@@ -288,8 +288,8 @@ impl Pipeline {
         };
         match self.runtime.journal.begin(&intent).await? {
             Begun::Fresh => {}
-            Begun::Unfinished if spec.safety.repeatable() => {}
-            Begun::Unfinished => {
+            Begun::Unfinished { since } if spec.safety.repeatable_since(since, start) => {}
+            Begun::Unfinished { .. } => {
                 let text = "this write was begun before and its outcome is not known: settle it by reading";
                 return Err(Error::new(Kind::Indeterminate, text).after_send());
             }

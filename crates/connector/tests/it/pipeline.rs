@@ -78,6 +78,27 @@ async fn a_finished_write_is_answered_from_the_journal() {
 }
 
 #[tokio::test]
+async fn a_key_is_not_trusted_longer_than_the_channel_remembers_it() {
+    // Begun, and the process died before an answer: the intent stands without an outcome.
+    let begun = |b: &Bench| Intent {
+        account: "toy-1".parse().unwrap(),
+        operation: "toy.op".to_owned(),
+        key: "k1".to_owned(),
+        subject: String::new(),
+        at: b.clock.now(),
+    };
+    let b = with_token(vec![ok("done")]);
+    b.journal.begin(&begun(&b)).await.unwrap();
+    b.clock.advance(Duration::from_secs(3599));
+    assert_eq!(call(&b, KEYED).await.unwrap(), "done", "the key is remembered for an hour");
+    let b = with_token(vec![]);
+    b.journal.begin(&begun(&b)).await.unwrap();
+    b.clock.advance(Duration::from_secs(3600));
+    assert_eq!(call(&b, KEYED).await.unwrap_err().kind(), Kind::Indeterminate);
+    assert!(b.calls().is_empty(), "a forgotten key would make it a second write");
+}
+
+#[tokio::test]
 async fn a_business_no_is_final_and_frees_the_key() {
     let b = with_token(vec![ok("ERR NO"), ok("done")]);
     assert_eq!(call(&b, Safety::Unsafe).await.unwrap_err().kind(), Kind::Rejected);

@@ -137,11 +137,11 @@ fn begin(connection: &Connection, intent: &Intent) -> Result<Begun, StoreError> 
             .execute(params![intent.account.as_str(), intent.operation, intent.key, intent.subject, intent.at.to_string()])?;
         return Ok(Begun::Fresh);
     };
-    let (Some(status), Some(hash)) = (status, hash) else { return Ok(Begun::Unfinished) };
-    if state != "done" {
-        return Ok(Begun::Unfinished);
-    }
     let corrupt = |why: String| StoreError::Corrupt { collection: "intents", key: intent.key.clone(), why };
+    let since: Timestamp = begun_at.parse().map_err(|e: jiff::Error| corrupt(e.to_string()))?;
+    let (Some(status), Some(hash), "done") = (status, hash, state.as_str()) else {
+        return Ok(Begun::Unfinished { since });
+    };
     let body = payload(connection, &hash)?.ok_or_else(|| corrupt(format!("payload {hash} is gone")))?;
     let pairs: Vec<(String, String)> = serde_json::from_str(&headers.unwrap_or_else(|| "[]".to_owned()))
         .map_err(|e| corrupt(e.to_string()))?;
@@ -153,8 +153,7 @@ fn begin(connection: &Connection, intent: &Intent) -> Result<Begun, StoreError> 
             headers.append(n, v);
         }
     }
-    let received_at = begun_at.parse().unwrap_or(intent.at);
-    Ok(Begun::Finished(WireResponse { status, headers, body: Bytes::from(body), received_at }))
+    Ok(Begun::Finished(WireResponse { status, headers, body: Bytes::from(body), received_at: since }))
 }
 
 fn finish(

@@ -77,7 +77,7 @@ async fn an_intent_survives_a_restart() {
     assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Fresh);
     drop(s);
     let s = open(dir.path());
-    assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Unfinished);
+    assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Unfinished { since: intent("k").at });
     let answer =
         WireResponse { received_at: Timestamp::UNIX_EPOCH, ..WireResponse::json_text(200, r#"{"ok":1}"#) };
     let account = "shop".parse().unwrap();
@@ -88,7 +88,7 @@ async fn an_intent_survives_a_restart() {
     s.finish(&account, "offers.put", "f", Outcome::Failed("no".into())).await.unwrap();
     assert_eq!(s.begin(&intent("f")).await.unwrap(), Begun::Fresh);
     s.finish(&account, "offers.put", "f", Outcome::Indeterminate("?".into())).await.unwrap();
-    assert_eq!(s.begin(&intent("f")).await.unwrap(), Begun::Unfinished);
+    assert_eq!(s.begin(&intent("f")).await.unwrap(), Begun::Unfinished { since: intent("k").at });
 }
 
 #[tokio::test]
