@@ -60,20 +60,15 @@ impl Protocol for Basic {
             .find(|t| !t.is_empty())
             .cloned()
             .unwrap_or_default();
+        // `7008: The requested service …`: the number is the code, the words are the message.
         let code: String = words.chars().take_while(char::is_ascii_digit).collect();
+        let message = words[code.len()..].trim_start_matches([':', ' ']).to_owned();
         let fields = problem
             .additional_details
             .iter()
             .map(|d| FieldError { field: String::new(), code: String::new(), message: d.clone() })
             .collect();
-        Some(Upstream {
-            http: response.status,
-            code,
-            message: words,
-            request_id,
-            fields,
-            ..Upstream::default()
-        })
+        Some(Upstream { http: response.status, code, message, request_id, fields, ..Upstream::default() })
     }
 }
 
@@ -108,5 +103,6 @@ mod tests {
         let body = r#"{"instance":"/x","detail":"7008: The requested service is not available","title":"Bad request","message":"Bad request","status":"400"}"#;
         let found = basic.upstream("x", &WireResponse::json_text(400, body)).unwrap();
         assert_eq!((found.code.as_str(), found.http), ("7008", 400));
+        assert_eq!(found.message, "The requested service is not available");
     }
 }

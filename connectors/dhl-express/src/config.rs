@@ -23,6 +23,9 @@ pub(crate) struct Settings {
     /// Contents line of a parcel without customs block.
     #[serde(default = "merchandise")]
     pub(crate) description: String,
+    /// Telephone number printed for receivers whose marketplace withholds theirs, usually the shop's own.
+    #[serde(default)]
+    pub(crate) default_phone: Option<String>,
     /// API address.
     #[serde(default = "production")]
     pub(crate) endpoint: Url,

@@ -62,7 +62,7 @@ fn capabilities() -> Capabilities {
         (Facet::Paperwork, Support::Native),
     ];
     let bounds = Bounds {
-        tracking_batch: Some(20),
+        tracking_batch: Some(1),
         incoterms: vec![Incoterm::Dap, Incoterm::Ddp],
         // How long a new waybill stays invisible to a lookup by reference is not documented: UNVERIFIED, generous.
         visibility_lag_minutes: Some(60),

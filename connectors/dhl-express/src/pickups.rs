@@ -51,7 +51,7 @@ impl Operation for Order<'_> {
             "closeTime": close,
             "location": "reception",
             "accounts": [Account { type_code: "shipper", number: &self.0.account_number }],
-            "customerDetails": {"shipperDetails": {"postalAddress": wire::postal(&p.at)?, "contactInformation": wire::contact(&p.at)?}},
+            "customerDetails": {"shipperDetails": {"postalAddress": wire::postal(&p.at)?, "contactInformation": wire::contact(&p.at, self.0.default_phone.as_deref())?}},
             "shipmentDetails": [{"productCode": self.0.product, "isCustomsDeclarable": false, "unitOfMeasurement": "metric", "packages": packages}],
         });
         WireRequest::new(Method::POST, &self.0.endpoint, "/pickups")?.json(&body)

@@ -110,8 +110,8 @@ impl Operation for Create<'_> {
             "customerReferences": [{"typeCode": "CU", "value": wire::limited("shipment id", r.id.as_str(), 35)?}],
             "outputImageProperties": {"encodingFormat": s.label, "imageOptions": [{"typeCode": "label", "templateName": "ECOM26_84_001"}]},
             "customerDetails": {
-                "shipperDetails": party(&r.from, &r.sender_registrations, "business")?,
-                "receiverDetails": party(&r.to, &r.registrations, "direct_consumer")?,
+                "shipperDetails": party(&r.from, &r.sender_registrations, "business", s)?,
+                "receiverDetails": party(&r.to, &r.registrations, "direct_consumer", s)?,
             },
             "content": content,
         });
@@ -171,8 +171,13 @@ fn description(r: &ShipmentRequest, s: &Settings) -> Result<String, Error> {
     Ok(text.chars().take(70).collect())
 }
 
-fn party(address: &tradewind_domain::Address, ids: &[TaxId], kind: &str) -> Result<Value, Error> {
-    let mut party = json!({"postalAddress": wire::postal(address)?, "contactInformation": wire::contact(address)?, "typeCode": kind});
+fn party(
+    address: &tradewind_domain::Address,
+    ids: &[TaxId],
+    kind: &str,
+    s: &Settings,
+) -> Result<Value, Error> {
+    let mut party = json!({"postalAddress": wire::postal(address)?, "contactInformation": wire::contact(address, s.default_phone.as_deref())?, "typeCode": kind});
     let registrations: Vec<Value> = ids
         .iter()
         .filter_map(|id| {
@@ -346,6 +351,7 @@ impl Operation for Upload<'_> {
             other => return Err(Error::invalid(format!("MyDHL takes PDF, PNG and JPEG, not {other}"))),
         };
         let body = json!({
+            "shipmentTrackingNumber": waybill.as_str(),
             "originalPlannedShippingDate": date,
             "accounts": [Account { type_code: "shipper", number: &self.0.account_number }],
             "productCode": self.0.product,

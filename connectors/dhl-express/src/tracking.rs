@@ -5,7 +5,7 @@ use http::Method;
 use serde::Deserialize;
 use tradewind_connector::role::{Tracking, TrackingReport};
 use tradewind_connector::{
-    CallCx, Error, Facet, Kind, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse,
+    CallCx, Error, Facet, Kind, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse, segment,
 };
 use tradewind_domain::{CustomsCondition as C, CustomsDirection, TrackingEvent, TrackingState as T, Waybill};
 
@@ -25,18 +25,18 @@ static TRACK: OpSpec = OpSpec {
 struct Track<'a>(&'a Settings);
 
 impl Operation for Track<'_> {
-    type In = [Waybill];
-    type Out = Vec<TrackingReport>;
+    type In = Waybill;
+    type Out = TrackingReport;
 
     fn spec(&self) -> &OpSpec {
         &TRACK
     }
 
-    fn encode(&self, _: &OpCx<'_>, waybills: &[Waybill]) -> Result<WireRequest, Error> {
-        let numbers: Vec<&str> = waybills.iter().map(Waybill::as_str).collect();
-        // Without the flag, times are local and carry no zone at all.
-        Ok(WireRequest::new(Method::GET, &self.0.endpoint, "/tracking")?
-            .query("shipmentTrackingNumber", numbers.join(","))
+    fn encode(&self, _: &OpCx<'_>, waybill: &Waybill) -> Result<WireRequest, Error> {
+        // Only this path takes the flag, the one for many waybills does not; without it, times are local and carry no
+        // zone at all.
+        let path = format!("/shipments/{}/tracking", segment(waybill.as_str()));
+        Ok(WireRequest::new(Method::GET, &self.0.endpoint, &path)?
             .query("trackingView", "all-checkpoints")
             .query("requestGMTOffsetPerEvent", "true"))
     }
@@ -44,20 +44,13 @@ impl Operation for Track<'_> {
     fn decode(
         &self,
         _: &OpCx<'_>,
-        waybills: &[Waybill],
+        waybill: &Waybill,
         response: &WireResponse,
-    ) -> Result<Vec<TrackingReport>, Error> {
+    ) -> Result<TrackingReport, Error> {
         let found: Found = response.json()?;
-        waybills
-            .iter()
-            .map(|waybill| {
-                let shipment =
-                    found.shipments.iter().find(|s| s.shipment_tracking_number == waybill.as_str());
-                let events =
-                    shipment.map_or(&[][..], |s| &s.events).iter().map(event).collect::<Result<_, _>>()?;
-                Ok(TrackingReport { waybill: waybill.clone(), events })
-            })
-            .collect()
+        let shipment = found.shipments.iter().find(|s| s.shipment_tracking_number == waybill.as_str());
+        let events = shipment.map_or(&[][..], |s| &s.events).iter().map(event).collect::<Result<_, _>>()?;
+        Ok(TrackingReport { waybill: waybill.clone(), events })
     }
 }
 
@@ -145,10 +138,10 @@ fn state(code: &str) -> Option<T> {
 impl Tracking for DhlExpress {
     async fn track(&self, cx: &CallCx, waybills: &[Waybill]) -> Result<Vec<TrackingReport>, Error> {
         let mut reports = Vec::with_capacity(waybills.len());
-        // One by one: a 404 for a waybill without scans would hide the others of its batch.
+        // One by one: the call for many gives no offsets, and a 404 for a waybill without scans would hide the others.
         for waybill in waybills {
-            match self.pipeline.call(&Track(&self.settings), std::slice::from_ref(waybill), cx).await {
-                Ok(found) => reports.extend(found),
+            match self.pipeline.call(&Track(&self.settings), waybill, cx).await {
+                Ok(found) => reports.push(found),
                 // No scan yet.
                 Err(e) if e.kind() == Kind::NotFound => {
                     reports.push(TrackingReport { waybill: waybill.clone(), events: Vec::new() })

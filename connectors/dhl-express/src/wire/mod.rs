@@ -87,7 +87,9 @@ pub(crate) fn postal(address: &Address) -> Result<PostalAddress, Error> {
     })
 }
 
-pub(crate) fn contact(address: &Address) -> Result<Contact, Error> {
+/// `fallback` is the configured number for receivers whose marketplace withholds theirs: MyDHL requires one, and
+/// an invented one would send the courier's call nowhere.
+pub(crate) fn contact(address: &Address, fallback: Option<&str>) -> Result<Contact, Error> {
     let name = address
         .name
         .as_deref()
@@ -96,8 +98,11 @@ pub(crate) fn contact(address: &Address) -> Result<Contact, Error> {
     let company = address.company.as_deref().unwrap_or(name);
     Ok(Contact {
         email: address.email.clone(),
-        // Required; marketplaces often withhold it.
-        phone: address.phone.clone().unwrap_or_else(|| "0000000000".to_owned()),
+        phone: address.phone.as_deref().or(fallback).map(str::to_owned).ok_or_else(|| {
+            Error::invalid(
+                "the address has no phone number and MyDHL requires one: set `default_phone` in the account's settings",
+            )
+        })?,
         company_name: limited("company", company, 100)?,
         full_name: limited("name", name, 255)?,
     })

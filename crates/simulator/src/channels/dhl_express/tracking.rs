@@ -11,7 +11,9 @@ use base64::Engine as _;
 use serde_json::{Value, json as j};
 
 fn show(s: &Shipment, ask: &Ask<'_>, now_ms: i64) -> Value {
-    let offset = ask.query("requestGMTOffsetPerEvent") == Some("true");
+    // The parameter exists for one shipment only; the call for many does not know it.
+    let single = ask.path.starts_with("/shipments/");
+    let offset = single && ask.query("requestGMTOffsetPerEvent") == Some("true");
     let view = ask.query("trackingView").unwrap_or("all-checkpoints");
     // Newest first, as MyDHL lists them.
     let mut events: Vec<Value> = s
