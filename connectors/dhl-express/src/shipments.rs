@@ -351,7 +351,6 @@ impl Operation for Upload<'_> {
             other => return Err(Error::invalid(format!("MyDHL takes PDF, PNG and JPEG, not {other}"))),
         };
         let body = json!({
-            "shipmentTrackingNumber": waybill.as_str(),
             "originalPlannedShippingDate": date,
             "accounts": [Account { type_code: "shipper", number: &self.0.account_number }],
             "productCode": self.0.product,

@@ -140,8 +140,7 @@ async fn paperless_documents_wait_ten_minutes_and_pickups_need_a_reason() {
     let sim = start().await;
     let (_, booked) = call(&sim, "POST", "/shipments", Some(&order("R"))).await;
     let path = format!("/shipments/{}/upload-image", booked["shipmentTrackingNumber"].as_str().unwrap());
-    let body = json!({"shipmentTrackingNumber": booked["shipmentTrackingNumber"],
-        "originalPlannedShippingDate": "2026-03-02", "productCode": "P",
+    let body = json!({"originalPlannedShippingDate": "2026-03-02", "productCode": "P",
         "accounts": [{"typeCode": "shipper", "number": "950000001"}],
         "documentImages": [{"typeCode": "INV", "imageFormat": "PDF", "content": "JVBERi0="}]});
     assert_eq!(call(&sim, "PATCH", &path, Some(&body)).await.0, 400);

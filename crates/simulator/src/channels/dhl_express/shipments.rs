@@ -377,7 +377,7 @@ impl DhlExpress {
         if images.is_empty() {
             return schema(ask, "#: required key [documentImages] not found");
         }
-        for key in ["shipmentTrackingNumber", "originalPlannedShippingDate", "productCode"] {
+        for key in ["originalPlannedShippingDate", "productCode"] {
             if text(ask.body.get(key).unwrap_or(&Value::Null)).is_empty() {
                 return schema(ask, &format!("#: required key [{key}] not found"));
             }

@@ -1,0 +1,259 @@
+//! Orders in: a page of a hundred through the connector — pipeline, exact money, normalised into the domain — against
+//! `serde_json` into plain structs of strings over the same bytes.
+//!
+//! `cargo bench -p tradewind-amazon --bench orders`. The figure to read is the ratio in one run; `docs/performance.md`
+//! has it.
+#![allow(missing_docs, clippy::unwrap_used)] // a bench has no callers
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use serde::Deserialize;
+use tradewind_connector::{
+    AccountConfig, CallCx, Connector, Limiter, Memory, Runtime, Secrets, SeededChance, Transport,
+    TransportError, VirtualClock, Window, WireRequest, WireResponse,
+};
+
+const ORDERS: usize = 100;
+
+/// A page of the shape of Orders API 2026-01-01 `searchOrders`, two items an order.
+fn page() -> String {
+    let mut text = String::from(r#"{"orders":["#);
+    for n in 0..ORDERS {
+        let comma = if n == 0 { "" } else { "," };
+        write!(
+            text,
+            r#"{comma}{{"orderId":"114-{n:07}-7654321","createdTime":"2026-08-01T09:12:33Z","lastUpdatedTime":"2026-08-01T10:02:11Z","salesChannel":{{"channelName":"AMAZON","marketplaceId":"A1PA6795UKMFR9","marketplaceName":"Amazon.de"}},"buyer":{{"buyerName":"Jörg Müller {n}","buyerEmail":"x{n}@marketplace.example"}},"recipient":{{"deliveryAddress":{{"name":"Jörg Müller {n}","addressLine1":"Hauptstraße {n}","city":"Köln","postalCode":"50667","countryCode":"DE","phone":"+49221{n:07}"}}}},"proceeds":{{"grandTotal":{{"amount":"64.97","currencyCode":"EUR"}}}},"fulfillment":{{"fulfillmentStatus":"UNSHIPPED","fulfilledBy":"MERCHANT","shipByWindow":{{"earliestDateTime":"2026-08-01T22:00:00Z","latestDateTime":"2026-08-03T21:59:59Z"}}}},"orderItems":["#
+        )
+        .unwrap();
+        for i in 0..2 {
+            let comma = if i == 0 { "" } else { "," };
+            write!(
+                text,
+                r#"{comma}{{"orderItemId":"{n:011}{i}","quantityOrdered":1,"product":{{"asin":"B0{n:08}","title":"Desk lamp, LED, dimmable — model {i}","sellerSku":"DS-{n:05}-{i}","price":{{"unitPrice":{{"amount":"29.99","currencyCode":"EUR"}}}}}},"proceeds":{{"proceedsTotal":{{"amount":"32.49","currencyCode":"EUR"}},"breakdowns":[{{"type":"ITEM","subtotal":{{"amount":"29.99","currencyCode":"EUR"}}}},{{"type":"SHIPPING","subtotal":{{"amount":"2.50","currencyCode":"EUR"}}}},{{"type":"TAX","subtotal":{{"amount":"5.18","currencyCode":"EUR"}}}}]}},"fulfillment":{{"quantityFulfilled":0,"quantityUnfulfilled":1}},"tax":{{"taxCollections":[{{"model":"MARKETPLACE_FACILITATOR","responsibleParty":"AMAZON"}}]}}}}"#
+            )
+            .unwrap();
+        }
+        text.push_str("]}");
+    }
+    text.push_str(r#"],"pagination":{"nextToken":"more"}}"#);
+    text
+}
+
+/// The same fields as plain structs: what a script would do.
+#[allow(dead_code)] // read by nobody: that is the point of the baseline
+mod plain {
+    use super::Deserialize;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Page {
+        pub orders: Vec<Order>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Order {
+        pub order_id: String,
+        pub created_time: String,
+        pub last_updated_time: String,
+        pub buyer: Buyer,
+        pub recipient: Recipient,
+        pub proceeds: Proceeds,
+        pub fulfillment: Fulfillment,
+        pub order_items: Vec<Item>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Buyer {
+        pub buyer_name: String,
+        pub buyer_email: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Recipient {
+        pub delivery_address: Address,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Address {
+        pub name: String,
+        pub address_line1: String,
+        pub city: String,
+        pub postal_code: String,
+        pub country_code: String,
+        pub phone: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Proceeds {
+        pub grand_total: Money,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Money {
+        pub amount: String,
+        pub currency_code: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Fulfillment {
+        pub fulfillment_status: String,
+        pub fulfilled_by: String,
+        pub ship_by_window: Span,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Span {
+        pub latest_date_time: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Item {
+        pub order_item_id: String,
+        pub quantity_ordered: u32,
+        pub product: Product,
+        pub proceeds: Parts,
+        pub fulfillment: Done,
+        pub tax: Tax,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Product {
+        pub title: String,
+        pub seller_sku: String,
+        pub price: Price,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Price {
+        pub unit_price: Money,
+    }
+    #[derive(Deserialize)]
+    pub struct Parts {
+        pub breakdowns: Vec<Part>,
+    }
+    #[derive(Deserialize)]
+    pub struct Part {
+        #[serde(rename = "type")]
+        pub kind: String,
+        pub subtotal: Money,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Done {
+        pub quantity_fulfilled: u32,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Tax {
+        pub tax_collections: Vec<Collection>,
+    }
+    #[derive(Deserialize)]
+    pub struct Collection {
+        pub model: String,
+    }
+}
+
+/// Answers everything with the page, token requests with a token.
+struct Canned {
+    page: Bytes,
+    clock: VirtualClock,
+}
+
+#[async_trait]
+impl Transport for Canned {
+    async fn send(&self, request: &WireRequest, _: Duration) -> Result<WireResponse, TransportError> {
+        use tradewind_connector::Clock as _;
+        let token = r#"{"access_token":"T","token_type":"bearer","expires_in":3600}"#;
+        let mut response = WireResponse::json_text(200, token);
+        if !request.url.path().ends_with("/token") {
+            response.body = self.page.clone();
+        }
+        response.received_at = self.clock.now();
+        Ok(response)
+    }
+}
+
+fn connector(page: &str) -> Arc<dyn Connector> {
+    let clock = VirtualClock::starting("2026-08-02T00:00:00Z".parse().unwrap());
+    let runtime = Runtime {
+        clock: Arc::new(clock.clone()),
+        chance: Arc::new(SeededChance::new(1)),
+        transport: Arc::new(Canned { page: Bytes::copy_from_slice(page.as_bytes()), clock: clock.clone() }),
+        journal: Arc::new(Forgetful(Memory::default())),
+        limiter: Arc::new(Limiter::new(Arc::new(clock))),
+    };
+    let secrets = Secrets::of(&[("client_secret", "s"), ("refresh_token", "r")]);
+    let config = AccountConfig::of("amazon-de", tradewind_amazon::FACTORY.example, secrets).unwrap();
+    (tradewind_amazon::FACTORY.open)(config, runtime).unwrap()
+}
+
+/// A journal that keeps no payloads: what the store costs is measured in its own bench, and a million kept pages would
+/// measure the allocator.
+struct Forgetful(Memory);
+
+#[async_trait]
+impl tradewind_connector::Journal for Forgetful {
+    async fn begin(
+        &self,
+        intent: &tradewind_connector::Intent,
+    ) -> Result<tradewind_connector::Begun, tradewind_connector::Error> {
+        self.0.begin(intent).await
+    }
+    async fn finish(
+        &self,
+        account: &tradewind_domain::AccountId,
+        operation: &str,
+        key: &str,
+        outcome: tradewind_connector::Outcome,
+    ) -> Result<(), tradewind_connector::Error> {
+        self.0.finish(account, operation, key, outcome).await
+    }
+    async fn keep(&self, _: tradewind_connector::Exchange) -> Result<(), tradewind_connector::Error> {
+        Ok(())
+    }
+    async fn load_token(
+        &self,
+        account: &tradewind_domain::AccountId,
+        audience: &str,
+    ) -> Result<Option<tradewind_connector::TokenSet>, tradewind_connector::Error> {
+        self.0.load_token(account, audience).await
+    }
+    async fn save_token(
+        &self,
+        account: &tradewind_domain::AccountId,
+        audience: &str,
+        token: &tradewind_connector::TokenSet,
+    ) -> Result<(), tradewind_connector::Error> {
+        self.0.save_token(account, audience, token).await
+    }
+}
+
+fn orders(c: &mut Criterion) {
+    let text = page();
+    let connector = connector(&text);
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let window =
+        Window { from: "2026-08-01T00:00:00Z".parse().unwrap(), to: "2026-08-01T23:00:00Z".parse().unwrap() };
+    let mut group = c.benchmark_group("orders");
+    group.throughput(Throughput::Bytes(text.len() as u64));
+    group.bench_function("plain serde_json", |b| {
+        b.iter(|| serde_json::from_slice::<plain::Page>(text.as_bytes()).unwrap().orders.len());
+    });
+    group.bench_function("connector", |b| {
+        let market = connector.marketplace().unwrap().orders().unwrap();
+        b.iter(|| {
+            let page = tokio.block_on(market.changed(&CallCx::new(), window, None)).unwrap();
+            assert_eq!(page.items.len(), ORDERS);
+            page
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, orders);
+criterion_main!(benches);
