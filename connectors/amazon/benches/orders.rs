@@ -51,110 +51,110 @@ mod plain {
 
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Page {
-        pub orders: Vec<Order>,
+    pub(super) struct Page {
+        pub(super) orders: Vec<Order>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Order {
-        pub order_id: String,
-        pub created_time: String,
-        pub last_updated_time: String,
-        pub buyer: Buyer,
-        pub recipient: Recipient,
-        pub proceeds: Proceeds,
-        pub fulfillment: Fulfillment,
-        pub order_items: Vec<Item>,
+    pub(super) struct Order {
+        pub(super) order_id: String,
+        pub(super) created_time: String,
+        pub(super) last_updated_time: String,
+        pub(super) buyer: Buyer,
+        pub(super) recipient: Recipient,
+        pub(super) proceeds: Proceeds,
+        pub(super) fulfillment: Fulfillment,
+        pub(super) order_items: Vec<Item>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Buyer {
-        pub buyer_name: String,
-        pub buyer_email: String,
+    pub(super) struct Buyer {
+        pub(super) buyer_name: String,
+        pub(super) buyer_email: String,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Recipient {
-        pub delivery_address: Address,
+    pub(super) struct Recipient {
+        pub(super) delivery_address: Address,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Address {
-        pub name: String,
+    pub(super) struct Address {
+        pub(super) name: String,
         pub address_line1: String,
-        pub city: String,
-        pub postal_code: String,
-        pub country_code: String,
-        pub phone: String,
+        pub(super) city: String,
+        pub(super) postal_code: String,
+        pub(super) country_code: String,
+        pub(super) phone: String,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Proceeds {
-        pub grand_total: Money,
+    pub(super) struct Proceeds {
+        pub(super) grand_total: Money,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Money {
-        pub amount: String,
-        pub currency_code: String,
+    pub(super) struct Money {
+        pub(super) amount: String,
+        pub(super) currency_code: String,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Fulfillment {
-        pub fulfillment_status: String,
-        pub fulfilled_by: String,
-        pub ship_by_window: Span,
+    pub(super) struct Fulfillment {
+        pub(super) fulfillment_status: String,
+        pub(super) fulfilled_by: String,
+        pub(super) ship_by_window: Span,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Span {
-        pub latest_date_time: String,
+    pub(super) struct Span {
+        pub(super) latest_date_time: String,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Item {
-        pub order_item_id: String,
-        pub quantity_ordered: u32,
-        pub product: Product,
-        pub proceeds: Parts,
-        pub fulfillment: Done,
-        pub tax: Tax,
+    pub(super) struct Item {
+        pub(super) order_item_id: String,
+        pub(super) quantity_ordered: u32,
+        pub(super) product: Product,
+        pub(super) proceeds: Parts,
+        pub(super) fulfillment: Done,
+        pub(super) tax: Tax,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Product {
-        pub title: String,
-        pub seller_sku: String,
-        pub price: Price,
+    pub(super) struct Product {
+        pub(super) title: String,
+        pub(super) seller_sku: String,
+        pub(super) price: Price,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Price {
-        pub unit_price: Money,
+    pub(super) struct Price {
+        pub(super) unit_price: Money,
     }
     #[derive(Deserialize)]
-    pub struct Parts {
-        pub breakdowns: Vec<Part>,
+    pub(super) struct Parts {
+        pub(super) breakdowns: Vec<Part>,
     }
     #[derive(Deserialize)]
-    pub struct Part {
+    pub(super) struct Part {
         #[serde(rename = "type")]
-        pub kind: String,
-        pub subtotal: Money,
+        pub(super) kind: String,
+        pub(super) subtotal: Money,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Done {
-        pub quantity_fulfilled: u32,
+    pub(super) struct Done {
+        pub(super) quantity_fulfilled: u32,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    pub struct Tax {
-        pub tax_collections: Vec<Collection>,
+    pub(super) struct Tax {
+        pub(super) tax_collections: Vec<Collection>,
     }
     #[derive(Deserialize)]
-    pub struct Collection {
-        pub model: String,
+    pub(super) struct Collection {
+        pub(super) model: String,
     }
 }
 
