@@ -10,9 +10,11 @@
 //! | [`orders`] | orders in, once each, with stock reserved |
 //! | [`fulfil`] | book, declare, confirm |
 //! | [`money`] | transactions, statements, payouts |
+//! | [`books`] | what the store knows, as facts for the ledger |
 //! | [`stock`] | who may sell how much |
 
 pub mod apply;
+pub mod books;
 pub mod catalogue;
 pub mod config;
 pub mod desired;

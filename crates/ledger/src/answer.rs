@@ -1,7 +1,6 @@
-//! The answer, as programs read it and as a person reads it in the terminal.
+//! The answer, as programs read it; [`crate::report`] is for people.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -128,6 +127,21 @@ pub fn json(o: &Outcome) -> Result<Value, JournalError> {
     let unexplained: Map<String, Value> =
         o.unexplained.iter().map(|(c, m)| (c.to_string(), text(*m, *c))).collect();
     out.insert("unexplained".to_owned(), Value::Object(unexplained));
+    if !o.duties.is_empty() {
+        out.insert(
+            "landed_cost".to_owned(),
+            o.duties
+                .iter()
+                .map(|d| {
+                    let causes: Map<String, Value> =
+                        d.causes.iter().map(|(k, m)| ((*k).to_owned(), json!(m.amount()))).collect();
+                    json!({"order": d.order, "invoice": d.invoice, "currency": d.assessed.currency(),
+                        "collected": d.collected.amount(), "assessed": d.assessed.amount(), "brokerage": d.fee.amount(),
+                        "variance": d.variance.amount(), "causes": causes})
+                })
+                .collect(),
+        );
+    }
     if !o.days.is_empty() {
         let days: Map<String, Value> = o
             .days
@@ -175,103 +189,4 @@ fn by_currency(sums: &BTreeMap<Currency, BTreeMap<String, i64>>) -> Value {
         })
         .collect();
     Value::Object(map)
-}
-
-/// From gross sales to the bank, currency by currency, for the terminal.
-///
-/// # Errors
-/// A balance of the journal is out of range.
-pub fn waterfall(o: &Outcome) -> Result<String, JournalError> {
-    let mut s = String::new();
-    let balance = o.journal.trial_balance()?;
-    for (c, accounts) in &balance {
-        let group = |prefixes: &[&str]| -> i64 {
-            accounts
-                .iter()
-                .filter(|(a, _)| prefixes.iter().any(|p| a.starts_with(p)))
-                .map(|(_, m)| m.minor())
-                .sum()
-        };
-        let steps: Vec<(&str, i64)> = vec![
-            ("gross sales", -group(&["income:sales", "income:shipping", "contra:promotions"])),
-            ("tax collected", -group(&["liabilities:tax", "liabilities:facilitator-tax"])),
-            ("refunds", -group(&["contra:refunds"])),
-            ("disputes", -group(&["assets:disputed"])),
-            ("fees", -group(&["expenses:fees"])),
-            (
-                "duties and brokerage",
-                -group(&[
-                    "assets:duty-clearing",
-                    "expenses:duty",
-                    "expenses:brokerage",
-                    "expenses:import-vat",
-                    "liabilities:carriers",
-                ]),
-            ),
-            (
-                "withheld, loans, other",
-                -group(&[
-                    "assets:tax-withheld",
-                    "liabilities:loans",
-                    "income:reimbursement",
-                    "assets:transfer",
-                    "equity:opening",
-                ]),
-            ),
-            ("exchange", -group(&["equity:conversion", "pl:", "assets:fx-revaluation"])),
-            ("reserve", -group(&["assets:reserve"])),
-            ("still at the provider", -group(&["assets:clearing"])),
-            ("on its way", -group(&["assets:in-transit"])),
-            ("suspense", -group(&["suspense"])),
-        ];
-        let bank = group(&["assets:bank"]);
-        let widest = steps
-            .iter()
-            .map(|(_, m)| m.unsigned_abs())
-            .chain([bank.unsigned_abs()])
-            .max()
-            .unwrap_or(1)
-            .max(1);
-        let _ = writeln!(s, "{c}");
-        let mut line = |name: &str, m: i64| {
-            let bar = usize::try_from(u128::from(m.unsigned_abs()) * 40 / u128::from(widest)).unwrap_or(0);
-            let fill = if m < 0 { "░" } else { "█" };
-            let _ =
-                writeln!(s, "  {name:<24}{:>18}  {}", Money::from_minor(m, *c).amount(), fill.repeat(bar));
-        };
-        for (name, m) in steps.iter().filter(|(_, m)| *m != 0) {
-            line(name, *m);
-        }
-        line("bank", bank);
-        let _ = writeln!(s);
-    }
-    let count = |state: &str| o.orders.iter().filter(|x| x.state == state).count();
-    if !o.orders.is_empty() {
-        let mut states: Vec<&str> = o.orders.iter().map(|x| x.state).collect();
-        states.sort_unstable();
-        states.dedup();
-        let list: Vec<String> = states.iter().map(|st| format!("{} {st}", count(st))).collect();
-        let _ = writeln!(s, "orders: {}", list.join(", "));
-    }
-    for d in o.differences.iter().take(40) {
-        let _ = writeln!(
-            s,
-            "{:<20}{:>16} {}  {}",
-            d.reason.code(),
-            d.amount.amount(),
-            d.amount.currency(),
-            d.explanation
-        );
-    }
-    if o.differences.len() > 40 {
-        let _ = writeln!(s, "… and {} more differences: --json shows all", o.differences.len() - 40);
-    }
-    for (c, m) in &o.unexplained {
-        let _ = writeln!(s, "unexplained: {} {c}", Money::from_minor(*m, *c).amount());
-    }
-    for e in o.errors.iter().take(20) {
-        let _ = writeln!(s, "not taken: {}:{}: {}", e.file, e.row, e.message);
-    }
-    let _ = write!(s, "status: {}", status(o));
-    Ok(s)
 }

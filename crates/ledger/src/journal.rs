@@ -243,3 +243,127 @@ fn chain(before: &str, draft: &Draft, booked: Date) -> String {
     }
     hex::encode(sha.finalize())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn draft(id: &str, day: i8, postings: &[(&str, Currency, i64)]) -> Draft {
+        Draft {
+            id: id.to_owned(),
+            date: jiff::civil::date(2026, 1, day),
+            text: "t".to_owned(),
+            trace: vec![id.to_owned()],
+            reverses: None,
+            postings: postings
+                .iter()
+                .map(|(a, c, m)| Posting { account: (*a).to_owned(), currency: *c, minor: *m })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn an_entry_balances_in_every_currency_or_is_refused() {
+        let mut j = Journal::new();
+        let off = draft("a", 1, &[("x", Currency::EUR, 100), ("y", Currency::USD, -100)]);
+        assert!(matches!(j.post(off), Err(JournalError::Unbalanced { .. })));
+        assert!(j.entries().is_empty() && j.head().is_empty());
+    }
+
+    #[test]
+    fn an_id_is_taken_once() {
+        let mut j = Journal::new();
+        let one = draft("a", 1, &[("x", Currency::EUR, 100), ("y", Currency::EUR, -100)]);
+        j.post(one.clone()).unwrap();
+        let head = j.head().to_owned();
+        // The same again has no effect; another content under the id is refused: corrections are reversals.
+        j.post(one).unwrap();
+        let other = draft("a", 1, &[("x", Currency::EUR, 99), ("y", Currency::EUR, -99)]);
+        assert_eq!(j.post(other), Err(JournalError::Exists("a".to_owned())));
+        assert_eq!((j.entries().len(), j.head()), (1, head.as_str()));
+    }
+
+    #[test]
+    fn a_reversal_takes_an_entry_back_once() {
+        let mut j = Journal::new();
+        j.post(draft("a", 1, &[("x", Currency::EUR, 100), ("y", Currency::EUR, -100)])).unwrap();
+        j.reverse("a", jiff::civil::date(2026, 1, 2), "it came back").unwrap();
+        assert!(j.trial_balance().unwrap().is_empty());
+        assert_eq!(j.entries()[1].draft.reverses.as_deref(), Some("a"));
+        assert!(matches!(
+            j.reverse("a", jiff::civil::date(2026, 1, 2), "again"),
+            Err(JournalError::NoSuch(_))
+        ));
+        assert!(matches!(j.reverse("b", jiff::civil::date(2026, 1, 2), "no"), Err(JournalError::NoSuch(_))));
+    }
+
+    #[test]
+    fn whatever_is_changed_breaks_the_chain() {
+        let mut j = Journal::new();
+        for id in ["a", "b", "c"] {
+            j.post(draft(id, 1, &[("x", Currency::EUR, 100), ("y", Currency::EUR, -100)])).unwrap();
+        }
+        j.verify().unwrap();
+        let mut moved = j.clone();
+        moved.entries[1].draft.postings[0].minor += 1;
+        moved.entries[1].draft.postings[1].minor -= 1;
+        assert_eq!(moved.verify(), Err(JournalError::Broken("b".to_owned())));
+        let mut dated = j.clone();
+        dated.entries[1].booked = jiff::civil::date(2026, 3, 1);
+        assert_eq!(dated.verify(), Err(JournalError::Broken("b".to_owned())));
+        let mut gone = j;
+        gone.entries.remove(0);
+        assert_eq!(gone.verify(), Err(JournalError::Broken("b".to_owned())));
+    }
+
+    #[test]
+    fn closing_never_moves_backwards() {
+        let mut j = Journal::new();
+        j.close(jiff::civil::date(2026, 1, 31));
+        j.close(jiff::civil::date(2026, 1, 15));
+        j.post(draft("a", 20, &[("x", Currency::EUR, 1), ("y", Currency::EUR, -1)])).unwrap();
+        assert_eq!(j.entries()[0].booked, jiff::civil::date(2026, 2, 1));
+        assert_eq!(j.entries()[0].draft.date, jiff::civil::date(2026, 1, 20));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Random operations, and a crash after any of them: what is there is a whole chain of balanced entries, and doing the
+        /// operations again from there ends in the same books.
+        #[test]
+        fn every_prefix_is_sound_and_resumes(
+            ops in prop::collection::vec((0..8_u8, 0..6_usize, -500_i64..500, 1..28_i8, any::<bool>()), 1..24),
+            crash in any::<prop::sample::Index>(),
+        ) {
+            let apply = |j: &mut Journal, (kind, n, m, day, usd): &(u8, usize, i64, i8, bool)| {
+                let c = if *usd { Currency::USD } else { Currency::EUR };
+                let id = format!("e{n}");
+                // Refusals are part of the story: they must leave no trace.
+                let _ = match kind {
+                    0..=4 => j.post(draft(&id, *day, &[("a", c, *m), ("b", c, m.saturating_neg())])),
+                    5 => j.post(draft(&id, *day, &[("a", c, *m), ("b", c, 1)])),
+                    6 => j.reverse(&id, jiff::civil::date(2026, 1, *day), "back"),
+                    _ => { j.close(jiff::civil::date(2026, 1, *day)); Ok(()) }
+                };
+            };
+            let mut whole = Journal::new();
+            ops.iter().for_each(|op| apply(&mut whole, op));
+            whole.verify().unwrap();
+            let at = crash.index(ops.len());
+            let mut part = Journal::new();
+            ops[..at].iter().for_each(|op| apply(&mut part, op));
+            part.verify().unwrap();
+            for e in part.entries() {
+                let mut sums: BTreeMap<Currency, i64> = BTreeMap::new();
+                e.draft.postings.iter().for_each(|p| *sums.entry(p.currency).or_default() += p.minor);
+                prop_assert!(sums.values().all(|s| *s == 0));
+            }
+            ops[at..].iter().for_each(|op| apply(&mut part, op));
+            prop_assert_eq!(part.head(), whole.head());
+            prop_assert_eq!(part.trial_balance().unwrap(), whole.trial_balance().unwrap());
+        }
+    }
+}

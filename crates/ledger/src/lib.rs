@@ -1,7 +1,7 @@
 //! Double-entry journal, matching, reconciliation and exports.
 //!
 //! The rooms, in the order in which money walks through them: [`import`] reads what others sent, [`facts`] keeps it in one
-//! shape, [`recon`] dedupes, foots, links and explains, [`journal`] books, [`answer`] tells.
+//! shape, [`recon`] dedupes, foots, links and explains, [`journal`] books, [`answer`] tells programs, [`report`] and [`why`] people.
 
 pub mod answer;
 pub mod chart;
@@ -13,4 +13,5 @@ pub mod normalise;
 pub mod ops;
 pub mod rates;
 pub mod recon;
+pub mod report;
 pub mod why;

@@ -1,2 +1,4 @@
 //! Tests of the gateway.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a panic is the failure report
+
+mod books;

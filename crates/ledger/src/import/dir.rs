@@ -157,6 +157,14 @@ fn read_one(
     Ok(Some(ImportedFile { path: shown.to_owned(), provider, account, sha256, document }))
 }
 
+impl Import {
+    /// Decides which of two documents that describe the same money posts; [`read_dir`] has done so already. For documents
+    /// that come from elsewhere than a folder, such as the gateway's store.
+    pub fn settle_overlaps(&mut self) {
+        overlaps(&mut self.files);
+    }
+}
+
 /// Two documents that describe the same money: decides which one posts.
 fn overlaps(files: &mut [ImportedFile]) {
     paypal_reports(files);

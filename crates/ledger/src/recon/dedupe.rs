@@ -223,14 +223,47 @@ pub(super) fn run(facts: &Facts, as_of: Date, found: &mut Found) -> Clean {
     };
     payouts(facts, found, &mut clean);
     transactions(facts, found, &mut clean);
+    deferred(&mut clean.transactions);
     clean.decisions = facts.decisions.clone();
     clean.decisions.sort_by(|a, b| (a.kind, &a.records).cmp(&(b.kind, &b.records)));
     // A report of a day knows nothing that happened after it.
     clean.orders.retain(|o| o.placed.day() <= as_of);
     clean.bank.retain(|b| b.date <= as_of);
-    clean.transactions.retain(|(t, _)| t.occurred.day() <= as_of);
+    // Nor does it know a document that lists something later: on that day the document was not there.
+    let mut later: BTreeSet<(Provider, String, String)> = BTreeSet::new();
+    clean.transactions.retain(|(t, _)| {
+        let known = t.occurred.day() <= as_of;
+        if !known {
+            let documents = t.statement.iter().chain(&t.payout);
+            later.extend(documents.map(|d| (t.provider, t.account.clone(), d.clone())));
+        }
+        known
+    });
+    clean.statements.retain(|(s, _)| {
+        let issued = s.to.as_ref().map(crate::facts::Moment::day).or(s.deposit);
+        issued.is_none_or(|d| d <= as_of) && !later.contains(&(s.provider, s.account.clone(), s.id.clone()))
+    });
+    clean.payouts.retain(|(p, _)| !later.contains(&(p.provider, p.account.clone(), p.id.clone())));
     clean.refunds.retain(|r| r.requested.day() <= as_of);
     clean
+}
+
+/// Amazon shows a deferred sale as a transaction of its own and shows it again when it is released: one of them is the money
+/// (amazon-settlement.md §7). A deferred one moves no balance; a deferred one marked as released does not either where its release
+/// stands beside it, linked by the id that it refers to or by its own id.
+fn deferred(rows: &mut [(Transaction, usize)]) {
+    let of =
+        |t: &Transaction, word: &str| t.provider == Provider::Amazon && t.event_code.as_deref() == Some(word);
+    let mut released: BTreeSet<(String, String)> = BTreeSet::new();
+    for (t, _) in rows.iter().filter(|(t, _)| of(t, "RELEASED")) {
+        released.extend(t.refers_to.iter().chain([&t.id]).map(|id| (t.account.clone(), id.clone())));
+    }
+    for (t, _) in rows.iter_mut() {
+        let twice = of(t, "DEFERRED_RELEASED") && released.contains(&(t.account.clone(), t.id.clone()));
+        if of(t, "DEFERRED") || twice {
+            t.affects = false;
+        }
+    }
 }
 
 /// How far along a status is: history is told in this order where files do not tell it.
@@ -270,7 +303,10 @@ fn payouts(facts: &Facts, found: &mut Found, clean: &mut Clean) {
                         "payout {} stands with {} in {} and with {} in {}: the first version is kept",
                         first.id, first.amount, first.origin.file, v.amount, v.origin.file
                     ),
-                    Vec::new(),
+                    vec![
+                        ("second version".to_owned(), delta.minor().saturating_add(first.amount.minor())),
+                        ("first version".to_owned(), first.amount.minor().saturating_neg()),
+                    ],
                 );
                 continue;
             }

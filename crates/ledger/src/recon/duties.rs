@@ -1,12 +1,16 @@
 //! The fifth leg: duties quoted and collected against duties assessed, joined by the parcel.
 
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashMapExt};
 use jiff::civil::Date;
 use tradewind_domain::Money;
 
 use super::dedupe::Clean;
 use super::orders::OrderState;
+use super::parts::Row;
 use super::{Found, Policy, Reason};
-use crate::facts::Facts;
+use crate::facts::{CarrierInvoice, Facts};
 
 /// What an order's border cost, for the journal.
 #[derive(Debug, Clone)]
@@ -29,34 +33,43 @@ pub struct Duty {
     pub provider: String,
     /// Day.
     pub date: Date,
+    /// Quoted or collected against assessed, by cause (`duty`, `import_vat`, `brokerage`): positive when it cost less than quoted.
+    pub causes: Vec<(&'static str, Money)>,
 }
 
 pub(super) fn run(
     clean: &Clean,
     states: &mut [OrderState],
+    rows: &[Row],
     policy: &Policy,
     as_of: Date,
     facts: &Facts,
     found: &mut Found,
 ) -> Vec<Duty> {
     let mut out = Vec::new();
-    let mut used = std::collections::BTreeSet::new();
-    for (o, state) in clean.orders.iter().zip(states.iter_mut()) {
+    let mut used = BTreeSet::new();
+    let mut by_parcel: HashMap<&str, Vec<&CarrierInvoice>> = HashMap::new();
+    for i in &clean.carrier {
+        by_parcel.entry(i.tracking.as_str()).or_default().push(i);
+    }
+    let mut provider_of: HashMap<usize, &'static str> = HashMap::new();
+    for r in rows.iter().filter(|r| r.posts()) {
+        if let Some(o) = r.order {
+            provider_of.entry(o).or_insert(r.tx.provider.name());
+        }
+    }
+    for (at, (o, state)) in clean.orders.iter().zip(states.iter_mut()).enumerate() {
         let c = o.total.currency();
         let zero = Money::zero(c);
-        let invoices: Vec<_> =
-            o.tracking.iter().flat_map(|t| clean.carrier.iter().filter(move |i| i.tracking == *t)).collect();
+        let invoices =
+            o.tracking.as_deref().and_then(|t| by_parcel.get(t)).map(Vec::as_slice).unwrap_or_default();
         let collected = o.collected_duties.unwrap_or(zero);
         let quoted = o.quoted.map(|q| (q.duty, q.vat, q.fee));
         let expected = o
             .collected_duties
             .or(quoted.map(|(d, v, _)| Money::from_minor(d.minor().saturating_add(v.minor()), c)));
         let paid = state.gross.is_positive();
-        let provider = facts
-            .transactions
-            .iter()
-            .find(|t| state.rows.first().is_some_and(|(id, _)| *id == t.id))
-            .map_or_else(|| "channel".to_owned(), |t| t.provider.name().to_owned());
+        let provider = provider_of.get(&at).copied().unwrap_or("channel").to_owned();
         if invoices.is_empty() {
             let age = o.placed.day().until(as_of).map_or(0, |d| d.get_days());
             if let Some(e) = expected.filter(|e| !e.is_zero())
@@ -86,6 +99,7 @@ pub(super) fn run(
                     paid,
                     provider,
                     date: o.placed.day(),
+                    causes: Vec::new(),
                 });
             }
             continue;
@@ -115,32 +129,46 @@ pub(super) fn run(
             first = false;
             let variance =
                 e.and_then(|e| e.try_sub(assessed).ok()).unwrap_or(Money::zero(i.total.currency()));
+            let mut causes: Vec<(&'static str, Money)> = Vec::new();
+            for (name, q, a) in quoted.iter().flat_map(|(d, v, f)| {
+                [("duty", *d, i.duty), ("import_vat", *v, i.vat), ("brokerage", *f, i.fee)]
+            }) {
+                causes.extend(q.try_sub(a).ok().filter(|off| !off.is_zero()).map(|off| (name, off)));
+            }
             if !variance.is_zero() {
-                let mut causes = String::new();
-                if let Some((d, v, f)) = quoted {
-                    for (name, q, a) in
-                        [("duty", d, i.duty), ("import VAT", v, i.vat), ("brokerage", f, i.fee)]
-                    {
-                        if let Ok(off) = q.try_sub(a)
-                            && !off.is_zero()
-                        {
-                            causes.push_str(&format!(
-                                "; {name}: quoted {}, assessed {}",
-                                q.amount(),
-                                a.amount()
-                            ));
-                        }
+                let mut words = String::new();
+                for (name, q, a) in quoted.iter().flat_map(|(d, v, f)| {
+                    [("duty", *d, i.duty), ("import VAT", *v, i.vat), ("brokerage", *f, i.fee)]
+                }) {
+                    if q.currency() == a.currency() && q != a {
+                        words.push_str(&format!("; {name}: quoted {}, assessed {}", q.amount(), a.amount()));
                     }
                 }
                 found.add(
                     Reason::DutyVariance,
                     variance,
                     vec![o.id.clone(), i.id.clone(), i.tracking.clone()],
-                    format!("order {}: {} collected or quoted for duty and import VAT, {assessed} assessed{causes}; brokerage {}", o.id, e.unwrap_or(zero), i.fee),
+                    format!("order {}: {} collected or quoted for duty and import VAT, {assessed} assessed{words}; brokerage {}", o.id, e.unwrap_or(zero), i.fee),
                     vec![
                         ("collected or quoted".to_owned(), e.map_or(0, Money::minor)),
                         ("duty assessed".to_owned(), i.duty.minor().saturating_neg()),
                         ("import VAT assessed".to_owned(), i.vat.minor().saturating_neg()),
+                    ],
+                );
+            }
+            // Brokerage is a cost of its own; it varies only where a quote promised one.
+            if let Some((_, _, q)) = quoted.filter(|(_, _, q)| !q.is_zero())
+                && let Ok(off) = q.try_sub(i.fee)
+                && !off.is_zero()
+            {
+                found.add(
+                    Reason::DutyVariance,
+                    off,
+                    vec![o.id.clone(), i.id.clone(), i.tracking.clone()],
+                    format!("order {}: brokerage quoted {}, charged {}", o.id, q.amount(), i.fee.amount()),
+                    vec![
+                        ("brokerage quoted".to_owned(), q.minor()),
+                        ("brokerage charged".to_owned(), i.fee.minor().saturating_neg()),
                     ],
                 );
             }
@@ -154,6 +182,7 @@ pub(super) fn run(
                 paid,
                 provider: provider.clone(),
                 date: o.placed.day(),
+                causes,
             });
         }
         state.links.sort();
@@ -178,6 +207,7 @@ pub(super) fn run(
             paid: false,
             provider: "channel".to_owned(),
             date: as_of,
+            causes: Vec::new(),
         });
     }
     out

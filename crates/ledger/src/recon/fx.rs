@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use tradewind_domain::{Currency, Money};
+use tradewind_domain::{Currency, Decimal, Exact, Money, Rounding};
 
 use super::bank::Banking;
 use super::foot::{PayoutState, StatementState};
 use super::parts::Row;
 use super::{Found, Policy, Reason};
+use crate::facts::Provider;
 use crate::import::Class;
 use crate::rates::{Rates, times};
 
@@ -119,9 +120,7 @@ pub(super) fn run(
                     .decimal()
                     .checked_mul(from.decimal())
                     .and_then(|x| x.checked_div(Money::from_minor(foreign, from.currency()).decimal()))
-                    .and_then(|x| {
-                        tradewind_domain::Exact::new(x, to).round(tradewind_domain::Rounding::HalfUp).ok()
-                    });
+                    .and_then(|x| Exact::new(x, to).round(Rounding::HalfUp).ok());
                 if let Some(gain) = at_charge.and_then(|x| gross.try_sub(x).ok()).filter(|g| !g.is_zero()) {
                     fx.realised = fx.realised.try_add(in_base(gain, day)).unwrap_or(fx.realised);
                     fx.entries.push((format!("fx:realised:{}", r.tx.id), day, Kind::Realised, gain));
@@ -152,69 +151,123 @@ pub(super) fn run(
             &mut fx,
             found,
         );
-        // Realised by carrying amount: what the members were worth when they were booked.
-        if to == base {
-            let members: Vec<&Row> = rows
-                .iter()
-                .filter(|r| r.posts() && !r.is(Class::Payout) && r.net.currency() == c.sent.currency())
-                .filter(|r| {
-                    r.tx.payout.as_deref() == Some(&c.item) || r.tx.statement.as_deref() == Some(&c.item)
-                })
-                .collect();
-            let total: i64 = members.iter().map(|r| r.net.minor()).sum();
-            let carried: Option<i64> = members
-                .iter()
-                .map(|r| rates.convert(r.net, base, r.tx.occurred.day()).map(|(m, _)| m.minor()))
-                .sum();
-            if let Some(carried) = carried.filter(|_| !members.is_empty() && total == c.sent.minor()) {
-                let gain = Money::from_minor(value.minor().saturating_sub(carried), base);
-                if gain.minor().unsigned_abs() > members.len() as u64 {
-                    fx.realised = fx.realised.try_add(gain).unwrap_or(fx.realised);
-                    fx.entries.push((
-                        format!("fx:realised:{}:{}", c.line, c.item),
-                        c.date,
-                        Kind::Carrying,
-                        gain,
-                    ));
-                }
-            }
-        }
     }
-    // Open balances at the closing rate.
-    if !rates.is_empty() {
-        let arrived = |r: &Row| {
-            payouts.iter().any(|p| {
-                p.provider == r.tx.provider
-                    && p.account == r.tx.account
-                    && r.tx.payout.as_deref() == Some(&p.id)
-                    && !p.bank.is_empty()
-            }) || statements.iter().any(|s| {
-                s.provider == r.tx.provider
-                    && s.account == r.tx.account
-                    && r.tx.statement.as_deref() == Some(&s.id)
-                    && !s.bank.is_empty()
-            })
-        };
-        let mut open: BTreeMap<Currency, i64> = BTreeMap::new();
-        for r in rows.iter().filter(|r| r.posts() && r.net.currency() != base && !r.is(Class::Payout)) {
-            if arrived(r) {
-                continue;
-            }
-            if let (Some((then, _)), Some((now, _))) =
-                (rates.convert(r.net, base, r.tx.occurred.day()), rates.convert(r.net, base, as_of))
-            {
-                let slot = open.entry(r.net.currency()).or_insert(0);
-                *slot = slot.saturating_add(now.minor().saturating_sub(then.minor()));
-            }
-        }
-        for (c, gain) in open.into_iter().filter(|(_, g)| *g != 0) {
-            let gain = Money::from_minor(gain, base);
-            fx.unrealised = fx.unrealised.try_add(gain).unwrap_or(fx.unrealised);
-            fx.entries.push((format!("fx:unrealised:{c}:{as_of}"), as_of, Kind::Unrealised, gain));
-        }
-    }
+    carry(rows, banking, statements, payouts, base, as_of, rates, &mut fx);
     fx.entries.sort_by(|a, b| a.0.cmp(&b.0));
     fx
+}
+
+/// Balances in other currencies by carrying amount (IAS 21 ¶21–23, 28; fx-rates.md §6): booked at the rate of their day, retranslated
+/// at every month end and on the day of the report while they are open (unrealised), and settled by a payout that arrives in the
+/// currency of the books: what it is worth that day less the carrying amount is realised. Sums are exact and rounded once an entry.
+#[allow(clippy::too_many_arguments)]
+fn carry(
+    rows: &[Row],
+    banking: &Banking,
+    statements: &[StatementState],
+    payouts: &[PayoutState],
+    base: Currency,
+    as_of: Date,
+    rates: &Rates,
+    fx: &mut Fx,
+) {
+    if rates.is_empty() {
+        return;
+    }
+    let line_day: BTreeMap<&str, Date> = banking.lines.iter().map(|l| (l.id.as_str(), l.date)).collect();
+    let arrival = |bank: &[String]| bank.iter().filter_map(|l| line_day.get(l.as_str())).max().copied();
+    // When the money of a document left the provider's balance.
+    let mut left: BTreeMap<(Provider, &str, &str), Date> = BTreeMap::new();
+    for p in payouts {
+        left.extend(arrival(&p.bank).map(|d| ((p.provider, p.account.as_str(), p.id.as_str()), d)));
+    }
+    for s in statements {
+        left.extend(arrival(&s.bank).map(|d| ((s.provider, s.account.as_str(), s.id.as_str()), d)));
+    }
+    let into_base: BTreeMap<&str, &super::bank::Conversion> = banking
+        .conversions
+        .iter()
+        .filter(|c| c.arrived.currency() == base)
+        .map(|c| (c.item.as_str(), c))
+        .collect();
+    let open =
+        move || rows.iter().filter(move |r| r.posts() && r.net.currency() != base && !r.is(Class::Payout));
+    let document = |r: &Row| {
+        [&r.tx.payout, &r.tx.statement].into_iter().flatten().find_map(|d| into_base.get(d.as_str()).copied())
+    };
+    // A payout that its rows do not make cannot be carried by them.
+    let mut members: BTreeMap<&str, i64> = BTreeMap::new();
+    for r in open() {
+        if let Some(c) = document(r).filter(|c| c.sent.currency() == r.net.currency()) {
+            let slot = members.entry(c.item.as_str()).or_insert(0);
+            *slot = slot.saturating_add(r.net.minor());
+        }
+    }
+    let mut seen: BTreeMap<(Currency, Date), Option<Decimal>> = BTreeMap::new();
+    let mut rate = |c: Currency, day: Date| -> Option<Decimal> {
+        *seen.entry((c, day)).or_insert_with(|| rates.find(c, base, day).map(|f| f.rate))
+    };
+    let mut unrealised: BTreeMap<(Currency, Date), Decimal> = BTreeMap::new();
+    let mut realised: BTreeMap<(&str, &str, Date), Decimal> = BTreeMap::new();
+    for r in open() {
+        let (c, booked) = (r.net.currency(), r.tx.occurred.day());
+        let Some(mut carried) = rate(c, booked) else { continue };
+        let conversion =
+            document(r).filter(|x| members.get(x.item.as_str()).copied() == Some(x.sent.minor()));
+        let documents = [&r.tx.payout, &r.tx.statement].into_iter().flatten();
+        let gone = documents
+            .filter_map(|d| left.get(&(r.tx.provider, r.tx.account.as_str(), d.as_str())))
+            .max()
+            .copied();
+        let until = conversion.map(|x| x.date).or(gone);
+        let mut day = booked.last_of_month();
+        loop {
+            // The last day is the report's own, month end or not.
+            let at = day.min(as_of);
+            if until.is_some_and(|u| at >= u) || at < booked {
+                break;
+            }
+            if let Some(now) = rate(c, at) {
+                add_product(unrealised.entry((c, at)).or_default(), r.net, now - carried);
+                carried = now;
+            }
+            if at == as_of && (day >= as_of) {
+                break;
+            }
+            let Ok(next) = day.tomorrow() else { break };
+            day = next.last_of_month();
+        }
+        if let Some(x) = conversion {
+            let now = rate(c, x.date).or_else(|| line_day.get(x.line.as_str()).and_then(|d| rate(c, *d)));
+            if let Some(now) = now {
+                add_product(
+                    realised.entry((x.line.as_str(), x.item.as_str(), x.date)).or_default(),
+                    r.net,
+                    now - carried,
+                );
+            }
+        }
+    }
+    let round = |x: Decimal| Exact::new(x, base).round(Rounding::HalfUp).unwrap_or(Money::zero(base));
+    for ((c, day), sum) in unrealised {
+        let gain = round(sum);
+        if !gain.is_zero() {
+            fx.unrealised = fx.unrealised.try_add(gain).unwrap_or(fx.unrealised);
+            fx.entries.push((format!("fx:unrealised:{c}:{day}"), day, Kind::Unrealised, gain));
+        }
+    }
+    for ((line, item, day), sum) in realised {
+        let gain = round(sum);
+        if !gain.is_zero() {
+            fx.realised = fx.realised.try_add(gain).unwrap_or(fx.realised);
+            fx.entries.push((format!("fx:realised:{line}:{item}"), day, Kind::Carrying, gain));
+        }
+    }
+}
+
+/// `slot += amount × by`.
+fn add_product(slot: &mut Decimal, amount: Money, by: Decimal) {
+    *slot = amount.decimal().checked_mul(by).and_then(|x| slot.checked_add(x)).unwrap_or(*slot);
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -266,7 +319,7 @@ fn conversions(
     fx: &mut Fx,
     found: &mut Found,
 ) {
-    let mut pairs: BTreeMap<(crate::facts::Provider, &str, String), Vec<&Row>> = BTreeMap::new();
+    let mut pairs: BTreeMap<(Provider, &str, String), Vec<&Row>> = BTreeMap::new();
     for r in rows.iter().filter(|r| r.posts() && r.is(Class::Conversion)) {
         let key =
             r.tx.refers_to.clone().or(r.tx.order.clone()).unwrap_or_else(|| r.tx.occurred.at.to_string());

@@ -8,6 +8,7 @@
 pub mod bank;
 pub mod dedupe;
 pub mod duties;
+pub mod fees;
 pub mod foot;
 pub mod fx;
 pub mod orders;
@@ -50,6 +51,8 @@ pub struct Policy {
     pub max_candidates: usize,
     /// Books closed up to this day: later facts post to the next.
     pub closed_until: Option<Date>,
+    /// Fees that were agreed with providers.
+    pub fee: Vec<fees::FeeRule>,
 }
 
 impl Default for Policy {
@@ -64,6 +67,7 @@ impl Default for Policy {
             late_days: 30,
             max_candidates: 24,
             closed_until: None,
+            fee: Vec::new(),
         }
     }
 }
@@ -72,9 +76,15 @@ impl Policy {
     /// Reads a policy file.
     ///
     /// # Errors
-    /// The text is no policy.
+    /// The text is no policy; the message says where.
     pub fn parse(text: &str) -> Result<Policy, String> {
-        toml::from_str(text).map_err(|e| format!("policy: {}", e.message()))
+        let line = |at: usize| text.get(..at).map_or(1, |t| t.matches('\n').count() + 1);
+        let policy: Policy = toml::from_str(text).map_err(|e| {
+            let place = e.span().map(|s| format!("line {}: ", line(s.start))).unwrap_or_default();
+            format!("policy: {place}{}", e.message())
+        })?;
+        policy.fee.iter().try_for_each(fees::FeeRule::check)?;
+        Ok(policy)
     }
 }
 
@@ -97,6 +107,9 @@ macro_rules! reasons {
             $(#[doc = $doc] $variant,)+
         }
         impl Reason {
+            /// All of them.
+            pub const ALL: &[Reason] = &[$(Reason::$variant),+];
+
             /// The code in answers and exports.
             #[must_use]
             pub const fn code(self) -> &'static str {
@@ -163,6 +176,8 @@ pub struct Match {
     pub amount: Money,
     /// What remained, and was posted.
     pub residual: Money,
+    /// The numbers whose sum is the residual, in minor units of its currency.
+    pub evidence: Vec<(String, i64)>,
     /// Day.
     pub date: Date,
 }
@@ -211,6 +226,8 @@ pub struct Outcome {
     pub input_hash: String,
     /// The rows after dedupe, for explanations.
     pub rows: Vec<parts::Row>,
+    /// Landed cost: collected and quoted against charged and assessed, order by order.
+    pub duties: Vec<duties::Duty>,
 }
 
 /// Why a run could not be made.
@@ -377,11 +394,11 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
     let (mut statements, mut payouts) = foot::run(&clean, &mut rows, facts, &mut found);
     parts::facilitator(&mut rows, &mut found);
     parts::report(&rows, &mut found);
-    let banking =
-        bank::run(&clean, &rows, &mut statements, &mut payouts, facts, policy, as_of, &rates, &mut found);
+    let banking = bank::run(&clean, &mut statements, &mut payouts, facts, policy, as_of, &rates, &mut found);
     let mut order_states =
         orders::run(&clean, &mut rows, &statements, &payouts, policy, as_of, facts, &mut found);
-    let duties = duties::run(&clean, &mut order_states, policy, as_of, facts, &mut found);
+    let duties = duties::run(&clean, &mut order_states, &rows, policy, as_of, facts, &mut found);
+    fees::run(&clean, &rows, policy, &mut found);
     let fx = fx::run(&rows, &banking, &statements, &payouts, base, as_of, &rates, policy, &mut found);
 
     let mut differences = found.list;
@@ -443,8 +460,21 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         }
         days.insert(name.clone(), by_day);
     }
-    let journal =
-        post::run(&chart, &rows, &statements, &payouts, &banking, &duties, &fx, policy, as_of, &clean)?;
+    let journal = post::run(
+        &chart,
+        &post::Facts {
+            rows: &rows,
+            statements: &statements,
+            payouts: &payouts,
+            orders: &order_states,
+            banking: &banking,
+            duties: &duties,
+            fx: &fx,
+            clean: &clean,
+        },
+        policy,
+        as_of,
+    )?;
     let mut matches = banking.matches;
     matches.extend(orders::matches(&order_states));
     matches.sort_by(|a, b| (a.rule, &a.left, &a.right).cmp(&(b.rule, &b.left, &b.right)));
@@ -467,5 +497,6 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         errors,
         input_hash,
         rows,
+        duties,
     })
 }

@@ -1,6 +1,7 @@
 //! What a balance row is made of, read through the provider's table.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use foldhash::{HashMap, HashMapExt};
 use tradewind_domain::Money;
@@ -82,17 +83,20 @@ impl Row {
     }
 }
 
+/// The built-in tables, read once a process.
+static TABLES: LazyLock<BTreeMap<Provider, CodeTable>> = LazyLock::new(|| {
+    Provider::ALL.into_iter().filter_map(|p| CodeTable::builtin(p).map(|t| (p, t))).collect()
+});
+
 /// The tables, each lookup made once.
 struct Codes {
-    tables: BTreeMap<Provider, CodeTable>,
+    tables: &'static BTreeMap<Provider, CodeTable>,
     seen: HashMap<(Provider, String, String), Option<Class>>,
 }
 
 impl Codes {
     fn new() -> Codes {
-        let tables =
-            Provider::ALL.into_iter().filter_map(|p| CodeTable::builtin(p).map(|t| (p, t))).collect();
-        Codes { tables, seen: HashMap::new() }
+        Codes { tables: &TABLES, seen: HashMap::new() }
     }
 
     fn class(&mut self, p: Provider, kind: &str, code: &str) -> Option<Class> {
@@ -265,73 +269,97 @@ fn check(t: &Transaction, class: Option<Class>, net: Money, found: &mut Found) {
     }
 }
 
-/// Facilitator tax: what the marketplace withholds is the tax that it collected, order by order within a statement. The tax rows
-/// become facilitator tax as far as they are withheld; what is withheld beyond them is a difference.
+/// Facilitator tax: what the marketplace withholds is the tax that it collected, order by order within a statement. The tax parts
+/// become facilitator tax as far as they are withheld, row by row and then across the rows of the order. What is withheld beyond
+/// them is a difference, and so is the rest of a part that is withheld only in part.
 pub(super) fn facilitator(rows: &mut [Row], found: &mut Found) {
     type Key = (Provider, String, String, String, tradewind_domain::Currency);
     let key = |r: &Row| -> Key {
         let doc = r.tx.statement.clone().or(r.tx.payout.clone()).unwrap_or_default();
         (r.tx.provider, r.tx.account.clone(), doc, r.tx.order.clone().unwrap_or_default(), r.net.currency())
     };
-    let mut groups: BTreeMap<Key, (i64, i64, Vec<usize>)> = BTreeMap::new();
+    let of = |r: &Row, class: Class| {
+        r.parts
+            .iter()
+            .filter(|p| p.class == Some(class))
+            .fold(0_i64, |s, p| s.saturating_add(p.amount.minor()))
+    };
+    let mut groups: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
     for (i, r) in rows.iter().enumerate().filter(|(_, r)| r.posts()) {
-        let of = |class: Class| {
-            r.parts.iter().filter(|p| p.class == Some(class)).map(|p| p.amount.minor()).sum::<i64>()
-        };
-        let (tax, held) = (of(Class::TaxSeller), of(Class::TaxFacilitator));
-        if tax != 0 || held != 0 {
-            let slot = groups.entry(key(r)).or_default();
-            slot.0 += tax;
-            slot.1 += held;
-            slot.2.push(i);
+        let touched = |p: &Part| matches!(p.class, Some(Class::TaxSeller | Class::TaxFacilitator));
+        if r.parts.iter().any(touched) {
+            groups.entry(key(r)).or_default().push(i);
         }
     }
-    for ((_, _, doc, order, currency), (tax, held, members)) in groups {
-        if held == 0 {
+    for ((_, _, doc, order, currency), members) in groups {
+        let held = members
+            .iter()
+            .filter_map(|i| rows.get(*i))
+            .fold(0_i64, |s, r| s.saturating_add(of(r, Class::TaxFacilitator)));
+        if !members.iter().filter_map(|i| rows.get(*i)).any(|r| of(r, Class::TaxFacilitator) != 0) {
             continue;
         }
-        let mut left = held.saturating_neg();
+        // What stays of parts of which only a piece was withheld.
+        let (mut left, mut torn) = (0_i64, BTreeMap::new());
         for i in &members {
             let Some(r) = rows.get_mut(*i) else { continue };
-            let mut out = Vec::with_capacity(r.parts.len());
-            for p in r.parts.drain(..) {
-                let m = p.amount.minor();
-                if p.class != Some(Class::TaxSeller) || left == 0 || m.signum() != left.signum() {
-                    out.push(p);
-                    continue;
-                }
-                let take = if m.abs() <= left.abs() { m } else { left };
-                left -= take;
-                out.push(Part {
-                    class: Some(Class::TaxFacilitator),
-                    amount: Money::from_minor(take, currency),
-                    code: p.code.clone(),
-                });
-                if m != take {
-                    out.push(Part { amount: Money::from_minor(m - take, currency), ..p });
-                }
-            }
-            r.parts = out;
+            let mine = of(r, Class::TaxFacilitator).saturating_neg();
+            left = left.saturating_add(withhold(*i, r, mine, &mut torn));
         }
-        if left != 0 {
-            let amount = Money::from_minor(left.saturating_neg(), currency);
+        for i in &members {
+            let Some(r) = rows.get_mut(*i) else { continue };
+            left = withhold(*i, r, left, &mut torn);
+        }
+        let off = torn.values().fold(0_i64, |s, m| s.saturating_add(*m)).saturating_sub(left);
+        if off != 0 {
+            let amount = Money::from_minor(off, currency);
             let mut records: Vec<String> =
                 members.iter().filter_map(|i| rows.get(*i)).map(|r| r.tx.id.clone()).collect();
             records.extend((!order.is_empty()).then_some(order));
+            let collected = off.saturating_sub(held);
             found.note(
                 Reason::TaxFacilitator,
                 amount,
                 records,
                 format!(
                     "{doc}: {} collected as tax, {} withheld by the facilitator: it does not net to zero",
-                    Money::from_minor(tax, currency),
+                    Money::from_minor(collected, currency),
                     Money::from_minor(held, currency)
                 ),
-                vec![("collected and withheld".to_owned(), amount.minor())],
-                amount.minor(),
+                vec![("collected".to_owned(), collected), ("withheld".to_owned(), held)],
+                off,
             );
         }
     }
+}
+
+/// Turns up to `left` of a row's tax parts into facilitator tax; what could not be turned. `torn` holds, by row and code, what stays
+/// of a part that was turned only in part.
+fn withhold(row: usize, r: &mut Row, mut left: i64, torn: &mut BTreeMap<(usize, String), i64>) -> i64 {
+    let mut out = Vec::with_capacity(r.parts.len());
+    for p in r.parts.drain(..) {
+        let m = p.amount.minor();
+        if p.class != Some(Class::TaxSeller) || left == 0 || m.signum() != left.signum() {
+            out.push(p);
+            continue;
+        }
+        let take = if m.abs() <= left.abs() { m } else { left };
+        left = left.saturating_sub(take);
+        let currency = p.amount.currency();
+        out.push(Part {
+            class: Some(Class::TaxFacilitator),
+            amount: Money::from_minor(take, currency),
+            code: p.code.clone(),
+        });
+        let rest = torn.entry((row, p.code.clone())).or_insert(0);
+        *rest = if *rest == m || m == take { 0 } else { *rest };
+        if m != take {
+            *rest = m.saturating_sub(take);
+            out.push(Part { amount: Money::from_minor(m.saturating_sub(take), currency), ..p });
+        }
+    }
+    r.parts = out;
+    left
 }
 
 /// Codes that no table maps, and repeated rows that did not count.

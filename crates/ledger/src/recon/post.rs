@@ -12,6 +12,7 @@ use super::dedupe::Clean;
 use super::duties::Duty;
 use super::foot::{PayoutState, StatementState};
 use super::fx::{Fx, Kind};
+use super::orders::OrderState;
 use super::parts::Row;
 use super::{Policy, ReconError};
 use crate::chart::{Chart, Place};
@@ -38,27 +39,29 @@ impl Book<'_> {
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-pub(super) fn run(
-    chart: &Chart,
-    rows: &[Row],
-    statements: &[StatementState],
-    payouts: &[PayoutState],
-    banking: &Banking,
-    duties: &[Duty],
-    fx: &Fx,
-    policy: &Policy,
-    as_of: Date,
-    clean: &Clean,
-) -> Result<Journal, ReconError> {
-    let mut b = Book { chart, drafts: Vec::with_capacity(rows.len()), reversals: Vec::new() };
-    for r in rows.iter().filter(|r| r.posts()) {
+/// What is booked.
+pub(super) struct Facts<'a> {
+    pub(super) rows: &'a [Row],
+    pub(super) statements: &'a [StatementState],
+    pub(super) payouts: &'a [PayoutState],
+    pub(super) orders: &'a [OrderState],
+    pub(super) banking: &'a Banking,
+    pub(super) duties: &'a [Duty],
+    pub(super) fx: &'a Fx,
+    pub(super) clean: &'a Clean,
+}
+
+pub(super) fn run(chart: &Chart, f: &Facts<'_>, policy: &Policy, as_of: Date) -> Result<Journal, ReconError> {
+    let mut b = Book { chart, drafts: Vec::with_capacity(f.rows.len()), reversals: Vec::new() };
+    for r in f.rows.iter().filter(|r| r.posts()) {
         row(&mut b, r);
     }
-    transfers(&mut b, statements, payouts, as_of, clean);
-    bank(&mut b, banking);
-    border(&mut b, duties);
-    exchange(&mut b, fx);
+    reserves(&mut b, f.statements, as_of);
+    transfers(&mut b, f.statements, f.payouts, as_of, f.clean);
+    bank(&mut b, f.banking);
+    border(&mut b, f.duties);
+    lost(&mut b, f.rows, f.orders);
+    exchange(&mut b, f.fx);
     b.drafts.sort_by(|a, c| (a.date, &a.id).cmp(&(c.date, &c.id)));
     b.reversals.sort();
     let mut journal = Journal::new();
@@ -72,6 +75,56 @@ pub(super) fn run(
         journal.reverse(&id, date, &why)?;
     }
     Ok(journal)
+}
+
+/// A reserve released that no statement before held: the books open with it, or a statement is missing between.
+fn reserves(b: &mut Book<'_>, statements: &[StatementState], as_of: Date) {
+    for s in statements.iter().filter(|s| !s.refused && !s.gap.is_zero()) {
+        let (provider, c) = (s.provider.name(), s.gap.currency());
+        let (role, why) = if s.first {
+            ("opening", "held before the books began")
+        } else {
+            ("suspense", "held by a statement that is not here")
+        };
+        let postings = vec![
+            Posting::new(b.class(Some(Class::Reserve), provider, &s.account, c), s.gap),
+            Posting::new(b.account(role, provider, &s.account, c), s.gap.negated()),
+        ];
+        b.drafts.push(draft(
+            format!("reserve:{provider}:{}:{}:{c}", s.account, s.id),
+            s.end.unwrap_or(as_of),
+            format!("reserve released by statement {}, {why}", s.id),
+            vec![s.id.clone()],
+            postings,
+        ));
+    }
+}
+
+/// What a lost dispute took is a loss, not a claim.
+fn lost(b: &mut Book<'_>, rows: &[Row], orders: &[OrderState]) {
+    for r in rows.iter().filter(|r| r.posts()) {
+        let Some(order) = r.order.and_then(|o| orders.get(o)).filter(|o| o.state == "WrittenOff") else {
+            continue;
+        };
+        let (provider, account) = (r.tx.provider.name(), r.tx.account.as_str());
+        for p in r.parts.iter().filter(|p| p.class == Some(Class::Dispute)) {
+            // The claim stands in the currency in which the row posted it.
+            let single = r.tx.components.is_empty() && r.tx.amount.currency() != p.amount.currency();
+            let taken = if single { r.tx.amount } else { p.amount };
+            let c = taken.currency();
+            let postings = vec![
+                Posting::new(b.account("dispute_loss", provider, account, c), taken.negated()),
+                Posting::new(b.class(Some(Class::Dispute), provider, account, c), taken),
+            ];
+            b.drafts.push(draft(
+                format!("lost:{provider}:{account}:{}:{}", r.tx.id, p.code),
+                r.tx.occurred.day(),
+                format!("dispute of order {} is lost", order.id),
+                vec![r.tx.id.clone(), order.id.clone()],
+                postings,
+            ));
+        }
+    }
 }
 
 fn row(b: &mut Book<'_>, r: &Row) {
@@ -198,6 +251,12 @@ fn transfers(
 }
 
 fn bank(b: &mut Book<'_>, banking: &Banking) {
+    let tolerated: std::collections::BTreeSet<&str> = banking
+        .matches
+        .iter()
+        .filter(|m| m.rule == "tolerance")
+        .flat_map(|m| m.left.iter().map(String::as_str))
+        .collect();
     for (l, line) in banking.lines.iter().enumerate() {
         let c = line.amount.currency();
         let mut postings = vec![Posting::new(b.account("bank", "", &line.account, c), line.amount)];
@@ -221,9 +280,7 @@ fn bank(b: &mut Book<'_>, banking: &Banking) {
             }
         }
         if rest != 0 {
-            let tolerated =
-                banking.matches.iter().any(|m| m.rule == "tolerance" && m.left.contains(&line.id));
-            let role = if tolerated { "rounding" } else { "suspense" };
+            let role = if tolerated.contains(line.id.as_str()) { "rounding" } else { "suspense" };
             postings.push(Posting::new(
                 b.account(role, "bank", &line.account, c),
                 Money::from_minor(rest.saturating_neg(), c),

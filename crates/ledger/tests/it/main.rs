@@ -4,4 +4,5 @@
 mod exports;
 mod importers;
 mod properties;
+mod recon;
 mod samples;

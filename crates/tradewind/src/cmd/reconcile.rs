@@ -1,62 +1,98 @@
-//! `tradewind reconcile`: every cent of every payout, explained.
+//! `tradewind reconcile`: every cent of every payout, explained. Over a folder of files, or over what the store knows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use tradewind_domain::Currency;
-use tradewind_ledger::recon::{Options, Policy};
-use tradewind_ledger::{answer, facts, import, recon};
+use tradewind_ledger::facts::Facts;
+use tradewind_ledger::recon::{Options, Outcome, Policy};
+use tradewind_ledger::{answer, facts, import, recon, report};
 
+use crate::context::{ConfigArg, block_on};
 use crate::output::{Exit, Output};
 
+/// What is reconciled, and how; shared with `why`.
 #[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Folder with the normalised files and, under `settlements/<provider>/`, native documents.
+pub(crate) struct Sources {
+    /// Folder with the normalised files and, under `settlements/<provider>/`, native documents. Without it: what the store of
+    /// the configuration knows.
     #[arg(long, value_name = "DIR")]
-    input: PathBuf,
+    pub(crate) input: Option<PathBuf>,
+    /// A folder of the same shape that is added to what the store knows: bank statements, carriers' invoices, decisions, rates.
+    #[arg(long, value_name = "DIR", conflicts_with = "input")]
+    with: Option<PathBuf>,
     /// The day of the report; later facts are not looked at. By default the last day that a fact names.
     #[arg(long, value_name = "DATE")]
     as_of: Option<String>,
     /// Currency of the books.
     #[arg(long, value_name = "CUR")]
     base: Option<String>,
-    /// Policy file (TOML): tolerances, windows, closed period.
+    /// Policy file (TOML): tolerances, windows, agreed fees, closed period.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    #[command(flatten)]
+    sources: Sources,
     /// Report the payments by the day of each of these zones, comma separated.
     #[arg(long, value_name = "ZONES", value_delimiter = ',')]
     zones: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
-    let dir = &args.input;
+fn folder(dir: &Path) -> anyhow::Result<Facts> {
     let mut all = facts::read::read_dir(dir).with_context(|| format!("{} cannot be read", dir.display()))?;
     if dir.join("settlements").is_dir() {
         let native = import::read_dir(dir).map_err(|r| anyhow::anyhow!(r))?;
         all.extend(facts::native::from_import(&native));
     }
-    let mut policy = match &args.policy {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("{} cannot be read", path.display()))?;
-            Policy::parse(&text).map_err(anyhow::Error::msg)?
+    Ok(all)
+}
+
+impl Sources {
+    pub(crate) fn reconcile(&self, config: &ConfigArg, zones: &[String]) -> anyhow::Result<Outcome> {
+        let all = match &self.input {
+            Some(dir) => folder(dir)?,
+            None => {
+                let opened = config.open()?;
+                let mut all = block_on(async { Ok(opened.gateway.facts().await?) })?;
+                if let Some(dir) = &self.with {
+                    all.extend(folder(dir)?);
+                }
+                all
+            }
+        };
+        let mut policy = match &self.policy {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("{} cannot be read", path.display()))?;
+                Policy::parse(&text).map_err(anyhow::Error::msg)?
+            }
+            None => Policy::default(),
+        };
+        if let Some(base) = &self.base {
+            policy.base = Some(Currency::new(base)?);
         }
-        None => Policy::default(),
-    };
-    if let Some(base) = &args.base {
-        policy.base = Some(Currency::new(base)?);
+        let as_of = match self.as_of.as_deref() {
+            Some(d) => {
+                let day = d.get(..10).unwrap_or(d).parse();
+                Some(day.with_context(|| format!("--as-of {d}: expected YYYY-MM-DD"))?)
+            }
+            None => None,
+        };
+        Ok(recon::run(&all, &Options { as_of, policy, zones: zones.to_vec() })?)
     }
-    let as_of = match args.as_of.as_deref() {
-        Some(d) => Some(
-            d.get(..10).unwrap_or(d).parse().with_context(|| format!("--as-of {d}: expected YYYY-MM-DD"))?,
-        ),
-        None => None,
-    };
-    let outcome = recon::run(&all, &Options { as_of, policy, zones: args.zones.clone() })?;
+}
+
+pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
+    let outcome = args.sources.reconcile(&args.config, &args.zones)?;
     if out.is_json() {
         out.json(&answer::json(&outcome)?)?;
     } else {
-        out.text(answer::waterfall(&outcome)?)?;
+        out.text(report::text(&outcome))?;
     }
     Ok(if outcome.errors.is_empty() { Exit::Ok } else { Exit::Partial })
 }

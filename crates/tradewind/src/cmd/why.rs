@@ -1,14 +1,17 @@
-//! `tradewind why`: where a price, the state of an offer or of an order comes from.
+//! `tradewind why`: where a price, the state of an offer or of an order comes from; which rows stand behind an order's money, a
+//! payout, a cent.
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use tradewind_domain::AccountId;
+use tradewind_domain::{AccountId, Currency, Money};
 use tradewind_gateway::desired;
 use tradewind_gateway::records::{
     DeclarationRecord, OfferRecord, OrderRecord, ShipmentRecord, offer_key, order_key,
 };
+use tradewind_ledger::why;
 use tradewind_store::typed;
 
+use crate::cmd::reconcile::Sources;
 use crate::context::{ConfigArg, block_on};
 use crate::output::{Exit, Output};
 
@@ -42,13 +45,62 @@ enum What {
     Order {
         /// The channel's order id.
         order: String,
-        /// Account.
-        #[arg(long)]
-        channel: AccountId,
+        /// Account. Without it: what the books say about the order's money.
+        #[arg(long, conflicts_with = "input")]
+        channel: Option<AccountId>,
+        #[command(flatten)]
+        sources: Sources,
+    },
+    /// The rows, entries, bank lines and differences of a payout or settlement.
+    Payout {
+        /// The provider's id.
+        id: String,
+        #[command(flatten)]
+        sources: Sources,
+    },
+    /// Where an amount can come from: differences, rows and bank lines of exactly that amount, either sign.
+    Cent {
+        /// Amount, such as 0.01.
+        #[arg(allow_hyphen_values = true)]
+        amount: String,
+        /// Currency.
+        currency: String,
+        #[command(flatten)]
+        sources: Sources,
     },
 }
 
+/// The money behind an order, a payout or an amount, from the books.
+fn money(args: &Args, out: &Output) -> anyhow::Result<Option<Exit>> {
+    let (sources, what) = match &args.what {
+        What::Order { channel: None, sources, order } => (sources, format!("order '{order}'")),
+        What::Payout { id, sources } => (sources, format!("payout or settlement '{id}'")),
+        What::Cent { amount, sources, .. } => (sources, amount.clone()),
+        _ => return Ok(None),
+    };
+    let outcome = sources.reconcile(&args.config, &[])?;
+    let found = match &args.what {
+        What::Order { order, .. } => why::order(&outcome, order),
+        What::Payout { id, .. } => why::payout(&outcome, id),
+        What::Cent { amount, currency, .. } => {
+            Some(why::cent(&outcome, Money::parse(amount, Currency::new(currency)?)?))
+        }
+        _ => None,
+    };
+    let found = found.with_context(|| format!("{what} is not in the books"))?;
+    if out.is_json() {
+        out.json(&found)?;
+    } else {
+        let text = why::text(&found);
+        out.text(if text.is_empty() { format!("nothing in the books is {what}") } else { text })?;
+    }
+    Ok(Some(Exit::Ok))
+}
+
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
+    if let Some(exit) = money(args, out)? {
+        return Ok(exit);
+    }
     let opened = args.config.open()?;
     match &args.what {
         What::Price { sku, channel } => {
@@ -105,7 +157,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 out.text(format!("note      {note}"))?;
             }
         }
-        What::Order { order, channel } => {
+        What::Order { order, channel: Some(channel), .. } => {
             let found = block_on(async {
                 let store = &*opened.gateway.store;
                 let Some(record) = typed::get::<OrderRecord>(store, &order_key(channel, order)).await? else {
@@ -158,6 +210,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             }
             out.text(format!("stage        {} {}", record.stage.name(), record.note.unwrap_or_default()))?;
         }
+        // Answered by `money` above.
+        What::Order { channel: None, .. } | What::Payout { .. } | What::Cent { .. } => {}
     }
     Ok(Exit::Ok)
 }

@@ -62,12 +62,10 @@ pub(super) fn references(
             let Some(text) = &line.text else { continue };
             let mut named: Vec<usize> = if squeezed {
                 let t = squeeze(text);
-                (0..w.items.len())
-                    .filter(|i| {
-                        keys.get(*i)
-                            .is_some_and(|k| k.iter().any(|(_, s)| s.len() >= 5 && t.contains(s.as_str())))
-                    })
-                    .collect()
+                let inside = |i: &usize| {
+                    keys.get(*i).is_some_and(|k| k.iter().any(|(_, s)| s.len() >= 5 && stands_in(s, &t)))
+                };
+                (0..w.items.len()).filter(inside).collect()
             } else {
                 words(text).iter().filter_map(|word| by_word.get(word.as_str())).flatten().copied().collect()
             };
@@ -99,6 +97,8 @@ pub(super) fn references(
                     .or_else(|| rates.find(item.sent.currency(), c, line.date))
                     .and_then(|f| times(item.sent, f.rate, c))
                     .is_some_and(|r| within(r, line.amount, w.policy));
+                w.named_lines.insert(l);
+                w.named_items.insert(*i);
                 if near {
                     w.link(l, &[*i], "tolerance");
                 } else {
@@ -115,12 +115,28 @@ pub(super) fn references(
                     );
                 }
             } else if !same.is_empty() && rounding(w.expect(&same), line.amount.minor(), w.policy) {
+                w.named_lines.insert(l);
+                w.named_items.extend(&same);
                 w.link(l, &same, "tolerance");
             } else if !same.is_empty() && !mismatch.iter().any(|(_, m)| m.iter().any(|i| same.contains(i))) {
+                w.named_lines.insert(l);
+                w.named_items.extend(&same);
                 mismatch.push((l, same));
             }
         }
     }
+}
+
+/// A squeezed reference within a squeezed text, and not as a piece of a longer number.
+fn stands_in(key: &str, text: &str) -> bool {
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let (starts, ends) = (digit(key.chars().next()), digit(key.chars().next_back()));
+    text.match_indices(key).any(|(at, _)| {
+        let (before, after) = (text.get(..at), text.get(at + key.len()..));
+        let before = before.and_then(|t| t.chars().next_back());
+        let after = after.and_then(|t| t.chars().next());
+        !(starts && digit(before) || ends && digit(after))
+    })
 }
 
 fn rounding(a: i64, b: i64, policy: &Policy) -> bool {

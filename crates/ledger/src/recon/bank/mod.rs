@@ -13,7 +13,6 @@ use tradewind_domain::Money;
 
 use super::dedupe::Clean;
 use super::foot::{PayoutState, StatementState};
-use super::parts::Row;
 use super::{Found, Match, Policy, business_days};
 use crate::facts::{BankLine, DecisionKind, Facts, Provider};
 use crate::rates::Rates;
@@ -177,6 +176,9 @@ struct Work<'a> {
     line_of: Vec<Vec<usize>>,
     rule: Vec<&'static str>,
     vetoes: Vec<&'a [String]>,
+    /// Lines whose text names a transfer of another amount, and those transfers: numbers alone may not claim them.
+    named_lines: BTreeSet<usize>,
+    named_items: BTreeSet<usize>,
     policy: &'a Policy,
 }
 
@@ -194,6 +196,9 @@ impl Work<'_> {
     /// Currency, window, the provider that the text names, no veto: the pair may belong together by number.
     fn may(&self, l: usize, i: usize) -> bool {
         let (Some(line), Some(item)) = (self.lines.get(l), self.items.get(i)) else { return false };
+        if self.named_lines.contains(&l) || self.named_items.contains(&i) {
+            return false;
+        }
         if item.reference_only || line.amount.currency() != item.expect.currency() || self.vetoed(l, i) {
             return false;
         }
@@ -224,7 +229,6 @@ impl Work<'_> {
 #[allow(clippy::too_many_arguments)]
 pub(super) fn run(
     clean: &Clean,
-    rows: &[Row],
     statements: &mut [StatementState],
     payouts: &mut [PayoutState],
     facts: &Facts,
@@ -233,7 +237,6 @@ pub(super) fn run(
     rates: &Rates,
     found: &mut Found,
 ) -> Banking {
-    let _ = rows;
     let mut lines: Vec<BankLine> = clean.bank.clone();
     lines.sort_by(|a, b| (a.date, &a.account, &a.id).cmp(&(b.date, &b.account, &b.id)));
     let items = items(statements, payouts);
@@ -251,6 +254,8 @@ pub(super) fn run(
             .filter(|d| d.kind == DecisionKind::Veto)
             .map(|d| d.records.as_slice())
             .collect(),
+        named_lines: BTreeSet::new(),
+        named_items: BTreeSet::new(),
         policy,
     };
     let mut mismatch: Vec<(usize, Vec<usize>)> = Vec::new();

@@ -62,12 +62,24 @@ pub(super) fn finish(
                     ],
                 );
             }
+            let crossed = items.iter().any(|i| i.expect.currency() != c);
+            let mut evidence = vec![("arrived".to_owned(), line.amount.minor())];
+            if split || crossed {
+                let what = if split { "part of" } else { "by its value in this currency" };
+                let names = state.matched_to.join(" + ");
+                evidence.push((format!("{what} {names}"), line.amount.minor().saturating_neg()));
+            } else {
+                evidence.extend(
+                    items.iter().map(|i| (format!("sent as {}", i.id), i.expect.minor().saturating_neg())),
+                );
+            }
             out.matches.push(Match {
                 rule,
                 left: vec![line.id.clone()],
                 right: state.matched_to.clone(),
                 amount: line.amount,
                 residual: Money::from_minor(residual, c),
+                evidence,
                 date: line.date,
             });
             let mut taken = Vec::new();

@@ -1,6 +1,6 @@
 //! Orders: what was paid, given back, kept, and what is still open. A state is a fold over facts, never a stored field.
 
-use std::collections::BTreeMap;
+mod link;
 
 use foldhash::{HashMap, HashMapExt};
 use jiff::civil::Date;
@@ -10,7 +10,7 @@ use super::dedupe::Clean;
 use super::foot::{PayoutState, StatementState};
 use super::parts::Row;
 use super::{Event, Found, Match, Policy, Reason};
-use crate::facts::{Facts, Order, Transaction};
+use crate::facts::{Facts, Order};
 use crate::import::Class;
 
 /// An order and where it stands.
@@ -42,158 +42,30 @@ pub struct OrderState {
     pub timeline: Vec<Event>,
     /// Records linked to it: rows, payouts, statements, bank lines, invoices.
     pub links: Vec<String>,
-    /// The rows, and the rule that linked each.
-    pub rows: Vec<(String, &'static str)>,
+    /// The rows.
+    pub rows: Vec<Linked>,
     /// Tracking number.
     pub tracking: Option<String>,
     /// Day of the order.
     pub day: Date,
 }
 
+/// A row of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linked {
+    /// The provider's id.
+    pub id: String,
+    /// The level that linked it.
+    pub rule: &'static str,
+    /// What it moved, as the provider stated it.
+    pub amount: Money,
+    /// Day.
+    pub day: Date,
+}
+
 fn is_return(r: &Row) -> bool {
     r.tx.kind.to_ascii_lowercase().contains("refund")
         || r.parts.iter().any(|p| p.class == Some(Class::Refund))
-}
-
-struct Keys<'a> {
-    by_ref: HashMap<&'a str, Vec<usize>>,
-}
-
-impl<'a> Keys<'a> {
-    fn new(orders: &'a [Order]) -> Keys<'a> {
-        let mut by_ref: HashMap<&str, Vec<usize>> = HashMap::with_capacity(orders.len() * 2);
-        for (i, o) in orders.iter().enumerate() {
-            by_ref.entry(o.id.as_str()).or_default().push(i);
-            if let Some(r) = o.reference.as_deref().filter(|r| *r != o.id) {
-                by_ref.entry(r).or_default().push(i);
-            }
-        }
-        Keys { by_ref }
-    }
-
-    fn find(&self, key: &str, t: &Transaction, orders: &[Order]) -> Option<usize> {
-        match self.by_ref.get(key).map(Vec::as_slice)? {
-            [one] => Some(*one),
-            many => {
-                // One reference in several accounts: the row's own account decides, or nothing does.
-                let mine: Vec<usize> = many
-                    .iter()
-                    .copied()
-                    .filter(|i| orders.get(*i).is_some_and(|o| o.account == t.account))
-                    .collect();
-                if let [one] = mine.as_slice() { Some(*one) } else { None }
-            }
-        }
-    }
-}
-
-/// Links rows to orders: by reference, by the row that a row refers to, then by a unique amount.
-fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<(usize, &'static str)>> {
-    let orders = &clean.orders;
-    let keys = Keys::new(orders);
-    let mut of: Vec<Vec<(usize, &'static str)>> = vec![Vec::new(); orders.len()];
-    let mut by_id: HashMap<String, usize> = HashMap::new();
-    for r in rows.iter_mut().filter(|r| r.posts()) {
-        let direct = [r.tx.order.as_deref(), r.tx.source.as_deref().filter(|_| r.tx.order.is_none())];
-        r.order = direct.into_iter().flatten().find_map(|k| keys.find(k, &r.tx, orders));
-        if let Some(o) = r.order {
-            by_id.insert(r.tx.id.clone(), o);
-            if let Some(s) = &r.tx.source {
-                by_id.entry(s.clone()).or_insert(o);
-            }
-        }
-    }
-    // A chain of rows (a dispute's fee refers to the dispute) resolves in a few rounds.
-    for _ in 0..4 {
-        let mut more = Vec::new();
-        for r in rows.iter_mut().filter(|r| r.posts() && r.order.is_none()) {
-            let up = [r.tx.refers_to.as_deref(), r.tx.source.as_deref()]
-                .into_iter()
-                .flatten()
-                .find_map(|k| by_id.get(k).copied());
-            if let Some(o) = up {
-                r.order = Some(o);
-                more.push((r.tx.id.clone(), o));
-            }
-        }
-        if more.is_empty() {
-            break;
-        }
-        by_id.extend(more);
-    }
-    for (i, r) in rows.iter().enumerate() {
-        if let Some(slot) = r.order.and_then(|o| of.get_mut(o)) {
-            slot.push((i, "reference"));
-        }
-    }
-    // L4, L5: sales that name no order, orders that nobody paid; equal amounts in time.
-    let fit = |o: &Order, r: &Row| {
-        let days = o.placed.day().until(r.tx.occurred.day()).map_or(i32::MAX, |s| s.get_days());
-        (-1..=policy.payment_days).contains(&days)
-            && (o.account == r.tx.account
-                || o.account.is_empty()
-                || o.account == r.tx.provider.name()
-                || !same_world(clean, &o.account, rows))
-    };
-    let mut buckets: BTreeMap<(Currency, i64), (Vec<usize>, Vec<usize>)> = BTreeMap::new();
-    for (i, r) in rows.iter().enumerate().filter(|(_, r)| r.order.is_none() && r.tx.order.is_none()) {
-        if let Some(m) = r.sale() {
-            buckets.entry((m.currency(), m.minor())).or_default().1.push(i);
-        }
-    }
-    if buckets.is_empty() {
-        return of;
-    }
-    for (i, o) in orders.iter().enumerate().filter(|(i, _)| of.get(*i).is_some_and(Vec::is_empty)) {
-        if let Some(b) = buckets.get_mut(&(o.total.currency(), o.total.minor())) {
-            b.0.push(i);
-        }
-    }
-    let mut links: Vec<(usize, usize, &'static str)> = Vec::new();
-    for (os, rs) in buckets.into_values() {
-        let pairs: Vec<(usize, usize)> = os
-            .iter()
-            .flat_map(|o| rs.iter().map(|r| (*o, *r)))
-            .filter(|(o, r)| matches!((orders.get(*o), rows.get(*r)), (Some(o), Some(r)) if fit(o, r)))
-            .collect();
-        let mut orders_left: Vec<usize> = os.clone();
-        let mut rows_left: Vec<usize> = rs.clone();
-        for (o, r) in &pairs {
-            let lone = pairs.iter().filter(|(a, _)| a == o).count() == 1
-                && pairs.iter().filter(|(_, b)| b == r).count() == 1;
-            if lone {
-                links.push((*o, *r, "unique"));
-                orders_left.retain(|x| x != o);
-                rows_left.retain(|x| x != r);
-            }
-        }
-        orders_left.sort_by_key(|o| orders.get(*o).map(|o| (o.placed.at, o.id.clone())));
-        rows_left.sort_by_key(|r| rows.get(*r).map(|r| (r.tx.occurred.at, r.tx.id.clone())));
-        let mut accounts: Vec<&str> =
-            orders_left.iter().filter_map(|o| orders.get(*o)).map(|o| o.account.as_str()).collect();
-        accounts.dedup();
-        if accounts.len() == 1 {
-            for o in &orders_left {
-                let hit = rows_left.iter().position(|r| pairs.contains(&(*o, *r)));
-                if let Some(at) = hit {
-                    links.push((*o, rows_left.remove(at), "pool"));
-                }
-            }
-        }
-    }
-    for (o, r, rule) in links {
-        if let (Some(slot), Some(row)) = (of.get_mut(o), rows.get_mut(r)) {
-            slot.push((r, rule));
-            row.order = Some(o);
-        }
-    }
-    of
-}
-
-/// Whether account names are shared between orders and rows at all; shops and providers often have names of their own.
-fn same_world(clean: &Clean, account: &str, rows: &[Row]) -> bool {
-    let _ = clean;
-    rows.iter().any(|r| r.tx.account == account)
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -207,7 +79,7 @@ pub(super) fn run(
     facts: &Facts,
     found: &mut Found,
 ) -> Vec<OrderState> {
-    let of = link(clean, rows, policy);
+    let of = link::link(clean, rows, policy);
     let mut asked: HashMap<&str, Vec<&crate::facts::Refund>> = HashMap::new();
     for r in &clean.refunds {
         asked.entry(r.order.as_str()).or_default().push(r);
@@ -600,7 +472,15 @@ fn fold<'a>(
         state,
         timeline,
         links,
-        rows: mine.iter().map(|(r, rule)| (r.tx.id.clone(), *rule)).collect(),
+        rows: mine
+            .iter()
+            .map(|(r, rule)| Linked {
+                id: r.tx.id.clone(),
+                rule,
+                amount: r.tx.amount,
+                day: r.tx.occurred.day(),
+            })
+            .collect(),
         tracking: o.tracking.clone(),
         day: o.placed.day(),
     }
@@ -611,13 +491,14 @@ pub(super) fn matches(orders: &[OrderState]) -> Vec<Match> {
     orders
         .iter()
         .flat_map(|o| {
-            o.rows.iter().map(|(id, rule)| Match {
-                rule,
+            o.rows.iter().map(|row| Match {
+                rule: row.rule,
                 left: vec![o.id.clone()],
-                right: vec![id.clone()],
-                amount: o.gross,
-                residual: Money::zero(o.total.currency()),
-                date: o.day,
+                right: vec![row.id.clone()],
+                amount: row.amount,
+                residual: Money::zero(row.amount.currency()),
+                evidence: Vec::new(),
+                date: row.day,
             })
         })
         .collect()

@@ -1,0 +1,141 @@
+//! The store's money as facts: three accounts of one seller, their settlement, their interface's rows, an order.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tradewind_connector::{Clock, VirtualClock};
+use tradewind_domain::{BalanceTransaction, Order, Payout, Statement};
+use tradewind_gateway::Gateway;
+use tradewind_gateway::config::Config;
+use tradewind_gateway::records::{OrderRecord, PayoutRecord, Stage, StatementRecord, TransactionRecord};
+use tradewind_ledger::recon::{self, Options};
+use tradewind_store::{Batch, KeySource, SqliteStore, Store};
+
+const SETTLEMENT: &[u8] = include_bytes!("../../../ledger/tests/fixtures/amazon-eur.txt");
+
+const CONFIG: &str = r#"
+[[account]]
+id = "amazon-de"
+connector = "amazon"
+[account.offers]
+currency = "EUR"
+[[account]]
+id = "amazon-us"
+connector = "amazon"
+[account.offers]
+currency = "USD"
+[[account]]
+id = "dhl"
+connector = "dhl-express"
+"#;
+
+fn from<T: serde::de::DeserializeOwned>(v: Value) -> T {
+    serde_json::from_value(v).unwrap()
+}
+
+fn eur(amount: &str) -> Value {
+    json!({"amount": amount, "currency": "EUR"})
+}
+
+async fn gateway(dir: &Path) -> Gateway {
+    let store = SqliteStore::open(&dir.join("store.sqlite"), &KeySource::File(dir.join("key"))).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(VirtualClock::new("2026-06-20T00:00:00Z".parse().unwrap()));
+    Gateway {
+        config: Config::parse(CONFIG, "test.toml").unwrap(),
+        accounts: BTreeMap::new(),
+        store: Arc::new(store),
+        clock,
+    }
+}
+
+/// A movement of the interface: settled ones stand in the document, the last one came after its end.
+fn movement(id: &str, at: &str, amount: &str, group: &str) -> BalanceTransaction {
+    from(
+        json!({"id": id, "kind": "Shipment", "event_code": "RELEASED", "occurred_at": {"utc": at}, "amount": eur(amount), "net": eur(amount),
+        "order": "302-0000001-0000001", "payout": group, "balance_affecting": true,
+        "components": [{"code": "ItemPrice/Principal", "amount": eur(amount)}]}),
+    )
+}
+
+#[tokio::test]
+async fn the_same_money_seen_by_several_accounts_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let g = gateway(dir.path()).await;
+    let payload = g.store.keep_payload(SETTLEMENT).await.unwrap();
+    let mut batch = Batch::new();
+    // Both accounts list the document, the group and the rows: they are one seller's.
+    for account in ["amazon-us", "amazon-de"] {
+        let statement: Statement = from(
+            json!({"id": "R1:D1", "currency": "EUR", "from": "2026-06-01T00:00:00Z", "to": "2026-06-15T00:00:00Z"}),
+        );
+        batch
+            .put(&StatementRecord {
+                account: account.parse().unwrap(),
+                statement,
+                provider: "amazon".to_owned(),
+                format: "settlement-v2".to_owned(),
+                file_name: "R1-D1.txt".to_owned(),
+                payload: payload.clone(),
+            })
+            .unwrap();
+        // The group of the settlement names the bank's trace; the open one is a balance and no payout.
+        let payout: Payout = from(
+            json!({"id": "GROUP1", "amount": eur("1033.45"), "state": "paid", "raw_status": "Succeeded",
+            "initiated_at": {"utc": "2026-06-15T00:00:00Z"}, "arrival": "2026-06-16T00:00:00Z", "trace_id": "TRACE9"}),
+        );
+        batch.put(&PayoutRecord { account: account.parse().unwrap(), payout }).unwrap();
+        for t in [
+            movement("T1", "2026-06-02T10:00:00Z", "1200.00", "GROUP1"),
+            movement("T2", "2026-06-18T10:00:00Z", "12.50", "GROUP2"),
+        ] {
+            batch.put(&TransactionRecord { account: account.parse().unwrap(), transaction: t }).unwrap();
+        }
+    }
+    let order: Order = from(
+        json!({"account": "amazon-de", "id": "302-0000001-0000001", "placed_at": {"utc": "2026-06-01T08:00:00Z"},
+        "updated_at": {"utc": "2026-06-02T08:00:00Z"}, "state": "shipped", "raw_status": "Shipped", "currency": "EUR", "lines": [],
+        "shipping": eur("0.00"), "total": eur("1428.00"), "refunded": eur("0.00")}),
+    );
+    batch
+        .put(&OrderRecord {
+            order,
+            stage: Stage::Confirmed,
+            imported_at: "2026-06-01T09:00:00Z".parse().unwrap(),
+            shipment: None,
+            declaration: None,
+            confirm_attempt: 0,
+            cancel: None,
+            cancel_attempt: 0,
+            note: None,
+        })
+        .unwrap();
+    g.store.commit(batch).await.unwrap();
+
+    let facts = g.facts().await.unwrap();
+    assert_eq!((facts.statements.len(), facts.orders.len(), facts.errors.len()), (1, 1, 0));
+    // The account that sells in the document's currency; the trace of the group that paid it.
+    assert_eq!(facts.statements[0].account, "amazon-de");
+    assert_eq!(facts.statements[0].trace.as_deref(), Some("TRACE9"));
+    assert!(facts.payouts.is_empty(), "the group informed the settlement");
+    let open: Vec<(&str, Option<&str>)> = facts
+        .transactions
+        .iter()
+        .filter(|t| t.statement.is_none())
+        .map(|t| (t.id.as_str(), t.payout.as_deref()))
+        .collect();
+    assert_eq!(open, [("T2", None)], "what the document settles is not counted again");
+
+    let outcome = recon::run(&facts, &Options::default()).unwrap();
+    let s = &outcome.statements[0];
+    assert!(s.foots && !s.refused);
+    // 1,033.45 sent; the open row of 12.50 is still there; 1,200.00 + 12.50 of sales.
+    let balance = outcome.journal.trial_balance().unwrap();
+    let eur = &balance[&tradewind_domain::Currency::EUR];
+    let at = |name: &str| eur.iter().find(|(a, _)| a.starts_with(name)).map(|(_, m)| m.amount());
+    assert_eq!(at("assets:in-transit").as_deref(), Some("1033.45"));
+    assert_eq!(at("assets:clearing").as_deref(), Some("12.50"));
+    assert_eq!(at("income:sales").as_deref(), Some("-1212.50"));
+    assert!(outcome.unexplained.values().all(|m| *m == 0), "{:?}", outcome.differences);
+}

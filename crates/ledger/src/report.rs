@@ -1,0 +1,310 @@
+//! What a person reads in the terminal: the waterfall from gross sales to the bank, channel by channel; the differences with their
+//! reasons. Nothing is wider than [`WIDTH`] columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use tradewind_domain::{Currency, Money};
+
+use crate::answer::status;
+use crate::import::Provider;
+use crate::journal::Entry;
+use crate::recon::{Difference, Outcome};
+
+/// Columns of a terminal that everybody has.
+pub const WIDTH: usize = 80;
+/// Columns of the bars.
+const BAR: usize = 34;
+/// Differences shown in full.
+const SHOWN: usize = 30;
+
+/// The steps from sales to bank: what it is called, and the accounts that it sums.
+const STEPS: [(&str, &[&str]); 12] = [
+    ("gross sales", &["income:sales", "income:shipping", "contra:promotions"]),
+    ("tax collected", &["liabilities:tax", "liabilities:facilitator-tax"]),
+    ("refunds", &["contra:refunds"]),
+    ("disputes", &["assets:disputed", "expenses:disputes-lost"]),
+    ("fees", &["expenses:fees"]),
+    (
+        "duties, brokerage",
+        &[
+            "assets:duty-clearing",
+            "expenses:duty",
+            "expenses:brokerage",
+            "expenses:import-vat",
+            "liabilities:carriers",
+        ],
+    ),
+    (
+        "withheld, loans, other",
+        &[
+            "assets:tax-withheld",
+            "liabilities:loans",
+            "income:reimbursement",
+            "assets:transfer",
+            "equity:opening",
+        ],
+    ),
+    ("exchange, rounding", &["equity:conversion", "pl:", "assets:fx-revaluation"]),
+    ("reserve", &["assets:reserve"]),
+    ("still at the provider", &["assets:clearing"]),
+    ("on its way", &["assets:in-transit"]),
+    ("suspense", &["suspense"]),
+];
+
+/// Where an account goes that no step names.
+const OTHER: usize = 6;
+
+/// The channel of an entry: the one provider that its accounts name.
+fn channel(e: &Entry) -> &'static str {
+    let mut names = BTreeSet::new();
+    for p in &e.draft.postings {
+        names.extend(
+            Provider::ALL
+                .iter()
+                .filter(|x| !matches!(x, Provider::Bank | Provider::Carrier))
+                .filter(|x| p.account.split(':').any(|part| part == x.name()))
+                .map(|x| x.name()),
+        );
+    }
+    let mut names = names.into_iter();
+    match (names.next(), names.next()) {
+        (Some(one), None) => one,
+        _ => "other",
+    }
+}
+
+type Sums = BTreeMap<(&'static str, Currency), BTreeMap<usize, i64>>;
+
+/// Σ of every step, signed as it moves the money towards the bank; the bank itself is the step after the last.
+fn sums(o: &Outcome) -> Sums {
+    let mut out = Sums::new();
+    for e in o.journal.entries() {
+        let channel = channel(e);
+        for p in &e.draft.postings {
+            let step =
+                STEPS.iter().position(|(_, accounts)| accounts.iter().any(|a| p.account.starts_with(a)));
+            let (at, sign) = match step {
+                Some(i) => (i, -1),
+                None if p.account.starts_with("assets:bank") => (STEPS.len(), 1),
+                None => (OTHER, -1),
+            };
+            let slot = out.entry((channel, p.currency)).or_default().entry(at).or_insert(0);
+            *slot = slot.saturating_add(p.minor.saturating_mul(sign));
+        }
+    }
+    out
+}
+
+/// Thousands apart, as people read amounts.
+fn grouped(m: Money) -> String {
+    let plain = m.amount();
+    let (sign, rest) = plain.strip_prefix('-').map_or(("", plain.as_str()), |r| ("-", r));
+    let (whole, fraction) = rest.split_once('.').map_or((rest, None), |(w, f)| (w, Some(f)));
+    let mut out = String::from(sign);
+    for (i, c) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    if let Some(f) = fraction {
+        out.push('.');
+        out.push_str(f);
+    }
+    out
+}
+
+/// A bar from one level to another on the scale of `low..=high`.
+fn bar(from: i64, to: i64, low: i64, high: i64) -> String {
+    let span = i128::from(high) - i128::from(low);
+    let column = |level: i64| -> usize {
+        if span == 0 {
+            return 0;
+        }
+        let at = (i128::from(level) - i128::from(low)) * BAR as i128 / span;
+        usize::try_from(at).unwrap_or(0).min(BAR)
+    };
+    let (a, b) = (column(from.min(to)), column(from.max(to)));
+    let fill = if to < from { "░" } else { "█" };
+    // A step that is there is seen, however small.
+    let length = (b - a).max(usize::from(from != to));
+    let start = a.min(BAR - length);
+    format!("{}{}", " ".repeat(start), fill.repeat(length))
+}
+
+fn waterfalls(o: &Outcome, s: &mut String) {
+    for ((channel, c), steps) in sums(o) {
+        let bank = steps.get(&STEPS.len()).copied().unwrap_or(0);
+        let moves: Vec<(&str, i64)> = STEPS
+            .iter()
+            .enumerate()
+            .filter_map(|(i, (name, _))| steps.get(&i).filter(|m| **m != 0).map(|m| (*name, *m)))
+            .collect();
+        if moves.is_empty() && bank == 0 {
+            continue;
+        }
+        let (mut level, mut low, mut high) = (0_i64, 0_i64.min(bank), 0_i64.max(bank));
+        for (_, m) in &moves {
+            level = level.saturating_add(*m);
+            (low, high) = (low.min(level), high.max(level));
+        }
+        let _ = writeln!(s, "{channel} · {c}");
+        let mut level = 0_i64;
+        for (name, m) in &moves {
+            let next = level.saturating_add(*m);
+            line(s, name, Money::from_minor(*m, c), &bar(level, next, low, high));
+            level = next;
+        }
+        line(s, "= bank", Money::from_minor(bank, c), &bar(0, bank, low, high));
+        s.push('\n');
+    }
+}
+
+fn line(s: &mut String, name: &str, amount: Money, bar: &str) {
+    let text = format!("  {name:<23}{:>18}  {bar}", grouped(amount));
+    let _ = writeln!(s, "{}", text.trim_end());
+}
+
+/// Words in lines of at most `width` columns, each after `indent`.
+fn wrapped(text: &str, indent: &str, width: usize, s: &mut String) {
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let room = width.saturating_sub(indent.chars().count());
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+            let _ = writeln!(s, "{indent}{line}");
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        // An id may be longer than a line.
+        while line.chars().count() > room {
+            let head: String = line.chars().take(room).collect();
+            let _ = writeln!(s, "{indent}{head}");
+            line = line.chars().skip(room).collect();
+        }
+    }
+    if !line.is_empty() {
+        let _ = writeln!(s, "{indent}{line}");
+    }
+}
+
+fn differences(o: &Outcome, s: &mut String) {
+    if o.differences.is_empty() {
+        return;
+    }
+    let mut table: BTreeMap<(&str, Currency), (usize, i64, i64)> = BTreeMap::new();
+    for d in &o.differences {
+        let slot = table.entry((d.reason.code(), d.amount.currency())).or_insert((0, 0, 0));
+        let open = if d.accepted { 0 } else { d.unexplained };
+        *slot = (slot.0 + 1, slot.1.saturating_add(d.amount.minor()), slot.2.saturating_add(open));
+    }
+    let _ = writeln!(s, "{:<22}{:>7}  {:<4}{:>20}{:>22}", "difference", "count", "", "amount", "unexplained");
+    for ((reason, c), (count, sum, open)) in &table {
+        let open = if *open == 0 { "–".to_owned() } else { grouped(Money::from_minor(*open, *c)) };
+        let sum = grouped(Money::from_minor(*sum, *c));
+        let _ = writeln!(s, "{reason:<22}{count:>7}  {:<4}{sum:>20}{open:>22}", c.code());
+    }
+    s.push('\n');
+    // What nobody can account for comes first.
+    let mut list: Vec<&Difference> = o.differences.iter().collect();
+    list.sort_by_key(|d| (d.accepted || d.unexplained == 0, d.reason));
+    for d in list.iter().take(SHOWN) {
+        let accepted = if d.accepted { " (accepted)" } else { "" };
+        let _ = writeln!(
+            s,
+            "{} {}{accepted}",
+            d.reason.code(),
+            grouped(d.amount) + " " + d.amount.currency().code()
+        );
+        wrapped(&d.explanation, "  ", WIDTH, s);
+        wrapped(&format!("records: {}", d.records.join(", ")), "  ", WIDTH, s);
+    }
+    if list.len() > SHOWN {
+        let _ = writeln!(s, "… and {} more: --json shows all", list.len() - SHOWN);
+    }
+    s.push('\n');
+}
+
+/// The whole report.
+#[must_use]
+pub fn text(o: &Outcome) -> String {
+    let mut s = format!("Reconciliation of {}, books in {}\n\n", o.as_of, o.base);
+    waterfalls(o, &mut s);
+    let mut states: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for (kind, state) in o
+        .orders
+        .iter()
+        .map(|x| ("orders", x.state))
+        .chain(o.statements.iter().map(|x| ("statements", x.state)))
+        .chain(o.payouts.iter().map(|x| ("payouts", x.state)))
+        .chain(o.bank.iter().map(|x| ("bank lines", x.state)))
+    {
+        *states.entry((kind, state)).or_default() += 1;
+    }
+    for kind in ["orders", "statements", "payouts", "bank lines"] {
+        let list: Vec<String> =
+            states.iter().filter(|((k, _), _)| *k == kind).map(|((_, st), n)| format!("{n} {st}")).collect();
+        if !list.is_empty() {
+            let _ = writeln!(s, "{kind:<12}{}", list.join(" · "));
+        }
+    }
+    if !o.rows.is_empty() {
+        let fx = &o.fx;
+        let _ = writeln!(
+            s,
+            "exchange    realised {} · unrealised {} · conversion cost {} {}",
+            fx.realised.amount(),
+            fx.unrealised.amount(),
+            fx.cost.amount(),
+            o.base
+        );
+    }
+    s.push('\n');
+    differences(o, &mut s);
+    for e in o.errors.iter().take(SHOWN) {
+        wrapped(&format!("not taken: {}:{}: {}", e.file, e.row, e.message), "", WIDTH, &mut s);
+    }
+    if o.errors.len() > SHOWN {
+        let _ = writeln!(s, "… and {} more rows were not taken", o.errors.len() - SHOWN);
+    }
+    for (c, m) in &o.unexplained {
+        let _ = writeln!(s, "unexplained {} {c}", grouped(Money::from_minor(*m, *c)));
+    }
+    let _ = write!(s, "status      {}", status(o));
+    s
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_grouped_at_their_exponent() {
+        let g = |m: i64, c: Currency| grouped(Money::from_minor(m, c));
+        assert_eq!(g(123_456_789, Currency::EUR), "1,234,567.89");
+        assert_eq!(g(-100_000, Currency::EUR), "-1,000.00");
+        assert_eq!(g(-99_999, Currency::EUR), "-999.99");
+        assert_eq!(g(9_800, Currency::JPY), "9,800");
+    }
+
+    #[test]
+    fn bars_stand_on_one_scale_and_stay_inside() {
+        // 0..100 on 34 columns: the whole, the upper half falling, and a cent of it.
+        assert_eq!(bar(0, 100, 0, 100), "█".repeat(34));
+        assert_eq!(bar(100, 50, 0, 100), format!("{}{}", " ".repeat(17), "░".repeat(17)));
+        assert_eq!(bar(100, 99, 0, 100).chars().filter(|c| *c == '░').count(), 1);
+        assert!(bar(9_999, 10_000, 0, 10_000).chars().count() <= BAR);
+        assert_eq!(bar(0, 0, 0, 0), "");
+    }
+
+    #[test]
+    fn words_wrap_and_long_ids_are_cut() {
+        let mut s = String::new();
+        wrapped(&format!("a few words and {}", "x".repeat(200)), "  ", 40, &mut s);
+        assert!(s.lines().all(|l| l.chars().count() <= 40), "{s}");
+        assert_eq!(s.matches('x').count(), 200);
+    }
+}

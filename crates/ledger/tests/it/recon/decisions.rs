@@ -1,0 +1,91 @@
+//! What a user decided survives every run, and undoing it restores.
+
+use serde_json::{Value, json};
+
+use super::{World, bank_line, payout};
+
+fn world() -> World {
+    let sent: Vec<Value> = [("P1", "600.00"), ("P2", "400.00"), ("P3", "250.00"), ("P4", "750.00")]
+        .iter()
+        .map(|(id, m)| payout(id, "2026-05-11", "EUR", m, "paid"))
+        .collect();
+    World::new()
+        .file("payouts", &sent)
+        .file("bank", &[bank_line("B", "2026-05-12", "EUR", "1000.00", "STRIPE")])
+        .as_of("2026-05-13")
+}
+
+#[test]
+fn a_pin_settles_an_ambiguity_and_its_undoing_restores_it() {
+    let before = world().run();
+    let pinned = world().file("decisions", &[json!({"kind": "pin", "records": ["B", "P1", "P2"]})]).run();
+    assert_eq!(pinned.bank("B")["matched_to"], json!(["P1", "P2"]));
+    assert_eq!(pinned.outcome.matches.iter().find(|m| m.left == ["B"]).unwrap().rule, "pin");
+    pinned.none("AMBIGUOUS");
+    pinned.clean();
+    assert_eq!(before.json, world().run().json);
+}
+
+#[test]
+fn a_veto_leaves_the_other_explanation() {
+    // P3 never belongs to B: 250 + 750 is out, 600 + 400 is the only set.
+    let a = world().file("decisions", &[json!({"kind": "veto", "records": ["B", "P3"]})]).run();
+    assert_eq!(a.bank("B")["matched_to"], json!(["P1", "P2"]));
+    // A veto stands against a reference too.
+    let w = World::new()
+        .file("payouts", &[payout("po_1", "2026-05-11", "EUR", "80.00", "paid")])
+        .file("bank", &[bank_line("B", "2026-05-12", "EUR", "80.00", "STRIPE po_1")])
+        .as_of("2026-05-13");
+    assert_eq!(w.clone().run().bank("B")["matched_to"], json!(["po_1"]));
+    let a = w.file("decisions", &[json!({"kind": "veto", "records": ["B", "po_1"]})]).run();
+    assert_eq!(a.bank("B")["matched_to"], json!([]));
+}
+
+#[test]
+fn an_accepted_difference_is_explained_and_stays_in_the_list() {
+    let w = World::new()
+        .file("payouts", &[payout("P1", "2026-05-11", "EUR", "80.00", "paid")])
+        .file("bank", &[bank_line("B", "2026-05-12", "EUR", "79.99", "STRIPE P1")])
+        .as_of("2026-05-13");
+    assert_eq!(w.clone().run().json["unexplained"]["EUR"], "-0.01");
+    let a = w
+        .clone()
+        .file("decisions", &[json!({"kind": "accept", "records": ["B"], "reason": "AMOUNT_MISMATCH"})])
+        .run();
+    assert_eq!(
+        (&a.json["unexplained"]["EUR"], &a.only("AMOUNT_MISMATCH")["accepted"]),
+        (&json!("0.00"), &json!(true))
+    );
+    // Another reason, or other records: not this one.
+    for d in [
+        json!({"kind": "accept", "records": ["B"], "reason": "ROUNDING"}),
+        json!({"kind": "accept", "records": ["other"]}),
+    ] {
+        assert_eq!(w.clone().file("decisions", &[d]).run().json["unexplained"]["EUR"], "-0.01");
+    }
+}
+
+#[test]
+fn a_pin_of_unequal_amounts_names_the_rest() {
+    let a = world().file("decisions", &[json!({"kind": "pin", "records": ["B", "P4"]})]).run();
+    assert_eq!(a.bank("B")["matched_to"], json!(["P4"]));
+    // 1,000.00 arrived, 750.00 was sent.
+    assert_eq!(
+        (&a.only("AMOUNT_MISMATCH")["amount"], &a.json["unexplained"]["EUR"]),
+        (&json!("250.00"), &json!("250.00"))
+    );
+    assert_eq!(a.balance("EUR", "suspense"), "-250.00");
+}
+
+#[test]
+fn a_pin_links_a_row_to_an_order() {
+    let pay = super::charge("ch", "unreadable", "2026-02-01", "EUR", "60.00", "0.00");
+    let w = World::new()
+        .file("orders", &[super::order("o", "2026-02-01", "EUR", "60.00")])
+        .file("transactions", &[pay])
+        .as_of("2026-02-02");
+    assert_eq!(w.clone().run().order("o")["state"], "Expected");
+    let a = w.file("decisions", &[json!({"kind": "pin", "records": ["o", "ch"]})]).run();
+    assert_eq!(a.order("o")["state"], "Settled");
+    a.none("PROVIDER_ONLY");
+}

@@ -1,0 +1,153 @@
+//! The fifth leg: duties collected and quoted against duties charged in the payout and assessed at the border.
+
+use serde_json::{Value, json};
+
+use super::{World, charge, order, with};
+
+fn invoice(id: &str, tracking: &str, duty: &str, vat: &str, fee: &str, total: &str) -> Value {
+    json!({"id": id, "tracking": tracking, "currency": "EUR", "duty": duty, "vat": vat, "fee": fee, "total": total})
+}
+
+#[test]
+fn what_was_collected_falls_short_of_what_was_assessed() {
+    // Model §8: collected 12.00, assessed 13.10, brokerage 8.00: variance −1.10, brokerage expense 8.00, joined by the parcel.
+    let o = with(
+        order("o", "2026-02-01", "EUR", "112.00"),
+        json!({"collected_duties_taxes": "12.00", "tracking": "TRK1"}),
+    );
+    let a = World::new()
+        .file("orders", &[o])
+        .file("transactions", &[charge("ch", "o", "2026-02-01", "EUR", "112.00", "0.00")])
+        .file("carrier_invoices", &[invoice("INV1", "TRK1", "5.10", "8.00", "8.00", "21.10")])
+        .run();
+    let d = a.only("DUTY_VARIANCE");
+    assert_eq!((&d["amount"], &d["records"]), (&json!("-1.10"), &json!(["INV1", "TRK1", "o"])));
+    // 12.00 − 5.10 − 8.00 = −1.10.
+    assert_eq!(
+        d["evidence"],
+        json!([{"what": "collected or quoted", "amount": "12.00"}, {"what": "duty assessed", "amount": "-5.10"},
+            {"what": "import VAT assessed", "amount": "-8.00"}])
+    );
+    assert_eq!(a.balance("EUR", "expenses:brokerage"), "8.00");
+    assert_eq!(a.balance("EUR", "expenses:duty"), "1.10");
+    assert_eq!(a.balance("EUR", "assets:duty-clearing"), "0.00");
+    assert_eq!(a.balance("EUR", "liabilities:carriers"), "-21.10");
+    assert_eq!(a.balance("EUR", "income:sales"), "-100.00");
+    assert!(a.order("o")["links"].as_array().unwrap().contains(&json!("INV1")));
+    a.clean();
+}
+
+#[test]
+fn the_variance_names_its_causes() {
+    // Quoted duty 5.00, VAT 7.00, fee 6.00; assessed 5.10, 8.00, 8.00: duty −0.10, VAT −1.00, brokerage −2.00.
+    let o = with(
+        order("o", "2026-02-01", "EUR", "100.00"),
+        json!({"tracking": "TRK1", "quoted": {"duty": "5.00", "vat": "7.00", "fee": "6.00"}}),
+    );
+    let a = World::new()
+        .file("orders", &[o])
+        .file("carrier_invoices", &[invoice("INV1", "TRK1", "5.10", "8.00", "8.00", "21.10")])
+        .run();
+    let all: Vec<&Value> =
+        a.json["differences"].as_array().unwrap().iter().filter(|d| d["reason"] == "DUTY_VARIANCE").collect();
+    let amounts: Vec<&str> = all.iter().map(|d| d["amount"].as_str().unwrap()).collect();
+    assert_eq!(amounts, ["-2.00", "-1.10"]);
+    assert!(all[0]["explanation"].as_str().unwrap().contains("brokerage quoted 6.00, charged 8.00"));
+    let text = all[1]["explanation"].as_str().unwrap();
+    for cause in ["duty: quoted 5.00, assessed 5.10", "import VAT: quoted 7.00, assessed 8.00"] {
+        assert!(text.contains(cause), "{cause} in {text}");
+    }
+    let v = &a.json["landed_cost"][0];
+    assert_eq!((&v["order"], &v["invoice"]), (&json!("o"), &json!("INV1")));
+    assert_eq!(v["causes"], json!({"duty": "-0.10", "import_vat": "-1.00", "brokerage": "-2.00"}));
+}
+
+#[test]
+fn a_quote_that_was_right_leaves_no_variance() {
+    let o = with(
+        order("o", "2026-02-01", "EUR", "113.10"),
+        json!({"collected_duties_taxes": "13.10", "tracking": "TRK1"}),
+    );
+    let a = World::new()
+        .file("orders", &[o])
+        .file("carrier_invoices", &[invoice("INV1", "TRK1", "5.10", "8.00", "0.00", "13.10")])
+        .run();
+    a.none("DUTY_VARIANCE");
+}
+
+#[test]
+fn an_invoice_for_a_parcel_of_nobody_and_a_duty_that_never_came() {
+    let o = with(
+        order("o", "2026-02-01", "EUR", "112.00"),
+        json!({"collected_duties_taxes": "12.00", "tracking": "TRK1"}),
+    );
+    let run = |as_of: &str| {
+        World::new()
+            .file("orders", &[o.clone()])
+            .file("carrier_invoices", &[invoice("INV9", "TRK9", "1.00", "2.00", "3.00", "6.00")])
+            .as_of(as_of)
+            .run()
+    };
+    let a = run("2026-02-20");
+    assert_eq!(
+        (&a.only("PROVIDER_ONLY")["amount"], &a.only("PROVIDER_ONLY")["records"]),
+        (&json!("6.00"), &json!(["INV9", "TRK9"]))
+    );
+    let a = run("2026-03-20");
+    assert!(a.differences().contains(&("OURS_ONLY".to_owned(), "12.00".to_owned())), "{:?}", a.differences());
+}
+
+#[test]
+fn duties_in_a_payout_post_to_the_duty_account() {
+    // Shopify takes duty and import tax for the parcel out of the payout: 100.00 − 12.00 − 8.00 = 80.00.
+    let row = |id: &str, kind: &str, amount: &str| {
+        json!({"id": id, "provider": "shopify", "account": "shop", "kind": kind, "occurred_at": "2026-02-01T10:00:00Z", "currency": "EUR",
+            "amount": amount, "fee": "0.00", "net": amount, "order": "o", "payout": "p"})
+    };
+    let p = json!({"id": "p", "provider": "shopify", "account": "shop", "currency": "EUR", "amount": "80.00", "status": "PAID", "arrival": "2026-02-03"});
+    let a = World::new()
+        .file("orders", &[order("o", "2026-02-01", "EUR", "100.00")])
+        .file(
+            "transactions",
+            &[
+                row("a", "CHARGE", "100.00"),
+                row("b", "CUSTOMS_DUTY", "-12.00"),
+                row("c", "IMPORT_TAX", "-8.00"),
+            ],
+        )
+        .file("payouts", &[p])
+        .file("bank", &[super::bank_line("B", "2026-02-03", "EUR", "80.00", "SHOPIFY")])
+        .run();
+    assert_eq!(
+        (a.balance("EUR", "assets:duty-clearing"), a.balance("EUR", "expenses:import-vat")),
+        ("12.00".to_owned(), "8.00".to_owned())
+    );
+    assert_eq!((&a.payout("p")["foots"], &a.payout("p")["match"]), (&json!(true), &json!("B")));
+    assert_eq!((&a.order("o")["net"], &a.order("o")["fees"]), (&json!("80.00"), &json!("0.00")));
+    a.clean();
+}
+
+#[test]
+fn duties_in_another_currency_are_a_mismatch_not_a_number() {
+    let o = with(
+        order("o", "2026-02-01", "GBP", "112.00"),
+        json!({"collected_duties_taxes": "12.00", "tracking": "TRK1"}),
+    );
+    let a = World::new()
+        .file("orders", &[o])
+        .file("carrier_invoices", &[invoice("INV1", "TRK1", "5.10", "8.00", "8.00", "21.10")])
+        .run();
+    assert_eq!(a.only("CURRENCY_MISMATCH")["records"], json!(["INV1", "o"]));
+    a.none("DUTY_VARIANCE");
+}
+
+#[test]
+fn an_invoice_that_does_not_foot_is_not_taken() {
+    let a = World::new()
+        .file("carrier_invoices", &[invoice("INV1", "TRK1", "5.10", "8.00", "8.00", "21.11")])
+        .run();
+    assert_eq!(a.json["status"], "incomplete");
+    let e = &a.json["errors"][0];
+    assert_eq!((&e["file"], &e["row"]), (&json!("carrier_invoices-1.jsonl"), &json!(1)));
+    assert!(e["message"].as_str().unwrap().contains("does not foot"));
+}

@@ -1,0 +1,93 @@
+//! Tax that the marketplace collects and withholds: it nets to zero, statement by statement.
+
+use serde_json::{Value, json};
+
+use super::{Answer, World, order};
+
+/// Model §8: the buyer pays 60.50 (50.00 + 10.50 tax); commission 15 % of 60.50 = 9.08 (9.075 half up); `withheld` as stated.
+fn sale(withheld: &str, total: &str) -> Answer {
+    let rows = [
+        json!({"id": "t1", "provider": "amazon", "account": "eu", "kind": "Order", "occurred_at": "2026-03-05T12:00:00Z",
+        "currency": "EUR", "amount": total, "statement": "S1", "order": "o", "components": [
+            {"code": "ItemPrice/Principal", "amount": "50.00"}, {"code": "ItemPrice/Tax", "amount": "10.50"},
+            {"code": "ItemWithheldTax/MarketplaceFacilitatorVAT-Principal", "amount": withheld},
+            {"code": "ItemFees/Commission", "amount": "-9.08"}]}),
+    ];
+    let s = json!({"id": "S1", "provider": "amazon", "account": "eu", "currency": "EUR", "total": total, "deposit_date": "2026-03-14"});
+    World::new()
+        .file("orders", &[order("o", "2026-03-05", "EUR", "60.50")])
+        .file("transactions", &rows)
+        .file("statements", &[s])
+        .run()
+}
+
+#[test]
+fn what_is_withheld_is_nobodys_turnover_and_nobodys_liability() {
+    let a = sale("-10.50", "40.92");
+    let o = a.order("o");
+    assert_eq!((&o["net"], &o["fees"], &o["taxes"]), (&json!("40.92"), &json!("9.08"), &json!("10.50")));
+    assert_eq!((&o["gross"], &o["open"], &o["state"]), (&json!("60.50"), &json!("0.00"), &json!("Settled")));
+    assert_eq!(a.balance("EUR", "income:sales"), "-50.00");
+    assert_eq!(a.balance("EUR", "liabilities:tax"), "0.00");
+    assert_eq!(a.balance("EUR", "liabilities:facilitator-tax"), "0.00");
+    a.none("TAX_FACILITATOR");
+    a.clean();
+}
+
+#[test]
+fn tax_that_nobody_withholds_is_the_sellers() {
+    let a = sale("0.00", "51.42");
+    assert_eq!(a.balance("EUR", "liabilities:tax:seller"), "-10.50");
+    assert_eq!(a.balance("EUR", "liabilities:facilitator-tax"), "0.00");
+    a.none("TAX_FACILITATOR");
+}
+
+#[test]
+fn a_cent_too_much_or_too_little_withheld_is_named() {
+    // 10.50 collected: 10.51 withheld is one cent taken; 10.49 leaves one cent that nobody declares.
+    for (withheld, total, off) in [("-10.51", "40.91", "-0.01"), ("-10.49", "40.93", "0.01")] {
+        let a = sale(withheld, total);
+        let d = a.only("TAX_FACILITATOR");
+        assert_eq!((&d["amount"], &d["records"]), (&json!(off), &json!(["o", "t1"])));
+        assert_eq!(d["evidence"][0]["amount"], "10.50");
+        assert_eq!(d["evidence"][1]["amount"], Value::String(withheld.to_owned()));
+        assert_eq!(a.json["unexplained"]["EUR"], off);
+    }
+}
+
+#[test]
+fn a_refund_gives_the_withheld_tax_back() {
+    let row = |id: &str, kind: &str, parts: [(&str, &str); 4], total: &str| {
+        let parts: Vec<Value> = parts.iter().map(|(c, a)| json!({"code": c, "amount": a})).collect();
+        json!({"id": id, "provider": "amazon", "account": "eu", "kind": kind, "occurred_at": "2026-03-05T12:00:00Z", "currency": "EUR",
+            "amount": total, "statement": "S1", "order": "o", "components": parts})
+    };
+    // Half of it: 25.00 + 5.25 tax, 5.25 released, commission 4.54 back.
+    let codes = [
+        "ItemPrice/Principal",
+        "ItemPrice/Tax",
+        "ItemWithheldTax/MarketplaceFacilitatorVAT-Principal",
+        "ItemFees/Commission",
+    ];
+    let parts =
+        |m: [&'static str; 4]| [(codes[0], m[0]), (codes[1], m[1]), (codes[2], m[2]), (codes[3], m[3])];
+    let rows = [
+        row("t1", "Order", parts(["50.00", "10.50", "-10.50", "-9.08"]), "40.92"),
+        row("t2", "Refund", parts(["-25.00", "-5.25", "5.25", "4.54"]), "-20.46"),
+    ];
+    let s = json!({"id": "S1", "provider": "amazon", "account": "eu", "currency": "EUR", "total": "20.46", "deposit_date": "2026-03-14"});
+    let a = World::new()
+        .file("orders", &[order("o", "2026-03-05", "EUR", "60.50")])
+        .file("transactions", &rows)
+        .file("statements", &[s])
+        .run();
+    let o = a.order("o");
+    assert_eq!((&o["refunded"], &o["net"], &o["fees"]), (&json!("30.25"), &json!("20.46"), &json!("4.54")));
+    assert_eq!(a.balance("EUR", "liabilities:facilitator-tax"), "0.00");
+    assert_eq!(
+        (a.balance("EUR", "income:sales"), a.balance("EUR", "contra:refunds")),
+        ("-50.00".to_owned(), "25.00".to_owned())
+    );
+    a.none("TAX_FACILITATOR");
+    a.clean();
+}
