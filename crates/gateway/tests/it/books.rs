@@ -11,7 +11,7 @@ use tradewind_gateway::Gateway;
 use tradewind_gateway::config::Config;
 use tradewind_gateway::records::{OrderRecord, PayoutRecord, Stage, StatementRecord, TransactionRecord};
 use tradewind_ledger::recon::{self, Options};
-use tradewind_store::{Batch, KeySource, SqliteStore, Store};
+use tradewind_store::{Batch, KeySource, SqliteStore};
 
 const SETTLEMENT: &[u8] = include_bytes!("../../../ledger/tests/fixtures/amazon-eur.txt");
 
@@ -41,7 +41,7 @@ fn eur(amount: &str) -> Value {
 
 async fn gateway(dir: &Path) -> Gateway {
     let store = SqliteStore::open(&dir.join("store.sqlite"), &KeySource::File(dir.join("key"))).unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(VirtualClock::new("2026-06-20T00:00:00Z".parse().unwrap()));
+    let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting("2026-06-20T00:00:00Z".parse().unwrap()));
     Gateway {
         config: Config::parse(CONFIG, "test.toml").unwrap(),
         accounts: BTreeMap::new(),
