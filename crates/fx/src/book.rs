@@ -146,7 +146,9 @@ impl fmt::Display for Rate {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FxError {
     /// The source never quoted the pair up to that day.
-    #[error("no {from}/{to} rate from {origin} on or before {date}; import one (tradewind fx import)")]
+    #[error(
+        "no {from}/{to} rate from {origin} on or before {date}: load a publication that has it (--file of `fx rate`, --rates of `quote`)"
+    )]
     Missing {
         /// Currency to convert.
         from: Currency,

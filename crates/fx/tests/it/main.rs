@@ -1,6 +1,8 @@
 //! The rate book against the published files and hand arithmetic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // test helpers outside #[test] functions
 
+mod history;
+
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use tradewind_domain::{Currency, Decimal, Money, Rounding};
