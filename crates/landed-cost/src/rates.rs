@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use tradewind_domain::{Country, Currency, HsCode};
+use tradewind_fx::calendar::Regime;
 
 /// A duty rate as a tariff prints it, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,34 @@ impl Rate {
     }
 }
 
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Rate::Free => f.write_str("free"),
+            Rate::AdValorem(r) => write!(f, "{} %", (r * Decimal::ONE_HUNDRED).normalize()),
+            Rate::Specific { amount, currency, unit } => {
+                write!(f, "{} {currency} per {unit}", amount.normalize())
+            }
+            Rate::Compound(parts) => {
+                for (i, p) in parts.iter().enumerate() {
+                    write!(f, "{}{p}", if i == 0 { "" } else { " + " })?;
+                }
+                Ok(())
+            }
+            Rate::Unparsed(text) => write!(f, "'{text}' (not read)"),
+        }
+    }
+}
+
+/// A rate that needs a proof of origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preference {
+    /// The rate.
+    pub rate: Rate,
+    /// The programme, as the tariff names it (`AU`, `S`, `GB 142 JP`).
+    pub programme: String,
+}
+
 /// A tariff's answer for one commodity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
@@ -51,9 +80,18 @@ pub enum Lookup {
         source: String,
         /// The China Section 301 list of the commodity (`1`, `2`, `3`, `4A`, `none`), where the tariff knows it.
         section_301_list: Option<String>,
+        /// A lower rate for this origin, for which proof is needed.
+        preference: Option<Preference>,
+        /// An anti-dumping or countervailing measure stands for this origin: the request must answer `facts.ad_cvd`.
+        remedy: bool,
     },
-    /// The code is too short or too general: these are the codes below it.
-    Ambiguous(Vec<String>),
+    /// The code is too short: the codes below it have different rates.
+    Ambiguous {
+        /// Those codes.
+        codes: Vec<String>,
+        /// Least and greatest of their rates, when all are ad valorem.
+        ad_valorem: Option<(Decimal, Decimal)>,
+    },
     /// The tariff of this jurisdiction is not loaded, or has no such code at that instant.
     Missing,
 }
@@ -63,6 +101,11 @@ pub trait TariffSource: Send + Sync {
     /// The rate for a commodity. `jurisdiction` is a pack's name: `US`, `GB`, `EU`; `origin` is the
     /// non-preferential origin, `None` when unknown.
     fn lookup(&self, jurisdiction: &str, hs: &HsCode, origin: Option<Country>, at: Timestamp) -> Lookup;
+
+    /// Whether the nomenclature has the code's subheading; `None` when no nomenclature is loaded.
+    fn knows(&self, _hs: &HsCode) -> Option<bool> {
+        None
+    }
 }
 
 /// No tariff at all: every rate must be in the request.
@@ -86,8 +129,11 @@ pub struct FxRate {
 
 /// A rate book that answers with the rate customs would use at an instant.
 pub trait FxSource: Send + Sync {
-    /// The customs rate, or `None` when the book has none that is fresh enough.
-    fn rate(&self, from: Currency, to: Currency, at: Timestamp) -> Option<FxRate>;
+    /// The rate that customs of a regime uses.
+    ///
+    /// # Errors
+    /// The book has none, or none that is fresh enough: what is missing and what to import.
+    fn rate(&self, regime: Regime, from: Currency, to: Currency, at: Timestamp) -> Result<FxRate, String>;
 }
 
 /// No rate book: every rate must be in the request.
@@ -95,8 +141,8 @@ pub trait FxSource: Send + Sync {
 pub struct NoFx;
 
 impl FxSource for NoFx {
-    fn rate(&self, _: Currency, _: Currency, _: Timestamp) -> Option<FxRate> {
-        None
+    fn rate(&self, _: Regime, from: Currency, to: Currency, _: Timestamp) -> Result<FxRate, String> {
+        Err(format!("no rate book is loaded for {from}/{to}: give fx in the request, or a rate file"))
     }
 }
 

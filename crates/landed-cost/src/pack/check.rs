@@ -46,13 +46,8 @@ fn references(cx: &mut Cx<'_>, pack: &Pack) {
                 );
             }
         }
-        let template = rule.tax.as_ref().and_then(|t| match &t.kind {
-            Kind::Vat(r) | Kind::Inclusive(r) => Some(r),
-            Kind::CbecTaxes { rate_ref, .. } | Kind::Truncated { rate_ref, .. } => Some(rate_ref),
-            _ => None,
-        });
-        let Some(template) = template else { continue };
-        if template.as_ref() == "request" {
+        let Some(template) = rule.tax.as_ref().and_then(|t| t.kind.rate_ref()) else { continue };
+        if template.starts_with("request:") {
             continue;
         }
         let regions: Vec<&str> = if template.contains("{region}") {
@@ -182,7 +177,11 @@ fn row_overlaps(cx: &mut Cx<'_>, pack: &Pack) {
     for (i, a) in pack.layers.iter().enumerate() {
         for b in pack.layers.iter().skip(i + 1) {
             let lists = !matches!((&a.list, &b.list), (Some(x), Some(y)) if x != y);
-            if a.meta.row == b.meta.row && lists && sels_meet(a.origin.as_ref(), b.origin.as_ref()) {
+            if a.meta.row == b.meta.row
+                && lists
+                && a.needs == b.needs
+                && sels_meet(a.origin.as_ref(), b.origin.as_ref())
+            {
                 clash(&a.meta, &b.meta, "layers");
             }
         }

@@ -10,6 +10,7 @@ use rust_decimal::Decimal;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use tradewind_domain::Rounding;
+use tradewind_fx::calendar::Regime;
 
 use super::model::*;
 use super::raw::*;
@@ -24,6 +25,19 @@ pub struct PackError {
     pub line: usize,
     /// What, and what to do.
     pub message: String,
+}
+
+/// What every row says about itself.
+struct Meta<'a> {
+    id: &'a Spanned<String>,
+    row: Option<&'a str>,
+    title: &'a str,
+    from: Option<&'a Spanned<String>>,
+    to: Option<&'a Spanned<String>>,
+    enabled: bool,
+    invalidated: bool,
+    confidence: Option<&'a str>,
+    source: Option<&'a str>,
 }
 
 pub(super) struct Cx<'a> {
@@ -73,18 +87,8 @@ impl Cx<'_> {
         when
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn meta(
-        &mut self,
-        id: &Spanned<String>,
-        row: Option<&str>,
-        title: &str,
-        from: Option<&Spanned<String>>,
-        to: Option<&Spanned<String>>,
-        (enabled, invalidated): (bool, bool),
-        confidence: Option<&str>,
-        source: Option<&str>,
-    ) -> Provenance {
+    fn meta(&mut self, m: Meta<'_>) -> Provenance {
+        let Meta { id, row, title, from, to, enabled, invalidated, confidence, source } = m;
         let line = self.line(id.span().start);
         let name = id.get_ref();
         if source.is_none_or(|s| s.trim().is_empty()) {
@@ -150,17 +154,18 @@ fn build(cx: &mut Cx<'_>, raw: RawPack) -> Pack {
         .rate
         .into_iter()
         .map(|r| TaxRate {
-            meta: cx.meta(
-                &r.name,
-                None,
-                r.name.get_ref(),
-                r.from.as_ref(),
-                r.to.as_ref(),
+            meta: cx.meta(Meta {
+                id: &r.name,
+                row: None,
+                title: r.name.get_ref(),
+                from: r.from.as_ref(),
+                to: r.to.as_ref(),
                 // A rate graded K is used and flagged; a rule graded K is not used.
-                (!matches!(r.confidence.as_deref(), Some("K" | "C")), false),
-                r.confidence.as_deref(),
-                r.source.as_deref(),
-            ),
+                enabled: !matches!(r.confidence.as_deref(), Some("K" | "C")),
+                invalidated: false,
+                confidence: r.confidence.as_deref(),
+                source: r.source.as_deref(),
+            }),
             rate: r.rate.0,
             kind: r.kind.map(Into::into),
             also: r.also.map(Into::into),
@@ -176,6 +181,19 @@ fn build(cx: &mut Cx<'_>, raw: RawPack) -> Pack {
         zone: cx.zone.clone(),
         currency: raw.currency,
         national: raw.national,
+        fx: raw.fx.as_ref().and_then(|name| match name.get_ref().as_str() {
+            "EU_ECB_PENULT_WED_MONTHLY" => Some(Regime::Eu),
+            "UK_HMRC_MONTHLY" => Some(Regime::Uk),
+            other => {
+                let line = cx.line(name.span().start);
+                cx.error(
+                    line,
+                    format!("fx rule '{other}' is unknown: EU_ECB_PENULT_WED_MONTHLY or UK_HMRC_MONTHLY"),
+                );
+                None
+            }
+        }),
+        fx_unverified: raw.fx_unverified,
         regions: arcs(raw.regions),
         notes: raw.notes,
         covers,
@@ -198,6 +216,7 @@ fn build(cx: &mut Cx<'_>, raw: RawPack) -> Pack {
             tax: raw.rounding.tax_step.map(|d| d.0),
             base: raw.rounding.base_step.map(|d| d.0),
             base_unrounded: raw.rounding.base_unrounded,
+            unverified: raw.rounding.unverified,
         },
         sets: raw.sets.into_iter().map(|(k, v)| (k.into(), arcs(v))).collect(),
         rules,
@@ -337,6 +356,10 @@ fn part(cx: &mut Cx<'_>, line: usize, name: &str) -> Part {
 }
 
 fn formula(cx: &mut Cx<'_>, line: usize, f: RawFormula, default_charge: &str) -> Formula {
+    let negative = [f.rate, f.amount, f.cap, f.minus, f.factor, f.default, f.min, f.max];
+    if negative.iter().flatten().chain(f.table.values()).any(|d| d.0 < Decimal::ZERO) {
+        cx.error(line, format!("formula '{}' has a negative figure", f.kind));
+    }
     let mut need = |v: Option<Dec>, key: &str| -> Decimal {
         v.map(|d| d.0).unwrap_or_else(|| {
             cx.error(line, format!("formula '{}' needs '{key}'", f.kind));
@@ -353,7 +376,14 @@ fn formula(cx: &mut Cx<'_>, line: usize, f: RawFormula, default_charge: &str) ->
         "free" => Kind::Free,
         "tariff" => Kind::Tariff,
         "ad_valorem" => Kind::AdValorem(need(f.rate, "rate")),
-        "by_chapter" => Kind::ByChapter(table(&f.table), f.default.map(|d| d.0)),
+        "by_chapter" => {
+            let mut rows: Vec<(Arc<str>, Option<Decimal>)> =
+                table(&f.table).into_iter().map(|(k, r)| (k, Some(r))).collect();
+            rows.extend(f.tariff_for.iter().map(|k| (k.as_str().into(), None)));
+            rows.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.0.cmp(&b.0)));
+            Kind::ByChapter(rows, f.default.map(|d| d.0))
+        }
+        "stated" => Kind::Stated(f.fact.as_deref().unwrap_or_default().into()),
         "by_class" => Kind::ByClass(table(&f.table)),
         "flat_per_hs_group" => Kind::FlatPerHsGroup {
             amount: need(f.amount, "amount"),
@@ -389,15 +419,17 @@ fn formula(cx: &mut Cx<'_>, line: usize, f: RawFormula, default_charge: &str) ->
             cx.error(
                 line,
                 format!(
-                    "formula kind '{other}' is unknown: free, tariff, ad_valorem, by_chapter, by_class, flat_per_hs_group, \
+                    "formula kind '{other}' is unknown: free, tariff, ad_valorem, by_chapter, by_class, flat_per_hs_group, stated, \
                      cap_net_of_mfn, percent_minus_fixed, vat, inclusive, cbec_taxes, truncated, per_entry, clamped or unknown"
                 ),
             );
             Kind::Unknown
         }
     };
-    if matches!(&kind, Kind::Vat(r) | Kind::Inclusive(r) | Kind::CbecTaxes { rate_ref: r, .. } if r.is_empty())
-    {
+    if matches!(&kind, Kind::Stated(fact) if fact.is_empty()) {
+        cx.error(line, "formula 'stated' needs 'fact'");
+    }
+    if kind.rate_ref() == Some("") {
         cx.error(line, format!("formula '{}' needs 'rate_ref'", f.kind));
     }
     let base = match f.base {
@@ -415,16 +447,17 @@ fn formula(cx: &mut Cx<'_>, line: usize, f: RawFormula, default_charge: &str) ->
 }
 
 fn rule(cx: &mut Cx<'_>, r: RawRule) -> Rule {
-    let meta = cx.meta(
-        &r.id,
-        r.row.as_deref(),
-        &r.title,
-        r.from.as_ref(),
-        r.to.as_ref(),
-        (r.enabled, r.invalidated),
-        r.confidence.as_deref(),
-        r.source.as_deref(),
-    );
+    let meta = cx.meta(Meta {
+        id: &r.id,
+        row: r.row.as_deref(),
+        title: &r.title,
+        from: r.from.as_ref(),
+        to: r.to.as_ref(),
+        enabled: r.enabled,
+        invalidated: r.invalidated,
+        confidence: r.confidence.as_deref(),
+        source: r.source.as_deref(),
+    });
     let line = meta.line;
     for f in &r.flow {
         if !FLOWS.contains(&f.as_str()) {
@@ -489,7 +522,6 @@ fn rule(cx: &mut Cx<'_>, r: RawRule) -> Rule {
             scheme_not: arcs(w.scheme_not),
         }),
         layers: r.layers,
-        ad_cvd: r.ad_cvd,
         counter: r.counter,
         excise: r.excise.map(Into::into),
         flags: arcs(r.flags),
@@ -499,39 +531,43 @@ fn rule(cx: &mut Cx<'_>, r: RawRule) -> Rule {
 }
 
 fn layer(cx: &mut Cx<'_>, l: RawLayer) -> Layer {
-    let meta = cx.meta(
-        &l.id,
-        l.row.as_deref(),
-        &l.title,
-        l.from.as_ref(),
-        l.to.as_ref(),
-        (l.enabled, l.invalidated),
-        l.confidence.as_deref(),
-        l.source.as_deref(),
-    );
+    let meta = cx.meta(Meta {
+        id: &l.id,
+        row: l.row.as_deref(),
+        title: &l.title,
+        from: l.from.as_ref(),
+        to: l.to.as_ref(),
+        enabled: l.enabled,
+        invalidated: l.invalidated,
+        confidence: l.confidence.as_deref(),
+        source: l.source.as_deref(),
+    });
     let line = meta.line;
     Layer {
         origin: sel(cx, line, "origin", l.origin, l.origin_not, &[]),
         list: l.list.map(Into::into),
+        needs: arcs(l.needs),
         unless: arcs(l.unless),
         in_transit_until: cx.instant(l.in_transit_until.as_ref()),
         formula: formula(cx, line, l.formula, "additional_duty"),
         reason: l.reason.map(Into::into),
+        flags: arcs(l.flags),
         meta,
     }
 }
 
 fn fee(cx: &mut Cx<'_>, f: RawFee) -> Fee {
-    let meta = cx.meta(
-        &f.id,
-        None,
-        &f.title,
-        f.from.as_ref(),
-        f.to.as_ref(),
-        (f.enabled, false),
-        f.confidence.as_deref(),
-        f.source.as_deref(),
-    );
+    let meta = cx.meta(Meta {
+        id: &f.id,
+        row: f.row.as_deref(),
+        title: &f.title,
+        from: f.from.as_ref(),
+        to: f.to.as_ref(),
+        enabled: f.enabled,
+        invalidated: false,
+        confidence: f.confidence.as_deref(),
+        source: f.source.as_deref(),
+    });
     let line = meta.line;
     Fee {
         kind: f.kind.into(),

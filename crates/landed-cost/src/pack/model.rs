@@ -1,5 +1,6 @@
 //! A rule pack in memory: typed, resolved, ready to be evaluated.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use tradewind_domain::{Country, Currency, Rounding};
+use tradewind_fx::calendar::Regime;
 
 /// A half-open interval of instants: `from ≤ t < to`; open ends where `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -224,8 +226,9 @@ pub enum Kind {
     Tariff,
     /// A fixed rate.
     AdValorem(Decimal),
-    /// A rate by the leading digits of the commodity code; the longest prefix wins.
-    ByChapter(Vec<(Arc<str>, Decimal)>, Option<Decimal>),
+    /// A rate by the leading digits of the commodity code, the longest prefix first, and the rate of all others;
+    /// `None` is the tariff's.
+    ByChapter(Vec<(Arc<str>, Option<Decimal>)>, Option<Decimal>),
     /// A rate by the class that the request states (China's postal articles).
     ByClass(Vec<(Arc<str>, Decimal)>),
     /// A flat amount per distinct commodity group, shared inside the group by value (C12).
@@ -239,6 +242,8 @@ pub enum Kind {
         /// Other digit counts by entry type (H1 counts ten).
         by_entry: Vec<(Arc<str>, usize)>,
     },
+    /// A rate that the request states under a fact's name (anti-dumping); no answer is no zero.
+    Stated(Arc<str>),
     /// max(0, cap − MFN ad valorem).
     CapNetOfMfn(Decimal),
     /// A rate less a fixed amount per consignment.
@@ -300,6 +305,7 @@ impl Kind {
             Kind::ByChapter(..) => "by_chapter",
             Kind::ByClass(_) => "by_class",
             Kind::FlatPerHsGroup { .. } => "flat_per_hs_group",
+            Kind::Stated(_) => "stated",
             Kind::CapNetOfMfn(_) => "cap_net_of_mfn",
             Kind::PercentMinusFixed { .. } => "percent_minus_fixed",
             Kind::Vat(_) => "vat",
@@ -309,6 +315,18 @@ impl Kind {
             Kind::PerEntry(_) => "per_entry",
             Kind::Clamped { .. } => "clamped",
             Kind::Unknown => "unknown",
+        }
+    }
+
+    /// The reference to the rate table, of a tax.
+    #[must_use]
+    pub fn rate_ref(&self) -> Option<&str> {
+        match self {
+            Kind::Vat(r)
+            | Kind::Inclusive(r)
+            | Kind::CbecTaxes { rate_ref: r, .. }
+            | Kind::Truncated { rate_ref: r, .. } => Some(r),
+            _ => None,
         }
     }
 }
@@ -400,8 +418,6 @@ pub struct Rule {
     pub waive: Option<Waive>,
     /// The pack's layers and fees apply.
     pub layers: bool,
-    /// Anti-dumping must be answered.
-    pub ad_cvd: bool,
     /// The buyer's yearly counter moves.
     pub counter: bool,
     /// Set of goods under excise, which is not computed: such quotes are partial.
@@ -421,6 +437,8 @@ pub struct Layer {
     pub origin: Option<Sel>,
     /// Section 301 list it needs.
     pub list: Option<Arc<str>>,
+    /// Facts of the line that it needs (`section_232`).
+    pub needs: Vec<Arc<str>>,
     /// Facts of the line that take it out.
     pub unless: Vec<Arc<str>>,
     /// Goods in transit before the start are out until this instant.
@@ -429,6 +447,8 @@ pub struct Layer {
     pub formula: Formula,
     /// Why, when it is unknown.
     pub reason: Option<Arc<str>>,
+    /// Flags raised when it is charged.
+    pub flags: Vec<Arc<str>>,
 }
 
 /// A fee per entry.
@@ -474,6 +494,8 @@ pub struct Steps {
     pub base: Option<Decimal>,
     /// Tax bases take the unrounded duty (China).
     pub base_unrounded: bool,
+    /// The steps are graded K: quotes say so.
+    pub unverified: bool,
 }
 
 /// The rules of one jurisdiction, one version.
@@ -497,6 +519,10 @@ pub struct Pack {
     pub currency: Currency,
     /// National currencies that differ.
     pub national: BTreeMap<Country, Currency>,
+    /// The customs exchange rate rule, where the rate book knows it; otherwise rates come with the request.
+    pub fx: Option<Regime>,
+    /// The rule on exchange rates is graded K: quotes that convert say so.
+    pub fx_unverified: bool,
     /// Regions that rates depend on.
     pub regions: Vec<Arc<str>>,
     /// Remarks for the generated document.
@@ -541,6 +567,10 @@ impl Pack {
 
 /// `{country}` and `{region}` filled in.
 #[must_use]
-pub fn expand(template: &str, country: &str, region: &str) -> String {
-    template.replace("{country}", country).replace("{region}", region)
+pub fn expand<'a>(template: &'a str, country: &str, region: &str) -> Cow<'a, str> {
+    if template.contains('{') {
+        template.replace("{country}", country).replace("{region}", region).into()
+    } else {
+        template.into()
+    }
 }

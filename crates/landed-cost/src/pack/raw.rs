@@ -29,6 +29,9 @@ pub(super) struct RawPack {
     pub(super) currency: Currency,
     #[serde(default)]
     pub(super) national: BTreeMap<Country, Currency>,
+    pub(super) fx: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) fx_unverified: bool,
     #[serde(default)]
     pub(super) regions: Vec<String>,
     #[serde(default)]
@@ -65,6 +68,8 @@ pub(super) struct RawRounding {
     pub(super) base_step: Option<Dec>,
     #[serde(default)]
     pub(super) base_unrounded: bool,
+    #[serde(default)]
+    pub(super) unverified: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -123,6 +128,9 @@ pub(super) struct RawFormula {
     #[serde(default)]
     pub(super) table: BTreeMap<String, Dec>,
     pub(super) default: Option<Dec>,
+    #[serde(default)]
+    pub(super) tariff_for: Vec<String>,
+    pub(super) fact: Option<String>,
     pub(super) min: Option<Dec>,
     pub(super) max: Option<Dec>,
     pub(super) national_share: Option<Dec>,
@@ -183,8 +191,6 @@ pub(super) struct RawRule {
     #[serde(default)]
     pub(super) layers: bool,
     #[serde(default)]
-    pub(super) ad_cvd: bool,
-    #[serde(default)]
     pub(super) counter: bool,
     #[serde(default)]
     pub(super) excise: Option<String>,
@@ -231,16 +237,21 @@ pub(super) struct RawLayer {
     pub(super) origin_not: Option<Vec<String>>,
     pub(super) list: Option<String>,
     #[serde(default)]
+    pub(super) needs: Vec<String>,
+    #[serde(default)]
     pub(super) unless: Vec<String>,
     pub(super) in_transit_until: Option<Spanned<String>>,
     pub(super) formula: RawFormula,
     pub(super) reason: Option<String>,
+    #[serde(default)]
+    pub(super) flags: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawFee {
     pub(super) id: Spanned<String>,
+    pub(super) row: Option<String>,
     pub(super) kind: String,
     pub(super) title: String,
     pub(super) from: Option<Spanned<String>>,

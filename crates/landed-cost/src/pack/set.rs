@@ -101,6 +101,15 @@ impl PackSet {
         self.current.push(Arc::new(pack));
     }
 
+    /// Keeps the packs of another set as older versions, for quotes that are pinned to them.
+    pub fn keep_older(&mut self, other: PackSet) {
+        for pack in other.current.into_iter().chain(other.older) {
+            if !self.current.iter().chain(&self.older).any(|p| p.digest == pack.digest) {
+                self.older.push(pack);
+            }
+        }
+    }
+
     /// The current pack of a destination.
     #[must_use]
     pub fn for_country(&self, country: Country) -> Option<&Arc<Pack>> {

@@ -81,6 +81,10 @@ pub struct Charge {
     pub collector: Arc<str>,
     /// What else to know.
     pub note: Option<String>,
+    /// The exchange rate that the order was converted with, when it was.
+    pub fx: Option<Arc<str>>,
+    /// The pack, by digest.
+    pub pack: Arc<str>,
 }
 
 impl Charge {
@@ -131,7 +135,7 @@ impl Serialize for Charge {
             RateSource::Request => Some("request"),
             RateSource::Tariff(row) => Some(row.as_ref()),
         };
-        let mut out = s.serialize_struct("Charge", 13)?;
+        let mut out = s.serialize_struct("Charge", 14)?;
         out.serialize_field("kind", &self.kind)?;
         out.serialize_field("layer", &self.layer)?;
         out.serialize_field("rule_id", &self.rule_id)?;
@@ -143,6 +147,8 @@ impl Serialize for Charge {
         out.serialize_field("raw", &Text(self.raw.normalize()))?;
         out.serialize_field("amount", &Text(self.amount.decimal()))?;
         out.serialize_field("collector", &self.collector)?;
+        out.serialize_field("fx", &self.fx)?;
+        out.serialize_field("pack", &self.pack)?;
         out.serialize_field("why", &self.why())?;
         out.end()
     }

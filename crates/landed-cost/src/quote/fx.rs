@@ -5,21 +5,39 @@ use std::cell::RefCell;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use tradewind_domain::Currency;
+use tradewind_fx::calendar::Regime;
 
 use super::answer::FxUsed;
-use crate::rates::FxSource;
+use super::known::push;
+use crate::rates::{FxRate, FxSource};
 use crate::request::Fx;
 
 pub(super) struct Converter<'a> {
     given: &'a [Fx],
     book: &'a dyn FxSource,
     at: Timestamp,
+    regime: Option<Regime>,
     used: RefCell<Vec<FxUsed>>,
+    /// Why the book had no rate.
+    failures: RefCell<Vec<String>>,
 }
 
 impl<'a> Converter<'a> {
-    pub(super) fn new(given: &'a [Fx], book: &'a dyn FxSource, at: Timestamp) -> Self {
-        Converter { given, book, at, used: RefCell::new(Vec::new()) }
+    /// `regime` is the customs rule of the destination, where the packs name one that the rate book knows.
+    pub(super) fn new(
+        given: &'a [Fx],
+        book: &'a dyn FxSource,
+        at: Timestamp,
+        regime: Option<Regime>,
+    ) -> Self {
+        Converter {
+            given,
+            book,
+            at,
+            regime,
+            used: RefCell::new(Vec::new()),
+            failures: RefCell::new(Vec::new()),
+        }
     }
 
     /// `value` of `from` in `to`, unrounded; `None` without a rate in either direction.
@@ -38,7 +56,7 @@ impl<'a> Converter<'a> {
             self.note(to, from, rate, format!("request:{to}/{from}:{rate}"));
             return value.checked_div(rate);
         }
-        let found = self.book.rate(from, to, self.at)?;
+        let found = self.booked(from, to)?;
         let out = value.checked_mul(found.rate);
         self.note(from, to, found.rate, found.id);
         out
@@ -49,7 +67,7 @@ impl<'a> Converter<'a> {
             || self.given.iter().any(|f| {
                 (f.from == from.code() && f.to == to.code()) || (f.from == to.code() && f.to == from.code())
             })
-            || self.book.rate(from, to, self.at).is_some()
+            || self.booked(from, to).is_some()
     }
 
     fn note(&self, from: Currency, to: Currency, rate: Decimal, id: String) {
@@ -59,7 +77,13 @@ impl<'a> Converter<'a> {
         }
     }
 
-    pub(super) fn into_used(self) -> Vec<FxUsed> {
-        self.used.into_inner()
+    fn booked(&self, from: Currency, to: Currency) -> Option<FxRate> {
+        let regime = self.regime?;
+        self.book.rate(regime, from, to, self.at).map_err(|e| push(&mut self.failures.borrow_mut(), e)).ok()
+    }
+
+    /// The rates used, and why rates were not found.
+    pub(super) fn into_used(self) -> (Vec<FxUsed>, Vec<String>) {
+        (self.used.into_inner(), self.failures.into_inner())
     }
 }

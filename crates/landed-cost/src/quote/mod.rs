@@ -2,20 +2,26 @@
 
 mod answer;
 mod charges;
+mod collect;
 mod fees;
+mod finish;
 mod fx;
+mod known;
+mod parcels;
 mod prepare;
 mod select;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rust_decimal::Decimal;
 use tradewind_domain::{Country, Money};
 
 pub use answer::*;
 
-use crate::pack::{Outcome, Pack, PackSet, Part, Rule};
+use collect::{treatment, waive};
+use finish::{Finished, finish, no_pack};
+pub(crate) use known::{Known, Side};
+
+use crate::pack::{Outcome, Pack, PackSet};
 use crate::rates::{FxSource, NoFx, NoTariff, TariffSource};
 use crate::request::Request;
 use prepare::Order;
@@ -27,38 +33,6 @@ pub struct QuoteError(pub String);
 
 pub(crate) fn bad(field: &str, message: impl std::fmt::Display) -> QuoteError {
     QuoteError(format!("{field}: {message}"))
-}
-
-/// What is learnt on the way: gaps, flags, reasons.
-#[derive(Default)]
-pub(crate) struct Known {
-    hard: Vec<String>,
-    soft: Vec<String>,
-    flags: Vec<String>,
-    reason: Option<String>,
-}
-
-fn push(list: &mut Vec<String>, s: String) {
-    if !list.contains(&s) {
-        list.push(s);
-    }
-}
-
-impl Known {
-    /// An amount cannot be known without it.
-    pub(crate) fn missing(&mut self, s: String) {
-        push(&mut self.hard, s);
-    }
-    /// Something may come on top.
-    pub(crate) fn soft(&mut self, s: String) {
-        push(&mut self.soft, s);
-    }
-    pub(crate) fn flag(&mut self, s: String) {
-        push(&mut self.flags, s);
-    }
-    pub(crate) fn reason(&mut self, s: &str) {
-        self.reason.get_or_insert_with(|| s.to_owned());
-    }
 }
 
 /// Packs with a tariff and a rate book: answers requests.
@@ -98,74 +72,6 @@ impl<'a> Engine<'a> {
             whole.parcels = Some(self.split(req, split, &mut whole)?);
         }
         Ok(whole)
-    }
-
-    fn split(
-        &self,
-        req: &Request,
-        split: &[Vec<String>],
-        whole: &mut Quote,
-    ) -> Result<Vec<Quote>, QuoteError> {
-        let mut seen: Vec<&str> = Vec::new();
-        for id in split.iter().flatten() {
-            if !req.lines.iter().any(|l| &l.id == id) {
-                return Err(bad("parcels", format!("'{id}' is no line of the order")));
-            }
-            if seen.contains(&id.as_str()) {
-                return Err(bad("parcels", format!("line '{id}' is in two parcels")));
-            }
-            seen.push(id);
-        }
-        if let Some(line) = req.lines.iter().find(|l| !seen.contains(&l.id.as_str())) {
-            return Err(bad("parcels", format!("line '{}' is in no parcel", line.id)));
-        }
-        let source = tradewind_domain::Currency::new(&req.currency).map_err(|e| bad("currency", e))?;
-        // Freight of the order is shared by value in the request's currency, so that parcels add up to the order.
-        let values: Vec<Money> = req
-            .lines
-            .iter()
-            .map(|l| {
-                let v = l.unit_price.0 * l.quantity.0 - l.discount.map_or(Decimal::ZERO, |d| d.0);
-                prepare::round(v, source)
-            })
-            .collect::<Result<_, _>>()?;
-        let w = prepare::weights(values.into_iter());
-        let share = |n: Option<crate::request::Num>| -> Result<Vec<Money>, QuoteError> {
-            let total = prepare::round(n.map_or(Decimal::ZERO, |n| n.0), source)?;
-            total.allocate(&w).map_err(|e| QuoteError(e.to_string()))
-        };
-        let (freight, insurance) = (share(req.freight)?, share(req.insurance)?);
-        let mut out = Vec::with_capacity(split.len());
-        let mut year = req.buyer.year_total_before.map(|n| n.0);
-        for ids in split.iter().filter(|p| !p.is_empty()) {
-            let mine = |m: &[Money]| -> Decimal {
-                req.lines.iter().zip(m).filter(|(l, _)| ids.contains(&l.id)).map(|(_, m)| m.decimal()).sum()
-            };
-            let mut part = req.clone();
-            part.parcels = None;
-            part.lines.retain(|l| ids.contains(&l.id));
-            part.freight = Some(crate::request::Num(mine(&freight)));
-            part.insurance = Some(crate::request::Num(mine(&insurance)));
-            part.buyer.year_total_before = year.map(crate::request::Num);
-            let mut quote = self.one(&part)?;
-            if let Some(after) = quote.year_total_after {
-                year = Some(after.decimal());
-            }
-            quote.parcel = Some(ids.clone());
-            out.push(quote);
-        }
-        let known = |q: &Quote| q.totals.taxes.map(Money::decimal);
-        let parts: Option<Decimal> = out.iter().map(known).sum();
-        let slips =
-            out.iter().any(|q| q.rule != whole.rule || !q.waived.is_empty() && whole.waived.is_empty());
-        let cheaper = matches!((parts, known(whole)), (Some(p), Some(w)) if p < w);
-        if out.len() > 1 && (slips || cheaper) {
-            push(&mut whole.flags, "SPLIT_RISK".to_owned());
-            for q in &mut out {
-                push(&mut q.flags, "SPLIT_RISK".to_owned());
-            }
-        }
-        Ok(out)
     }
 
     fn pack_for(&self, req: &Request, country: Country) -> Result<Option<&'a Arc<Pack>>, QuoteError> {
@@ -212,12 +118,17 @@ impl<'a> Engine<'a> {
             ));
         }
         let at = prepare::instant(&req.legal_event_at, pack)?;
-        let order = Order::new(req, pack, country, at, self.book)?;
-        self.evaluate(order)
+        let run = |side| self.evaluate(Order::new(req, pack, country, at, self.book)?, side);
+        let answer = run(None)?;
+        if answer.quote.status != Status::Indeterminate || answer.quote.rule.is_none() {
+            return Ok(answer.quote);
+        }
+        // Something is missing: once more with its best value, once with its worst.
+        Ok(answer.between(run(Some(Side::Low))?, run(Some(Side::High))?))
     }
 
-    fn evaluate(&self, mut order: Order<'_>) -> Result<Quote, QuoteError> {
-        let mut known = Known::default();
+    fn evaluate(&self, mut order: Order<'_>, side: Option<Side>) -> Result<Finished, QuoteError> {
+        let mut known = Known::assuming(side);
         let selection = select::select(&order);
         if selection.near {
             known.flag("NEAR_THRESHOLD".to_owned());
@@ -228,18 +139,18 @@ impl<'a> Engine<'a> {
         if order.cur != order.pack.currency_of(order.country) && order.req.quote_currency.is_none() {
             known.flag(format!("NOT_IN_DESTINATION_CURRENCY:{}", order.pack.currency_of(order.country)));
         }
-        for m in selection.missing {
-            known.missing(m);
+        for m in &selection.missing {
+            known.missing(m.clone());
         }
-        let Some(rule) = selection.rule.filter(|_| known.hard.is_empty()) else {
-            if known.hard.is_empty() {
+        let Some(rule) = selection.rule.filter(|_| selection.missing.is_empty()) else {
+            if selection.missing.is_empty() {
                 known.missing(format!("rules.{}", order.pack.jurisdiction));
                 known.reason(&format!(
                     "no rule of {} {} covers this order at that instant",
                     order.pack.jurisdiction, order.pack.version
                 ));
             }
-            return Ok(finish(order, None, known, Outcome::Indeterminate, Vec::new(), Vec::new()));
+            return Ok(finish(order, None, known, Outcome::Indeterminate, None, Vec::new(), Vec::new()));
         };
         for f in &rule.flags {
             known.flag(f.to_string());
@@ -251,7 +162,18 @@ impl<'a> Engine<'a> {
                 "rule {} is disabled (confidence {}): {}",
                 rule.meta.row, rule.meta.confidence, rule.meta.title
             ));
-            return Ok(finish(order, Some(rule), known, Outcome::Indeterminate, Vec::new(), Vec::new()));
+            return Ok(finish(
+                order,
+                Some(rule),
+                known,
+                Outcome::Indeterminate,
+                None,
+                Vec::new(),
+                Vec::new(),
+            ));
+        }
+        if rule.meta.confidence.contains('K') {
+            known.flag(format!("UNVERIFIED_RULE:{}", rule.meta.row));
         }
         if rule.outcome != Outcome::Quote {
             if let Some(r) = &rule.reason {
@@ -260,23 +182,43 @@ impl<'a> Engine<'a> {
             if rule.outcome == Outcome::Indeterminate {
                 known.missing(format!("rule {}", rule.meta.row));
             }
-            return Ok(finish(order, Some(rule), known, rule.outcome, Vec::new(), Vec::new()));
+            return Ok(finish(order, Some(rule), known, rule.outcome, None, Vec::new(), Vec::new()));
         }
         if order.pack.steps.base.is_some() && order.cur != order.pack.currency_of(order.country) {
             known.missing(format!("fx.{}.{}", order.source_cur, order.pack.currency_of(order.country)));
-            return Ok(finish(order, Some(rule), known, Outcome::Indeterminate, Vec::new(), Vec::new()));
+            return Ok(finish(
+                order,
+                Some(rule),
+                known,
+                Outcome::Indeterminate,
+                None,
+                Vec::new(),
+                Vec::new(),
+            ));
+        }
+        if order.pack.steps.unverified {
+            known.flag(format!("UNVERIFIED_ROUNDING:{}", order.pack.jurisdiction));
+        }
+        for line in &order.lines {
+            if line.hs.as_ref().is_some_and(|hs| self.tariff.knows(hs) == Some(false)) {
+                known.flag(format!("HS_NOT_IN_NOMENCLATURE:{}", line.req.id));
+            }
         }
         let treatment = treatment(&order, rule);
-        let maker = charges::Maker { meta: &rule.meta, collector: &treatment.duty };
+        if let Some(scheme) = &treatment.scheme
+            && rule.sale.as_ref().is_some_and(|s| s.only_with_scheme)
+            && order.req.scheme_id.as_deref().is_none_or(str::is_empty)
+        {
+            // The declaration must carry the number, or the tax is paid twice.
+            known.flag(format!("SCHEME_ID_MISSING:{scheme}"));
+        }
+        let maker = charges::Maker { meta: &rule.meta, collector: &treatment.duty, pack: &order.pack.digest };
         charges::duty(&mut order, rule, &rule.duty, &maker, self.tariff, &mut known, true)?;
         for f in &rule.extra {
             charges::duty(&mut order, rule, f, &maker, self.tariff, &mut known, false)?;
         }
         if rule.layers {
             charges::layers(&mut order, rule, self.tariff, &mut known)?;
-        }
-        if rule.ad_cvd {
-            charges::ad_cvd(&mut order, rule, &mut known)?;
         }
         if let Some(set) = &rule.excise {
             for line in &mut order.lines {
@@ -310,7 +252,7 @@ impl<'a> Engine<'a> {
         }
         let waived = waive(&mut order, rule, &mut known)?;
         let fees = if rule.layers { fees::fees(&order, &mut known)? } else { Vec::new() };
-        Ok(finish(order, Some(rule), known, Outcome::Quote, fees, waived))
+        Ok(finish(order, Some(rule), known, Outcome::Quote, Some(treatment), fees, waived))
     }
 }
 
@@ -318,273 +260,5 @@ fn closed(field: &str, value: Option<&str>, known: &[&str]) -> Result<(), QuoteE
     match value {
         Some(v) if !known.contains(&v) => Err(bad(field, format!("'{v}' is unknown: {}", known.join(", ")))),
         _ => Ok(()),
-    }
-}
-
-struct Treatment {
-    at_sale: bool,
-    scheme: Option<Arc<str>>,
-    tax: Arc<str>,
-    duty: Arc<str>,
-    reverse_charge: bool,
-    nobody: bool,
-}
-
-/// Who collects: at sale through a scheme, or at the border.
-fn treatment(order: &Order<'_>, rule: &Rule) -> Treatment {
-    let req = order.req;
-    let marketplace = req.sold_via.as_deref() == Some("marketplace");
-    let seller: Arc<str> = if marketplace { "marketplace".into() } else { "seller".into() };
-    let ddp = req.incoterm.as_deref() == Some("DDP");
-    let border = |c: &Arc<str>| -> Arc<str> {
-        if ddp && c.as_ref() == "importer" { "ddp_carrier".into() } else { c.clone() }
-    };
-    let mut t = Treatment {
-        at_sale: false,
-        scheme: None,
-        tax: border(&rule.tax_collector),
-        duty: border(&rule.duty_collector),
-        reverse_charge: false,
-        nobody: false,
-    };
-    let Some(sale) = &rule.sale else { return t };
-    let stated = req.scheme.as_deref() == Some(sale.scheme.as_ref());
-    if sale.only_with_scheme && !stated {
-        return t;
-    }
-    if sale.reverse_charge && req.buyer.vat_number.as_deref().is_some_and(|v| !v.is_empty()) {
-        t.reverse_charge = true;
-        t.tax = "buyer".into();
-        return t;
-    }
-    if sale.nothing_if_unregistered && !marketplace && !stated && req.seller.registered == Some(false) {
-        t.nobody = true;
-        return t;
-    }
-    t.at_sale = true;
-    t.scheme = Some(sale.scheme.clone());
-    t.tax = seller;
-    t
-}
-
-/// A tax so small that it is not collected (China's post, Switzerland).
-fn waive(order: &mut Order<'_>, rule: &Rule, known: &mut Known) -> Result<Vec<Waived>, QuoteError> {
-    let Some(w) = &rule.waive else { return Ok(Vec::new()) };
-    let scheme = order.req.scheme.as_deref().unwrap_or("none");
-    if w.scheme_not.iter().any(|s| s.as_ref() == scheme) {
-        return Ok(Vec::new());
-    }
-    let sums: Option<Decimal> = order.lines.iter().map(|l| Some(l.duty?.decimal() + l.vat?.decimal())).sum();
-    let Some(total) = sums.filter(|t| !t.is_zero()) else { return Ok(Vec::new()) };
-    let Some(measured) = order.fx.convert(total, order.cur, w.currency) else {
-        known.missing(format!("fx.{}.{}", order.cur, w.currency));
-        return Ok(Vec::new());
-    };
-    let inside = measured < w.limit.amount || (w.limit.inclusive && measured == w.limit.amount);
-    if !inside {
-        return Ok(Vec::new());
-    }
-    let zero = Money::zero(order.cur);
-    let mut by_kind: BTreeMap<Arc<str>, Decimal> = BTreeMap::new();
-    for line in &mut order.lines {
-        for c in &mut line.charges {
-            *by_kind.entry(c.kind.clone()).or_default() += c.amount.decimal();
-            c.amount = zero;
-            c.note = Some("not collected: the tax of the consignment is within the exemption".to_owned());
-        }
-        (line.duty, line.vat, line.consumption) = (Some(zero), Some(zero), Some(zero));
-    }
-    let sign = if w.limit.inclusive { "≤" } else { "<" };
-    by_kind
-        .into_iter()
-        .map(|(kind, computed)| {
-            Ok(Waived {
-                kind,
-                computed: prepare::round(computed, order.cur)?,
-                why: format!(
-                    "{}: tax {total} {sign} {} {}: not collected",
-                    rule.meta.row, w.limit.amount, w.currency
-                ),
-            })
-        })
-        .collect()
-}
-
-fn no_pack(req: &Request, country: Country) -> Quote {
-    let cur = tradewind_domain::Currency::new(&req.currency).unwrap_or(tradewind_domain::Currency::USD);
-    let zero = Money::zero(cur);
-    Quote {
-        status: Status::Indeterminate,
-        missing: vec![format!("rules.{country}")],
-        flags: Vec::new(),
-        bounds: None,
-        reason: Some(format!(
-            "no rule pack covers {country} ({}): add one to the packs folder",
-            country.name()
-        )),
-        fallback: None,
-        lines: Vec::new(),
-        totals: Totals {
-            goods: zero,
-            freight: zero,
-            insurance: zero,
-            duty: None,
-            excise: None,
-            consumption_tax: None,
-            vat: None,
-            taxes: None,
-            fees: None,
-            landed: None,
-        },
-        fees: Vec::new(),
-        waived: Vec::new(),
-        parcels: None,
-        year_total_after: None,
-        valuation: None,
-        tax_treatment: TaxTreatment { collected_at_sale: false, scheme: None, collector: None },
-        currency: req.currency.clone(),
-        fx: Vec::new(),
-        packs: BTreeMap::new(),
-        legal_event_at: req.legal_event_at.clone(),
-        parcel: None,
-        rule: None,
-    }
-}
-
-fn finish(
-    order: Order<'_>,
-    rule: Option<&Rule>,
-    known: Known,
-    outcome: Outcome,
-    fees: Vec<FeeLine>,
-    waived: Vec<Waived>,
-) -> Quote {
-    let cur = order.cur;
-    let zero = Money::zero(cur);
-    let quoted = outcome == Outcome::Quote;
-    let status = match outcome {
-        Outcome::NotEligible => Status::NotEligible,
-        Outcome::Blocked => Status::Blocked,
-        Outcome::Indeterminate => Status::Indeterminate,
-        Outcome::Quote if !known.hard.is_empty() => Status::Indeterminate,
-        Outcome::Quote if !known.soft.is_empty() => Status::Partial,
-        Outcome::Quote => Status::Complete,
-    };
-    // Excise without a figure leaves a partial answer: the amounts that stand are shown, the bound is open.
-    let soft_excise = status == Status::Partial;
-    let plus = |a: Option<Money>, b: Option<Money>| a?.try_add(b?).ok();
-    let add = |a: Money, b: Money| a.try_add(b).unwrap_or(a);
-    let valuation = rule.map(|r| valuation(&order, r));
-    let treatment = rule.filter(|_| quoted).map(|r| treatment(&order, r));
-    let year_total_after = rule
-        .filter(|r| r.counter && quoted)
-        .and_then(|_| prepare::round(order.req.buyer.year_total_before?.0 + order.cif(), cur).ok());
-    let mut totals = Totals {
-        goods: zero,
-        freight: zero,
-        insurance: zero,
-        duty: Some(zero),
-        excise: Some(zero),
-        consumption_tax: Some(zero),
-        vat: Some(zero),
-        taxes: None,
-        fees: None,
-        landed: None,
-    };
-    let mut low = zero;
-    let mut lines = Vec::with_capacity(order.lines.len());
-    for w in order.lines {
-        let excise = if soft_excise { w.excise.or(Some(zero)) } else { w.excise };
-        let (duty, excise, ct, vat) =
-            if quoted { (w.duty, excise, w.consumption, w.vat) } else { (None, None, None, None) };
-        let cost = add(add(w.goods, w.freight), w.insurance);
-        let taxes = plus(plus(duty, excise), plus(ct, vat));
-        low = w.charges.iter().fold(low, |s, c| add(s, c.amount));
-        totals.goods = add(totals.goods, w.goods);
-        totals.freight = add(totals.freight, w.freight);
-        totals.insurance = add(totals.insurance, w.insurance);
-        totals.duty = plus(totals.duty, duty);
-        totals.excise = plus(totals.excise, excise);
-        totals.consumption_tax = plus(totals.consumption_tax, ct);
-        totals.vat = plus(totals.vat, vat);
-        lines.push(Line {
-            id: w.req.id.clone(),
-            goods: w.goods,
-            freight: w.freight,
-            insurance: w.insurance,
-            duty,
-            excise,
-            consumption_tax: ct,
-            vat,
-            landed: plus(Some(cost), taxes),
-            charges: w.charges,
-        });
-    }
-    let fee_sum = fees.iter().fold(zero, |s, f| add(s, f.amount));
-    let cost = add(add(totals.goods, totals.freight), totals.insurance);
-    totals.taxes = plus(plus(totals.duty, totals.excise), plus(totals.consumption_tax, totals.vat));
-    totals.fees = quoted.then_some(fee_sum);
-    totals.landed = plus(plus(Some(cost), totals.taxes), totals.fees);
-    let bounds = matches!(status, Status::Partial | Status::Indeterminate).then(|| Bounds {
-        taxes: Range { low, high: None },
-        landed: Range { low: add(add(cost, low), fee_sum), high: None },
-    });
-    let mut missing = known.hard;
-    missing.extend(known.soft);
-    Quote {
-        status,
-        missing,
-        flags: known.flags,
-        bounds,
-        reason: known.reason,
-        fallback: rule.filter(|_| !quoted).and_then(|r| r.fallback.as_ref().map(ToString::to_string)),
-        lines,
-        totals,
-        fees,
-        waived,
-        parcels: None,
-        year_total_after,
-        valuation,
-        tax_treatment: TaxTreatment {
-            collected_at_sale: treatment.as_ref().is_some_and(|t| t.at_sale),
-            scheme: treatment.as_ref().and_then(|t| t.scheme.clone()),
-            collector: treatment.map(|t| t.tax),
-        },
-        currency: cur.to_string(),
-        fx: order.fx.into_used(),
-        packs: BTreeMap::from([(order.pack.jurisdiction.to_string(), order.pack.digest.to_string())]),
-        legal_event_at: order.req.legal_event_at.clone(),
-        parcel: None,
-        rule: rule.map(|r| r.meta.id.clone()),
-    }
-}
-
-fn valuation(order: &Order<'_>, rule: &Rule) -> Valuation {
-    let band = rule.when.value.first();
-    let measured = band.map(|b| select::measure(order, rule, b));
-    let customs = match (rule.factor, rule.duty.base.contains(&Part::Freight)) {
-        (Some(f), _) => order.goods() * f,
-        (None, true) => order.cif(),
-        (None, false) => order.goods(),
-    };
-    let customs = prepare::round(customs, order.cur).unwrap_or(Money::zero(order.cur));
-    let plain = match rule.metric {
-        crate::pack::Metric::Cif => order.cif(),
-        crate::pack::Metric::CustomsValue => customs.decimal(),
-        _ => order.goods(),
-    };
-    let (threshold_value, threshold_currency) = match (measured, band) {
-        (Some(select::Measured::Value(v)), Some(b)) => {
-            let text = prepare::round(v, b.currency).map(Money::amount).ok();
-            (text, (b.currency != order.cur).then(|| b.currency.to_string()))
-        }
-        (Some(select::Measured::Missing(_)), _) => (None, None),
-        _ => (prepare::round(plain, order.cur).map(Money::amount).ok(), None),
-    };
-    Valuation {
-        metric: band.map_or(rule.metric, |b| b.metric).name(),
-        threshold_value,
-        threshold_currency,
-        customs_value: customs,
     }
 }

@@ -41,6 +41,12 @@ impl Work<'_> {
     pub(super) fn yes(&self, name: &str) -> bool {
         matches!(self.fact(name), Some(Fact::Yes))
     }
+
+    /// A fact that is a figure, zero or more.
+    pub(super) fn number(&self, name: &str) -> Option<Decimal> {
+        let Some(Fact::Text(t)) = self.fact(name) else { return None };
+        tradewind_domain::parse_decimal(t).ok().filter(|d| d.is_zero() || d.is_sign_positive())
+    }
 }
 
 /// The whole order, prepared.
@@ -100,7 +106,9 @@ impl<'a> Order<'a> {
                 return Err(bad(&format!("fx[{i}].rate"), format!("{} is not above zero", f.rate.0)));
             }
         }
-        let fx = Converter::new(&req.fx, book, at);
+        // The pack's rule is that of the states that share its currency; the others have their own authority's.
+        let regime = pack.fx.filter(|_| pack.currency_of(country) == pack.currency);
+        let fx = Converter::new(&req.fx, book, at, regime);
         let wanted = req.quote_currency.as_deref().map(|c| currency("quote_currency", c)).transpose()?;
         let choice = [wanted, Some(pack.currency_of(country)), Some(pack.currency), Some(source_cur)];
         let cur = choice.into_iter().flatten().find(|c| fx.can(source_cur, *c)).unwrap_or(source_cur);
@@ -219,13 +227,11 @@ impl<'a> Order<'a> {
                 .find(|r| r.meta.when.contains(self.at) && r.tax.is_some())?
                 .tax
                 .as_ref()?;
-            let (crate::pack::Kind::Vat(r)
-            | crate::pack::Kind::CbecTaxes { rate_ref: r, .. }
-            | crate::pack::Kind::Truncated { rate_ref: r, .. }) = &tax.kind
-            else {
+            if matches!(tax.kind, crate::pack::Kind::Inclusive(_)) {
                 return None;
-            };
-            self.pack.tax_rate(&expand(r, self.country.code(), self.region), self.at).map(|r| r.rate)
+            }
+            let name = expand(tax.kind.rate_ref()?, self.country.code(), self.region);
+            self.pack.tax_rate(&name, self.at).map(|r| r.rate)
         })
     }
 

@@ -7,25 +7,23 @@ use tradewind_fx::{Policy, RateBook};
 
 use crate::rates::{FxRate, FxSource};
 
-/// Customs rates of one regime.
-#[derive(Debug, Clone)]
+/// Customs rates from the book.
+#[derive(Debug, Clone, Copy)]
 pub struct CustomsRates<'a> {
     /// The book.
     pub book: &'a RateBook,
-    /// Whose rule.
-    pub regime: Regime,
     /// How old a daily publication may be.
     pub policy: Policy,
 }
 
 impl FxSource for CustomsRates<'_> {
-    fn rate(&self, from: Currency, to: Currency, at: Timestamp) -> Option<FxRate> {
-        let zone = match self.regime {
+    fn rate(&self, regime: Regime, from: Currency, to: Currency, at: Timestamp) -> Result<FxRate, String> {
+        let zone = match regime {
             Regime::Eu => "Europe/Brussels",
             Regime::Uk => "Europe/London",
         };
-        let day = at.in_tz(zone).ok()?.date();
-        let rate = self.book.customs_rate(self.regime, from, to, day, self.policy).ok()?;
-        Some(FxRate { rate: rate.rate, id: rate.id })
+        let day = at.in_tz(zone).map_err(|e| e.to_string())?.date();
+        let rate = self.book.customs_rate(regime, from, to, day, self.policy).map_err(|e| e.to_string())?;
+        Ok(FxRate { rate: rate.rate, id: rate.id })
     }
 }

@@ -3,7 +3,7 @@
 
 use tradewind_domain::{Currency, Decimal, parse_decimal};
 
-use crate::rates::Rate;
+use crate::rates::{Preference, Rate};
 
 /// Reads a printed rate; what the grammar does not cover comes back whole as [`Rate::Unparsed`].
 #[must_use]
@@ -26,7 +26,32 @@ pub fn surcharge(text: &str) -> Option<Decimal> {
     if rest.is_empty() {
         return Some(Decimal::ZERO);
     }
-    percent(rest.strip_prefix('+')?.trim())
+    // the table writes the sign both ways: heading 9903.88.01 has the word
+    percent(rest.strip_prefix('+').or_else(|| rest.strip_prefix("plus "))?.trim())
+}
+
+/// The rate of the special column for an origin, such as `Free (A+,AU,BH) 2.5% (JP)`: the programme whose code is the
+/// origin's, the USMCA's (S, S+: Canada and Mexico) or CAFTA-DR's (P, P+). Programmes by country list (A, D, E, J) are
+/// not applied: the lists are not in the table.
+#[must_use]
+pub fn special(text: &str, origin: &str) -> Option<Preference> {
+    let mut rest = text;
+    while let Some((rate, tail)) = rest.split_once('(') {
+        let (codes, tail) = tail.split_once(')')?;
+        for code in codes.split(',').map(str::trim) {
+            let plain = code.trim_end_matches(['+', '*']);
+            let fits = match plain {
+                "S" => matches!(origin, "CA" | "MX"),
+                "P" => matches!(origin, "CR" | "DO" | "SV" | "GT" | "HN" | "NI"),
+                other => other == origin,
+            };
+            if fits {
+                return Some(Preference { rate: parse(rate), programme: code.to_owned() });
+            }
+        }
+        rest = tail;
+    }
+    None
 }
 
 fn percent(text: &str) -> Option<Decimal> {

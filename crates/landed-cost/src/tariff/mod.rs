@@ -1,46 +1,97 @@
 //! The tariff store: official tariffs read from the files their publishers export, kept by version.
 //!
-//! [`grammar`] reads a printed rate, [`hts`] the USITC table, [`uk`] the UK Trade Tariff's answers, [`fx`] lends the
-//! rate book to quotes. What cannot be read stays [`Rate::Unparsed`]: a quote is then indeterminate, never zero.
+//! [`grammar`] reads a printed rate, [`hts`] the USITC table (CSV and JSON), [`uk`] the UK Trade Tariff's answers, [`hs`]
+//! the nomenclature, [`folder`] keeps the files with their checksums, [`fx`] lends the rate book to quotes. What cannot
+//! be read stays [`Rate::Unparsed`]: a quote is then indeterminate, never zero.
 
+pub mod folder;
 pub mod fx;
 pub mod grammar;
+pub mod hs;
 pub mod hts;
 pub mod uk;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use sha2::{Digest as _, Sha256};
 use tradewind_domain::{Country, HsCode};
 
-use crate::rates::{Lookup, Rate, TariffSource};
+use crate::rates::{Lookup, Preference, Rate, TariffSource};
 
 /// Why a tariff file was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {what}")]
+#[error("{file}{}: {what}", if *line == 0 { String::new() } else { format!(":{line}") })]
 pub struct TariffError {
     /// The file as named.
     pub file: String,
-    /// Line from 1.
+    /// Line (CSV) or row (JSON) from 1; 0 where it is about the whole file.
     pub line: u64,
     /// What is wrong and what was expected.
     pub what: String,
 }
 
+/// SHA-256 of a text, hexadecimal.
+fn checksum(text: &str) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}
+
 /// One declarable code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Leaf {
+struct Leaf {
     /// Digits without dots.
-    pub(crate) code: Box<str>,
+    code: Box<str>,
     /// Rows of [`Table::rates`]: general, and column 2 (US only).
-    pub(crate) general: Option<u32>,
-    pub(crate) column2: Option<u32>,
+    general: Option<u32>,
+    column2: Option<u32>,
+    /// Row of [`Table::specials`] (US only).
+    special: Option<u32>,
+    /// Section 301 list, where the file says so (US JSON only).
+    list: Option<Box<str>>,
     /// When the rate holds; outside, the code has no rate.
-    pub(crate) from: Timestamp,
-    pub(crate) until: Timestamp,
+    from: Timestamp,
+    until: Timestamp,
     /// Line of the file.
-    pub(crate) line: u64,
+    line: u64,
+}
+
+/// A measure for some origins (UK): a preference, or a trade remedy.
+#[derive(Debug, Clone)]
+struct Measure {
+    code: Box<str>,
+    origins: Origins,
+    from: Timestamp,
+    until: Timestamp,
+    what: What,
+}
+
+#[derive(Debug, Clone)]
+enum Origins {
+    Of(Vec<Box<str>>),
+    /// Erga omnes, with exceptions.
+    AllBut(Vec<Box<str>>),
+}
+
+impl Origins {
+    fn contains(&self, origin: Country) -> bool {
+        let listed = |list: &[Box<str>]| list.iter().any(|o| o.as_ref() == origin.code());
+        match self {
+            Origins::Of(list) => listed(list),
+            Origins::AllBut(list) => !listed(list),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Preference(Preference),
+    /// Anti-dumping, countervailing or additional duty.
+    Remedy,
 }
 
 /// One file's content.
@@ -50,9 +101,14 @@ pub struct Table {
     pub name: String,
     /// SHA-256 of the file, hexadecimal: the version.
     pub sha256: String,
-    pub(crate) rates: Vec<Rate>,
+    /// The whole tariff, as against some of its codes: what it does not hold does not exist.
+    whole: bool,
+    rates: Vec<Rate>,
+    /// The special column as printed; read when it is asked for.
+    specials: Vec<Box<str>>,
     /// Sorted by code.
-    pub(crate) leaves: Vec<Leaf>,
+    leaves: Vec<Leaf>,
+    measures: Vec<Measure>,
 }
 
 /// Normal trade relations are denied to these: column 2 applies (HTS General Note 3(b), with Public Law 117-110
@@ -60,12 +116,6 @@ pub struct Table {
 const COLUMN_2: [&str; 4] = ["BY", "CU", "KP", "RU"];
 
 impl Table {
-    fn new(name: &str, text: &str, rates: Vec<Rate>, mut leaves: Vec<Leaf>) -> Table {
-        leaves.sort_by(|a, b| a.code.cmp(&b.code).then(a.line.cmp(&b.line)));
-        let sha256 = Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
-        Table { name: name.to_owned(), sha256, rates, leaves }
-    }
-
     /// Number of declarable codes.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -85,6 +135,11 @@ impl Table {
         self.leaves.iter().filter(|l| !l.general.as_ref().is_some_and(readable)).count()
     }
 
+    fn rate_of(&self, leaf: &Leaf, second: bool) -> Option<&Rate> {
+        let index = if second && self.whole { leaf.column2 } else { leaf.general };
+        index.and_then(|i| self.rates.get(i as usize))
+    }
+
     fn lookup(&self, hs: &str, origin: Option<Country>, at: Timestamp) -> Lookup {
         let start = self.leaves.partition_point(|l| &*l.code < hs);
         let below: Vec<&Leaf> = self
@@ -96,31 +151,64 @@ impl Table {
             .filter(|l| l.from <= at && at < l.until)
             .collect();
         let second = origin.is_some_and(|c| COLUMN_2.contains(&c.code()));
-        let rate = |l: &Leaf| {
-            let index = if second && self.name.starts_with("HTS") { l.column2 } else { l.general };
-            index.and_then(|i| self.rates.get(i as usize))
-        };
         let Some(first) = below.first() else { return Lookup::Missing };
-        let found = rate(first);
-        if below.iter().any(|l| rate(l) != found) {
+        let found = self.rate_of(first, second);
+        if below.iter().any(|l| self.rate_of(l, second) != found || l.list != first.list) {
+            let rates: Option<Vec<Decimal>> =
+                below.iter().map(|l| self.rate_of(l, second)?.ad_valorem()).collect();
+            let ad_valorem = rates.and_then(|r| Some((r.iter().min().copied()?, r.iter().max().copied()?)));
             let mut codes: Vec<String> = below.iter().map(|l| l.code.to_string()).collect();
             codes.dedup();
-            return Lookup::Ambiguous(codes);
+            return Lookup::Ambiguous { codes, ad_valorem };
         }
         let version = self.sha256.get(..12).unwrap_or(&self.sha256);
+        let mut preference = None;
+        let mut remedy = false;
+        if let Some(origin) = origin.filter(|_| !second) {
+            let special = first.special.and_then(|i| self.specials.get(i as usize));
+            preference = special.and_then(|text| grammar::special(text, origin.code()));
+            for m in self.measures.iter().filter(|m| m.code.starts_with(hs) && m.from <= at && at < m.until) {
+                if m.origins.contains(origin) {
+                    match &m.what {
+                        What::Preference(p) => preference = preference.or_else(|| Some(p.clone())),
+                        What::Remedy => remedy = true,
+                    }
+                }
+            }
+        }
         Lookup::Found {
             // a row without any rate, own or inherited, is not free: nobody stated a zero
             rate: found.cloned().unwrap_or_else(|| Rate::Unparsed("no rate printed".to_owned())),
             source: format!("{} {} line {} sha256:{version}", self.name, first.code, first.line),
-            section_301_list: None,
+            section_301_list: first.list.as_deref().map(str::to_owned),
+            preference,
+            remedy,
         }
     }
+}
+
+/// A version that is loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct Version<'a> {
+    /// Pack name: `US`, `GB`.
+    pub jurisdiction: &'a str,
+    /// What the source is called.
+    pub name: &'a str,
+    /// The version.
+    pub sha256: &'a str,
+    /// In force from.
+    pub from: Timestamp,
+    /// Declarable codes.
+    pub codes: usize,
+    /// Codes without a rate that can be read.
+    pub indeterminate: usize,
 }
 
 /// Every tariff loaded, by jurisdiction; of two versions the newest in force answers.
 #[derive(Debug, Clone, Default)]
 pub struct TariffStore {
     tables: BTreeMap<String, Vec<(Timestamp, Table)>>,
+    nomenclature: Option<hs::Nomenclature>,
 }
 
 impl TariffStore {
@@ -133,10 +221,28 @@ impl TariffStore {
         }
     }
 
-    /// Jurisdiction, name, checksum and start of every version.
-    pub fn versions(&self) -> impl Iterator<Item = (&str, &str, &str, Timestamp)> {
+    /// Sets the nomenclature that codes are checked against.
+    pub fn set_nomenclature(&mut self, nomenclature: hs::Nomenclature) {
+        self.nomenclature = Some(nomenclature);
+    }
+
+    /// The nomenclature, when one is loaded.
+    #[must_use]
+    pub fn nomenclature(&self) -> Option<&hs::Nomenclature> {
+        self.nomenclature.as_ref()
+    }
+
+    /// Every version.
+    pub fn versions(&self) -> impl Iterator<Item = Version<'_>> {
         self.tables.iter().flat_map(|(j, v)| {
-            v.iter().map(move |(from, t)| (j.as_str(), t.name.as_str(), t.sha256.as_str(), *from))
+            v.iter().map(move |(from, t)| Version {
+                jurisdiction: j,
+                name: &t.name,
+                sha256: &t.sha256,
+                from: *from,
+                codes: t.len(),
+                indeterminate: t.indeterminate(),
+            })
         })
     }
 }
@@ -147,11 +253,15 @@ impl TariffSource for TariffStore {
         // The US table is whole: only its newest version speaks. The UK's come one commodity a file.
         for (_, table) in versions.iter().rev().filter(|(from, _)| *from <= at) {
             let answer = table.lookup(hs.as_str(), origin, at);
-            if table.name.starts_with("HTS") || answer != Lookup::Missing {
+            if table.whole || answer != Lookup::Missing {
                 return answer;
             }
         }
         Lookup::Missing
+    }
+
+    fn knows(&self, hs: &HsCode) -> Option<bool> {
+        self.nomenclature.as_ref().map(|n| n.contains(hs))
     }
 }
 

@@ -74,6 +74,7 @@ fn surcharges_of_chapter_99() {
     let base = "The duty provided in the applicable subheading";
     assert_eq!(grammar::surcharge(&format!("{base} + 25%")), Some(d("0.25")));
     assert_eq!(grammar::surcharge(&format!("{base} +10%")), Some(d("0.1")));
+    assert_eq!(grammar::surcharge(&format!("{base} plus 25%")), Some(d("0.25")));
     assert_eq!(grammar::surcharge(base), Some(d("0")));
     assert_eq!(grammar::surcharge("25%"), None);
     assert_eq!(grammar::surcharge(&format!("{base} plus something")), None);
@@ -100,7 +101,13 @@ fn rows_inherit_by_indent_and_parents_do_not_answer() {
     // no rate anywhere above: not free
     assert!(matches!(rate(&store, "US", "4202290000", "CN"), Rate::Unparsed(_)));
     let ask = |code| store.lookup("US", &HsCode::new(code).unwrap(), None, at());
-    assert_eq!(ask("42022260"), Lookup::Ambiguous(vec!["4202226010".into(), "4202226020".into()]));
+    assert_eq!(
+        ask("42022260"),
+        Lookup::Ambiguous {
+            codes: vec!["4202226010".into(), "4202226020".into()],
+            ad_valorem: Some((d("0"), d("0.057"))),
+        }
+    );
     assert_eq!(ask("4202310000"), Lookup::Missing);
     assert_eq!(store.lookup("EU", &HsCode::new("420222").unwrap(), None, at()), Lookup::Missing);
 }

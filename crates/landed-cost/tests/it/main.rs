@@ -1,8 +1,12 @@
-//! Integration tests: the shipped packs, the worked examples, the interface.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers outside #[test] functions report by panicking
+//! Integration tests: the shipped packs, the worked examples, every row at its boundaries, the interface.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // helpers outside #[test] functions report by panicking
 
 mod packs;
-mod worked;
+mod pinned;
+mod properties;
+mod rows;
+mod table;
+mod tariff;
 
 use tradewind_landed_cost::pack::PackSet;
 use tradewind_landed_cost::quote::Engine;

@@ -3,11 +3,11 @@
 use rust_decimal::Decimal;
 use tradewind_domain::Country;
 
-use super::super::answer::RateSource;
-use super::super::prepare::Order;
+use super::super::answer::{Charge, RateSource};
+use super::super::prepare::{Order, Work};
 use super::super::{Known, QuoteError};
-use super::{Maker, add_duty, mul, steps_of, to_step};
-use crate::pack::{Formula, Kind, Part, Rule};
+use super::{Maker, Sum, add_duty, mul, steps_of, to_step};
+use crate::pack::{Kind, Layer, Part, Rule};
 use crate::rates::{Lookup, TariffSource};
 use crate::request::Fact;
 
@@ -18,114 +18,25 @@ pub(in crate::quote) fn layers(
     tariff: &dyn TariffSource,
     known: &mut Known,
 ) -> Result<(), QuoteError> {
-    let pack = order.pack;
-    let (at, cur) = (order.at, order.cur);
-    let steps = steps_of(order);
     for i in 0..order.lines.len() {
         let Some(line) = order.lines.get(i) else { break };
-        let id = line.req.id.clone();
         let Some(origin) = line.origin else {
-            known.missing(format!("lines.{id}.origin"));
-            if let Some(l) = order.lines.get_mut(i) {
+            let id = &line.req.id;
+            // Without an origin no layer can be ruled in or out: nothing on top at best, no known end at worst.
+            let assumed = known.lacks(format!("lines.{id}.origin"), Decimal::ZERO, None);
+            if assumed.is_none()
+                && let Some(l) = order.lines.get_mut(i)
+            {
                 l.duty = None;
             }
             continue;
         };
-        let looked = || match (&line.hs, line.fact("section_301_list")) {
-            (_, Some(Fact::Text(t))) => Some(t.clone()),
-            (_, Some(Fact::No)) => Some("none".to_owned()),
-            (_, Some(Fact::Yes)) => None,
-            (Some(hs), None) => match tariff.lookup(&pack.jurisdiction, hs, Country::new(origin).ok(), at) {
-                Lookup::Found { section_301_list, .. } => section_301_list,
-                _ => None,
-            },
-            (None, None) => None,
-        };
-        let mut list: Option<Option<String>> = None;
-        let mut new = Vec::new();
-        let mut unknown = false;
-        for layer in &pack.layers {
-            if !layer.meta.when.contains(at) || !layer.origin.as_ref().is_none_or(|s| s.accepts(origin)) {
-                continue;
-            }
-            if layer.meta.invalidated {
-                known.flag(format!("INVALIDATED:{}", layer.meta.row));
-                continue;
-            }
-            if let Some(wanted) = &layer.list {
-                match list.get_or_insert_with(looked) {
-                    Some(l) if l == wanted.as_ref() => {}
-                    Some(_) => continue,
-                    None => {
-                        known.missing(format!("lines.{id}.facts.section_301_list"));
-                        unknown = true;
-                        continue;
-                    }
-                }
-            }
-            if layer.unless.iter().any(|fact| line.yes(fact)) {
-                continue;
-            }
-            if line.yes("in_transit_exception") && layer.in_transit_until.is_some_and(|t| at < t) {
-                continue;
-            }
-            if !layer.meta.enabled && matches!(layer.formula.kind, Kind::Unknown) {
-                known.flag(format!("DISABLED_RULE:{}", layer.meta.row));
-            } else if !layer.meta.enabled {
-                known.flag(format!("DISABLED_RULE:{}", layer.meta.row));
-                known.soft(format!("lines.{id}.{}", layer.meta.row));
-                continue;
-            }
-            let base = line.goods.decimal();
-            let rate = match &layer.formula.kind {
-                Kind::AdValorem(r) => *r,
-                Kind::CapNetOfMfn(cap) => match line.mfn {
-                    Some(mfn) => (*cap - mfn).max(Decimal::ZERO),
-                    None => {
-                        unknown = true;
-                        continue;
-                    }
-                },
-                _ => {
-                    known.missing(format!("lines.{id}.{}", layer.meta.row));
-                    if let Some(r) = &layer.reason {
-                        known.reason(r);
-                    }
-                    unknown = true;
-                    continue;
-                }
-            };
-            let raw = mul(base, rate)?;
-            let amount = to_step(raw, steps.duty, steps, cur)?;
-            let maker = Maker { meta: &layer.meta, collector: &rule.duty_collector };
-            let note = match (&layer.formula.kind, line.mfn) {
-                (Kind::CapNetOfMfn(cap), Some(mfn)) => {
-                    Some(format!("cap {cap} less general rate {mfn}, at least 0"))
-                }
-                _ => None,
-            };
-            new.push(maker.charge(
-                &layer.formula,
-                layer.meta.row.clone(),
-                base,
-                vec![(Part::Goods, line.goods)],
-                Some(rate),
-                RateSource::Pack,
-                raw,
-                amount,
-                note,
-            ));
-        }
-        if line.yes("section_232") {
-            known.missing(format!("lines.{id}.US-232"));
-            known.flag("DISABLED_RULE:US-232".to_owned());
-            unknown = true;
-        }
+        let (charges, complete) = of_line(order, line, origin, rule, tariff, known)?;
         if let Some(line) = order.lines.get_mut(i) {
-            for c in new {
+            for c in charges {
                 add_duty(line, c, false);
             }
-            if unknown {
+            if !complete {
                 line.duty = None;
             }
         }
@@ -133,49 +44,152 @@ pub(in crate::quote) fn layers(
     Ok(())
 }
 
-/// Anti-dumping and countervailing duty: an explicit answer, or the quote is partial.
-pub(in crate::quote) fn ad_cvd(
-    order: &mut Order<'_>,
+/// The Section 301 list of a line.
+enum Listed {
+    In(String),
+    Unknown,
+}
+
+fn listed(order: &Order<'_>, line: &Work<'_>, origin: &str, tariff: &dyn TariffSource) -> Listed {
+    match (&line.hs, line.fact("section_301_list")) {
+        (_, Some(Fact::Text(t))) => Listed::In(t.clone()),
+        (_, Some(Fact::No)) => Listed::In("none".to_owned()),
+        (Some(hs), None) => {
+            match tariff.lookup(&order.pack.jurisdiction, hs, Country::new(origin).ok(), order.at) {
+                Lookup::Found { section_301_list: Some(list), .. } => Listed::In(list),
+                _ => Listed::Unknown,
+            }
+        }
+        (_, Some(Fact::Yes)) | (None, None) => Listed::Unknown,
+    }
+}
+
+/// The layer's conditions that need no list: its time, the origin, and facts that take a line in or out.
+fn concerns(layer: &Layer, order: &Order<'_>, line: &Work<'_>, origin: &str) -> bool {
+    layer.meta.when.contains(order.at)
+        && layer.origin.as_ref().is_none_or(|s| s.accepts(origin))
+        && layer.needs.iter().all(|fact| line.yes(fact))
+        && !layer.unless.iter().any(|fact| line.yes(fact))
+        && !(line.yes("in_transit_exception") && layer.in_transit_until.is_some_and(|t| order.at < t))
+}
+
+/// The charges of one line, and whether they are all of them.
+fn of_line(
+    order: &Order<'_>,
+    line: &Work<'_>,
+    origin: &str,
     rule: &Rule,
+    tariff: &dyn TariffSource,
     known: &mut Known,
-) -> Result<(), QuoteError> {
+) -> Result<(Vec<Charge>, bool), QuoteError> {
+    let id = &line.req.id;
+    let pack = order.pack;
     let steps = steps_of(order);
-    let cur = order.cur;
-    for line in &mut order.lines {
-        let id = &line.req.id;
-        match line.fact("ad_cvd") {
-            Some(Fact::No) => {}
-            Some(Fact::Text(t)) if tradewind_domain::parse_decimal(t).is_ok() => {
-                let rate = tradewind_domain::parse_decimal(t).unwrap_or_default();
-                if rate.is_zero() {
+    let base = line.goods.decimal();
+    let mut out = Vec::new();
+    let mut complete = true;
+    let mut list: Option<Listed> = None;
+    let mut asked = false;
+    for layer in pack.layers.iter().filter(|l| concerns(l, order, line, origin)) {
+        let row = &layer.meta.row;
+        if layer.meta.invalidated {
+            known.flag(format!("INVALIDATED:{row}"));
+            continue;
+        }
+        let mut assumed = None;
+        if let Some(wanted) = &layer.list {
+            match list.get_or_insert_with(|| listed(order, line, origin, tariff)) {
+                Listed::In(l) if l == wanted.as_ref() => {}
+                Listed::In(_) => continue,
+                Listed::Unknown if asked => continue,
+                Listed::Unknown => {
+                    asked = true;
+                    // Not on any list at best; on the dearest one at worst.
+                    let dearest = pack
+                        .layers
+                        .iter()
+                        .filter(|l| l.list.is_some() && concerns(l, order, line, origin))
+                        .filter_map(|l| match l.formula.kind {
+                            Kind::AdValorem(r) => Some(r),
+                            _ => None,
+                        })
+                        .max();
+                    let want = format!("lines.{id}.facts.section_301_list");
+                    match known.lacks(want, Decimal::ZERO, dearest) {
+                        Some(rate) => assumed = Some(rate),
+                        None => {
+                            complete = false;
+                            continue;
+                        }
+                    }
+                }
+            }
+        }
+        if !layer.meta.enabled {
+            known.flag(format!("DISABLED_RULE:{row}"));
+            // A disabled row with a figure may come on top; one without leaves the duty unknown.
+            if !matches!(layer.formula.kind, Kind::Unknown) {
+                known.soft(format!("lines.{id}.{row}"));
+                continue;
+            }
+        }
+        let (rate, source, note) = match (assumed, &layer.formula.kind) {
+            (Some(rate), _) => (rate, RateSource::None, None),
+            (None, Kind::AdValorem(r)) => (*r, RateSource::Pack, None),
+            (None, Kind::CapNetOfMfn(cap)) => match line.mfn {
+                Some(mfn) => (
+                    (*cap - mfn).max(Decimal::ZERO),
+                    RateSource::Pack,
+                    Some(format!("cap {cap} less general rate {mfn}, at least 0")),
+                ),
+                None => {
+                    if line.duty.is_some() {
+                        known.missing(format!("lines.{id}.general_rate_ad_valorem"));
+                    }
+                    complete = false;
                     continue;
                 }
-                let base = line.goods.decimal();
-                let raw = mul(base, rate)?;
-                let amount = to_step(raw, steps.duty, steps, cur)?;
-                let f = Formula {
-                    kind: Kind::AdValorem(rate),
-                    charge: "additional_duty".into(),
-                    base: vec![Part::Goods],
-                    unverified: false,
-                };
-                let maker = Maker { meta: &rule.meta, collector: &rule.duty_collector };
-                let mut c = maker.charge(
-                    &f,
-                    "US-AD/CVD".into(),
-                    base,
-                    vec![(Part::Goods, line.goods)],
-                    Some(rate),
-                    RateSource::Request,
-                    raw,
-                    amount,
-                    Some("cash deposit; formal entry".to_owned()),
-                );
-                c.rule_id = "US-AD/CVD".into();
-                add_duty(line, c, false);
+            },
+            (None, Kind::Stated(fact)) => match line.fact(fact) {
+                Some(Fact::No) => continue,
+                Some(Fact::Text(_)) if line.number(fact).is_some() => {
+                    let rate = line.number(fact).unwrap_or_default();
+                    (rate, RateSource::Request, Some(format!("facts.{fact}")))
+                }
+                _ => {
+                    known.soft(format!("lines.{id}.facts.{fact}"));
+                    continue;
+                }
+            },
+            (None, _) => {
+                if let Some(r) = &layer.reason {
+                    known.reason(r);
+                }
+                if known.lacks(format!("lines.{id}.{row}"), Decimal::ZERO, None).is_none() {
+                    complete = false;
+                }
+                continue;
             }
-            _ => known.soft(format!("lines.{id}.facts.ad_cvd")),
+        };
+        if matches!(layer.formula.kind, Kind::Stated(_)) && rate.is_zero() {
+            continue;
         }
+        for flag in &layer.flags {
+            known.flag(flag.to_string());
+        }
+        let raw = mul(base, rate)?;
+        let sum = Sum {
+            layer: row.clone(),
+            base,
+            components: vec![(Part::Goods, line.goods)],
+            rate: Some(rate),
+            source,
+            raw,
+            amount: to_step(raw, steps.duty, steps, order.cur)?,
+            note,
+        };
+        let maker = Maker { meta: &layer.meta, collector: &rule.duty_collector, pack: &pack.digest };
+        out.push(maker.charge(&layer.formula, sum));
     }
-    Ok(())
+    Ok((out, complete))
 }

@@ -1,18 +1,19 @@
 //! Formulas applied to lines. Each function adds charges, or says what is missing; a missing figure makes the
 //! amount `None`, never zero.
 //!
-//! `duty` holds the duty formulas, `layers` the additional duties on top, `tax` the taxes of the VAT kind, `japan`
-//! the truncated declaration; here is what they share.
+//! `duty` holds the duty formulas, `tariff` the rates that a tariff prints, `layers` the additional duties on top,
+//! `tax` the taxes of the VAT kind, `japan` the truncated declaration; here is what they share.
 
 mod duty;
 mod japan;
 mod layers;
+mod tariff;
 mod tax;
 
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
-use tradewind_domain::{Exact, Money, Rounding};
+use tradewind_domain::{Currency, Exact, Money, Rounding};
 
 use super::QuoteError;
 use super::answer::{Charge, RateSource};
@@ -20,24 +21,45 @@ use super::prepare::{Order, Work};
 use crate::pack::{Formula, Part, Provenance, Steps};
 
 pub(super) use duty::duty;
-pub(super) use layers::{ad_cvd, layers};
+pub(super) use layers::layers;
 pub(super) use tax::tax;
 
-/// A rate with where it came from; `None` while it is not known.
-type Resolved = Option<(Decimal, RateSource)>;
+/// What a line owes: a share of the base, and an amount that does not depend on it (44¢ each).
+#[derive(Debug, Clone)]
+struct Rated {
+    rate: Decimal,
+    /// In the currency of the quote, unrounded.
+    fixed: Decimal,
+    source: RateSource,
+    note: Option<String>,
+}
 
-pub(super) fn to_step(
-    raw: Decimal,
-    step: Option<Decimal>,
-    steps: Steps,
-    cur: tradewind_domain::Currency,
-) -> Result<Money, QuoteError> {
+impl Rated {
+    fn new(rate: Decimal, source: RateSource) -> Rated {
+        Rated { rate, fixed: Decimal::ZERO, source, note: None }
+    }
+
+    /// Taken for a bound, never for an answer.
+    fn assumed(rate: Decimal) -> Rated {
+        Rated::new(rate, RateSource::None)
+    }
+
+    /// A plain share of the base, which a cap can be compared with.
+    fn ad_valorem(&self) -> Option<Decimal> {
+        self.fixed.is_zero().then_some(self.rate)
+    }
+}
+
+/// `None` while it is not known.
+type Resolved = Option<Rated>;
+
+fn to_step(raw: Decimal, step: Option<Decimal>, steps: Steps, cur: Currency) -> Result<Money, QuoteError> {
     let value = step.map_or(raw, |s| steps.mode.to_step(raw, s));
     Exact::new(value, cur).round(steps.mode).map_err(|e| QuoteError(e.to_string()))
 }
 
 /// Steps count in the destination's currency; in another one only the minor unit rounds.
-pub(super) fn steps_of(order: &Order<'_>) -> Steps {
+fn steps_of(order: &Order<'_>) -> Steps {
     if order.cur == order.pack.currency_of(order.country) {
         order.pack.steps
     } else {
@@ -75,6 +97,7 @@ fn components(line: &Work<'_>, base: &[Part]) -> Vec<(Part, Money)> {
         .collect()
 }
 
+/// The base of a duty. A valuation factor (Japan's 0.6 of the retail price) replaces freight and insurance.
 fn base_of(line: &Work<'_>, base: &[Part], factor: Option<Decimal>) -> Option<Decimal> {
     if let Some(f) = factor
         && base.contains(&Part::Goods)
@@ -85,39 +108,44 @@ fn base_of(line: &Work<'_>, base: &[Part], factor: Option<Decimal>) -> Option<De
     base.iter().map(|p| part(line, *p, false)).sum()
 }
 
+/// Makes charges of one rule.
 pub(super) struct Maker<'a> {
     pub(super) meta: &'a Provenance,
     pub(super) collector: &'a Arc<str>,
+    /// Digest of the pack.
+    pub(super) pack: &'a Arc<str>,
+}
+
+/// The arithmetic of one charge.
+struct Sum {
+    layer: Arc<str>,
+    base: Decimal,
+    components: Vec<(Part, Money)>,
+    rate: Option<Decimal>,
+    source: RateSource,
+    raw: Decimal,
+    amount: Money,
+    note: Option<String>,
 }
 
 impl Maker<'_> {
-    #[allow(clippy::too_many_arguments)]
-    fn charge(
-        &self,
-        f: &Formula,
-        layer: Arc<str>,
-        base: Decimal,
-        components: Vec<(Part, Money)>,
-        rate: Option<Decimal>,
-        rate_source: RateSource,
-        raw: Decimal,
-        amount: Money,
-        note: Option<String>,
-    ) -> Charge {
+    fn charge(&self, f: &Formula, sum: Sum) -> Charge {
         Charge {
             kind: f.charge.clone(),
-            layer,
+            layer: sum.layer,
             rule_id: self.meta.row.clone(),
             title: self.meta.title.clone(),
             formula: f.kind.name(),
-            base,
-            components,
-            rate,
-            rate_source,
-            raw,
-            amount,
+            base: sum.base,
+            components: sum.components,
+            rate: sum.rate,
+            rate_source: sum.source,
+            raw: sum.raw,
+            amount: sum.amount,
             collector: self.collector.clone(),
-            note,
+            note: sum.note,
+            fx: None,
+            pack: self.pack.clone(),
         }
     }
 }
@@ -126,7 +154,8 @@ fn mul(a: Decimal, b: Decimal) -> Result<Decimal, QuoteError> {
     a.checked_mul(b).ok_or_else(|| QuoteError(format!("{a} × {b} is out of range")))
 }
 
-pub(super) fn add_duty(line: &mut Work<'_>, c: Charge, first: bool) {
+/// Adds a duty to a line; the first one is the base of surcharges on it.
+fn add_duty(line: &mut Work<'_>, c: Charge, first: bool) {
     if first {
         line.basic_duty = c.amount;
     }

@@ -1,15 +1,16 @@
 //! Taxes of the VAT kind: on top of their base, inside it, or China's pair of consumption tax and VAT.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::super::answer::RateSource;
+use super::super::answer::{Charge, RateSource};
 use super::super::prepare::{Order, Work};
 use super::super::{Known, QuoteError, bad};
-use super::japan::truncated_tax;
-use super::{Maker, components, mul, part, steps_of, to_step};
-use crate::pack::{Formula, Kind, Rule, expand};
+use super::japan::{Split, truncated_tax};
+use super::{Maker, Sum, components, mul, part, steps_of, to_step};
+use crate::pack::{Formula, Kind, Rule, TaxRate, expand};
 
 /// The rate of a tax on a line.
 pub(super) struct TaxFound {
@@ -21,35 +22,51 @@ pub(super) struct TaxFound {
     pub(super) kind: Option<Arc<str>>,
 }
 
-/// The rate of a tax for a line: the request's before the pack's.
-pub(super) fn tax_rate(
-    order: &Order<'_>,
-    line: &Work<'_>,
-    template: &str,
-    known: &mut Known,
-) -> Option<TaxFound> {
-    let pack = order.pack;
-    let name = expand(template, order.country.code(), order.region);
-    let row = pack.tax_rate(&name, order.at);
-    let kind = row.and_then(|r| r.kind.clone());
-    if let Some(also) = row.and_then(|r| r.also.as_ref()) {
-        known.soft(also.to_string());
+/// The row of the rate table that a rule refers to, for this destination and instant: the same for every line.
+struct Row<'p> {
+    template: &'p str,
+    name: Cow<'p, str>,
+    row: Option<&'p TaxRate>,
+}
+
+impl<'p> Row<'p> {
+    fn of(order: &Order<'p>, template: &'p str) -> Row<'p> {
+        // `request:NAME` has no row: the rate depends on the goods and comes with the request.
+        let stated = template.strip_prefix("request:");
+        let name = expand(stated.unwrap_or(template), order.country.code(), order.region);
+        let row = order.pack.tax_rate(&name, order.at).filter(|_| stated.is_none());
+        Row { template, name, row }
     }
-    if let Some(r) = line.req.rates.vat.or(order.req.rates.vat) {
-        return Some(TaxFound { rate: r.0, source: RateSource::Request, name: name.into(), kind });
-    }
-    if let Some(row) = row {
-        if row.meta.confidence.contains('K') {
-            known.flag(format!("UNVERIFIED_RATE:{name}"));
+
+    /// The request's rate before the pack's.
+    fn rate(&self, order: &Order<'_>, line: &Work<'_>, known: &mut Known) -> Option<TaxFound> {
+        let kind = self.row.and_then(|r| r.kind.clone());
+        if let Some(also) = self.row.and_then(|r| r.also.as_ref()) {
+            known.soft(also.to_string());
         }
-        return Some(TaxFound { rate: row.rate, source: RateSource::Pack, name: row.meta.id.clone(), kind });
+        if let Some(r) = line.req.rates.vat.or(order.req.rates.vat) {
+            let name = self.row.map_or_else(|| self.name.as_ref().into(), |r| r.meta.id.clone());
+            return Some(TaxFound { rate: r.0, source: RateSource::Request, name, kind });
+        }
+        if let Some(row) = self.row {
+            if row.meta.confidence.contains('K') {
+                known.flag(format!("UNVERIFIED_RATE:{}", self.name));
+            }
+            return Some(TaxFound {
+                rate: row.rate,
+                source: RateSource::Pack,
+                name: row.meta.id.clone(),
+                kind,
+            });
+        }
+        let want = if self.template.contains("{region}") {
+            "destination.region".to_owned()
+        } else {
+            format!("lines.{}.rates.vat", line.req.id)
+        };
+        let rate = known.lacks(want, Decimal::ZERO, None)?;
+        Some(TaxFound { rate, source: RateSource::None, name: self.name.as_ref().into(), kind })
     }
-    known.missing(if template.contains("{region}") {
-        "destination.region".to_owned()
-    } else {
-        format!("lines.{}.rates.vat", line.req.id)
-    });
-    None
 }
 
 /// The tax of a rule on every line.
@@ -60,75 +77,23 @@ pub(in crate::quote) fn tax(
     collector: &Arc<str>,
     known: &mut Known,
 ) -> Result<(), QuoteError> {
-    let maker = Maker { meta: &rule.meta, collector };
+    let maker = Maker { meta: &rule.meta, collector, pack: &order.pack.digest };
+    let Some(template) = f.kind.rate_ref() else { return Ok(()) };
+    let row = Row::of(order, template);
     match &f.kind {
-        Kind::CbecTaxes { rate_ref, factor, ask } => {
-            return cbec(order, f, &maker, rate_ref, *factor, ask, known);
-        }
-        Kind::Truncated { rate_ref, national_share, local_num, local_den } => {
-            return truncated_tax(
-                order,
-                rule,
-                f,
-                &maker,
-                rate_ref,
-                (*national_share, *local_num, *local_den),
-                known,
-            );
+        Kind::CbecTaxes { factor, ask, .. } => return cbec(order, f, &maker, &row, *factor, ask, known),
+        Kind::Truncated { national_share, local_num, local_den, .. } => {
+            let found = order.lines.iter().map(|l| row.rate(order, l, known)).collect();
+            let split = Split { national: *national_share, local_num: *local_num, local_den: *local_den };
+            return truncated_tax(order, rule, f, &maker, found, split);
         }
         _ => {}
     }
-    let steps = steps_of(order);
-    let (Kind::Vat(template) | Kind::Inclusive(template)) = &f.kind else { return Ok(()) };
     for i in 0..order.lines.len() {
         let Some(line) = order.lines.get(i) else { break };
-        let found = tax_rate(order, line, template, known);
-        let raw_duty = steps.base_unrounded;
-        let base: Option<Decimal> = f.base.iter().map(|p| part(line, *p, raw_duty)).sum();
-        let charge = match (found, base) {
-            (Some(TaxFound { rate, source, name, kind }), Some(base)) => {
-                let (raw, note) = match (&f.kind, line.contained_tax) {
-                    (Kind::Inclusive(_), _) => {
-                        let net = Decimal::ONE - rate;
-                        let gross = base
-                            .checked_div(net)
-                            .ok_or_else(|| QuoteError(format!("rate {rate} leaves no base")))?;
-                        // Multiplied before divided: one rounding of the 28th digit less.
-                        let raw = mul(base, rate)?.checked_div(net).unwrap_or_default();
-                        (
-                            raw,
-                            Some(format!(
-                                "inside its own base: {} / (1 − {rate}) × {rate}, of {}",
-                                base,
-                                gross.round_dp(4)
-                            )),
-                        )
-                    }
-                    // C8: the tax inside the price is gross − net; the rest of the base is taxed on top.
-                    (_, Some(inside)) => {
-                        let rest = base - line.goods.decimal();
-                        (inside + mul(rest, rate)?, Some("price includes the tax: gross − net".to_owned()))
-                    }
-                    _ => (mul(base, rate)?, None),
-                };
-                let amount = to_step(raw, steps.tax, steps, order.cur)?;
-                let mut c = maker.charge(
-                    f,
-                    name,
-                    base,
-                    components(line, &f.base),
-                    Some(rate),
-                    source,
-                    raw,
-                    amount,
-                    note,
-                );
-                if let Some(kind) = kind {
-                    c.kind = kind;
-                }
-                Some(c)
-            }
-            _ => None,
+        let charge = match row.rate(order, line, known) {
+            Some(found) => plain(order, line, f, &maker, found)?,
+            None => None,
         };
         if let Some(line) = order.lines.get_mut(i) {
             match charge {
@@ -143,16 +108,65 @@ pub(in crate::quote) fn tax(
     Ok(())
 }
 
+/// A tax on top of its base, or inside it; `None` when part of the base is not known.
+fn plain(
+    order: &Order<'_>,
+    line: &Work<'_>,
+    f: &Formula,
+    maker: &Maker<'_>,
+    found: TaxFound,
+) -> Result<Option<Charge>, QuoteError> {
+    let steps = steps_of(order);
+    let rate = found.rate;
+    let base: Option<Decimal> = f.base.iter().map(|p| part(line, *p, steps.base_unrounded)).sum();
+    let Some(base) = base else { return Ok(None) };
+    let (raw, note) = match (&f.kind, line.contained_tax) {
+        (Kind::Inclusive(_), _) => {
+            let net = Decimal::ONE - rate;
+            let gross =
+                base.checked_div(net).ok_or_else(|| QuoteError(format!("rate {rate} leaves no base")))?;
+            // Multiplied before divided: one rounding of the 28th digit less.
+            let raw = mul(base, rate)?.checked_div(net).unwrap_or_default();
+            let note =
+                format!("inside its own base: {base} / (1 − {rate}) × {rate}, of {}", gross.round_dp(4));
+            (raw, Some(note))
+        }
+        // C8: the tax inside the price is gross − net; the rest of the base is taxed on top.
+        (_, Some(inside)) => {
+            let rest = base - line.goods.decimal();
+            (inside + mul(rest, rate)?, Some("price includes the tax: gross − net".to_owned()))
+        }
+        _ => (mul(base, rate)?, None),
+    };
+    let sum = Sum {
+        layer: found.name,
+        base,
+        components: components(line, &f.base),
+        rate: Some(rate),
+        source: found.source,
+        raw,
+        amount: to_step(raw, steps.tax, steps, order.cur)?,
+        note,
+    };
+    let mut c = maker.charge(f, sum);
+    if let Some(kind) = found.kind {
+        c.kind = kind;
+    }
+    Ok(Some(c))
+}
+
+/// China: consumption tax c inside its base, VAT on value and the whole consumption tax; of both a share is due.
 fn cbec(
     order: &mut Order<'_>,
     f: &Formula,
     maker: &Maker<'_>,
-    rate_ref: &str,
+    row: &Row<'_>,
     factor: Decimal,
     ask: &str,
     known: &mut Known,
 ) -> Result<(), QuoteError> {
     let steps = steps_of(order);
+    let cur = order.cur;
     for i in 0..order.lines.len() {
         let Some(line) = order.lines.get(i) else { break };
         let id = &line.req.id;
@@ -162,16 +176,13 @@ fn cbec(
                 known.flag(format!("UNVERIFIED_RATE:{id}.consumption_tax=0"));
                 Some((Decimal::ZERO, RateSource::Pack))
             }
-            (None, _) => {
-                known.missing(format!("lines.{id}.rates.consumption_tax"));
-                None
-            }
+            (None, _) => known
+                .lacks(format!("lines.{id}.rates.consumption_tax"), Decimal::ZERO, None)
+                .map(|r| (r, RateSource::None)),
         };
-        let v = tax_rate(order, line, rate_ref, known);
+        let found = row.rate(order, line, known);
         let base: Option<Decimal> = f.base.iter().map(|p| part(line, *p, true)).sum();
-        let (Some((c, c_source)), Some(TaxFound { rate: v, source: v_source, name, .. }), Some(dv)) =
-            (c, v, base)
-        else {
+        let (Some((c, c_source)), Some(found), Some(dv)) = (c, found, base) else {
             if let Some(l) = order.lines.get_mut(i) {
                 (l.vat, l.consumption) = (None, None);
             }
@@ -186,44 +197,37 @@ fn cbec(
         let full = mul(dv, c)?.checked_div(Decimal::ONE - c).unwrap_or_default();
         let share = (factor != Decimal::ONE)
             .then(|| format!("{} % of the full tax is due", (factor * Decimal::ONE_HUNDRED).normalize()));
-        let mut charges = Vec::with_capacity(2);
-        let cur = order.cur;
-        if !c.is_zero() {
-            let raw = mul(full, factor)?;
-            let mut ct = maker.charge(
-                f,
-                "CN.CT".into(),
-                dv,
-                components(line, &f.base),
-                Some(c),
-                c_source,
-                raw,
-                to_step(raw, steps.tax, steps, cur)?,
-                share.clone(),
-            );
-            ct.kind = "consumption_tax".into();
-            charges.push(ct);
-        }
-        let raw = mul(mul(dv + full, v)?, factor)?;
-        let mut vat = maker.charge(
-            f,
-            name,
-            dv + full,
-            components(line, &f.base),
-            Some(v),
-            v_source,
-            raw,
-            to_step(raw, steps.tax, steps, cur)?,
-            share,
-        );
-        vat.kind = "vat".into();
-        charges.push(vat);
+        let ct_raw = mul(full, factor)?;
+        let consumption = Sum {
+            layer: "CN.CT".into(),
+            base: dv,
+            components: components(line, &f.base),
+            rate: Some(c),
+            source: c_source,
+            raw: ct_raw,
+            amount: to_step(ct_raw, steps.tax, steps, cur)?,
+            note: share.clone(),
+        };
+        let vat_raw = mul(mul(dv + full, found.rate)?, factor)?;
+        let vat = Sum {
+            layer: found.name,
+            base: dv + full,
+            components: components(line, &f.base),
+            rate: Some(found.rate),
+            source: found.source,
+            raw: vat_raw,
+            amount: to_step(vat_raw, steps.tax, steps, cur)?,
+            note: share,
+        };
+        let (mut consumption, mut vat) = (maker.charge(f, consumption), maker.charge(f, vat));
+        (consumption.kind, vat.kind) = ("consumption_tax".into(), "vat".into());
         if let Some(line) = order.lines.get_mut(i) {
-            for c in charges {
-                let slot = if c.kind.as_ref() == "vat" { &mut line.vat } else { &mut line.consumption };
-                *slot = slot.and_then(|s| s.try_add(c.amount).ok());
-                line.charges.push(c);
+            line.vat = line.vat.and_then(|s| s.try_add(vat.amount).ok());
+            if !c.is_zero() {
+                line.consumption = line.consumption.and_then(|s| s.try_add(consumption.amount).ok());
+                line.charges.push(consumption);
             }
+            line.charges.push(vat);
         }
     }
     Ok(())
