@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod demo;
+mod duty;
 mod exits;
 mod kill;
 mod program;

@@ -28,6 +28,8 @@ enum What {
     Calendar(CalendarArgs),
     /// Write the document of the rules.
     Docs(DocsArgs),
+    /// Official tariff files: import, list, look up.
+    Tariff(super::tariff::Args),
 }
 
 #[derive(clap::Args)]
@@ -66,6 +68,27 @@ struct DocsArgs {
 
 fn start(day: Option<Date>) -> anyhow::Result<Option<Timestamp>> {
     Ok(day.map(|d| d.to_zoned(TimeZone::UTC)).transpose()?.map(|z| z.timestamp()))
+}
+
+/// One change a line, under its day and pack, short enough for a terminal of 100 columns.
+fn calendar_text(changes: &[calendar::Change]) -> String {
+    let mut text = String::new();
+    let mut last = ("", "");
+    for c in changes {
+        if last != (c.at.as_str(), c.jurisdiction.as_str()) {
+            text.push_str(&format!("{}  {}\n", c.at, c.jurisdiction));
+            last = (&c.at, &c.jurisdiction);
+        }
+        let grade = if c.enabled { c.confidence.clone() } else { format!("{} disabled", c.confidence) };
+        let line = format!("    {:<6} {} ({grade}): {}", c.what, c.rule, c.title);
+        let short: String = line.chars().take(99).collect();
+        text.push_str(short.trim_end());
+        text.push_str(if short.len() < line.len() { "…\n" } else { "\n" });
+    }
+    if changes.is_empty() {
+        text.push_str("nothing changes in that span");
+    }
+    text.trim_end().to_owned()
 }
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
@@ -126,16 +149,10 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             if out.is_json() {
                 out.json(&changes)?;
             } else {
-                let mut t = Table::new();
-                t.load_style(presets::ASCII_MARKDOWN);
-                t.set_header(["when", "pack", "rule", "", "what", "grade"]);
-                for c in changes {
-                    let grade = if c.enabled { c.confidence } else { format!("{} disabled", c.confidence) };
-                    t.add_row([c.at, c.jurisdiction, c.rule, c.what.to_owned(), c.title, grade]);
-                }
-                out.text(t.to_string())?;
+                out.text(calendar_text(&changes))?;
             }
         }
+        What::Tariff(args) => return super::tariff::run(args, out),
         What::Docs(args) => {
             let text = docs::markdown(&packs(args.dir.packs.as_deref())?);
             if std::fs::read_to_string(&args.file).ok().as_deref() != Some(&text) {

@@ -20,6 +20,7 @@ mod quote;
 mod reconcile;
 mod settle;
 mod simulate;
+mod tariff;
 mod why;
 
 use clap::Subcommand;

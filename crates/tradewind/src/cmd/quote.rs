@@ -22,6 +22,8 @@ pub(crate) struct Args {
     /// Rule packs to use instead of the ones in the program; older versions under DIR/versions.
     #[arg(long, value_name = "DIR", env = "TRADEWIND_PACKS")]
     packs: Option<PathBuf>,
+    #[command(flatten)]
+    sources: super::tariff::SourceArgs,
 }
 
 /// The packs of a folder, or the program's own.
@@ -35,8 +37,14 @@ pub(super) fn packs(dir: Option<&Path>) -> anyhow::Result<PackSet> {
 }
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
-    let packs = packs(args.packs.as_deref())?;
-    let engine = Engine::new(&packs);
+    let mut packs = packs(args.packs.as_deref())?;
+    if args.packs.is_some() {
+        // Behind a folder the program's own packs stand as older versions: a quote pinned to them can be had again.
+        packs.keep_older(PackSet::embedded()?);
+    }
+    let sources = args.sources.load()?;
+    let rates = sources.rates();
+    let engine = Engine::new(&packs).with_tariff(&sources.tariff).with_fx(&rates);
     let name = if args.request.as_os_str() == "-" {
         "standard input".to_owned()
     } else {
@@ -177,6 +185,10 @@ fn table(q: &Quote) -> String {
     }
     for w in &q.waived {
         text.push_str(&format!("  waived: {} {}: {}\n", w.kind, w.computed.amount(), w.why));
+    }
+    if let Some(b) = &q.bounds {
+        let high = b.taxes.high.map_or_else(|| "not known".to_owned(), Money::amount);
+        text.push_str(&format!("  taxes: at least {}, at most {high}\n", b.taxes.low.amount()));
     }
     for (name, list) in [("missing", &q.missing), ("flags", &q.flags)] {
         if !list.is_empty() {
