@@ -103,6 +103,21 @@ fn a_workbook_beyond_the_limit_is_refused_before_it_is_unpacked() {
 }
 
 #[test]
+fn malformed_csv_is_refused_at_its_row() {
+    // A quote that is never closed swallows the rest of the file.
+    refused_csv("A,\"Mug,1.00,EUR,1,,\nB,Bowl,1.00,EUR,1,,\n", &["c.csv:2", "fields where the header has 7"]);
+    refused_csv("A,A,1.00,EUR,1,,\nB;B;1.00;EUR;1;;\n", &["c.csv:3", "has 1 fields where the header has 7"]);
+}
+
+#[test]
+fn two_hundred_megabytes_of_one_field_are_refused_at_their_row() {
+    let folder = shop("c.csv", format!("{HEADER}A,\"").as_bytes(), "");
+    let file = std::fs::OpenOptions::new().write(true).open(folder.path().join("c.csv")).unwrap();
+    file.set_len(200 * 1024 * 1024).unwrap();
+    refused(folder.path(), &["c.csv:2", "longer than 1 MiB", "a quote that is not closed"]);
+}
+
+#[test]
 fn an_invalid_gtin_is_a_warning_that_names_the_digit() {
     let folder = shop("c.csv", b"sku,title,price,currency,gtin\nA,A,1.00,EUR,5012345678901\n", "");
     let output = tradewind(folder.path(), &["import"]);

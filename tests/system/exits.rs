@@ -86,11 +86,19 @@ fn a_real_account_starts_read_only() {
 }
 
 #[test]
-fn a_dead_channel_is_four_and_nothing_is_lost() {
+fn a_wrong_command_line_is_no_change() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(tradewind(folder.path(), &["plan", "--nonsense"]).status.code(), Some(1));
+    assert_eq!(tradewind(folder.path(), &["plan", "--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_channel_that_refuses_is_four() {
     let shop = Shop::open("read-write", None);
-    shop.run(&["plan", "--out", "p"], 2);
-    shop.simulator.set_fault("amazon", None, Fault::ServerError, 10_000);
-    shop.run(&["orders"], 4);
+    // A login that is never accepted is tried once again with a fresh token, and not waited for.
+    shop.simulator.set_fault("amazon", None, Fault::ExpireToken, 10_000);
+    let told = text(&shop.run(&["orders"], 4));
+    assert!(told.contains("store") && told.contains("tried again next time"), "{told}");
 }
 
 #[test]

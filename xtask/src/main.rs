@@ -17,6 +17,7 @@ const TASKS: &[(&str, &str, fn(&Path) -> Result<(), String>)] = &[
     }),
     ("deny", "licences, bans, sources (needs cargo-deny; installs it when missing)", deny),
     ("tidy", "house rules that no compiler knows", tidy),
+    ("transcript", "run the demo in release and write its transcript into the README", transcript),
     ("demo", "the demo, in release", |root| cargo(root, &["run", "--release", "--", "demo"])),
     ("bench", "all benchmarks; see docs/performance.md", |root| cargo(root, &["bench", "--workspace"])),
 ];
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     let Some((name, _, run)) = TASKS.iter().find(|(name, ..)| *name == wanted) else {
         println!("cargo xtask TASK\n");
         for (name, what, _) in TASKS {
-            println!("  {name:<6} {what}");
+            println!("  {name:<10} {what}");
         }
         return if wanted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     };
@@ -85,6 +86,28 @@ fn deny(root: &Path) -> Result<(), String> {
         cargo(root, &["install", "--debug", "--locked", "--quiet", "cargo-deny@0.20.2"])?;
     }
     cargo(root, &["deny", "--log-level", "error", "check", "bans", "licenses", "sources"])
+}
+
+/// The README shows what the demo prints; a system test holds the two against each other.
+fn transcript(root: &Path) -> Result<(), String> {
+    const BEGIN: &str = "<!-- transcript: written by `cargo xtask transcript`; edits are overwritten -->\n";
+    const END: &str = "<!-- /transcript -->";
+    let output = Command::new("cargo")
+        .args(["run", "--release", "--quiet", "--", "demo"])
+        .current_dir(root)
+        .output()
+        .map_err(|e| e.to_string())?;
+    if !output.status.success() {
+        return Err(format!("the demo is not clean:\n{}", String::from_utf8_lossy(&output.stdout)));
+    }
+    let path = root.join("README.md");
+    let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
+    let parts = text.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
+    let (head, tail) = parts.ok_or("README.md has no transcript markers")?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    let text =
+        format!("{head}{BEGIN}```text\n$ cargo run --release -- demo\n{}\n```\n{END}{tail}", told.trim_end());
+    std::fs::write(&path, text).map_err(|e| e.to_string())
 }
 
 fn cargo(root: &Path, args: &[&str]) -> Result<(), String> {

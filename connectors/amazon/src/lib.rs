@@ -81,8 +81,9 @@ fn capabilities() -> Capabilities {
     ];
     let bounds = Bounds {
         // One call per SKU: the batch is the facet's, not a request's.
-        offers_batch: Some(20),
-        stock_batch: Some(20),
+        // Items go one by one: a call each.
+        offers_batch: None,
+        stock_batch: None,
         prices_batch: Some(20),
         listings_batch: Some(20),
         title_chars: Some(200),

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use indicatif::ProgressBar;
 use secrecy::SecretString;
 use tradewind_connector::{Clock, Connector, HttpTransport, Limiter, OsChance, Runtime, SystemClock};
 use tradewind_domain::AccountId;
@@ -12,6 +14,7 @@ use tradewind_gateway::Gateway;
 use tradewind_gateway::config::Config;
 use tradewind_store::{KeySource, SqliteStore, Store};
 
+use crate::output::Output;
 use crate::registry;
 
 /// Where the configuration is; shared by all commands that need one.
@@ -76,6 +79,34 @@ pub(crate) fn open_accounts(
         accounts.insert(entry.id.clone(), opened);
     }
     Ok(accounts)
+}
+
+/// Waits for work that makes calls, and shows on a terminal how many have gone out.
+pub(crate) async fn watched<T>(
+    out: &Output,
+    gateway: &Gateway,
+    what: &str,
+    work: impl Future<Output = T>,
+) -> T {
+    if !out.shows_progress() {
+        return work.await;
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => {
+                bar.finish_and_clear();
+                return done;
+            }
+            () = tokio::time::sleep(Duration::from_millis(200)) => {
+                let counts = gateway.accounts.values().map(|a| a.pipeline().counts());
+                let (sent, throttled) = counts.fold((0, 0), |n, c| (n.0 + c.sent, n.1 + c.throttled));
+                bar.set_message(format!("{what}: {sent} calls, {throttled} of them throttled"));
+            }
+        }
+    }
 }
 
 /// Runs a future to its end on a fresh runtime.

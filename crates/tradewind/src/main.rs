@@ -35,7 +35,14 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // A wrong command line is a failure (1): 2 says that there are changes. Help and version are no failure.
+        Err(told) => {
+            let _ = told.print();
+            return ExitCode::from(if told.use_stderr() { Exit::Failed } else { Exit::Ok }.code());
+        }
+    };
     // One TLS provider in the tree; an error only says that one is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     init_logs(cli.verbose);

@@ -6,6 +6,7 @@ use tradewind_connector::Factory;
 pub(crate) const CONNECTORS: &[&Factory] = &[
     &tradewind_amazon::FACTORY,
     &tradewind_shopify::FACTORY,
+    &tradewind_aliexpress::FACTORY,
     &tradewind_paypal::FACTORY,
     &tradewind_dhl_express::FACTORY,
 ];

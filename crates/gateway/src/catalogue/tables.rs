@@ -1,13 +1,38 @@
 //! Our own formats: CSV, workbook, JSON lines. The same columns in all three.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use calamine::{Data, Reader as _, Xlsx};
 
 use super::rows::{COLUMNS, Fields, cell_number};
 use super::{Reader, Row};
+
+/// The longest row of a delimited file, in bytes. A quote that is not closed would read the rest of the file into one
+/// field otherwise.
+const MAX_ROW: usize = 1024 * 1024;
+
+/// A file of which one row may take only so much; what is left is set before each row. The reader above it buffers,
+/// so a row may be longer by one buffer.
+struct Bounded<'a> {
+    file: std::fs::File,
+    left: &'a Cell<usize>,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        let Some(left) = self.left.get().checked_sub(n) else {
+            return Err(std::io::Error::other(
+                "a row is longer than 1 MiB: look for a quote that is not closed",
+            ));
+        };
+        self.left.set(left);
+        Ok(n)
+    }
+}
 
 impl Reader {
     pub(super) fn read_table(&mut self, path: &Path, delimiter: u8) {
@@ -29,8 +54,11 @@ impl Reader {
             Ok(file) => file,
             Err(e) => return self.whole(format!("cannot be read: {e}")),
         };
-        let mut csv =
-            csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(BufReader::new(file));
+        let left = Cell::new(MAX_ROW);
+        let mut csv = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .flexible(true)
+            .from_reader(Bounded { file, left: &left });
         let header: Vec<String> = match csv.byte_headers() {
             Ok(h) => match h.iter().map(|f| std::str::from_utf8(f).map(str::to_owned)).collect() {
                 Ok(h) => h,
@@ -58,11 +86,12 @@ impl Reader {
         }
         let mut record = csv::ByteRecord::new();
         loop {
+            left.set(MAX_ROW);
             match csv.read_byte_record(&mut record) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(e) => {
-                    let row = e.position().map_or(0, csv::Position::line);
+                    let row = e.position().map_or_else(|| csv.position().line(), csv::Position::line);
                     let problem = self.at(row).problem("", format!("is no CSV: {e}"));
                     return self.problem(problem);
                 }
@@ -142,11 +171,16 @@ impl Reader {
             Ok(file) => file,
             Err(e) => return self.whole(format!("cannot be read: {e}")),
         };
-        for (n, line) in BufReader::new(file).lines().enumerate() {
+        let left = Cell::new(MAX_ROW);
+        for (n, line) in BufReader::new(Bounded { file, left: &left }).lines().enumerate() {
+            left.set(MAX_ROW);
             let row = self.at(n as u64 + 1);
             let line = match line {
                 Ok(line) => line,
-                Err(_) => return self.problem(row.problem("", WRONG_ENCODING)),
+                Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+                    return self.problem(row.problem("", WRONG_ENCODING));
+                }
+                Err(e) => return self.problem(row.problem("", e.to_string())),
             };
             if line.trim().is_empty() {
                 continue;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use tradewind_gateway::plan::Plan;
 
-use crate::context::{ConfigArg, block_on};
+use crate::context::{ConfigArg, block_on, watched};
 use crate::output::{Exit, Output};
 
 #[derive(clap::Args)]
@@ -25,14 +25,15 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         None => None,
     };
     let opened = args.config.open()?;
-    let (applied, settled) = block_on(async {
+    let gateway = &opened.gateway;
+    let (applied, settled) = block_on(watched(out, gateway, "applying", async {
         let applied = match &plan {
-            Some(plan) => opened.gateway.apply(plan).await?,
+            Some(plan) => gateway.apply(plan).await?,
             None => Default::default(),
         };
-        let (settled, _) = opened.gateway.settle().await?;
+        let (settled, _) = gateway.settle().await?;
         Ok((applied, settled))
-    })?;
+    }))?;
     if out.is_json() {
         out.json(&serde_json::json!({"applied": applied, "settled": settled}))?;
     } else {

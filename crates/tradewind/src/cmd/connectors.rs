@@ -27,7 +27,11 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         None => {
             let mut table = Table::new();
-            table.load_style(presets::NOTHING).set_header(["connector", "name", "roles", "API", "covers"]);
+            table.load_style(presets::NOTHING).set_header(["connector", "name", "role", "covers"]);
+            table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+            if table.width().is_none() {
+                table.set_width(100);
+            }
             for factory in CONNECTORS {
                 let info = (factory.info)();
                 let works = (factory.capabilities)()
@@ -36,13 +40,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     .map(|(f, _)| facet_name(f))
                     .collect::<Vec<_>>();
                 let roles: Vec<String> = info.roles.iter().map(|r| format!("{r:?}").to_lowercase()).collect();
-                table.add_row([
-                    factory.id.to_owned(),
-                    info.name,
-                    roles.join(", "),
-                    info.api_version,
-                    works.join(" "),
-                ]);
+                table.add_row([factory.id.to_owned(), info.name, roles.join(", "), works.join(" ")]);
             }
             out.text(table.to_string())?;
         }

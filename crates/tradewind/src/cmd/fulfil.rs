@@ -2,7 +2,7 @@
 
 use comfy_table::{Table, presets};
 
-use crate::context::{ConfigArg, block_on};
+use crate::context::{ConfigArg, block_on, watched};
 use crate::output::{Exit, Output};
 
 #[derive(clap::Args)]
@@ -19,7 +19,8 @@ pub(crate) struct DeclareArgs {
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
-    let done = block_on(async { Ok(opened.gateway.fulfil().await?) })?;
+    let gateway = &opened.gateway;
+    let done = block_on(watched(out, gateway, "fulfilling", async { Ok(gateway.fulfil().await?) }))?;
     if out.is_json() {
         out.json(&done)?;
     } else {
@@ -61,7 +62,11 @@ pub(crate) fn declare(args: &DeclareArgs, out: &Output) -> anyhow::Result<Exit> 
                 d.note.clone().unwrap_or_default(),
             ]);
         }
-        out.text(table.to_string())?;
+        if declarations.is_empty() {
+            out.text("no declarations: [shipping.customs] names where we declare ourselves")?;
+        } else {
+            out.text(table.to_string())?;
+        }
     }
     let open = declarations.iter().any(|d| !d.state.is_settled());
     Ok(if open { Exit::Changes } else { Exit::Ok })

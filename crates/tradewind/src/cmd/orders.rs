@@ -5,7 +5,7 @@ use tradewind_gateway::records::OrderRecord;
 use tradewind_store::Filter;
 use tradewind_store::typed;
 
-use crate::context::{ConfigArg, block_on};
+use crate::context::{ConfigArg, block_on, watched};
 use crate::output::{Exit, Output};
 
 #[derive(clap::Args)]
@@ -22,11 +22,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
-    let (pulled, orders) = block_on(async {
-        let pulled = if args.offline { Default::default() } else { opened.gateway.pull().await? };
+    let gateway = &opened.gateway;
+    let (pulled, orders) = block_on(watched(out, gateway, "pulling orders", async {
+        let pulled = if args.offline { Default::default() } else { gateway.pull().await? };
         let filter = args.stage.as_ref().map_or_else(Filter::all, |s| Filter::all().states(&[s]));
-        Ok((pulled, typed::list::<OrderRecord>(&*opened.gateway.store, filter).await?))
-    })?;
+        Ok((pulled, typed::list::<OrderRecord>(&*gateway.store, filter).await?))
+    }))?;
     if out.is_json() {
         let orders: Vec<_> = orders.iter().map(|o| &o.value).collect();
         out.json(&serde_json::json!({"pulled": pulled, "orders": orders}))?;

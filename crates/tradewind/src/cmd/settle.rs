@@ -1,6 +1,6 @@
 //! `tradewind settle`: money in.
 
-use crate::context::{ConfigArg, block_on};
+use crate::context::{ConfigArg, block_on, watched};
 use crate::output::{Exit, Output};
 
 #[derive(clap::Args)]
@@ -11,8 +11,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
-    let (collected, paid) =
-        block_on(async { Ok((opened.gateway.collect().await?, opened.gateway.paid_out().await?)) })?;
+    let gateway = &opened.gateway;
+    let (collected, paid) = block_on(watched(out, gateway, "collecting", async {
+        Ok((gateway.collect().await?, gateway.paid_out().await?))
+    }))?;
     if out.is_json() {
         out.json(&serde_json::json!({"collected": collected, "paid_out": paid}))?;
     } else {

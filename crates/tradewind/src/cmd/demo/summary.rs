@@ -10,6 +10,7 @@ use tradewind_gateway::plan::Inputs;
 use tradewind_gateway::records::{
     OfferRecord, OrderRecord, PayoutRecord, ShipmentRecord, Stage, StockRecord,
 };
+use tradewind_ledger::recon::{self, Options, Policy};
 use tradewind_simulator::Ledger;
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Collection, Filter};
@@ -83,8 +84,14 @@ pub(super) struct MoneyLine {
     /// Tax that the channel collected and pays itself: part of `sold`, never ours.
     pub(super) withheld_tax: String,
     pub(super) paid_out: String,
-    /// Payouts in our books. Equal to `paid_out`, or the demo is not clean.
+    /// Payouts in our books. With `untold` equal to `paid_out`, or the demo is not clean.
     pub(super) collected: String,
+    /// Of `paid_out`: by channels whose interface tells no payouts. Only the bank statement shows them.
+    pub(super) untold: String,
+    /// What the books, made from the documents and movements that were collected, cannot account for.
+    pub(super) unexplained: String,
+    #[serde(skip)]
+    missing: i64,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -132,7 +139,7 @@ impl Summary {
         none(self.listings.intended.abs_diff(self.listings.live) as usize, "listings not as intended");
         none(self.complaints.len(), "complaints of channels");
         for (currency, m) in &self.money {
-            if m.paid_out != m.collected {
+            if m.missing != 0 {
                 faults.push(format!("{} {currency} paid out, {} in our books", m.paid_out, m.collected));
             }
         }
@@ -149,7 +156,7 @@ pub(super) async fn is_over(gateway: &Gateway, truth: &Ledger) -> anyhow::Result
     if !(ours && parcels && paid) {
         return Ok(false);
     }
-    let collected = money(gateway, truth).await?.values().all(|m| m.paid_out == m.collected);
+    let collected = money(gateway, truth).await?.values().all(|m| m.missing == 0);
     let under_way = [ChangeState::Sent, ChangeState::Accepted, ChangeState::Indeterminate];
     let offers = gateway.store.count(Collection::Offers, Filter::all().states(&under_way)).await?;
     let declared = declarations(gateway).await?.open == 0;
@@ -246,6 +253,23 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
             *collected.entry(payout.amount.currency()).or_default() += payout.amount.minor();
         }
     }
+    let silent: BTreeSet<&str> = gateway
+        .accounts
+        .values()
+        .filter(|c| {
+            let selling = c.marketplace().and_then(|m| m.payouts());
+            selling.or_else(|| c.payments().and_then(|p| p.payouts())).is_none()
+        })
+        .map(|c| c.info().id.as_str())
+        .collect();
+    let mut untold: BTreeMap<&str, i64> = BTreeMap::new();
+    for (_, m) in truth.money.iter().filter(|(c, _)| silent.contains(c.as_str())) {
+        for (code, m) in m {
+            *untold.entry(code).or_default() += m.paid_out;
+        }
+    }
+    let options = Options { as_of: None, policy: Policy::default(), zones: Vec::new() };
+    let books = recon::run(&gateway.facts().await?, &options)?;
     let mut lines: BTreeMap<String, [i64; 5]> = BTreeMap::new();
     // Channels that sell or pay out; what carriers charge is theirs to bill, not part of a payout.
     let pays = |c: &String| truth.orders.contains_key(c) || truth.payouts.contains_key(c);
@@ -259,13 +283,18 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
     for (code, [sold, refunded, fees, withheld, paid_out]) in lines {
         let currency = Currency::new(&code)?;
         let text = |minor: i64| Money::from_minor(minor, currency).amount();
+        let collected = collected.get(&currency).copied().unwrap_or(0);
+        let untold = untold.get(code.as_str()).copied().unwrap_or(0);
         let line = MoneyLine {
             sold: text(sold),
             refunded: text(refunded),
             fees: text(fees),
             withheld_tax: text(withheld),
             paid_out: text(paid_out),
-            collected: text(collected.get(&currency).copied().unwrap_or(0)),
+            collected: text(collected),
+            untold: text(untold),
+            unexplained: text(books.unexplained.get(&currency).copied().unwrap_or(0)),
+            missing: paid_out - untold - collected,
         };
         shown.insert(code, line);
     }

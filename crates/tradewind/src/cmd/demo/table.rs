@@ -52,12 +52,19 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
     }
     text += &counts("parcels", &[(p.booked, "booked"), (p.delivered, "delivered"), (p.unknown, "unknown")]);
     let money = s.money.iter().map(|(currency, m)| {
-        [currency, &m.sold, &m.refunded, &m.fees, &m.withheld_tax, &m.paid_out, &m.collected]
+        [currency, &m.sold, &m.refunded, &m.fees, &m.withheld_tax, &m.paid_out, &m.unexplained]
             .map(Clone::clone)
             .to_vec()
     });
-    let header = ["money", "sold", "refunded", "fees", "tax withheld", "paid out", "in our books"];
+    let header = ["money", "sold", "refunded", "fees", "tax withheld", "paid out", "unexplained"];
     text += &format!("\n{}\n", numbers(&header, money.collect()));
+    for (currency, m) in
+        s.money.iter().filter(|(_, m)| m.untold.chars().any(|c| c.is_ascii_digit() && c != '0'))
+    {
+        let untold = &m.untold;
+        text +=
+            &format!("{untold} {currency} were paid out by channels that report no payouts: see the bank.\n");
+    }
     let calls = s.calls.iter().map(|(account, c)| {
         let mut row = vec![account.clone()];
         row.extend([c.sent, c.throttled, c.indeterminate, c.settled].map(|n| n.to_string()));

@@ -24,6 +24,8 @@ const OPENING: i64 = 15;
 const ROUND: i64 = 6 * 60;
 /// A day, in minutes.
 const DAY: i64 = 24 * 60;
+/// Days after the last sale with several rounds: parcels leave and travel.
+const BUSY: i64 = 2;
 /// Days after the last sale in which buyers still send things back.
 const RETURNS: i64 = 11;
 /// Days after the last sale within which everything must have ended.
@@ -54,7 +56,11 @@ pub(super) async fn play(
         let now = minutes(side.now(), side.start());
         opening &= now < i64::from(super::FIRST_DAY) * DAY;
         // Rounds stand at fixed instants: what a round does, and how often it was begun, does not move the next one.
-        let step = if opening { OPENING } else { ROUND };
+        let step = match opening {
+            true => OPENING,
+            false if now < (selling + BUSY) * DAY => ROUND,
+            false => DAY,
+        };
         let due = (now / step + 1) * step;
         side.advance_to(after(side.start(), due)).await?;
         let day = due / DAY;
