@@ -70,12 +70,13 @@ pub struct Exchange {
     pub body: Bytes,
 }
 
-/// Durable memory of the pipeline. Every method returns after the fact is durable.
+/// Durable memory of the pipeline. Every method but [`Journal::finish`] returns after the fact is durable.
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Persists the intent before a byte is sent, or tells what is known of its key.
     async fn begin(&self, intent: &Intent) -> Result<Begun, Error>;
-    /// Persists how it ended.
+    /// Persists how it ended, before anything that is written later through the same journal. A crash may take an
+    /// outcome that was not followed by another write; the intent is then unfinished again, the careful reading.
     async fn finish(
         &self,
         account: &AccountId,

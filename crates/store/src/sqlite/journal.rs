@@ -31,10 +31,11 @@ impl Journal for SqliteStore {
         outcome: Outcome,
     ) -> Result<(), Error> {
         let (account, operation, key) = (account.to_string(), operation.to_owned(), key.to_owned());
+        // Not waited for: whatever the caller commits next stands behind it in the same queue, and an outcome that a
+        // crash takes leaves the intent unfinished, which is read as "may have been sent".
         Ok(self
             .writer
-            .run(move |connection| finish(connection, &account, &operation, &key, &outcome))
-            .await?)
+            .run_behind(move |connection| finish(connection, &account, &operation, &key, &outcome))?)
     }
 
     async fn keep(&self, exchange: Exchange) -> Result<(), Error> {

@@ -92,6 +92,28 @@ async fn an_intent_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn an_outcome_is_written_before_what_follows_it_and_before_the_store_closes() {
+    let (dir, s) = fresh();
+    let account = "shop".parse().unwrap();
+    let done = || Outcome::Done(WireResponse::json_text(200, "{}"));
+    s.begin(&intent("a")).await.unwrap();
+    s.finish(&account, "offers.put", "a", done()).await.unwrap();
+    // Nothing was awaited since: the next commit stands behind the outcome, so another connection sees both.
+    s.commit(put("o/1", "open", Expect::Any)).await.unwrap();
+    let other = rusqlite::Connection::open(s.path()).unwrap();
+    let state = |key: &str| {
+        let sql = "SELECT state FROM intents WHERE key = ?1";
+        other.query_row(sql, [key], |r| r.get::<_, String>(0)).unwrap()
+    };
+    assert_eq!(state("a"), "done");
+    s.begin(&intent("b")).await.unwrap();
+    s.finish(&account, "offers.put", "b", done()).await.unwrap();
+    drop(s);
+    assert_eq!(state("b"), "done");
+    drop(dir);
+}
+
+#[tokio::test]
 async fn tokens_are_sealed_at_rest() {
     let (dir, s) = fresh();
     let account = "shop".parse().unwrap();
