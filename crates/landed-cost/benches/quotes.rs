@@ -12,7 +12,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tradewind_landed_cost::pack::PackSet;
 use tradewind_landed_cost::quote::Engine;
 use tradewind_landed_cost::rates::tariff::hts;
-use tradewind_landed_cost::request::Request;
+use tradewind_landed_cost::request::{LineRequest, Request};
 
 const HS: [&str; 6] = ["420222", "610910", "392690", "950300", "851830", "640411"];
 
@@ -84,6 +84,20 @@ fn by_hand(lines: &[ByHand], freight: i64, out: &mut Vec<(i64, i64, i64)>) -> i6
     landed
 }
 
+fn hand(order: &Request) -> Vec<ByHand> {
+    let cents = |l: &LineRequest| {
+        i64::try_from(
+            (l.unit_price.0 * l.quantity.0 * rust_decimal::Decimal::ONE_HUNDRED)
+                .trunc()
+                .normalize()
+                .mantissa(),
+        )
+        .unwrap()
+    };
+    let one = |l: &LineRequest| ByHand { goods: cents(l), hs6: l.hs.as_deref().unwrap().parse().unwrap() };
+    order.lines.iter().map(one).collect()
+}
+
 fn quotes(c: &mut Criterion) {
     let packs = PackSet::embedded().unwrap();
     let engine = Engine::new(&packs);
@@ -99,18 +113,7 @@ fn quotes(c: &mut Criterion) {
         group.bench_function(format!("us_stack_{n}_lines"), |b| {
             b.iter(|| engine.quote(black_box(&us)).unwrap())
         });
-        let hand: Vec<ByHand> = eu
-            .lines
-            .iter()
-            .map(|l| ByHand {
-                goods: i64::try_from(
-                    (l.unit_price.0 * l.quantity.0 * rust_decimal::Decimal::ONE_HUNDRED).mantissa(),
-                )
-                .unwrap()
-                    / 10_i64.pow((l.unit_price.0 * rust_decimal::Decimal::ONE_HUNDRED).scale()),
-                hs6: l.hs.as_deref().unwrap().parse().unwrap(),
-            })
-            .collect();
+        let hand = hand(&eu);
         // Both say the same before either is measured.
         let mut out = Vec::new();
         let landed = by_hand(&hand, 500, &mut out);
@@ -180,11 +183,56 @@ fn peak() -> Option<u64> {
     status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// A batch of a million requests, JSON in and JSON out, run once: its rate, and that the peak does not move with length.
-fn batch(_: &mut Criterion) {
+/// Nanoseconds this thread has been on a core (Linux): on a shared machine the clock on the wall measures the others too.
+fn on_core() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// Line quotes per second of one core, engine and hand-written function in the same run.
+fn per_core_second(_: &mut Criterion) {
     let packs = PackSet::embedded().unwrap();
     let engine = Engine::new(&packs);
-    for n in [10_000_usize, 1_000_000] {
+    let rate = |name: &str, lines: usize, run: &mut dyn FnMut()| -> u64 {
+        let rounds = 40_000 / lines;
+        let mut best = u64::MAX;
+        for _ in 0..5 {
+            let Some(start) = on_core() else { return 0 };
+            for _ in 0..rounds {
+                run();
+            }
+            best = best.min(on_core().unwrap_or(u64::MAX).saturating_sub(start));
+        }
+        let per_second = (rounds * lines) as u64 * 1_000_000_000 / best.max(1);
+        println!(
+            "per core second: {name}, {lines} lines an order: {per_second} lines, {} ns a line",
+            best / (rounds * lines) as u64
+        );
+        per_second
+    };
+    for n in [1_usize, 20] {
+        let eu = order(EU, n, "{}");
+        let us = order(US, n, US_FACTS);
+        let hand = hand(&eu);
+        let mut out = Vec::new();
+        let e = rate("EU", n, &mut || drop(black_box(engine.quote(black_box(&eu)).unwrap())));
+        rate("US stack", n, &mut || drop(black_box(engine.quote(black_box(&us)).unwrap())));
+        let h = rate("EU by hand", n, &mut || {
+            black_box(by_hand(black_box(&hand), 500, &mut out));
+        });
+        println!("per core second: by hand / engine = {}", h / e.max(1));
+    }
+}
+
+/// A batch of a million requests, JSON in and JSON out, run once: its rate, and that the peak does not move with length.
+fn batch(_: &mut Criterion) {
+    let Some(most) = std::env::var("TRADEWIND_BENCH_BATCH").ok().and_then(|n| n.parse().ok()) else {
+        println!("batch: skipped; TRADEWIND_BENCH_BATCH=1000000 runs it");
+        return;
+    };
+    let packs = PackSet::embedded().unwrap();
+    let engine = Engine::new(&packs);
+    for n in [10_000_usize, most] {
         let line = format!(
             "{{{EU}, \"lines\": [{{\"id\": \"1\", \"unit_price\": \"30.00\", \"hs\": \"420222\", \"origin\": \"CN\"}}]}}\n"
         );
@@ -207,5 +255,5 @@ fn batch(_: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, batch, quotes, loads);
+criterion_group!(benches, per_core_second, batch, quotes, loads);
 criterion_main!(benches);

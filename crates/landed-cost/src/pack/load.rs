@@ -17,11 +17,11 @@ use super::raw::*;
 
 /// What is wrong with a pack.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {message}")]
+#[error("{file}{}: {message}", if *line == 0 { String::new() } else { format!(":{line}") })]
 pub struct PackError {
     /// File as named by the caller.
     pub file: String,
-    /// Line, 1-based.
+    /// Line, 1-based; 0 where it is about the whole file.
     pub line: usize,
     /// What, and what to do.
     pub message: String,

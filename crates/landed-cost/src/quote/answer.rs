@@ -80,7 +80,7 @@ pub struct Charge {
     /// Who collects.
     pub collector: Arc<str>,
     /// What else to know.
-    pub note: Option<String>,
+    pub note: Option<Arc<str>>,
     /// The exchange rate that the order was converted with, when it was.
     pub fx: Option<Arc<str>>,
     /// The pack, by digest.

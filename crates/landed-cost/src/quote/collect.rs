@@ -85,7 +85,7 @@ pub(super) fn waive(
         for c in &mut line.charges {
             *by_kind.entry(c.kind.clone()).or_default() += c.amount.decimal();
             c.amount = zero;
-            c.note = Some("not collected: the tax of the consignment is within the exemption".to_owned());
+            c.note = Some("not collected: the tax of the consignment is within the exemption".into());
         }
         (line.duty, line.vat, line.consumption) = (Some(zero), Some(zero), Some(zero));
     }

@@ -72,6 +72,13 @@ impl Known {
         push(&mut self.flags, s);
     }
 
+    /// A flag as a pack spells it: most lines of an order raise the same ones.
+    pub(super) fn flag_as(&mut self, s: &str) {
+        if !self.flags.iter().any(|f| f == s) {
+            self.flags.push(s.to_owned());
+        }
+    }
+
     pub(crate) fn reason(&mut self, s: &str) {
         self.reason.get_or_insert_with(|| s.to_owned());
     }

@@ -153,7 +153,7 @@ impl<'a> Engine<'a> {
             return Ok(finish(order, None, known, Outcome::Indeterminate, None, Vec::new(), Vec::new()));
         };
         for f in &rule.flags {
-            known.flag(f.to_string());
+            known.flag_as(f);
         }
         if !rule.meta.enabled {
             known.flag(format!("DISABLED_RULE:{}", rule.meta.row));

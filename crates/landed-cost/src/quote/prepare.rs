@@ -82,10 +82,11 @@ fn currency(field: &str, code: &str) -> Result<Currency, QuoteError> {
     Currency::new(code).map_err(|e| bad(field, e.to_string()))
 }
 
-pub(super) fn amount(field: &str, value: Option<crate::request::Num>) -> Result<Decimal, QuoteError> {
+/// Zero when absent; never below. The field is named only when it is wrong.
+fn amount(field: impl FnOnce() -> String, value: Option<crate::request::Num>) -> Result<Decimal, QuoteError> {
     let v = value.map_or(Decimal::ZERO, |n| n.0);
     if v.is_sign_negative() && !v.is_zero() {
-        return Err(bad(field, format!("{v} is negative: amounts are zero or more")));
+        return Err(bad(&field(), format!("{v} is negative: amounts are zero or more")));
     }
     Ok(v)
 }
@@ -147,12 +148,12 @@ impl<'a> Order<'a> {
 
     fn line(&self, line: &'a LineRequest) -> Result<Work<'a>, QuoteError> {
         let at = |f: &str| format!("lines.{}.{f}", line.id);
-        let price = amount(&at("unit_price"), Some(line.unit_price))?;
+        let price = amount(|| at("unit_price"), Some(line.unit_price))?;
         let quantity = line.quantity.0;
         if quantity <= Decimal::ZERO {
             return Err(bad(&at("quantity"), format!("{quantity} is not above zero")));
         }
-        let discount = amount(&at("discount"), line.discount)?;
+        let discount = amount(|| at("discount"), line.discount)?;
         let mut source = price
             .checked_mul(quantity)
             .and_then(|v| v.checked_sub(discount))
@@ -168,7 +169,7 @@ impl<'a> Order<'a> {
             ("vat", line.rates.vat),
             ("consumption_tax", line.rates.consumption_tax),
         ] {
-            amount(&at(&format!("rates.{name}")), rate)?;
+            amount(|| at(&format!("rates.{name}")), rate)?;
         }
         let hs = match line.hs.as_deref().map(str::trim).filter(|h| !h.is_empty()) {
             None => None,
@@ -236,8 +237,8 @@ impl<'a> Order<'a> {
     }
 
     fn allocate(&mut self) -> Result<(), QuoteError> {
-        let freight = amount("freight", self.req.freight)?;
-        let insurance = amount("insurance", self.req.insurance)?;
+        let freight = amount(|| "freight".to_owned(), self.req.freight)?;
+        let insurance = amount(|| "insurance".to_owned(), self.req.insurance)?;
         self.freight_source = freight + insurance;
         let weights = weights(self.lines.iter().map(|l| l.goods));
         for (value, is_freight) in [(freight, true), (insurance, false)] {

@@ -62,7 +62,7 @@ pub(in crate::quote) fn duty(
             source: rated.source,
             raw,
             amount: to_step(raw, steps.duty, steps, cur)?,
-            note: rated.note,
+            note: rated.note.map(Into::into),
         };
         add_duty(line, maker.charge(f, sum), first);
     }
@@ -167,11 +167,38 @@ fn percent_minus_fixed(
             source: RateSource::Pack,
             raw,
             amount: to_step(raw, steps.duty, steps, order.cur)?,
-            note: Some(format!("less {} of the fixed deduction", share.decimal())),
+            note: Some(format!("less {} of the fixed deduction", share.decimal()).into()),
         };
         add_duty(line, maker.charge(f, sum), true);
     }
     Ok(())
+}
+
+/// What makes lines one commodity: the leading digits of their code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    Code([u8; 10]),
+    /// A line without a code, when bounds are computed.
+    Unknown(usize),
+}
+
+impl Group {
+    fn of(digits: &str) -> Group {
+        let mut code = [b' '; 10];
+        for (to, from) in code.iter_mut().zip(digits.bytes()) {
+            *to = from;
+        }
+        Group::Code(code)
+    }
+}
+
+impl std::fmt::Display for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Group::Code(c) => f.write_str(String::from_utf8_lossy(c).trim_end()),
+            Group::Unknown(_) => f.write_str("?"),
+        }
+    }
 }
 
 /// C12: a flat amount per commodity group, shared inside the group by value.
@@ -189,7 +216,7 @@ fn flat(
         return Ok(());
     };
     let rounded = round(each, order.cur)?;
-    let sum = |line: &Work<'_>, raw: Decimal, amount: Money, note: Option<String>| Sum {
+    let sum = |line: &Work<'_>, raw: Decimal, amount: Money, note: Option<Arc<str>>| Sum {
         layer: maker.meta.row.clone(),
         base: line.goods.decimal(),
         components: vec![(Part::Goods, line.goods)],
@@ -206,10 +233,10 @@ fn flat(
         add_duty(line, c, true);
         return Ok(());
     }
-    let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
     let mut nameless: Vec<usize> = Vec::new();
     for (i, line) in order.lines.iter_mut().enumerate() {
-        match line.hs.as_ref().and_then(|h| h.as_str().get(..digits).map(str::to_owned)) {
+        match line.hs.as_ref().and_then(|h| h.as_str().get(..digits)).map(Group::of) {
             Some(group) => groups.entry(group).or_default().push(i),
             None => match known.side() {
                 None => {
@@ -217,7 +244,7 @@ fn flat(
                     line.duty = None;
                 }
                 Some(Side::Low) => nameless.push(i),
-                Some(Side::High) => groups.entry(format!("?{i}")).or_default().push(i),
+                Some(Side::High) => groups.entry(Group::Unknown(i)).or_default().push(i),
             },
         }
     }
@@ -225,7 +252,7 @@ fn flat(
     if !nameless.is_empty() {
         match groups.values_mut().next() {
             Some(first) => first.extend(nameless),
-            None => drop(groups.insert("?".to_owned(), nameless)),
+            None => drop(groups.insert(Group::Unknown(0), nameless)),
         }
     }
     for (group, members) in groups {
@@ -234,12 +261,13 @@ fn flat(
         let w = weights(values.into_iter());
         let total: Decimal = w.iter().sum();
         let shares = rounded.allocate(&w).map_err(|e| QuoteError(e.to_string()))?;
+        let note: Option<Arc<str>> = (members.len() > 1).then(|| {
+            format!("{rounded} for HS {group}, shared by value among {} lines", members.len()).into()
+        });
         for ((i, share), weight) in members.iter().zip(shares).zip(&w) {
             let Some(line) = order.lines.get_mut(*i) else { continue };
             let raw = if members.len() == 1 { each } else { each * weight / total };
-            let note = (members.len() > 1)
-                .then(|| format!("{rounded} for HS {group}, shared by value among {} lines", members.len()));
-            let c = maker.charge(f, sum(line, raw, share, note));
+            let c = maker.charge(f, sum(line, raw, share, note.clone()));
             add_duty(line, c, true);
         }
     }

@@ -66,10 +66,10 @@ pub(super) fn truncated_duty(
                 source,
                 raw: if members.len() == 1 { raw } else { mul(base, rate)? },
                 amount: share,
-                note: Some(format!(
-                    "value truncated to {truncated}, duty {raw} truncated to {}",
-                    total.decimal()
-                )),
+                note: Some(
+                    format!("value truncated to {truncated}, duty {raw} truncated to {}", total.decimal())
+                        .into(),
+                ),
             };
             add_duty(line, maker.charge(f, sum), true);
         }
@@ -139,7 +139,9 @@ pub(super) fn truncated_tax(
                     source: source.clone(),
                     raw,
                     amount: share,
-                    note: Some(format!("{whole} × {tax_rate} = {raw}, truncated to {}", tax.decimal())),
+                    note: Some(
+                        format!("{whole} × {tax_rate} = {raw}, truncated to {}", tax.decimal()).into(),
+                    ),
                 };
                 let mut c = maker.charge(f, sum);
                 c.kind = kind.into();

@@ -140,7 +140,7 @@ fn of_line(
                 Some(mfn) => (
                     (*cap - mfn).max(Decimal::ZERO),
                     RateSource::Pack,
-                    Some(format!("cap {cap} less general rate {mfn}, at least 0")),
+                    Some(format!("cap {cap} less general rate {mfn}, at least 0").into()),
                 ),
                 None => {
                     if line.duty.is_some() {
@@ -154,7 +154,7 @@ fn of_line(
                 Some(Fact::No) => continue,
                 Some(Fact::Text(_)) if line.number(fact).is_some() => {
                     let rate = line.number(fact).unwrap_or_default();
-                    (rate, RateSource::Request, Some(format!("facts.{fact}")))
+                    (rate, RateSource::Request, Some(format!("facts.{fact}").into()))
                 }
                 _ => {
                     known.soft(format!("lines.{id}.facts.{fact}"));
@@ -175,7 +175,7 @@ fn of_line(
             continue;
         }
         for flag in &layer.flags {
-            known.flag(flag.to_string());
+            known.flag_as(flag);
         }
         let raw = mul(base, rate)?;
         let sum = Sum {

@@ -81,20 +81,20 @@ fn part(line: &Work<'_>, p: Part, raw_duty: bool) -> Option<Decimal> {
 }
 
 fn components(line: &Work<'_>, base: &[Part]) -> Vec<(Part, Money)> {
-    base.iter()
-        .filter_map(|p| {
-            let m = match p {
-                Part::Goods => line.goods,
-                Part::Freight => line.freight,
-                Part::Insurance => line.insurance,
-                Part::Duty => line.duty?,
-                Part::Excise => line.excise?,
-                Part::ConsumptionTax => line.consumption?,
-                Part::BasicDuty => line.basic_duty,
-            };
-            Some((*p, m))
-        })
-        .collect()
+    let mut out = Vec::with_capacity(base.len());
+    out.extend(base.iter().filter_map(|p| {
+        let m = match p {
+            Part::Goods => line.goods,
+            Part::Freight => line.freight,
+            Part::Insurance => line.insurance,
+            Part::Duty => line.duty?,
+            Part::Excise => line.excise?,
+            Part::ConsumptionTax => line.consumption?,
+            Part::BasicDuty => line.basic_duty,
+        };
+        Some((*p, m))
+    }));
+    out
 }
 
 /// The base of a duty. A valuation factor (Japan's 0.6 of the retail price) replaces freight and insurance.
@@ -125,7 +125,7 @@ struct Sum {
     source: RateSource,
     raw: Decimal,
     amount: Money,
-    note: Option<String>,
+    note: Option<Arc<str>>,
 }
 
 impl Maker<'_> {

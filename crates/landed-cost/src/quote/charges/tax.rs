@@ -27,6 +27,8 @@ struct Row<'p> {
     template: &'p str,
     name: Cow<'p, str>,
     row: Option<&'p TaxRate>,
+    /// Its flag, when the rate is graded K.
+    unverified: Option<String>,
 }
 
 impl<'p> Row<'p> {
@@ -35,7 +37,9 @@ impl<'p> Row<'p> {
         let stated = template.strip_prefix("request:");
         let name = expand(stated.unwrap_or(template), order.country.code(), order.region);
         let row = order.pack.tax_rate(&name, order.at).filter(|_| stated.is_none());
-        Row { template, name, row }
+        let unverified =
+            row.filter(|r| r.meta.confidence.contains('K')).map(|_| format!("UNVERIFIED_RATE:{name}"));
+        Row { template, name, row, unverified }
     }
 
     /// The request's rate before the pack's.
@@ -49,8 +53,8 @@ impl<'p> Row<'p> {
             return Some(TaxFound { rate: r.0, source: RateSource::Request, name, kind });
         }
         if let Some(row) = self.row {
-            if row.meta.confidence.contains('K') {
-                known.flag(format!("UNVERIFIED_RATE:{}", self.name));
+            if let Some(flag) = &self.unverified {
+                known.flag_as(flag);
             }
             return Some(TaxFound {
                 rate: row.rate,
@@ -129,12 +133,12 @@ fn plain(
             let raw = mul(base, rate)?.checked_div(net).unwrap_or_default();
             let note =
                 format!("inside its own base: {base} / (1 − {rate}) × {rate}, of {}", gross.round_dp(4));
-            (raw, Some(note))
+            (raw, Some(Arc::from(note)))
         }
         // C8: the tax inside the price is gross − net; the rest of the base is taxed on top.
         (_, Some(inside)) => {
             let rest = base - line.goods.decimal();
-            (inside + mul(rest, rate)?, Some("price includes the tax: gross − net".to_owned()))
+            (inside + mul(rest, rate)?, Some(Arc::from("price includes the tax: gross − net")))
         }
         _ => (mul(base, rate)?, None),
     };
@@ -195,8 +199,9 @@ fn cbec(
             ));
         }
         let full = mul(dv, c)?.checked_div(Decimal::ONE - c).unwrap_or_default();
-        let share = (factor != Decimal::ONE)
-            .then(|| format!("{} % of the full tax is due", (factor * Decimal::ONE_HUNDRED).normalize()));
+        let share: Option<Arc<str>> = (factor != Decimal::ONE).then(|| {
+            format!("{} % of the full tax is due", (factor * Decimal::ONE_HUNDRED).normalize()).into()
+        });
         let ct_raw = mul(full, factor)?;
         let consumption = Sum {
             layer: "CN.CT".into(),
