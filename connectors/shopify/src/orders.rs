@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tradewind_connector::{Error, Facet, OpCx, OpSpec, Page, Priority, Safety, Window, WireResponse};
 use tradewind_domain::{
     AccountId, Address, Buyer, CollectedTax, Country, Currency, Exact, Money, Order, OrderId, OrderLine,
-    OrderLineId, OrderPayment, OrderState, Sku, SourceTime, TaxCollector, TaxKind, TransactionId,
+    OrderLineId, OrderPayment, OrderState, Sku, SourceTime, TaxCollector, TaxId, TaxIdKind, TaxKind, TransactionId,
     parse_decimal,
 };
 
@@ -20,6 +20,7 @@ totalRefundedSet { shopMoney { amount currencyCode } } \
 totalShippingPriceSet { shopMoney { amount currencyCode } } \
 shippingLine { taxLines { title channelLiable priceSet { shopMoney { amount currencyCode } } } } \
 shippingAddress { firstName lastName company address1 address2 city provinceCode zip countryCodeV2 phone } \
+localizedFields(first: 5) { nodes { key countryCode value } } \
 transactions(first: 20) { id kind status gateway processedAt paymentId amountSet { shopMoney { amount currencyCode } } } \
 fulfillments(first: 20) { displayStatus trackingInfo(first: 5) { number } } \
 lineItems(first: 50) { pageInfo { hasNextPage endCursor } nodes { id sku title quantity currentQuantity unfulfilledQuantity \
@@ -131,6 +132,8 @@ pub(crate) struct WireOrder {
     shipping_line: Option<ShippingLine>,
     shipping_address: Option<MailingAddress>,
     #[serde(default)]
+    localized_fields: LocalizedFields,
+    #[serde(default)]
     transactions: Vec<WireTransaction>,
     #[serde(default)]
     fulfillments: Vec<Fulfillment>,
@@ -165,6 +168,28 @@ struct MailingAddress {
     zip: Option<String>,
     country_code_v2: Option<String>,
     phone: Option<String>,
+}
+
+/// What the checkout asked of the buyer for customs or tax.
+#[derive(Debug, Default, Deserialize)]
+struct LocalizedFields {
+    #[serde(default)]
+    nodes: Vec<LocalizedField>,
+}
+
+/// Personal data: its debug form shows no value.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LocalizedField {
+    key: String,
+    country_code: String,
+    value: String,
+}
+
+impl std::fmt::Debug for LocalizedField {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LocalizedField({}, …)", self.key)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -308,7 +333,12 @@ fn partial(account: &AccountId, o: WireOrder) -> Result<Partial, Error> {
         raw_status,
         currency,
         buyer_total,
-        buyer: Buyer { id: None, name, email: o.email.clone(), tax_ids: Vec::new() },
+        buyer: Buyer {
+            id: None,
+            name,
+            email: o.email.clone(),
+            tax_ids: o.localized_fields.nodes.into_iter().filter_map(credential).collect(),
+        },
         ship_to: o.shipping_address.map(|a| address(a, o.email)).transpose()?.flatten(),
         lines: o
             .line_items
@@ -327,6 +357,25 @@ fn partial(account: &AccountId, o: WireOrder) -> Result<Partial, Error> {
         channel_fulfilled: false,
     };
     Ok(Partial { order, more_lines })
+}
+
+/// A number that customs or the tax office asks of the buyer; `LocalizedFieldKey` of the Admin API. E-mail addresses and
+/// types of documents are no numbers.
+fn credential(field: LocalizedField) -> Option<TaxId> {
+    let kind = match field.key.as_str() {
+        "SHIPPING_CREDENTIAL_CN" => TaxIdKind::ChineseId,
+        "SHIPPING_CREDENTIAL_KR" => TaxIdKind::Pccc,
+        // CPF or CNPJ: eleven digits identify a person.
+        "SHIPPING_CREDENTIAL_BR" | "TAX_CREDENTIAL_BR"
+            if field.value.bytes().filter(u8::is_ascii_digit).count() == 11 =>
+        {
+            TaxIdKind::Cpf
+        }
+        key if key.contains("_EMAIL_") || key.contains("_TYPE_") || key.contains("_USE_") => return None,
+        _ => TaxIdKind::Other,
+    };
+    let value = field.value.trim().to_owned();
+    (!value.is_empty()).then(|| TaxId { kind, value, country: Country::new(&field.country_code).ok() })
 }
 
 fn join(first: Option<&str>, last: Option<&str>) -> Option<String> {
@@ -443,4 +492,40 @@ fn payment(t: WireTransaction) -> Result<OrderPayment, Error> {
         amount: t.amount_set.shop_money.money()?,
         paid_at: t.processed_at.as_deref().map(time).transpose()?.map(|t| t.utc),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_buyer_keep_their_kind_and_stay_out_of_debug_output() {
+        let field = |key: &str, country: &str, value: &str| LocalizedField {
+            key: key.to_owned(),
+            country_code: country.to_owned(),
+            value: value.to_owned(),
+        };
+        let kind = |f: LocalizedField| credential(f).map(|t| (t.kind, t.value));
+        // Keys: enum LocalizedFieldKey, Admin API 2026-10.
+        assert_eq!(
+            kind(field("SHIPPING_CREDENTIAL_CN", "CN", " 99999919000101123X ")),
+            Some((TaxIdKind::ChineseId, "99999919000101123X".to_owned()))
+        );
+        assert_eq!(
+            kind(field("SHIPPING_CREDENTIAL_KR", "KR", "P123456789012")).map(|k| k.0),
+            Some(TaxIdKind::Pccc)
+        );
+        assert_eq!(
+            kind(field("TAX_CREDENTIAL_BR", "BR", "000.000.001-91")).map(|k| k.0),
+            Some(TaxIdKind::Cpf)
+        );
+        assert_eq!(
+            kind(field("TAX_CREDENTIAL_BR", "BR", "00.000.000/0001-91")).map(|k| k.0),
+            Some(TaxIdKind::Other)
+        );
+        assert_eq!(kind(field("TAX_EMAIL_IT", "IT", "a@example.com")), None);
+        assert_eq!(kind(field("SHIPPING_CREDENTIAL_CN", "CN", " ")), None);
+        let shown = format!("{:?}", field("SHIPPING_CREDENTIAL_CN", "CN", "99999919000101123X"));
+        assert!(!shown.contains("9999"), "{shown}");
+    }
 }

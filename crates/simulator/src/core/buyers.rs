@@ -80,6 +80,9 @@ pub struct Buyer {
     pub postal_code: String,
     /// ISO 3166 alpha-2.
     pub country: String,
+    /// Number of the identity card, where the destination's customs ask for it (China). Invented and impossible: it
+    /// begins with 999999, a district that does not exist, and names a birthday in 1900.
+    pub identity: Option<String>,
 }
 
 impl Buyer {
@@ -260,6 +263,7 @@ pub fn buyer(s: &mut Stream, country: &str) -> Buyer {
         (s.pick(FIRST).copied().unwrap_or("Ada"), s.pick(LAST).copied().unwrap_or("Hale"))
     };
     let number = s.between(1, 180);
+    let mut card = s.clone();
     let street = if chinese {
         format!("南京西路{number}号")
     } else {
@@ -275,6 +279,8 @@ pub fn buyer(s: &mut Stream, country: &str) -> Buyer {
         region: region.to_owned(),
         postal_code: postal_code.to_owned(),
         country: country.to_owned(),
+        // Of a stream of its own: buyers elsewhere stay who they were.
+        identity: chinese.then(|| format!("99999919000101{}X", card.digits(3))),
     }
 }
 

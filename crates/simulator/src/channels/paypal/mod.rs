@@ -420,6 +420,7 @@ fn nobody() -> Buyer {
         region: String::new(),
         postal_code: String::new(),
         country: String::new(),
+        identity: None,
     }
 }
 

@@ -23,6 +23,16 @@ fn sub(id: &str, kind: &str, n: usize) -> String {
     format!("gid://shopify/{kind}/{}{n:02}", legacy(id))
 }
 
+/// Tax that the shop adds for a destination, per mille of the goods: VAT of 20 %; in China the 70 % of 13 % VAT that
+/// retail imports pay.
+fn tax_per_mille(country: &str) -> i64 {
+    match country {
+        "CN" => 91,
+        c if c == "GB" || EU.contains(&c) => 200,
+        _ => 0,
+    }
+}
+
 impl Shopify {
     pub(super) fn place_order(&self, world: &World, purchase: &Purchase) -> Option<String> {
         let mut draw = purchase.stream.clone();
@@ -35,7 +45,7 @@ impl Shopify {
         }
         let id = format!("gid://shopify/Order/{}", draw.digits(13));
         let buyer = purchase.buyer.clone();
-        let vat = i64::from(EU.contains(&buyer.country.as_str()) || buyer.country == "GB") * 20;
+        let tax_rate = tax_per_mille(&buyer.country);
         let mut lines = Vec::new();
         for (n, line) in purchase.lines.iter().enumerate() {
             let v = shop.variant(&line.offer.listing)?;
@@ -55,7 +65,7 @@ impl Shopify {
                 refunded: 0,
                 shipped: 0,
                 unit: line.offer.price,
-                tax: money::share(line.offer.price * quantity, vat, 100),
+                tax: money::share(line.offer.price * quantity, tax_rate, 1_000),
             });
         }
         let goods: i64 = lines.iter().map(|l| l.unit * l.quantity).sum();
@@ -64,6 +74,7 @@ impl Shopify {
         let total = goods + tax + shipping;
         let shown_in = match buyer.country.as_str() {
             "GB" => ("GBP", 79),
+            "CN" => ("CNY", 719),
             c if EU.contains(&c) => ("EUR", 92),
             _ => (CURRENCY, 100),
         };
@@ -544,18 +555,29 @@ fn transaction_tree(o: &Order, t: &Transaction) -> Value {
         "paymentId": legacy(&t.id), "authorizationCode": null, "receiptJson": null, "parentTransaction": t.parent.as_ref().map(|p| j!({"id": p}))})
 }
 
+/// What the checkout asked of the buyer beside the address: China's customs want the number of the identity card.
+fn localized_fields(b: &crate::core::buyers::Buyer) -> Value {
+    let card = b.identity.as_ref().map(|number| {
+        j!({"key": "SHIPPING_CREDENTIAL_CN", "countryCode": "CN", "purpose": "SHIPPING", "title": "ID number", "value": number})
+    });
+    conn(card.into_iter().collect())
+}
+
 /// The whole tree of an order; a query cuts what it wants from it.
 pub(super) fn tree(o: &Order) -> Value {
     let b = &o.buyer;
     let address = j!({"name": b.name(), "firstName": b.first_name, "lastName": b.last_name, "company": null, "address1": b.street, "address2": null, "city": b.city,
         "province": b.region, "provinceCode": b.region, "country": b.country, "countryCode": b.country, "countryCodeV2": b.country, "zip": b.postal_code, "phone": b.phone});
-    let tax_rate = if o.tax > 0 { 20 } else { 0 };
+    let tax_rate = tax_per_mille(&b.country);
     let tax_lines = |minor: i64| {
         if o.tax == 0 {
             j!([])
         } else {
-            let rate: Value = serde_json::from_str("0.2").unwrap_or(Value::Null);
-            j!([{"title": "VAT", "rate": rate, "ratePercentage": tax_rate, "priceSet": bag(o, minor), "channelLiable": false, "source": "Shopify"}])
+            let number = |divisor: i64| -> Value {
+                let exact = rust_decimal::Decimal::from(tax_rate) / rust_decimal::Decimal::from(divisor);
+                serde_json::from_str(&exact.normalize().to_string()).unwrap_or(Value::Null)
+            };
+            j!([{"title": "VAT", "rate": number(1_000), "ratePercentage": number(10), "priceSet": bag(o, minor), "channelLiable": false, "source": "Shopify"}])
         }
     };
     let lines: Vec<Value> = o
@@ -597,7 +619,7 @@ pub(super) fn tree(o: &Order) -> Value {
         "updatedAt": when(o.updated_ms), "cancelledAt": o.cancelled_ms.map(when), "cancelReason": o.cancel_reason, "closedAt": null, "closed": false, "confirmed": true, "currencyCode": CURRENCY,
         "presentmentCurrencyCode": o.shown_in.0, "taxesIncluded": false, "dutiesIncluded": false, "test": false, "email": b.email, "phone": b.phone, "note": null, "tags": [], "customAttributes": [],
         "sourceName": "web", "sourceIdentifier": null, "displayFinancialStatus": financial(o), "displayFulfillmentStatus": fulfilled(o), "returnStatus": "NO_RETURN", "paymentGatewayNames": [o.gateway],
-        "fullyPaid": true, "unpaid": false, "customer": {"id": sub(&o.id, "Customer", 1), "displayName": b.name(), "firstName": b.first_name, "lastName": b.last_name, "email": b.email}});
+        "fullyPaid": true, "unpaid": false, "localizedFields": localized_fields(b), "customer": {"id": sub(&o.id, "Customer", 1), "displayName": b.name(), "firstName": b.first_name, "lastName": b.last_name, "email": b.email}});
     let rest = j!({"totalPriceSet": bag(o, o.total), "subtotalPriceSet": bag(o, goods), "totalTaxSet": bag(o, o.tax), "totalShippingPriceSet": bag(o, o.shipping), "totalDiscountsSet": zero,
         "totalRefundedSet": bag(o, o.refunded()), "totalReceivedSet": bag(o, o.total), "netPaymentSet": bag(o, left), "currentTotalPriceSet": bag(o, left), "currentSubtotalPriceSet": bag(o, goods),
         "currentTotalTaxSet": bag(o, o.tax), "totalOutstandingSet": zero, "currentTotalDutiesSet": null, "originalTotalDutiesSet": null, "totalCashRoundingAdjustment": {"paymentSet": zero, "refundSet": zero},

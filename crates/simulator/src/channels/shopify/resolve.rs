@@ -111,7 +111,7 @@ impl Shopify {
             "shop" => {
                 j!({"id": "gid://shopify/Shop/60010001", "name": "Sim Shop", "currencyCode": CURRENCY, "myshopifyDomain": DOMAIN,
                 "ianaTimezone": "Etc/UTC", "email": "owner@example.com", "taxesIncluded": false, "plan": {"displayName": "Basic", "publicDisplayName": "Basic"},
-                "enabledPresentmentCurrencies": ["USD", "EUR", "GBP"]})
+                "enabledPresentmentCurrencies": ["USD", "EUR", "GBP", "CNY"]})
             }
             "currentAppInstallation" => {
                 let scopes: Vec<Value> = SCOPES.split(',').map(|s| j!({"handle": s})).collect();
