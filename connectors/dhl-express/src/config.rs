@@ -17,6 +17,9 @@ pub(crate) struct Settings {
     /// Product code.
     #[serde(default = "worldwide")]
     pub(crate) product: String,
+    /// Product code within one country.
+    #[serde(default = "domestic")]
+    pub(crate) domestic_product: String,
     /// Label format.
     #[serde(default = "pdf")]
     pub(crate) label: String,
@@ -33,6 +36,9 @@ pub(crate) struct Settings {
 
 fn worldwide() -> String {
     "P".to_owned()
+}
+fn domestic() -> String {
+    "N".to_owned()
 }
 fn pdf() -> String {
     "pdf".to_owned()

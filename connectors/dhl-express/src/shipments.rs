@@ -104,7 +104,7 @@ impl Operation for Create<'_> {
         let body = json!({
             "plannedShippingDateAndTime": s.local(r.ship_at)?,
             "pickup": {"isRequested": false},
-            "productCode": r.product.as_deref().unwrap_or(&s.product),
+            "productCode": r.product.as_deref().unwrap_or(if r.from.country == r.to.country { &s.domestic_product } else { &s.product }),
             "accounts": accounts,
             "valueAddedServices": services,
             "customerReferences": [{"typeCode": "CU", "value": wire::limited("shipment id", r.id.as_str(), 35)?}],

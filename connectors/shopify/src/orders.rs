@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use tradewind_connector::{Error, Facet, OpCx, OpSpec, Page, Priority, Safety, Window, WireResponse};
 use tradewind_domain::{
     AccountId, Address, Buyer, CollectedTax, Country, Currency, Exact, Money, Order, OrderId, OrderLine,
-    OrderLineId, OrderPayment, OrderState, Sku, SourceTime, TaxCollector, TaxId, TaxIdKind, TaxKind, TransactionId,
-    parse_decimal,
+    OrderLineId, OrderPayment, OrderState, Sku, SourceTime, TaxCollector, TaxId, TaxIdKind, TaxKind,
+    TransactionId, parse_decimal,
 };
 
 use crate::config::Shop;

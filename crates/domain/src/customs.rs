@@ -32,8 +32,8 @@ states! {
         Assessed => [],
         /// A cancellation was asked.
         CancelPending => [Cancelled, Registered, Released],
-        /// Refused. A corrected declaration is a new one.
-        Rejected => [],
+        /// Refused. Where the authority takes a correction under the same number, it starts over.
+        Rejected => [Sent, Acknowledged, Registered, Held, Released],
         /// Cancelled.
         Cancelled => [],
     }
@@ -51,6 +51,37 @@ impl DeclarationState {
                 | DeclarationState::Cancelled
         )
     }
+
+    /// The state after these answers, in whatever order and however often they came: they are taken in the order in
+    /// which the authority wrote them, and within one instant in the order of the states. An answer that means
+    /// nothing, or that this machine does not allow, changes nothing.
+    #[must_use]
+    pub fn after<'a>(self, receipts: impl IntoIterator<Item = &'a CustomsReceipt>) -> DeclarationState {
+        let mut told: Vec<(Timestamp, DeclarationState)> =
+            receipts.into_iter().filter_map(|r| Some((r.at, r.state?))).collect();
+        told.sort_unstable();
+        told.into_iter().fold(self, |now, (_, next)| if now.can_become(next) { next } else { now })
+    }
+}
+
+/// A document of a filing, of which an authority may speak on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FiledDocument {
+    /// The order.
+    Order,
+    /// The payment.
+    Payment,
+    /// The waybill.
+    Waybill,
+    /// The declaration itself.
+    Declaration,
+    /// A cancellation of it.
+    Cancellation,
+    /// The tax bill on it.
+    TaxBill,
+    /// Something else.
+    Other,
 }
 
 /// Import or export.
@@ -105,6 +136,26 @@ pub struct DeclaredPayment {
     pub payer: Buyer,
 }
 
+/// What a parcel holds, as its carrier was told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackedGoods {
+    /// SKU.
+    pub sku: Sku,
+    /// Units.
+    pub quantity: u32,
+}
+
+/// The means of transport that brings the goods, where an authority asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transport {
+    /// Vessel or aircraft.
+    pub means: String,
+    /// Voyage or flight.
+    pub voyage: String,
+    /// Master transport document.
+    pub bill: String,
+}
+
 /// The waybill as the carrier has it: the third document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeclaredWaybill {
@@ -123,6 +174,10 @@ pub struct DeclaredWaybill {
     pub freight: Money,
     /// Insurance.
     pub insurance: Money,
+    /// The receiver that the carrier was told.
+    pub to: Address,
+    /// The contents that the carrier was told.
+    pub contents: Vec<PackedGoods>,
 }
 
 /// A declaration for one order.
@@ -167,6 +222,12 @@ pub struct Declaration {
     pub registrations: Vec<TaxId>,
     /// Gross weight.
     pub gross: Grams,
+    /// Means of transport, where the goods come straight from abroad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// The authority's number, once it gave one: amendments and cancellations name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
 }
 
 /// Why a declaration must not be filed: the three documents disagree.
@@ -187,82 +248,41 @@ impl std::fmt::Display for Mismatch {
 }
 
 impl Declaration {
-    /// The customs pre-match (三单对碰): order, payment and waybill must agree exactly before anything is
-    /// filed. Returns every disagreement; empty means matched. What a document does not contain is not
-    /// compared: the connector knows which documents its authority demands.
+    /// Whether an answer is about this declaration. Some answers name us; others name one of our documents by its own
+    /// number, and a tax bill names the number that the authority gave (`number`).
     #[must_use]
-    pub fn pre_match(&self) -> Vec<Mismatch> {
-        let mut found = Vec::new();
-        let mut differ = |field: &str, left: String, right: String| {
-            if left != right {
-                found.push(Mismatch { field: field.to_owned(), left, right });
+    pub fn is_answered_by(&self, receipt: &CustomsReceipt, number: Option<&str>) -> bool {
+        if let Some(id) = &receipt.declaration {
+            return *id == self.id;
+        }
+        let reference = receipt.reference.as_str();
+        match receipt.document {
+            FiledDocument::Order => self.order.as_str() == reference,
+            FiledDocument::Payment => {
+                self.payment.as_ref().is_some_and(|p| p.transaction.as_str() == reference)
             }
-        };
-        let goods = Money::try_sum(self.goods.currency(), self.lines.iter().map(|l| l.value));
-        differ("sum of lines and goods total", shown(&goods), self.goods.to_string());
-        for line in &self.lines {
-            let value = line.unit_value.try_mul(i64::from(line.quantity));
-            differ(
-                &format!("line {} quantity × unit value", line.sku),
-                shown(&value),
-                line.value.to_string(),
-            );
+            FiledDocument::Waybill => self.waybill.as_ref().is_some_and(|w| w.waybill.as_str() == reference),
+            FiledDocument::Declaration | FiledDocument::Cancellation | FiledDocument::TaxBill => {
+                number.or(self.number.as_deref()).is_some_and(|n| n == reference)
+            }
+            FiledDocument::Other => false,
         }
-        let paid = self
-            .goods
-            .try_add(self.freight)
-            .and_then(|m| m.try_add(self.taxes))
-            .and_then(|m| m.try_sub(self.discount));
-        differ("goods + freight + taxes − discount and amount paid", shown(&paid), self.paid.to_string());
-        if let Some(payment) = &self.payment {
-            differ(
-                "amount of the order and of the payment",
-                self.paid.to_string(),
-                payment.amount.to_string(),
-            );
-            differ("name of buyer and payer", named(&self.buyer), named(&payment.payer));
-            differ("identity of buyer and payer", identity(&self.buyer), identity(&payment.payer));
-        }
-        if let Some(waybill) = &self.waybill {
-            differ(
-                "gross weight of declaration and waybill (g)",
-                self.gross.0.to_string(),
-                waybill.gross.0.to_string(),
-            );
-        }
-        let net: u64 = self.lines.iter().map(|l| l.net.0).sum();
-        if net > self.gross.0 {
-            differ("net weight must not exceed gross weight (g)", net.to_string(), self.gross.0.to_string());
-        }
-        found
     }
-}
-
-fn shown(result: &Result<Money, crate::MoneyError>) -> String {
-    match result {
-        Ok(money) => money.to_string(),
-        Err(e) => e.to_string(),
-    }
-}
-
-fn named(buyer: &Buyer) -> String {
-    buyer.name.clone().unwrap_or_default()
-}
-
-fn identity(buyer: &Buyer) -> String {
-    buyer.tax_ids.iter().map(|t| t.value.as_str()).collect::<Vec<_>>().join(",")
 }
 
 /// One answer of the authority. Receipts may come in any order and more than once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomsReceipt {
-    /// Our declaration it is about.
-    pub declaration: DeclarationId,
+    /// Our declaration it is about, when the answer names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declaration: Option<DeclarationId>,
     /// The authority's number (MRN, 清单编号, entry number), once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority_ref: Option<String>,
-    /// The document it answers (`order`, `payment`, `waybill`, `declaration`).
-    pub document: String,
+    /// The document it answers.
+    pub document: FiledDocument,
+    /// The number by which it names that document: of the order, the payment, the waybill, or the authority's own.
+    pub reference: String,
     /// The authority's code, verbatim.
     pub code: String,
     /// Its words.
@@ -300,4 +320,68 @@ pub struct TaxCharge {
     pub rate: Option<Decimal>,
     /// Amount.
     pub amount: Money,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(second: i64, state: Option<DeclarationState>) -> CustomsReceipt {
+        CustomsReceipt {
+            declaration: None,
+            authority_ref: None,
+            document: FiledDocument::Declaration,
+            reference: String::new(),
+            code: String::new(),
+            message: String::new(),
+            state,
+            at: Timestamp::from_second(second).unwrap(),
+            key: String::new(),
+        }
+    }
+
+    /// All orders of up to five answers.
+    fn permutations(of: &[CustomsReceipt]) -> Vec<Vec<CustomsReceipt>> {
+        if of.len() < 2 {
+            return vec![of.to_vec()];
+        }
+        (0..of.len())
+            .flat_map(|i| {
+                let mut rest = of.to_vec();
+                let first = rest.remove(i);
+                permutations(&rest).into_iter().map(move |mut p| {
+                    p.insert(0, first.clone());
+                    p
+                })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_order_of_answers_does_not_matter() {
+        use DeclarationState::*;
+        let cases: &[(&[Option<DeclarationState>], DeclarationState)] = &[
+            (&[Some(Acknowledged), Some(Registered), Some(Held), Some(Registered), Some(Released)], Released),
+            (&[Some(Acknowledged), Some(Registered), Some(Held), None], Held),
+            (&[Some(Acknowledged), Some(Rejected)], Rejected),
+            // Corrected under the same number after a refusal.
+            (
+                &[Some(Acknowledged), Some(Rejected), Some(Acknowledged), Some(Registered), Some(Released)],
+                Released,
+            ),
+            (&[None, None], Sent),
+            (&[], Sent),
+        ];
+        for (states, want) in cases {
+            let receipts: Vec<CustomsReceipt> =
+                states.iter().enumerate().map(|(i, s)| told(i as i64, *s)).collect();
+            for order in permutations(&receipts) {
+                assert_eq!(Sent.after(&order), *want, "{states:?}");
+                let doubled: Vec<_> = order.iter().chain(&order).cloned().collect();
+                assert_eq!(Sent.after(&doubled), *want, "doubled {states:?}");
+            }
+        }
+        // Within one instant the further state is the later one.
+        assert_eq!(Sent.after(&[told(1, Some(Released)), told(1, Some(Acknowledged))]), Released);
+    }
 }

@@ -16,6 +16,7 @@ mod offer;
 mod order;
 mod party;
 mod payment;
+mod prematch;
 mod shipment;
 mod state;
 

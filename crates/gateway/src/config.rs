@@ -148,6 +148,11 @@ pub struct ShippingConfig {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub customs: BTreeMap<Country, AccountId>,
+    /// Customs scheme per destination country, as the rule packs of landed cost name it (China: `cbec_1210`). An order to
+    /// which the scheme is not open is not filed.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub scheme: BTreeMap<Country, String>,
     /// The selling platform's name as customs knows it, for declarations.
     #[serde(default)]
     pub platform: String,

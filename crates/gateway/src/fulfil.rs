@@ -53,6 +53,7 @@ impl Gateway {
     pub async fn fulfil(&self) -> Result<Fulfilled> {
         let mut done = Fulfilled::default();
         self.receipts(&mut done).await?;
+        self.withdraw(&mut done).await?;
         for record in self.orders_in(Stage::Waiting).await? {
             self.cancel(record, &mut done).await?;
         }

@@ -232,6 +232,9 @@ pub struct ShipmentRecord {
     pub attempt: u32,
     /// A booking that takes longer.
     pub handle: Option<Handle>,
+    /// Released by customs, under this number of theirs.
+    #[serde(default)]
+    pub cleared: Option<String>,
 }
 record!(ShipmentRecord, Shipments, |r| r.request.id.to_string(), r.account.to_string(), r.state.to_string());
 
@@ -252,6 +255,9 @@ pub struct DeclarationRecord {
     pub note: Option<String>,
     /// Filed at.
     pub filed_at: Option<Timestamp>,
+    /// We asked for its cancellation.
+    #[serde(default)]
+    pub withdrawn: bool,
 }
 record!(
     DeclarationRecord,
@@ -265,7 +271,13 @@ record!(
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReceiptRecord(pub CustomsReceipt);
-record!(ReceiptRecord, Receipts, |r| r.0.key.clone(), String::new(), r.0.declaration.to_string());
+record!(
+    ReceiptRecord,
+    Receipts,
+    |r| r.0.key.clone(),
+    String::new(),
+    r.0.declaration.as_ref().map(ToString::to_string).unwrap_or_default()
+);
 
 /// A movement of money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

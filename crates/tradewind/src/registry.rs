@@ -9,6 +9,7 @@ pub(crate) const CONNECTORS: &[&Factory] = &[
     &tradewind_aliexpress::FACTORY,
     &tradewind_paypal::FACTORY,
     &tradewind_dhl_express::FACTORY,
+    &tradewind_china_ceb::FACTORY,
 ];
 
 /// The connector of a name.

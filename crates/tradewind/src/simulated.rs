@@ -26,7 +26,7 @@ enum Value {
 }
 use Value::{Credential, Url};
 
-/// One kind of channel: settings, and secrets with the name of the test credential.
+/// One kind of channel: settings (`table.name` for one in a table), and secrets with the name of the test credential.
 struct Wiring {
     connector: &'static str,
     settings: &'static [(&'static str, Value)],
@@ -73,6 +73,16 @@ const WIRING: &[Wiring] = &[
         settings: &[("endpoint", Url("")), ("account_number", Credential("account_number"))],
         secrets: &[("username", "username"), ("password", "password")],
     },
+    Wiring {
+        connector: "china-ceb",
+        settings: &[
+            ("endpoint", Url("")),
+            ("signer.endpoint", Url("")),
+            ("dxp_id", Credential("dxp_id")),
+            ("receiver_id", Credential("receiver_id")),
+        ],
+        secrets: &[("bridge_password", "bridge_password"), ("signer_token", "signer_token")],
+    },
 ];
 
 /// A running simulated channel, as `GET /_sim/channels` tells it.
@@ -116,6 +126,18 @@ pub(crate) fn write_shop(folder: &Path, channels: &Channels) -> anyhow::Result<(
         }
         *accounts = kept;
     }
+    // Where the customs account is left out, nothing is declared.
+    let ids: Vec<String> = config
+        .get("account")
+        .and_then(toml::Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|a| a.get("id").and_then(toml::Value::as_str).map(str::to_owned))
+        .collect();
+    let customs = config.get_mut("shipping").and_then(|s| s.get_mut("customs"));
+    if let Some(customs) = customs.and_then(toml::Value::as_table_mut) {
+        customs.retain(|_, account| account.as_str().is_some_and(|a| ids.iter().any(|id| id == a)));
+    }
     let text = toml::to_string(&config).context("the shop's configuration")?;
     write(
         "tradewind.toml",
@@ -150,7 +172,15 @@ fn connect(
             Url(path) => format!("{}{path}", running.base_url.trim_end_matches('/')),
             Credential(name) => credential(name)?,
         };
-        settings.insert((*name).to_owned(), value.into());
+        match name.split_once('.') {
+            None => settings.insert((*name).to_owned(), value.into()),
+            Some((inner, name)) => settings
+                .entry(inner)
+                .or_insert_with(empty)
+                .as_table_mut()
+                .with_context(|| format!("settings.{inner} is no table"))?
+                .insert(name.to_owned(), value.into()),
+        };
     }
     let secrets =
         table.entry("secrets").or_insert_with(empty).as_table_mut().context("secrets is no table")?;

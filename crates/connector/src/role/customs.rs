@@ -1,7 +1,7 @@
 //! The customs role.
 
 use async_trait::async_trait;
-use tradewind_domain::{CustomsReceipt, Declaration, DeclarationId, Mismatch, TaxBill};
+use tradewind_domain::{CustomsReceipt, Declaration, Mismatch, TaxBill};
 
 use crate::error::Error;
 use crate::operation::{CallCx, Submitted};
@@ -51,8 +51,9 @@ pub trait Declare: Send + Sync {
 pub trait Receipts: Send + Sync {
     /// Receipts after the cursor.
     async fn poll(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<CustomsReceipt>, Error>;
-    /// Receipts of one declaration, where they can be asked for: settles an indeterminate filing.
-    async fn of(&self, cx: &CallCx, id: &DeclarationId) -> Result<Vec<CustomsReceipt>, Error>;
+    /// Receipts of one declaration and its documents, where they can be asked for: settles an indeterminate filing.
+    /// The whole declaration is given, because authorities key on different numbers of it.
+    async fn of(&self, cx: &CallCx, declaration: &Declaration) -> Result<Vec<CustomsReceipt>, Error>;
     /// Receipts in a message that was pushed or dropped as a file. Pure.
     ///
     /// # Errors
@@ -64,5 +65,5 @@ pub trait Receipts: Send + Sync {
 #[async_trait]
 pub trait TaxBills: Send + Sync {
     /// Bills of one declaration.
-    async fn of(&self, cx: &CallCx, id: &DeclarationId) -> Result<Vec<TaxBill>, Error>;
+    async fn of(&self, cx: &CallCx, declaration: &Declaration) -> Result<Vec<TaxBill>, Error>;
 }

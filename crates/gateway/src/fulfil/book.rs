@@ -47,6 +47,7 @@ impl Gateway {
                     missing_since: None,
                     attempt: 0,
                     handle: None,
+                    cleared: None,
                 }
             }
         };

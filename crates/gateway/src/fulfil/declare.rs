@@ -1,10 +1,13 @@
 //! Declaring: the three documents are matched before anything is filed, receipts move the state, whatever their
 //! order and however often they come.
 
+mod amounts;
+mod limits;
+
 use tradewind_connector::{CallCx, Cursor, Kind, Submitted};
 use tradewind_domain::{
-    AccountId, CustomsReceipt, Declaration, DeclarationId, DeclarationLine, DeclarationState,
-    DeclaredPayment, DeclaredWaybill, Flow, Money,
+    AccountId, Currency, CustomsReceipt, Declaration, DeclarationId, DeclarationLine, DeclarationState,
+    DeclaredPayment, DeclaredWaybill, Flow, Money, OrderState, PackedGoods,
 };
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Filter};
@@ -25,15 +28,24 @@ impl Gateway {
         let Some(filing) = customs.customs().and_then(|c| c.declare()) else {
             return Err(GatewayError::Config(format!("account '{account}' files no declarations")));
         };
-        let id = format!("D{shipment_id}");
+        // Twenty characters: what China's customs take.
+        let id = format!("TD{}", shipment_id.strip_prefix("TW").unwrap_or(&shipment_id));
         let known = typed::get::<DeclarationRecord>(&*self.store, &id).await?;
         let mut filed = match known {
             Some(known) => known.value,
             None => {
-                let declaration = match self.declaration(&record, &shipment.value, &id) {
+                let accepted = customs.capabilities().bounds.currencies.clone();
+                let declaration = match self.declaration(&record, &shipment.value, &id, &accepted) {
                     Ok(d) => d,
                     Err(why) => return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await,
                 };
+                if let Some(scheme) = shipping.scheme.get(&declaration.to.country) {
+                    let filed = self.declarations().await?;
+                    if let Some(why) = limits::refuse(&declaration, scheme, &filed) {
+                        let note = format!("not filed, {why}");
+                        return self.stage(record, Stage::Stuck, Some(note), Batch::new()).await;
+                    }
+                }
                 let mismatches = filing.validate(&declaration);
                 if !mismatches.is_empty() {
                     let why = mismatches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -48,6 +60,7 @@ impl Gateway {
                     authority_ref: None,
                     note: None,
                     filed_at: None,
+                    withdrawn: false,
                 }
             }
         };
@@ -107,7 +120,7 @@ impl Gateway {
     ) -> Result<()> {
         let customs = self.account(&filed.account)?.clone();
         let Some(receipts) = customs.customs().and_then(|c| c.receipts()) else { return Ok(()) };
-        match receipts.of(&CallCx::new(), &filed.declaration.id).await {
+        match receipts.of(&CallCx::new(), &filed.declaration).await {
             Ok(found) if found.is_empty() => {
                 // The authority never saw it. Filing again under the same id is safe: it keys on that id.
                 filed.state = DeclarationState::Matched;
@@ -117,15 +130,13 @@ impl Gateway {
                 Ok(self.store.commit(batch).await?)
             }
             Ok(found) => {
-                let id = filed.declaration.id.to_string();
                 let mut batch = Batch::new();
                 filed.state = DeclarationState::Sent;
                 batch.put(&filed)?;
                 self.stage(record, Stage::Declared, None, batch).await?;
                 for receipt in found {
-                    self.take_receipt(receipt).await?;
+                    self.take_receipt(&filed.account, receipt).await?;
                 }
-                let _ = id;
                 Ok(())
             }
             Err(e) => {
@@ -155,7 +166,7 @@ impl Gateway {
                     }
                 };
                 for receipt in page.items {
-                    self.take_receipt(receipt).await?;
+                    self.take_receipt(&id, receipt).await?;
                 }
                 let Some(next) = page.next.filter(|n| Some(n) != cursor.as_ref()) else { break };
                 let mut batch = Batch::new();
@@ -172,32 +183,91 @@ impl Gateway {
         Ok(())
     }
 
-    /// Takes one receipt in: once, whatever its order.
-    async fn take_receipt(&self, receipt: CustomsReceipt) -> Result<()> {
-        let record = ReceiptRecord(receipt);
+    /// Takes one receipt in: once, whatever its order. The state of the declaration is folded anew from all of its
+    /// receipts, so it does not depend on when which of them came.
+    async fn take_receipt(&self, account: &AccountId, receipt: CustomsReceipt) -> Result<()> {
+        let mut record = ReceiptRecord(receipt);
         if typed::get::<ReceiptRecord>(&*self.store, &record.key()).await?.is_some() {
             return Ok(());
         }
-        let mut batch = Batch::new();
-        batch.put(&record)?;
-        let receipt = record.0;
-        if let Some(known) =
-            typed::get::<DeclarationRecord>(&*self.store, receipt.declaration.as_str()).await?
-        {
-            let mut filed = known.value;
-            filed.authority_ref = receipt.authority_ref.clone().or(filed.authority_ref);
-            match receipt.state {
-                // A late receipt of an earlier state changes nothing; so does one the machine does not allow.
-                Some(state) if filed.state.can_become(state) => {
-                    filed.state = state;
-                    filed.note = Some(format!("{} {}", receipt.code, receipt.message));
-                }
-                Some(_) => {}
-                None => filed.note = Some(format!("{} {}", receipt.code, receipt.message)),
-            }
-            batch.put(&filed)?;
+        let Some(mut filed) = self.answered(account, &record.0).await? else {
+            // Nobody's that we know: kept, so that a person can find it.
+            let mut batch = Batch::new();
+            batch.put(&record)?;
+            return Ok(self.store.commit(batch).await?);
+        };
+        record.0.declaration = Some(filed.declaration.id.clone());
+        let mine = Filter::all().states(&[filed.declaration.id.as_str()]);
+        let mut receipts: Vec<CustomsReceipt> =
+            typed::list::<ReceiptRecord>(&*self.store, mine).await?.into_iter().map(|r| r.value.0).collect();
+        receipts.push(record.0.clone());
+        receipts.sort_by_key(|r| r.at);
+        let state = DeclarationState::Sent.after(&receipts);
+        if state != DeclarationState::Sent {
+            filed.state = state;
         }
+        filed.authority_ref =
+            receipts.iter().rev().find_map(|r| r.authority_ref.clone()).or(filed.authority_ref);
+        if let Some(last) = receipts.last() {
+            filed.note = Some(format!("{} {}", last.code, unidentified(&last.message)));
+        }
+        let mut batch = Batch::new();
+        batch.put(&record)?.put(&filed)?;
         Ok(self.store.commit(batch).await?)
+    }
+
+    /// The declaration that a receipt is about: the one it names, or the one with a document of that number.
+    async fn answered(
+        &self,
+        account: &AccountId,
+        receipt: &CustomsReceipt,
+    ) -> Result<Option<DeclarationRecord>> {
+        if let Some(id) = &receipt.declaration {
+            return Ok(typed::get::<DeclarationRecord>(&*self.store, id.as_str()).await?.map(|d| d.value));
+        }
+        let all = typed::list::<DeclarationRecord>(&*self.store, Filter::account(account.as_str())).await?;
+        Ok(all
+            .into_iter()
+            .map(|d| d.value)
+            .find(|d| d.declaration.is_answered_by(receipt, d.authority_ref.as_deref())))
+    }
+
+    /// Withdraws what was filed for orders that were cancelled since. Customs answer with receipts; a declaration that
+    /// they released already stays released.
+    pub(super) async fn withdraw(&self, done: &mut Fulfilled) -> Result<()> {
+        for mut filed in self.declarations().await? {
+            if filed.withdrawn || filed.state.is_settled() || filed.filed_at.is_none() {
+                continue;
+            }
+            let Some(order) = typed::get::<OrderRecord>(&*self.store, &filed.order).await? else { continue };
+            if order.value.order.state != OrderState::Cancelled {
+                continue;
+            }
+            let customs = self.account(&filed.account)?.clone();
+            let Some(filing) = customs.customs().and_then(|c| c.declare()) else { continue };
+            let declaration =
+                Declaration { number: filed.authority_ref.clone(), ..filed.declaration.clone() };
+            let key = CallCx::keyed(format!("{}/withdraw", declaration.id));
+            match filing.cancel(&key, &declaration, "the buyer cancelled the order").await {
+                Ok(_) => {
+                    filed.withdrawn = true;
+                    let mut batch = Batch::new();
+                    batch.put(&filed)?.audit(
+                        self.now(),
+                        "withdraw",
+                        filed.order.clone(),
+                        declaration.id.to_string(),
+                    );
+                    self.store.commit(batch).await?;
+                }
+                // Tried again in the next round; the declaration may have a number then.
+                Err(e) => {
+                    done.note(e.to_string());
+                    done.postponed += 1;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Moves an order on when its declaration is settled.
@@ -208,6 +278,12 @@ impl Gateway {
             DeclarationState::Released | DeclarationState::Assessed => {
                 done.released += 1;
                 let mut batch = Batch::new();
+                // The parcel knows that it may move.
+                let shipment = record.shipment.clone().unwrap_or_default();
+                if let Some(parcel) = typed::get::<ShipmentRecord>(&*self.store, &shipment).await? {
+                    let cleared = filed.value.authority_ref.clone().or_else(|| Some(id.clone()));
+                    batch.put(&ShipmentRecord { cleared, ..parcel.value })?;
+                }
                 batch.audit(
                     self.now(),
                     "released",
@@ -238,34 +314,39 @@ impl Gateway {
         record: &OrderRecord,
         shipment: &ShipmentRecord,
         id: &str,
+        accepted: &[Currency],
     ) -> Result<Declaration, String> {
         let order = &record.order;
         let shipping = self.config.shipping.as_ref().ok_or("[shipping] is missing")?;
         let booked = shipment.booked.as_ref().ok_or("the parcel is not booked")?;
         let request = &shipment.request;
-        let zero = Money::zero(order.currency);
-        let lines: Vec<DeclarationLine> = request
-            .contents
-            .iter()
-            .map(|c| DeclarationLine {
-                sku: c.sku.clone(),
-                name: c.description.clone(),
+        let amounts = amounts::of(order, amounts::total(order, accepted)?)?;
+        let open = order.lines.iter().zip(&amounts.lines).filter(|(line, _)| line.open() > 0);
+        let lines: Vec<DeclarationLine> = open
+            .zip(&request.contents)
+            .map(|((line, (unit_value, value)), packed)| DeclarationLine {
+                sku: packed.sku.clone(),
+                name: packed.description.clone(),
                 specification: String::new(),
-                hs: c.hs,
-                origin: c.origin,
-                quantity: c.quantity,
-                net: c.net,
-                unit_value: c.unit_value,
-                value: c.line_value,
+                hs: packed.hs,
+                origin: packed.origin,
+                quantity: line.open(),
+                net: packed.net,
+                unit_value: *unit_value,
+                value: *value,
             })
             .collect();
-        let on_top = order.all_taxes().filter(|t| !t.included).map(|t| t.amount);
-        let taxes = Money::try_sum(order.currency, on_top).map_err(|e| e.to_string())?;
         let payment = order
             .payments
             .first()
-            .ok_or("the channel names no payment for this order, and customs wants one")?;
+            .ok_or("the channel names no payment for this order, and customs want one")?;
+        // The channel tells the payment in the order's currency; of a whole payment the buyer's total is the same money.
+        let amount = if payment.amount == order.total { amounts.paid } else { payment.amount };
         let gross = tradewind_domain::Grams(request.parcels.iter().map(|p| p.weight.0).sum());
+        let carrier = self.account(&shipment.account).map_err(|e| e.to_string())?.info().id.to_string();
+        let mut to = order.ship_to.clone().ok_or("the channel did not give an address")?;
+        to.lines.retain(|l| !l.trim().is_empty());
+        let pieces = u32::try_from(request.parcels.len()).map_err(|_| "too many parcels")?;
         Ok(Declaration {
             id: DeclarationId::new(id).map_err(|e| e.to_string())?,
             flow: Flow::Import,
@@ -274,13 +355,13 @@ impl Gateway {
             ordered_at: order.placed_at.utc,
             buyer: order.buyer.clone(),
             from: request.from.clone(),
-            to: request.to.clone(),
+            to,
             lines,
-            goods: request.invoice.total,
-            freight: order.shipping,
-            discount: zero,
-            taxes,
-            paid: order.total,
+            goods: amounts.goods,
+            freight: amounts.freight,
+            discount: amounts.discount,
+            taxes: amounts.taxes,
+            paid: amounts.paid,
             payment: Some(DeclaredPayment {
                 provider: payment.provider.clone(),
                 provider_code: None,
@@ -288,21 +369,68 @@ impl Gateway {
                     .transaction
                     .clone()
                     .ok_or("the channel names no transaction number of the payment")?,
-                amount: payment.amount,
+                amount,
                 paid_at: payment.paid_at.unwrap_or(order.placed_at.utc),
                 payer: order.buyer.clone(),
             }),
             waybill: Some(DeclaredWaybill {
-                carrier: shipment.account.to_string(),
+                carrier,
                 carrier_code: None,
                 waybill: booked.waybill.clone(),
-                pieces: request.parcels.len() as u32,
+                pieces,
                 gross,
-                freight: order.shipping,
-                insurance: zero,
+                freight: amounts.freight,
+                insurance: Money::zero(amounts.paid.currency()),
+                to: request.to.clone(),
+                contents: request
+                    .contents
+                    .iter()
+                    .map(|c| PackedGoods { sku: c.sku.clone(), quantity: c.quantity })
+                    .collect(),
             }),
             registrations: shipping.registrations.clone(),
             gross,
+            transport: None,
+            number: None,
         })
+    }
+}
+
+/// Words of an authority without numbers that may identify a person: China's customs quote identity cards. Runs of
+/// fifteen and more digits keep their last four.
+fn unidentified(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut run = String::new();
+    for c in text.chars().map(Some).chain([None]) {
+        match c {
+            Some(c) if c.is_ascii_digit() || (matches!(c, 'X' | 'x') && run.len() >= 14) => run.push(c),
+            other => {
+                if run.len() >= 15 {
+                    out.push('…');
+                    out.push_str(&run[run.len() - 4..]);
+                } else {
+                    out.push_str(&run);
+                }
+                run.clear();
+                out.extend(other);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unidentified;
+
+    #[test]
+    fn identity_numbers_leave_the_words_of_customs() {
+        assert_eq!(
+            unidentified("三单比对不符: 姓名 99999919000101123X / 110101190001011234; 运单 1234567890"),
+            "三单比对不符: 姓名 …123X / …1234; 运单 1234567890"
+        );
+        assert_eq!(unidentified("292520262I00000042"), "292520262I00000042");
+        assert_eq!(unidentified("99999919000101123X"), "…123X");
+        assert_eq!(unidentified(""), "");
     }
 }

@@ -124,6 +124,7 @@ pub struct Suite {
     broken: Answer,
     spec: Option<String>,
     spec_set: Option<Arc<SpecSet>>,
+    documents: fn(&[u8]) -> Vec<String>,
     calls: Vec<Call>,
 }
 
@@ -153,6 +154,7 @@ impl Suite {
             broken: Answer::json(500, "{}"),
             spec: None,
             spec_set: None,
+            documents: |_| Vec::new(),
             calls: Vec::new(),
         }
     }
@@ -231,6 +233,14 @@ impl Suite {
     #[must_use]
     pub fn spec_set(mut self, set: Arc<SpecSet>) -> Suite {
         self.spec_set = Some(set);
+        self
+    }
+
+    /// XML documents inside a body (the content of an envelope, messages in a JSON list): they are checked against the
+    /// schema as well as a body that is XML itself.
+    #[must_use]
+    pub fn documents(mut self, inside: fn(&[u8]) -> Vec<String>) -> Suite {
+        self.documents = inside;
         self
     }
 

@@ -174,7 +174,7 @@ impl Suite {
             let answer = case.answers.get(i);
             // An unknown enumeration value is there to contradict the specification.
             let answer = answer.filter(|_| case.kind != CaseKind::UnknownEnum);
-            check_exchange(&set, request, answer, &format!("{label} #{}", i + 1), report);
+            check_exchange(&set, self.documents, request, answer, &format!("{label} #{}", i + 1), report);
         }
     }
 
@@ -234,6 +234,7 @@ impl Suite {
 /// Validates one exchange against a channel's specification.
 pub(crate) fn check_exchange(
     set: &SpecSet,
+    inner: fn(&[u8]) -> Vec<String>,
     request: &WireRequest,
     answer: Option<&Answer>,
     label: &str,
@@ -263,9 +264,16 @@ pub(crate) fn check_exchange(
         return;
     }
     if let Some(schema) = &set.xsd {
-        tell("request", schema.check(&String::from_utf8_lossy(&body)));
-        if let Some(answer) = answer.filter(|a| a.body.starts_with(b"<")) {
-            tell("answer", schema.check(&String::from_utf8_lossy(&answer.body)));
+        // A body that is XML itself, and what an envelope or a list holds.
+        let documents = |body: &[u8]| {
+            let own = body.starts_with(b"<").then(|| String::from_utf8_lossy(body).into_owned());
+            own.into_iter().chain(inner(body)).collect::<Vec<_>>()
+        };
+        for document in documents(&body) {
+            tell("request", schema.check(&document));
+        }
+        for document in answer.map(|a| documents(&a.body)).unwrap_or_default() {
+            tell("answer", schema.check(&document));
         }
         return;
     }

@@ -39,11 +39,47 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     })
 }
 
+/// A declaration as it is shown: without the buyer, whose identity number is in it.
+#[derive(serde::Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    account: &'a str,
+    order: &'a str,
+    state: tradewind_domain::DeclarationState,
+    /// The authority's number.
+    number: Option<&'a str>,
+    goods: tradewind_domain::Money,
+    taxes: tradewind_domain::Money,
+    paid: tradewind_domain::Money,
+    filed_at: Option<jiff::Timestamp>,
+    withdrawn: bool,
+    last_answer: Option<&'a str>,
+}
+
+impl Row<'_> {
+    fn of(d: &tradewind_gateway::records::DeclarationRecord) -> Row<'_> {
+        Row {
+            id: d.declaration.id.as_str(),
+            account: d.account.as_str(),
+            order: &d.order,
+            state: d.state,
+            number: d.authority_ref.as_deref(),
+            goods: d.declaration.goods,
+            taxes: d.declaration.taxes,
+            paid: d.declaration.paid,
+            filed_at: d.filed_at,
+            withdrawn: d.withdrawn,
+            last_answer: d.note.as_deref(),
+        }
+    }
+}
+
 pub(crate) fn declare(args: &DeclareArgs, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
     let declarations = block_on(async { Ok(opened.gateway.declarations().await?) })?;
     if out.is_json() {
-        out.json(&declarations)?;
+        let rows: Vec<_> = declarations.iter().map(Row::of).collect();
+        out.json(&rows)?;
     } else {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header([

@@ -100,11 +100,16 @@ fn paper(world: &World, state: &mut State, kind: &'static str, document: Documen
     let guid = document.get("guid").to_owned();
     let info = format!("新增申报成功[{guid}]");
     receipts::document(world, state, kind, &document, "2", &info);
-    match kind {
-        "CEB311Message" => state.orders.insert(order.clone(), document),
-        "CEB411Message" => state.payments.insert(order.clone(), document),
-        _ => state.waybills.insert(order.clone(), document),
+    let shelf = match kind {
+        "CEB311Message" => &mut state.orders,
+        "CEB411Message" => &mut state.payments,
+        _ => &mut state.waybills,
     };
+    if document.get("appType") == "3" {
+        shelf.remove(&order);
+        return;
+    }
+    shelf.insert(order.clone(), document);
     let mut stream = world.stream(&[NAME, "paper", kind, &guid]);
     let first = stream.between(5_000, 60_000);
     let second = first + stream.between(10_000, 300_000);

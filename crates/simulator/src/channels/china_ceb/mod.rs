@@ -10,8 +10,10 @@
 //! | `POST /cebcmsg`, body a `DxpMsg` (`application/xml`) | `200 OK` with the body `OK`: taken in, nothing more. Envelope trouble: `200` with a `DxpRep` |
 //! | `GET /receipts?after=N&limit=M` (at most 100) | `200`, JSON `{"last": N, "messages": ["<DxpMsg ...>", ...]}`: the mailbox of the caller's DXP id after position `N` |
 //! | `GET /receipts?orderNo=X` | the same, only receipts that concern that order |
+//! | `POST /sign`, JSON `{"method": URI, "signed_info": base64}` | `200`, JSON `{"value", "cert_no", "certificate"}`: the signing service that a declarant runs beside the key |
 //!
-//! Both take HTTP Basic with `dxp_id` and `bridge_password`. Every receipt is also pushed as a hook
+//! All but the last take HTTP Basic with `dxp_id` and `bridge_password`; the signing service takes `signer_token` as a
+//! bearer token. Every receipt is also pushed as a hook
 //! (topic: its message type, body: the `DxpMsg`).
 //!
 //! # What customs does
@@ -31,7 +33,7 @@
 //! line on price plus freight share. The signature of a `621` must be there; it is not verified
 //! (SM2 certificates are not simulated).
 //!
-//! Credentials: `dxp_id`, `bridge_password`, `receiver_id`, `cop_code`, `cop_name`, `ebp_code`,
+//! Credentials: `dxp_id`, `bridge_password`, `signer_token`, `receiver_id`, `cop_code`, `cop_name`, `ebp_code`,
 //! `pay_code`, `logistics_code`, `customs_code`.
 
 mod documents;
@@ -41,7 +43,7 @@ mod receipts;
 mod state;
 
 use super::ebay::xml::Node;
-use crate::core::channel::{Call, Channel, Credentials, raw};
+use crate::core::channel::{Call, Channel, Credentials, json, raw};
 use crate::core::quota::{Bucket, Verdict};
 use crate::core::world::{Event, World};
 use axum::Router;
@@ -58,6 +60,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) const NAME: &str = "china-ceb";
 const DXP_ID: &str = "DXPENT0000000001";
 const PASSWORD: &str = "simulated-bridge-password";
+const SIGNER_TOKEN: &str = "simulated-signer-token";
 /// The platform for imports.
 const RECEIVER: &str = "DXPEDCCEB0000002";
 /// 250 messages a minute: the pace of a hardware signing key (specification, annex 3).
@@ -74,6 +77,9 @@ impl ChinaCeb {
 
     fn handle(&self, world: &World, parts: &Parts, body: &Bytes) -> Response {
         let header = parts.headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if (parts.method.as_str(), parts.uri.path()) == ("POST", "/sign") {
+            return sign(header, body);
+        }
         if header != format!("Basic {}", B64.encode(format!("{DXP_ID}:{PASSWORD}"))) {
             return raw(401, "text/plain; charset=utf-8", "DXP id or password is wrong");
         }
@@ -120,6 +126,22 @@ impl ChinaCeb {
     }
 }
 
+/// The signing service: a value that depends on every byte of the question, by a key that is none.
+fn sign(header: &str, body: &Bytes) -> Response {
+    if header != format!("Bearer {SIGNER_TOKEN}") {
+        return raw(401, "text/plain; charset=utf-8", "token is wrong");
+    }
+    let question: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| question.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+    let info = B64.decode(text("signed_info")).unwrap_or_default();
+    if !info.starts_with(b"<ds:SignedInfo xmlns:ceb=") || text("method").is_empty() {
+        return raw(400, "text/plain; charset=utf-8", "signed_info is not a canonical SignedInfo");
+    }
+    let value = B64.encode(Sha256::digest([text("method").as_bytes(), &info].concat()));
+    let certificate = B64.encode("a simulated certificate");
+    json(200, &serde_json::json!({"value": value, "cert_no": "0300000000000001", "certificate": certificate}))
+}
+
 impl Channel for ChinaCeb {
     fn name(&self) -> &'static str {
         NAME
@@ -148,6 +170,7 @@ impl Channel for ChinaCeb {
                 let key = key.unwrap_or_else(|| hex::encode(Sha256::digest(body)));
                 Call::new("submit", key).on("submit", PACE, 1)
             }
+            ("POST", "/sign") => Call::new("sign", hex::encode(Sha256::digest(body))),
             (_, path) => Call::new("receipts", format!("{path}?{}", parts.uri.query().unwrap_or_default())),
         }
     }
@@ -156,6 +179,7 @@ impl Channel for ChinaCeb {
         Credentials::of(&[
             ("dxp_id", DXP_ID),
             ("bridge_password", PASSWORD),
+            ("signer_token", SIGNER_TOKEN),
             ("receiver_id", RECEIVER),
             ("cop_code", "3301960DEF"),
             ("cop_name", "示例电商企业有限公司"),

@@ -1,0 +1,241 @@
+//! Filing: the papers of a declaration, the signature, and the way to customs.
+
+use std::marker::PhantomData;
+
+use async_trait::async_trait;
+use http::Method;
+use jiff::Timestamp;
+use tradewind_connector::role::Declare;
+use tradewind_connector::{
+    Access, CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest,
+    WireResponse, snippet,
+};
+use tradewind_domain::{Declaration, Mismatch};
+
+use crate::ChinaCeb;
+use crate::config::{Paper, Settings};
+use crate::message::{self, Action, Filing, Kind};
+use crate::xml::refused;
+use crate::{auth, envelope, sign};
+
+const LIKE: OpSpec = OpSpec {
+    name: "declaration.submit",
+    facet: Facet::Declare,
+    // A message bears a number made from what is filed. The platform takes a number once, and customs answer a paper
+    // that they have with "duplicate", which changes nothing: twice is the same as once.
+    safety: Safety::Natural,
+    priority: Priority::Orders,
+    buckets: &["submit"],
+    keep: false,
+    doc: "interface specification 202205, sections 4.1 to 4.9",
+};
+static SUBMIT: OpSpec = LIKE;
+static AMEND: OpSpec = OpSpec { name: "declaration.amend", facet: Facet::Amend, ..LIKE };
+static CANCEL: OpSpec = OpSpec { name: "declaration.cancel", facet: Facet::CancelDeclaration, ..LIKE };
+/// A signature is worth nothing until it is sent, so asking twice is harmless: a read.
+static SIGN: OpSpec = OpSpec { name: auth::SIGN, safety: Safety::Read, buckets: &["signer"], ..LIKE };
+
+/// A message before it has a time.
+struct Draft<'a> {
+    settings: &'a Settings,
+    declaration: &'a Declaration,
+    kind: Kind,
+    action: Action,
+    guid: String,
+    reason: &'a str,
+}
+
+impl Draft<'_> {
+    fn write(&self, at: Timestamp) -> Result<String, Vec<Mismatch>> {
+        message::write(&Filing {
+            settings: self.settings,
+            declaration: self.declaration,
+            kind: self.kind,
+            action: self.action,
+            guid: &self.guid,
+            at,
+            reason: self.reason,
+        })
+    }
+}
+
+/// Asks the signing service. The marker is the life of the input.
+struct Sign<'a>(PhantomData<&'a ()>);
+
+impl<'a> Operation for Sign<'a> {
+    type In = Draft<'a>;
+    type Out = String;
+    fn spec(&self) -> &OpSpec {
+        &SIGN
+    }
+    fn encode(&self, cx: &OpCx<'_>, draft: &Draft<'a>) -> Result<WireRequest, Error> {
+        let message = draft.write(cx.now).map_err(|f| refused(&f))?;
+        let signer = &draft.settings.signer;
+        WireRequest::new(Method::POST, &signer.endpoint, "/sign")?.json(&sign::question(signer, &message)?)
+    }
+    fn decode(&self, cx: &OpCx<'_>, draft: &Draft<'a>, response: &WireResponse) -> Result<String, Error> {
+        // The clock is frozen during an attempt: this is the message that was signed.
+        let message = draft.write(cx.now).map_err(|f| refused(&f))?;
+        sign::attach(&draft.settings.signer, &message, &response.json()?)
+    }
+}
+
+/// A message on its way: signed bytes are sent as they are.
+struct Outgoing<'a> {
+    draft: Draft<'a>,
+    signed: Option<String>,
+}
+
+/// Hands a message to the bridge.
+struct Send<'a> {
+    spec: &'static OpSpec,
+    life: PhantomData<&'a ()>,
+}
+
+impl<'a> Operation for Send<'a> {
+    type In = Outgoing<'a>;
+    type Out = ();
+    fn spec(&self) -> &OpSpec {
+        self.spec
+    }
+    fn subject(&self, out: &Outgoing<'a>) -> String {
+        out.draft.declaration.id.to_string()
+    }
+    fn encode(&self, cx: &OpCx<'_>, out: &Outgoing<'a>) -> Result<WireRequest, Error> {
+        let draft = &out.draft;
+        let message = match &out.signed {
+            Some(signed) => signed.clone(),
+            None => draft.write(cx.now).map_err(|f| refused(&f))?,
+        };
+        let business = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{message}");
+        let text = envelope::wrap(draft.settings, draft.kind.name(), &draft.guid, cx.now, &business)?;
+        Ok(WireRequest::new(Method::POST, &draft.settings.endpoint, "/cebcmsg")?
+            .bytes("application/xml; charset=utf-8", text))
+    }
+    fn decode(&self, _: &OpCx<'_>, _: &Outgoing<'a>, response: &WireResponse) -> Result<(), Error> {
+        match response.text()?.trim() {
+            "OK" => Ok(()),
+            _ => Err(Error::decode(format!("'{}' where the bridge says OK", snippet(&response.body)))),
+        }
+    }
+}
+
+impl ChinaCeb {
+    /// A read-only account asks no signature either.
+    fn writable(&self) -> Result<(), Error> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => Err(Error::config(
+                "the account is read-only: set access = \"read-write\" for it in the configuration to let it file",
+            )),
+        }
+    }
+
+    /// Signs where customs demand it, and sends.
+    async fn send(
+        &self,
+        spec: &'static OpSpec,
+        cx: &CallCx,
+        declaration: &Declaration,
+        kind: Kind,
+        action: Action,
+        reason: &str,
+    ) -> Result<(), Error> {
+        // Without a key of the caller's the declaration itself is the intention.
+        let key = cx.key().unwrap_or(declaration.id.as_str());
+        let account = self.pipeline.account().as_str();
+        let guid = envelope::guid(account, &format!("{}/{key}", spec.name), kind.name());
+        let step = CallCx::keyed(key).step(kind.name());
+        let draft =
+            || Draft { settings: &self.settings, declaration, kind, action, guid: guid.clone(), reason };
+        let signed = match kind.is_signed() {
+            true => Some(self.pipeline.call(&Sign(PhantomData), &draft(), &step).await?),
+            false => None,
+        };
+        let send = Send { spec, life: PhantomData };
+        self.pipeline.call(&send, &Outgoing { draft: draft(), signed }, &step).await
+    }
+
+    /// All papers that we send, in the order in which customs want to see them.
+    async fn file(
+        &self,
+        spec: &'static OpSpec,
+        cx: &CallCx,
+        declaration: &Declaration,
+        action: Action,
+    ) -> Result<Submitted<()>, Error> {
+        self.writable()?;
+        for paper in self.papers() {
+            self.send(spec, cx, declaration, Kind::Paper(paper), action, "").await?;
+        }
+        Ok(Submitted::Done(()))
+    }
+
+    fn papers(&self) -> Vec<Paper> {
+        let mut papers = self.settings.documents.clone();
+        papers.sort_unstable();
+        papers.dedup();
+        papers
+    }
+}
+
+#[async_trait]
+impl Declare for ChinaCeb {
+    fn validate(&self, declaration: &Declaration) -> Vec<Mismatch> {
+        let mut found = declaration.pre_match();
+        for paper in self.papers() {
+            let draft = Draft {
+                settings: &self.settings,
+                declaration,
+                kind: Kind::Paper(paper),
+                action: Action::New,
+                guid: envelope::guid("", declaration.id.as_str(), ""),
+                reason: "",
+            };
+            if let Err(faults) = draft.write(Timestamp::UNIX_EPOCH) {
+                for fault in faults {
+                    // The papers share fields: each trouble is told once.
+                    if !found.contains(&fault) {
+                        found.push(fault);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    async fn submit(&self, cx: &CallCx, declaration: &Declaration) -> Result<Submitted<()>, Error> {
+        self.file(&SUBMIT, cx, declaration, Action::New).await
+    }
+
+    /// Customs take changes until the list is concluded, and after they returned it (status 100): the same papers again
+    /// under the same numbers of order, payment and waybill.
+    async fn amend(&self, cx: &CallCx, declaration: &Declaration) -> Result<Submitted<()>, Error> {
+        self.file(&AMEND, cx, declaration, Action::Change).await
+    }
+
+    /// A list that customs numbered is cancelled by CEB623, before its conclusion. One without a number is stopped by
+    /// deleting its papers: customs then find nothing to match it with, and return it.
+    async fn cancel(
+        &self,
+        cx: &CallCx,
+        declaration: &Declaration,
+        reason: &str,
+    ) -> Result<Submitted<()>, Error> {
+        self.writable()?;
+        if declaration.number.is_some() {
+            self.send(&CANCEL, cx, declaration, Kind::Cancellation, Action::New, reason).await?;
+            return Ok(Submitted::Done(()));
+        }
+        let papers: Vec<Paper> = self.papers().into_iter().filter(|p| *p != Paper::Declaration).collect();
+        if papers.is_empty() {
+            return Err(Error::invalid(
+                "customs have not numbered the list yet, and we sent no other paper: wait for receipt 120 and cancel then",
+            ));
+        }
+        for paper in papers {
+            self.send(&CANCEL, cx, declaration, Kind::Paper(paper), Action::Delete, "").await?;
+        }
+        Ok(Submitted::Done(()))
+    }
+}

@@ -1,0 +1,284 @@
+//! Filings against the simulated port, over real HTTP and in virtual time. Every message that goes out and every one that
+//! comes back is checked against the schemas of customs.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tradewind_connector::role::Connector;
+use tradewind_connector::{
+    AccountConfig, CallCx, Clock, Cursor, HttpTransport, Kind, Limiter, Memory, Runtime, Secrets,
+    SeededChance, Transport, TransportError, WireRequest, WireResponse, all_pages,
+};
+use tradewind_domain::{CustomsReceipt, Declaration, DeclarationState, FiledDocument};
+use tradewind_simulator::{Fault, Simulator};
+use tradewind_testkit::spec::SpecSet;
+
+use crate::sample;
+
+struct SimClock(Arc<Simulator>);
+
+#[async_trait]
+impl Clock for SimClock {
+    fn now(&self) -> jiff::Timestamp {
+        self.0.now()
+    }
+    async fn sleep(&self, wait: Duration) {
+        self.0.advance(wait);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Remembers all XML that passes.
+struct Watched {
+    http: HttpTransport,
+    seen: Mutex<Vec<String>>,
+}
+
+impl Watched {
+    fn note(&self, body: &[u8]) {
+        let own = body.starts_with(b"<").then(|| String::from_utf8_lossy(body).into_owned());
+        self.seen.lock().unwrap().extend(own.into_iter().chain(sample::documents(body)));
+    }
+}
+
+#[async_trait]
+impl Transport for Watched {
+    async fn send(&self, request: &WireRequest, timeout: Duration) -> Result<WireResponse, TransportError> {
+        self.note(&request.body_bytes().unwrap_or_default().1);
+        let response = self.http.send(request, timeout).await?;
+        self.note(&response.body);
+        Ok(response)
+    }
+}
+
+struct Port {
+    sim: Arc<Simulator>,
+    connector: Arc<dyn Connector>,
+    watched: Arc<Watched>,
+}
+
+impl Port {
+    async fn start(seed: u64) -> Port {
+        let sim = Simulator::builder()
+            .seed(seed)
+            .channels(["china-ceb"])
+            .hang(Duration::from_millis(50))
+            .start()
+            .await
+            .unwrap();
+        let sim = Arc::new(sim);
+        let c = sim.credentials("china-ceb");
+        let clock: Arc<dyn Clock> = Arc::new(SimClock(sim.clone()));
+        let watched =
+            Arc::new(Watched { http: HttpTransport::new(clock.clone()).unwrap(), seen: Mutex::default() });
+        let url = sim.base_url("china-ceb");
+        let settings = tradewind_china_ceb::FACTORY
+            .example
+            .replace("https://bridge.eport.example", &url)
+            .replace("http://127.0.0.1:8622", &url);
+        let secrets = Secrets::of(&[
+            ("bridge_password", c.get("bridge_password")),
+            ("signer_token", c.get("signer_token")),
+        ]);
+        let runtime = Runtime {
+            transport: watched.clone(),
+            chance: Arc::new(SeededChance::new(seed)),
+            journal: Arc::new(Memory::default()),
+            limiter: Arc::new(Limiter::new(clock.clone())),
+            clock,
+        };
+        let account = AccountConfig::of("customs", &settings, secrets).unwrap();
+        let connector = (tradewind_china_ceb::FACTORY.open)(account, runtime).unwrap();
+        Port { sim, connector, watched }
+    }
+
+    async fn submit(&self, d: &Declaration) {
+        let declare = self.connector.customs().unwrap().declare().unwrap();
+        assert_eq!(declare.validate(d), []);
+        declare.submit(&CallCx::keyed(d.id.to_string()), d).await.unwrap();
+    }
+
+    fn days(&self, days: u64) {
+        self.sim.advance(Duration::from_secs(days * 86_400));
+    }
+
+    async fn mail(&self) -> Vec<CustomsReceipt> {
+        let receipts = self.connector.customs().unwrap().receipts().unwrap();
+        all_pages(
+            |cursor: Option<Cursor>| async move { receipts.poll(&CallCx::new(), cursor.as_ref()).await },
+        )
+        .await
+        .unwrap()
+    }
+
+    async fn state(&self, d: &Declaration) -> (DeclarationState, Vec<CustomsReceipt>) {
+        let receipts = self.connector.customs().unwrap().receipts().unwrap();
+        let told = receipts.of(&CallCx::new(), d).await.unwrap();
+        (DeclarationState::Sent.after(&told), told)
+    }
+
+    /// Every message of this run against the schemas; returns how many there were.
+    fn schemas(&self) -> usize {
+        let seen = self.watched.seen.lock().unwrap();
+        let set = match SpecSet::for_channel("china-ceb") {
+            Ok(set) => set,
+            Err(why) => {
+                println!("skipped: {} messages not checked, {why}", seen.len());
+                return seen.len();
+            }
+        };
+        for message in seen.iter() {
+            let found = set.xsd.as_ref().unwrap().check(message);
+            assert_eq!(found, [], "{message}");
+        }
+        seen.len()
+    }
+}
+
+#[tokio::test]
+async fn a_filing_is_released_and_taxed() {
+    let port = Port::start(11).await;
+    let mut d = sample::declaration();
+    port.submit(&d).await;
+    port.days(4);
+    let (state, told) = port.state(&d).await;
+    // The tax bill is the last word.
+    assert_eq!(state, DeclarationState::Assessed);
+    let number = told.iter().find_map(|r| r.authority_ref.clone()).unwrap();
+    for document in [
+        FiledDocument::Order,
+        FiledDocument::Payment,
+        FiledDocument::Waybill,
+        FiledDocument::Declaration,
+        FiledDocument::TaxBill,
+    ] {
+        assert!(told.iter().any(|r| r.document == document), "{document:?} unanswered");
+    }
+    // The mailbox tells the same, to one who does not ask for an order.
+    let mail: Vec<CustomsReceipt> =
+        port.mail().await.into_iter().filter(|r| d.is_answered_by(r, Some(&number))).collect();
+    assert_eq!(mail, told);
+    // Fact sheet, section 15: (398.00 + 12.00) × 13 % × 70 % = 37.31.
+    let bills = port.connector.customs().unwrap().tax_bills().unwrap().of(&CallCx::new(), &d).await.unwrap();
+    assert_eq!(bills.len(), 1);
+    let charges: Vec<(String, String, String)> = bills[0]
+        .charges
+        .iter()
+        .map(|c| (c.kind.clone(), c.base.unwrap().to_string(), c.amount.to_string()))
+        .collect();
+    assert_eq!(charges, [("valueAddedTax".to_owned(), "410.00 CNY".to_owned(), "37.31 CNY".to_owned())]);
+    assert_eq!(port.sim.ledger().declarations["china-ceb"][d.id.as_str()].state, "released");
+    // Too late to cancel: customs say so in a receipt, and the release stands.
+    d.number = Some(number);
+    let declare = port.connector.customs().unwrap().declare().unwrap();
+    declare.cancel(&CallCx::keyed("late"), &d, "buyer changed his mind").await.unwrap();
+    port.days(1);
+    let (state, told) = port.state(&d).await;
+    assert_eq!(state, DeclarationState::Assessed);
+    assert!(told.iter().any(|r| r.document == FiledDocument::Cancellation && r.code == "-623005"));
+    // Four papers and a cancellation out, in and without envelope; and all the receipts.
+    assert!(port.schemas() > 30);
+}
+
+#[tokio::test]
+async fn lost_answers_are_filed_again_and_counted_once() {
+    let port = Port::start(12).await;
+    let d = sample::declaration();
+    port.sim.set_fault("china-ceb", None, Fault::DropAfter, 3);
+    port.submit(&d).await;
+    port.days(4);
+    assert_eq!(port.state(&d).await.0, DeclarationState::Assessed);
+    let ledger = port.sim.ledger();
+    assert_eq!(ledger.declarations["china-ceb"].len(), 1);
+    assert!(ledger.complaints.is_empty(), "{:?}", ledger.complaints);
+    assert!(port.connector.pipeline().counts().retried >= 3);
+    port.schemas();
+}
+
+#[tokio::test]
+async fn a_returned_list_is_amended_and_a_stored_one_cancelled() {
+    let port = Port::start(13).await;
+    let declare = port.connector.customs().unwrap().declare().unwrap();
+    // The order says another telephone than the one that customs hold: filed unchecked, customs return it.
+    let mut d = sample::declaration();
+    let mut wrong = d.clone();
+    wrong.waybill.as_mut().unwrap().to.phone = Some("13900000000".to_owned());
+    assert_eq!(declare.validate(&wrong).len(), 1);
+    declare.submit(&CallCx::keyed("first"), &wrong).await.unwrap();
+    port.days(1);
+    let (state, told) = port.state(&d).await;
+    assert_eq!(state, DeclarationState::Rejected);
+    assert!(told.iter().any(|r| r.code == "100" && r.message.contains("13900000000")));
+    // Corrected under the same numbers.
+    declare.amend(&CallCx::keyed("second"), &d).await.unwrap();
+    // Until customs have stored it. Concluded it is a minute later at the earliest.
+    let mut told = Vec::new();
+    for _ in 0..60 {
+        port.sim.advance(Duration::from_secs(30));
+        let state;
+        (state, told) = port.state(&d).await;
+        if state == DeclarationState::Registered {
+            break;
+        }
+    }
+    assert!(told.iter().any(|r| r.document == FiledDocument::Declaration && r.code == "120"));
+    d.number = told.iter().find_map(|r| r.authority_ref.clone());
+    declare.cancel(&CallCx::keyed("third"), &d, "买家取消订单").await.unwrap();
+    port.days(1);
+    let (state, _) = port.state(&d).await;
+    assert_eq!(state, DeclarationState::Cancelled);
+    port.schemas();
+}
+
+#[tokio::test]
+async fn papers_of_a_list_without_number_are_deleted() {
+    let port = Port::start(14).await;
+    let d = sample::declaration();
+    port.submit(&d).await;
+    // Taken in, but before customs look (a minute later at the earliest): nothing is numbered yet.
+    port.sim.advance(Duration::from_secs(30));
+    let declare = port.connector.customs().unwrap().declare().unwrap();
+    declare.cancel(&CallCx::keyed("stop"), &d, "").await.unwrap();
+    port.days(2);
+    let (state, told) = port.state(&d).await;
+    assert_eq!(state, DeclarationState::Rejected);
+    assert!(told.iter().any(|r| r.code == "100" && r.message.contains("三单信息不全")));
+    port.schemas();
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_a_refused_envelope_say_what_to_do() {
+    let port = Port::start(15).await;
+    let url = port.sim.base_url("china-ceb");
+    let clock: Arc<dyn Clock> = Arc::new(SimClock(port.sim.clone()));
+    let open = |settings: &str, password: &str| {
+        let secrets = Secrets::of(&[("bridge_password", password), ("signer_token", "x-token")]);
+        let runtime = Runtime {
+            transport: Arc::new(HttpTransport::new(clock.clone()).unwrap()),
+            chance: Arc::new(SeededChance::new(1)),
+            journal: Arc::new(Memory::default()),
+            limiter: Arc::new(Limiter::new(clock.clone())),
+            clock: clock.clone(),
+        };
+        let account = AccountConfig::of("customs", settings, secrets).unwrap();
+        (tradewind_china_ceb::FACTORY.open)(account, runtime).unwrap()
+    };
+    let settings = tradewind_china_ceb::FACTORY
+        .example
+        .replace("https://bridge.eport.example", &url)
+        .replace("http://127.0.0.1:8622", &url);
+    let d = sample::declaration();
+    let submit = |c: Arc<dyn Connector>| {
+        let d = d.clone();
+        async move {
+            let declare = c.customs().unwrap().declare().unwrap();
+            declare.submit(&CallCx::keyed("k"), &d).await.unwrap_err()
+        }
+    };
+    assert_eq!(submit(open(&settings, "wrong")).await.kind(), Kind::Unauthenticated);
+    let password = port.sim.credentials("china-ceb").get("bridge_password").to_owned();
+    let other = settings.replace("# receiver_id = \"DXPEDCCEB0000002\"", "receiver_id = \"DXPNOBODY\"");
+    let error = submit(open(&other, &password)).await;
+    assert_eq!((error.kind(), error.upstream_ref().unwrap().code.as_str()), (Kind::Config, "2001"));
+}
