@@ -49,6 +49,10 @@ fn assert_clean(end: &serde_json::Value) {
     }
     assert!(end["listings"]["live"].as_u64().unwrap() >= 200, "{end}");
     assert!(end["complaints"].as_array().unwrap().is_empty(), "{end}");
+    // Buyers in China: filed, and released before their parcels were told.
+    let declarations = &end["declarations"];
+    assert!(declarations["filed"].as_u64().unwrap() > 0, "{end}");
+    assert_eq!(declarations["filed"], declarations["released"], "{end}");
 }
 
 #[test]

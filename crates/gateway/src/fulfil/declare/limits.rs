@@ -46,10 +46,9 @@ fn check(
     for other in filed {
         let counts = !matches!(other.state, DeclarationState::Rejected | DeclarationState::Cancelled);
         let d = &other.declaration;
-        if counts && d.id != declaration.id && d.paid.currency() == declaration.paid.currency() {
-            if let Some(key) = key(d) {
-                counter.add(key, year(d), d.goods.decimal() + d.freight.decimal());
-            }
+        let counts = counts && d.id != declaration.id && d.paid.currency() == declaration.paid.currency();
+        if let Some(key) = key(d).filter(|_| counts) {
+            counter.add(key, year(d), d.goods.decimal() + d.freight.decimal());
         }
     }
     let before = key(declaration).map(|k| counter.total(&k, year(declaration)));
@@ -78,4 +77,66 @@ fn check(
         // A rate that is missing changes what is owed, not whether it may be filed.
         Status::Complete | Status::Partial | Status::Indeterminate => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tradewind_domain::{Currency, Money};
+
+    use super::*;
+
+    fn declaration(id: &str, unit: &str, quantity: u32, card: &str) -> Declaration {
+        let cny = Currency::new("CNY").unwrap();
+        let unit = Money::parse(unit, cny).unwrap();
+        let goods = unit.try_mul(i64::from(quantity)).unwrap();
+        let zero = Money::zero(cny);
+        serde_json::from_value(serde_json::json!({
+            "id": id, "flow": "import", "order": id, "platform": "p", "ordered_at": "2026-03-15T02:25:00Z",
+            "buyer": {"tax_ids": [{"kind": "chinese_id", "value": card}]}, "from": {"country": "CN"}, "to": {"country": "CN"},
+            "lines": [{"sku": "S", "name": "shirt", "hs": "6109100021", "origin": "CN", "quantity": quantity, "net": 100, "unit_value": unit, "value": goods}],
+            "goods": goods, "freight": zero, "discount": zero, "taxes": zero, "paid": goods, "gross": 200
+        }))
+        .unwrap()
+    }
+
+    fn filed(declaration: Declaration, state: DeclarationState) -> DeclarationRecord {
+        DeclarationRecord {
+            account: "customs".parse().unwrap(),
+            order: declaration.id.to_string(),
+            declaration,
+            state,
+            authority_ref: None,
+            note: None,
+            filed_at: None,
+            withdrawn: false,
+        }
+    }
+
+    const SCHEME: &str = "cbec_1210";
+
+    /// 财关税〔2018〕49号: 5,000 yuan in one purchase. The limit itself is still open.
+    #[test]
+    fn one_purchase() {
+        assert_eq!(refuse(&declaration("A", "2500.00", 2, "1"), SCHEME, &[]), None);
+        let why = refuse(&declaration("A", "2500.01", 2, "1"), SCHEME, &[]).unwrap();
+        assert!(why.contains("5,000 CNY"), "{why}");
+    }
+
+    /// The same, 26,000 yuan a person and calendar year: five purchases of 5,000 and one of 1,000.
+    #[test]
+    fn one_year() {
+        let mut before: Vec<DeclarationRecord> = (0..5)
+            .map(|n| filed(declaration(&format!("B{n}"), "2500.00", 2, "1"), DeclarationState::Released))
+            .collect();
+        assert_eq!(refuse(&declaration("C", "500.00", 2, "1"), SCHEME, &before), None);
+        let next = declaration("C", "500.01", 2, "1");
+        let why = refuse(&next, SCHEME, &before).unwrap();
+        assert!(why.contains("26,000 CNY"), "{why}");
+        // Another buyer; a refused purchase; the declaration itself: none of them counts.
+        assert_eq!(refuse(&declaration("C", "500.01", 2, "2"), SCHEME, &before), None);
+        before[0].state = DeclarationState::Rejected;
+        assert_eq!(refuse(&next, SCHEME, &before), None);
+        before[0] = filed(next.clone(), DeclarationState::Sent);
+        assert_eq!(refuse(&next, SCHEME, &before), None);
+    }
 }
