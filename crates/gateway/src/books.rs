@@ -157,12 +157,25 @@ impl Gateway {
             rows.add(accounts, account, id, transaction);
         }
         let known: BTreeSet<(Provider, String)> = payouts.by.keys().cloned().collect();
+        let settled_groups: BTreeSet<&str> = payouts
+            .by
+            .iter()
+            .filter(|((provider, _), (p, _))| *provider == Provider::Amazon && settled_by_document(import, p))
+            .map(|((_, id), _)| id.as_str())
+            .collect();
         let mut documents: BTreeMap<(Provider, String), Document> = BTreeMap::new();
         for ((provider, _), (t, seen_by)) in rows.by {
             let currency = t.net.map_or(t.amount.currency(), Money::currency);
-            // PayPal's documents carry the rows' own ids, so the rows themselves are compared; Amazon's do not.
+            // PayPal's documents carry the rows' own ids, so the rows themselves are compared. Amazon's do not: a row belongs to the
+            // document that settles its event group, or, while it named none, to the period that holds it. Periods are printed in
+            // whole seconds.
             let settled = provider == Provider::Amazon
-                && settled_until.get(&(provider, currency)).is_some_and(|end| t.occurred_at.utc <= *end);
+                && match t.payout.as_ref().filter(|g| known.contains(&(provider, g.to_string()))) {
+                    Some(group) => settled_groups.contains(group.as_str()),
+                    None => settled_until
+                        .get(&(provider, currency))
+                        .is_some_and(|end| t.occurred_at.utc.as_second() <= end.as_second()),
+                };
             if settled {
                 continue;
             }
@@ -211,6 +224,7 @@ impl Gateway {
         }
         let file: std::sync::Arc<str> = "store/orders".into();
         let (mut count, mut refunds) = (0, 0);
+        let mut tells: BTreeSet<String> = BTreeSet::new();
         for (row, record) in (1_u64..).zip(typed::list::<OrderRecord>(&*self.store, Filter::all()).await?) {
             let OrderRecord { order: o, shipment, .. } = record.value;
             let origin = Origin { arrival: 0, file: file.clone(), row };
@@ -219,6 +233,7 @@ impl Gateway {
             let duties = duties.fold(0_i64, |sum, t| sum.saturating_add(t.amount.minor()));
             if o.refunded.is_positive() {
                 refunds += 1;
+                tells.insert(o.account.to_string());
                 facts.refunds.push(facts::Refund {
                     id: format!("refund:{}/{}", o.account, o.id),
                     order: o.id.to_string(),
@@ -246,12 +261,26 @@ impl Gateway {
             });
         }
         facts.given.insert("orders", count);
-        // Without a single refund there is nothing to hold the providers' refunds against.
-        if refunds > 0 {
-            facts.given.insert("refunds", refunds);
-        }
+        facts.given.insert("refunds", refunds);
+        // Not every channel tells refunds with its orders: where none was told, there is nothing to hold the provider's against.
+        facts.refunds_untold =
+            facts.orders.iter().map(|o| o.account.clone()).filter(|a| !tells.contains(a)).collect();
         Ok(())
     }
+}
+
+/// One of the documents is the settlement of an event group: same total, sent within five days.
+fn settled_by_document(import: &Import, group: &tradewind_domain::Payout) -> bool {
+    let mut all =
+        import.files.iter().filter(|f| f.provider == Provider::Amazon).flat_map(|f| &f.document.statements);
+    let sent = group.arrival.map(|at| at.to_zoned(import_zone(&group.initiated_at)).date());
+    all.any(|s| {
+        let near = match (s.deposit_date, sent) {
+            (Some(d), Some(a)) => d.until(a).is_ok_and(|span| span.get_days().abs() <= 5),
+            _ => true,
+        };
+        s.total == group.amount && near
+    })
 }
 
 fn import_zone(t: &SourceTime) -> jiff::tz::TimeZone {

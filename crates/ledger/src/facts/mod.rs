@@ -7,7 +7,7 @@ pub mod native;
 pub mod read;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -323,6 +323,8 @@ pub struct Facts {
     pub errors: Vec<RowError>,
     /// Native documents refused whole.
     pub refused: Vec<Refused>,
+    /// Accounts whose channel does not tell refunds: what the provider gave back there is not held against what was asked for.
+    pub refunds_untold: BTreeSet<String>,
     /// Which kinds of fact were given at all, with the number of rows.
     pub given: BTreeMap<&'static str, usize>,
 }
@@ -342,6 +344,7 @@ impl Facts {
         self.rates.extend(other.rates);
         self.errors.extend(other.errors);
         self.refused.extend(other.refused);
+        self.refunds_untold.extend(other.refunds_untold);
         for (k, n) in other.given {
             *self.given.entry(k).or_insert(0) += n;
         }

@@ -12,6 +12,12 @@ use crate::recon::parts::Row;
 
 struct Keys<'a> {
     by_ref: HashMap<&'a str, Vec<usize>>,
+    /// Letters and digits of the references only: providers drop what they do not like.
+    squeezed: HashMap<String, Vec<usize>>,
+}
+
+fn squeeze(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
 }
 
 impl<'a> Keys<'a> {
@@ -23,7 +29,21 @@ impl<'a> Keys<'a> {
                 by_ref.entry(r).or_default().push(i);
             }
         }
-        Keys { by_ref }
+        let mut squeezed: HashMap<String, Vec<usize>> = HashMap::with_capacity(orders.len());
+        for (key, list) in &by_ref {
+            squeezed.entry(squeeze(key)).or_default().extend(list);
+        }
+        Keys { by_ref, squeezed }
+    }
+
+    /// L3: the same letters and digits, eight or more, and only one order has them.
+    fn derived(&self, key: &str) -> Option<usize> {
+        let key = squeeze(key);
+        match self.squeezed.get(&key).filter(|_| key.chars().count() >= 8).map(Vec::as_slice)? {
+            // An order may have the key as its id and as its reference.
+            [one, rest @ ..] if rest.iter().all(|o| o == one) => Some(*one),
+            _ => None,
+        }
     }
 
     fn find(&self, key: &str, t: &Transaction, orders: &[Order]) -> Option<usize> {
@@ -49,12 +69,19 @@ pub(super) fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<
     let mut of: Vec<Vec<(usize, &'static str)>> = vec![Vec::new(); orders.len()];
     let mut by_id: HashMap<String, usize> = HashMap::new();
     let pinned = pins(clean, rows);
+    let mut derived: BTreeSet<usize> = BTreeSet::new();
     for (i, r) in rows.iter_mut().enumerate().filter(|(_, r)| r.posts()) {
         let direct = [r.tx.order.as_deref(), r.tx.source.as_deref().filter(|_| r.tx.order.is_none())];
         r.order = match pinned.get(&i) {
             Some(o) => Some(*o),
             None => direct.into_iter().flatten().find_map(|k| keys.find(k, &r.tx, orders)),
         };
+        if r.order.is_none()
+            && let Some(o) = r.tx.order.as_deref().and_then(|k| keys.derived(k))
+        {
+            r.order = Some(o);
+            derived.insert(i);
+        }
         r.order = r.order.filter(|o| !vetoed(clean, orders.get(*o), &r.tx.id));
         if let Some(o) = r.order {
             by_id.insert(r.tx.id.clone(), o);
@@ -83,7 +110,12 @@ pub(super) fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<
     }
     for (i, r) in rows.iter().enumerate() {
         if let Some(slot) = r.order.and_then(|o| of.get_mut(o)) {
-            slot.push((i, if pinned.contains_key(&i) { "pin" } else { "reference" }));
+            let rule = match (pinned.contains_key(&i), derived.contains(&i)) {
+                (true, _) => "pin",
+                (_, true) => "remittance",
+                _ => "reference",
+            };
+            slot.push((i, rule));
         }
     }
     let accounts: BTreeSet<String> = rows.iter().map(|r| r.tx.account.clone()).collect();

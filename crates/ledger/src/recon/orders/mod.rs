@@ -415,7 +415,11 @@ fn fold<'a>(
             0,
         );
     }
-    if facts.has("refunds") && s.refunded != requested && s.gross > 0 {
+    if facts.has("refunds")
+        && !facts.refunds_untold.contains(&o.account)
+        && s.refunded != requested
+        && s.gross > 0
+    {
         let off = s.refunded - requested;
         let old = refunds
             .iter()

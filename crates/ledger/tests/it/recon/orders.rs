@@ -242,3 +242,33 @@ fn an_invoice_bills_what_its_orders_are() {
     assert_eq!(run(invoice("119.01", "100.01", "19.00")).only("AMOUNT_MISMATCH")["amount"], "0.01");
     assert_eq!(run(invoice("119.00", "100.00", "18.99")).only("AMOUNT_MISMATCH")["amount"], "0.01");
 }
+
+#[test]
+fn a_reference_that_lost_its_punctuation_still_names_its_order() {
+    let orders = [
+        order("gid://shop/Order/2256834066510", "2026-02-01", "EUR", "60.00"),
+        order("gid://shop/Order/22568340665101", "2026-02-01", "EUR", "60.00"),
+    ];
+    let a = World::new()
+        .file("orders", &orders)
+        .file(
+            "transactions",
+            &[charge("ch", "gid:shopOrder2256834066510", "2026-02-01", "EUR", "60.00", "0.00")],
+        )
+        .as_of("2026-02-02")
+        .run();
+    assert_eq!(a.order("gid://shop/Order/2256834066510")["state"], "Settled");
+    assert_eq!(a.outcome.matches[0].rule, "remittance");
+    // Two orders of the same letters and digits, or too few of them: nothing is guessed.
+    for (one, two, named) in [("A-12345678", "A/12345678", "A12345678"), ("A-1", "B-1", "A1")] {
+        let a = World::new()
+            .file(
+                "orders",
+                &[order(one, "2026-02-01", "EUR", "60.00"), order(two, "2026-02-01", "EUR", "60.00")],
+            )
+            .file("transactions", &[charge("ch", named, "2026-02-01", "EUR", "60.00", "0.00")])
+            .as_of("2026-02-02")
+            .run();
+        assert!(a.outcome.matches.is_empty(), "{:?}", a.outcome.matches);
+    }
+}
