@@ -127,6 +127,18 @@ pub fn json(o: &Outcome) -> Result<Value, JournalError> {
     let unexplained: Map<String, Value> =
         o.unexplained.iter().map(|(c, m)| (c.to_string(), text(*m, *c))).collect();
     out.insert("unexplained".to_owned(), Value::Object(unexplained));
+    if !o.ageing.is_empty() {
+        out.insert(
+            "ageing".to_owned(),
+            o.ageing
+                .iter()
+                .map(|e| {
+                    json!({"leg": e.leg, "id": e.id, "amount": text(e.minor, e.currency), "currency": e.currency,
+                        "due": e.due.to_string(), "days_late": e.days_late})
+                })
+                .collect(),
+        );
+    }
     if !o.duties.is_empty() {
         out.insert(
             "landed_cost".to_owned(),

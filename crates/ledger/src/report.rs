@@ -251,6 +251,17 @@ pub fn text(o: &Outcome) -> String {
             let _ = writeln!(s, "{kind:<12}{}", list.join(" · "));
         }
     }
+    if !o.ageing.is_empty() {
+        let count = |keep: fn(i32) -> bool| o.ageing.iter().filter(|e| keep(e.days_late)).count();
+        let _ = writeln!(
+            s,
+            "expected    {} not due · {} late by up to 7 days · {} by up to 30 · {} by more",
+            count(|d| d <= 0),
+            count(|d| (1..=7).contains(&d)),
+            count(|d| (8..=30).contains(&d)),
+            count(|d| d > 30)
+        );
+    }
     if !o.rows.is_empty() {
         let fx = &o.fx;
         let _ = writeln!(

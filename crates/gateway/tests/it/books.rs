@@ -51,10 +51,10 @@ async fn gateway(dir: &Path) -> Gateway {
 }
 
 /// A movement of the interface: settled ones stand in the document, the last one came after its end.
-fn movement(id: &str, at: &str, amount: &str, group: &str) -> BalanceTransaction {
+fn movement(id: &str, order: &str, at: &str, amount: &str, group: &str) -> BalanceTransaction {
     from(
         json!({"id": id, "kind": "Shipment", "event_code": "RELEASED", "occurred_at": {"utc": at}, "amount": eur(amount), "net": eur(amount),
-        "order": "302-0000001-0000001", "payout": group, "balance_affecting": true,
+        "order": order, "payout": group, "balance_affecting": true,
         "components": [{"code": "ItemPrice/Principal", "amount": eur(amount)}]}),
     )
 }
@@ -87,8 +87,8 @@ async fn the_same_money_seen_by_several_accounts_counts_once() {
         );
         batch.put(&PayoutRecord { account: account.parse().unwrap(), payout }).unwrap();
         for t in [
-            movement("T1", "2026-06-02T10:00:00Z", "1200.00", "GROUP1"),
-            movement("T2", "2026-06-18T10:00:00Z", "12.50", "GROUP2"),
+            movement("T1", "302-0000001-0000001", "2026-06-02T10:00:00Z", "1200.00", "GROUP1"),
+            movement("T2", "302-0000003-0000003", "2026-06-18T10:00:00Z", "12.50", "GROUP2"),
         ] {
             batch.put(&TransactionRecord { account: account.parse().unwrap(), transaction: t }).unwrap();
         }

@@ -5,6 +5,7 @@
 //! a row is made of), [`foot`] (statements and payouts sum to their own totals, or are refused whole), [`bank`] (matching in
 //! levels), [`orders`] (states as folds), [`post`] (the journal), [`fx`] (what exchange cost and earned).
 
+pub mod ageing;
 pub mod bank;
 pub mod dedupe;
 pub mod duties;
@@ -226,6 +227,8 @@ pub struct Outcome {
     pub input_hash: String,
     /// The rows after dedupe, for explanations.
     pub rows: Vec<parts::Row>,
+    /// What is expected and not there.
+    pub ageing: Vec<ageing::Expectation>,
     /// Landed cost: collected and quoted against charged and assessed, order by order.
     pub duties: Vec<duties::Duty>,
 }
@@ -460,6 +463,7 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         }
         days.insert(name.clone(), by_day);
     }
+    let ageing = ageing::run(&clean, &order_states, &statements, &payouts, &duties, policy, as_of, facts);
     let journal = post::run(
         &chart,
         &post::Facts {
@@ -497,6 +501,7 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         errors,
         input_hash,
         rows,
+        ageing,
         duties,
     })
 }

@@ -208,6 +208,9 @@ fn what_has_not_arrived_is_timing_then_missing() {
     // Monday 11 May plus five business days is Monday 18 May.
     let a = world("2026-05-18");
     assert_eq!(a.only("TIMING")["amount"], "80.00");
+    let open = |late: i32| json!([{"leg": "bank", "id": "P1", "amount": "80.00", "currency": "EUR", "due": "2026-05-18", "days_late": late}]);
+    assert_eq!(a.json["ageing"], open(0));
+    assert_eq!(world("2026-05-28").json["ageing"], open(10));
     assert_ne!(a.payout("P1")["state"], "Missing");
     let a = world("2026-05-19");
     assert_eq!(

@@ -151,6 +151,11 @@ fn an_order_waits_is_paid_in_parts_and_goes_missing() {
     assert_eq!((&a.order("o")["state"], &a.order("o")["open"]), (&json!("Partial"), &json!("30.00")));
     let a = run(&[half("a", "2026-02-02")], "2026-02-20");
     assert_eq!(a.order("o")["state"], "Under");
+    // Due by 8 February, seven days after the order: twelve days late.
+    assert_eq!(
+        a.json["ageing"],
+        json!([{"leg": "payment", "id": "o", "amount": "30.00", "currency": "EUR", "due": "2026-02-08", "days_late": 12}])
+    );
     // Late data still closes it.
     let a = run(&[half("a", "2026-02-02"), half("b", "2026-02-19")], "2026-02-20");
     assert_eq!((&a.order("o")["state"], &a.order("o")["open"]), (&json!("Settled"), &json!("0.00")));
