@@ -2,9 +2,10 @@
 
 use crate::{json, text, tradewind};
 
-fn play(seed: &str, faults: &str) -> serde_json::Value {
+fn play(seed: &str, days: &str, faults: &str) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
-    let output = tradewind(folder.path(), &["demo", "--json", "--seed", seed, "--faults", faults]);
+    let output =
+        tradewind(folder.path(), &["demo", "--json", "--seed", seed, "--days", days, "--faults", faults]);
     assert_eq!(output.status.code(), Some(0), "seed {seed}, faults {faults}: {}", text(&output));
     json(&output)
 }
@@ -57,9 +58,9 @@ fn assert_clean(end: &serde_json::Value) {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
-    let end = play("1", "mild");
+    let end = play("1", "1", "mild");
     assert_clean(&end);
-    assert_eq!(end.to_string(), play("1", "mild").to_string());
+    assert_eq!(end.to_string(), play("1", "1", "mild").to_string());
 }
 
 /// The README's transcript was made by another process, of another build, on another day. While it says that there is
@@ -83,13 +84,13 @@ fn the_readme_shows_what_the_demo_prints() {
 #[test]
 fn other_seeds_end_clean() {
     for seed in ["2", "3"] {
-        assert_clean(&play(seed, "mild"));
+        assert_clean(&play(seed, "3", "mild"));
     }
 }
 
 #[test]
 fn hostile_faults_end_clean() {
-    let end = play("7", "hostile");
+    let end = play("7", "3", "hostile");
     assert_clean(&end);
     let unknown: u64 =
         end["calls"].as_object().unwrap().values().map(|c| c["indeterminate"].as_u64().unwrap()).sum();

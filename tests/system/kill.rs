@@ -36,6 +36,8 @@ impl World {
             .seed(seed)
             .faults(Profile::Mild)
             .demand(demand)
+            // Channels of each role; more of them would only make the same test longer.
+            .channels(["amazon", "china-ceb", "dhl-express", "paypal", "shopify"])
             .hang(Duration::from_millis(20));
         let simulator = runtime.block_on(builder.start()).unwrap();
         World { simulator, seed, _runtime: runtime }
