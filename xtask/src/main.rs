@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+/// What a task does, at the root of the checkout.
+type Task = fn(&Path) -> Result<(), String>;
+
 /// (name, what it does, how)
-const TASKS: &[(&str, &str, fn(&Path) -> Result<(), String>)] = &[
+const TASKS: &[(&str, &str, Task)] = &[
     ("ci", "everything CI checks, in its order", ci),
     ("fmt", "format", |root| cargo(root, &["fmt", "--all"])),
     ("lint", "clippy with warnings denied", lint),
@@ -42,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn ci(root: &Path) -> Result<(), String> {
-    let steps: &[(&str, fn(&Path) -> Result<(), String>)] = &[
+    let steps: &[(&str, Task)] = &[
         ("format", |root| cargo(root, &["fmt", "--all", "--check"])),
         ("tidy", tidy),
         ("clippy", lint),
