@@ -50,10 +50,8 @@ fn assert_clean(end: &serde_json::Value) {
     }
     assert!(end["listings"]["live"].as_u64().unwrap() >= 200, "{end}");
     assert!(end["complaints"].as_array().unwrap().is_empty(), "{end}");
-    // Buyers in China: filed, and released before their parcels were told.
-    let declarations = &end["declarations"];
-    assert!(declarations["filed"].as_u64().unwrap() > 0, "{end}");
-    assert_eq!(declarations["filed"], declarations["released"], "{end}");
+    // Buyers in China: what was filed was released.
+    assert_eq!(end["declarations"]["filed"], end["declarations"]["released"], "{end}");
 }
 
 #[test]
@@ -83,9 +81,13 @@ fn the_readme_shows_what_the_demo_prints() {
 
 #[test]
 fn other_seeds_end_clean() {
+    let mut filed = 0;
     for seed in ["2", "3"] {
-        assert_clean(&play(seed, "3", "mild"));
+        let end = play(seed, "3", "mild");
+        assert_clean(&end);
+        filed += end["declarations"]["filed"].as_u64().unwrap();
     }
+    assert!(filed > 0, "one of six buyers of the own shop lives in China");
 }
 
 #[test]
