@@ -24,6 +24,7 @@ fn line(i: i64) -> Line {
         class: "sale".to_owned(),
         order: format!("114-{:07}-{:07}", i % 9_999_991, i % 7_777_777),
         group: "28471003921".to_owned(),
+        entry: format!("row:amazon:eu:{i}"),
         amount: Money::from_minor(i % 100_000 - 20_000, Currency::EUR),
     }
 }

@@ -78,20 +78,34 @@ pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportErr
         ]);
     }
     put("matches.csv", s)?;
-    let mut s = Sheet::new(&["date", "reason", "amount", "currency", "records", "explanation"]);
+    let mut s = Sheet::new(&[
+        "date",
+        "reason",
+        "amount",
+        "currency",
+        "unexplained",
+        "state",
+        "records",
+        "explanation",
+        "evidence",
+    ]);
     for e in &books.exceptions {
         s.row([
             e.date.to_string(),
             e.reason.clone(),
             e.amount.amount(),
             e.amount.currency().to_string(),
+            e.unexplained.amount(),
+            e.state.to_owned(),
             guard(&e.records.join(" ")),
             guard(&e.explanation),
+            guard(&e.evidence),
         ]);
     }
     put("differences.csv", s)?;
     let mut s = Sheet::new(&[
         "date", "channel", "account", "id", "kind", "code", "class", "order", "group", "amount", "currency",
+        "entry",
     ]);
     for l in &books.lines {
         s.row([
@@ -106,8 +120,16 @@ pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportErr
             guard(&l.group),
             l.amount.amount(),
             l.amount.currency().to_string(),
+            guard(&l.entry),
         ]);
     }
     put("lines.csv", s)?;
+    if !books.not_taken.is_empty() {
+        let mut s = Sheet::new(&["file", "row", "message"]);
+        for n in &books.not_taken {
+            s.row([guard(&n.file), n.row.to_string(), guard(&n.message)]);
+        }
+        put("not-taken.csv", s)?;
+    }
     Ok(files)
 }

@@ -7,7 +7,7 @@
 mod beancount;
 mod csv;
 mod datev;
-mod from_import;
+mod from_outcome;
 mod hledger;
 mod journals;
 mod names;
@@ -79,6 +79,8 @@ pub struct Summary {
     pub other: Money,
     /// Sent to the bank (negative).
     pub payouts: Money,
+    /// What of it has arrived there by the bank's own lines (positive, as it was sent).
+    pub arrived: Money,
     /// Balance after.
     pub closing: Money,
     /// What no table or match explains.
@@ -103,9 +105,33 @@ impl Summary {
             fx: zero,
             other: zero,
             payouts: zero,
+            arrived: zero,
             closing: zero,
             unexplained: zero,
         }
+    }
+
+    /// What `closing` must be: the opening balance and everything between.
+    ///
+    /// # Errors
+    /// The sum is out of range.
+    pub fn expected_closing(&self) -> Result<Money, ExportError> {
+        Money::try_sum(
+            self.currency,
+            [
+                self.opening,
+                self.sales,
+                self.refunds,
+                self.fee_total(),
+                self.taxes,
+                self.reserve,
+                self.fx,
+                self.other,
+                self.payouts,
+                self.unexplained,
+            ],
+        )
+        .map_err(|e| ExportError::Amount(e.to_string()))
     }
 
     /// Sum of the fees.
@@ -115,9 +141,11 @@ impl Summary {
     }
 }
 
-/// A settlement, statement or batch.
+/// A settlement, statement or batch, or a payout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
+    /// `statement` or `payout`.
+    pub kind: &'static str,
     /// The provider's id.
     pub id: String,
     /// Channel or provider.
@@ -136,6 +164,8 @@ pub struct Settlement {
     pub sum: Money,
     /// What arrives after the provider's conversion.
     pub converted: Option<Money>,
+    /// Bank lines that paid it.
+    pub bank: Vec<String>,
     /// Where it stands.
     pub state: String,
 }
@@ -163,6 +193,8 @@ pub struct Line {
     pub group: String,
     /// Signed from our side.
     pub amount: Money,
+    /// The journal entry that booked it.
+    pub entry: String,
 }
 
 /// A match between records.
@@ -195,8 +227,25 @@ pub struct Exception {
     pub records: Vec<String>,
     /// In words.
     pub explanation: String,
+    /// The numbers whose sum is `amount`.
+    pub evidence: String,
+    /// What part of it nobody can account for.
+    pub unexplained: Money,
+    /// `open`, or `accepted` by a user.
+    pub state: &'static str,
     /// Day, for partitions.
     pub date: Date,
+}
+
+/// A row or document that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NotTaken {
+    /// The file.
+    pub file: String,
+    /// Its row; 0: the whole file.
+    pub row: u64,
+    /// What is wrong and what to do.
+    pub message: String,
 }
 
 /// A rate that the books used or measured with.
@@ -235,6 +284,8 @@ pub struct Books {
     pub exceptions: Vec<Exception>,
     /// Rates.
     pub fx: Vec<FxRate>,
+    /// Rows and documents that were not taken.
+    pub not_taken: Vec<NotTaken>,
 }
 
 impl Books {
@@ -251,6 +302,7 @@ impl Books {
             matches: Vec::new(),
             exceptions: Vec::new(),
             fx: Vec::new(),
+            not_taken: Vec::new(),
         }
     }
 
@@ -268,8 +320,15 @@ impl Books {
         self.journal.sort_by(|a, b| a.date.cmp(&b.date).then_with(|| a.id.cmp(&b.id)));
         self.summary
             .sort_by(|a, b| (&a.channel, &a.account, a.currency).cmp(&(&b.channel, &b.account, b.currency)));
-        self.settlements
-            .sort_by(|a, b| (&a.channel, &a.account, &a.id).cmp(&(&b.channel, &b.account, &b.id)));
+        self.settlements.sort_by(|a, b| {
+            (&a.channel, &a.account, a.kind, &a.id, a.total.currency()).cmp(&(
+                &b.channel,
+                &b.account,
+                b.kind,
+                &b.id,
+                b.total.currency(),
+            ))
+        });
         self.lines.sort_by(|a, b| {
             (a.date, &a.channel, &a.id, &a.code)
                 .cmp(&(b.date, &b.channel, &b.id, &b.code))
@@ -284,17 +343,20 @@ impl Books {
             e.records.sort();
         }
         self.exceptions.sort_by(|a, b| {
-            (a.date, &a.reason, &a.records, a.amount.currency(), a.amount.minor()).cmp(&(
+            (a.date, &a.reason, &a.records, a.amount.currency(), a.amount.minor(), &a.explanation).cmp(&(
                 b.date,
                 &b.reason,
                 &b.records,
                 b.amount.currency(),
                 b.amount.minor(),
+                &b.explanation,
             ))
         });
         self.fx.sort_by(|a, b| {
             (a.date, a.base, a.quote, &a.source, a.rate).cmp(&(b.date, b.base, b.quote, &b.source, b.rate))
         });
+        self.fx.dedup();
+        self.not_taken.sort();
     }
 
     /// Σ per currency and account.
@@ -314,10 +376,10 @@ impl Books {
         Ok(out)
     }
 
-    /// Refuses books that do not balance: every entry, per currency. An export is the last place to notice.
+    /// Refuses books that do not balance: every entry, per currency, and every summary. An export is the last place to notice.
     ///
     /// # Errors
-    /// [`ExportError::Unbalanced`] names the entry.
+    /// [`ExportError::Unbalanced`] names the entry, [`ExportError::Summary`] the channel.
     pub fn check(&self) -> Result<(), ExportError> {
         for e in &self.journal {
             let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
@@ -326,6 +388,16 @@ impl Books {
             }
             if let Some((currency, _)) = sums.iter().find(|(_, s)| **s != 0) {
                 return Err(ExportError::Unbalanced { entry: e.id.clone(), currency: *currency });
+            }
+        }
+        for s in &self.summary {
+            let expected = s.expected_closing()?;
+            if expected != s.closing {
+                return Err(ExportError::Summary {
+                    name: format!("{} {} {}", s.channel, s.account, s.currency),
+                    expected,
+                    closing: s.closing,
+                });
             }
         }
         Ok(())
@@ -353,6 +425,18 @@ pub enum ExportError {
         entry: String,
         /// The currency.
         currency: Currency,
+    },
+    /// The sums of a channel do not add up to its balance in the journal.
+    #[error(
+        "summary of {name}: opening and movements make {expected}, the journal's balance is {closing}: the export is refused; report this as a defect"
+    )]
+    Summary {
+        /// Channel, account, currency.
+        name: String,
+        /// By the columns.
+        expected: Money,
+        /// By the journal.
+        closing: Money,
     },
     /// An amount is out of range.
     #[error("{0}")]

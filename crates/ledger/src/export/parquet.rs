@@ -120,8 +120,11 @@ pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportErr
             ("reason", 't'),
             ("amount", 'a'),
             ("currency", 't'),
+            ("unexplained", 'a'),
+            ("state", 't'),
             ("records", 't'),
             ("explanation", 't'),
+            ("evidence", 't'),
         ],
         &mut books.exceptions.iter().map(|e| {
             let cells = vec![
@@ -129,8 +132,11 @@ pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportErr
                 t(&e.reason),
                 Cell::Amount(e.amount),
                 Cell::Text(e.amount.currency().to_string().into()),
+                Cell::Amount(e.unexplained),
+                t(e.state),
                 joined(&e.records),
                 t(&e.explanation),
+                t(&e.evidence),
             ];
             (e.date, cells)
         }),
@@ -150,6 +156,7 @@ pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportErr
             ("group", 't'),
             ("amount", 'a'),
             ("currency", 't'),
+            ("entry", 't'),
         ],
         &mut books.lines.iter().map(|l| {
             let cells = vec![
@@ -164,6 +171,7 @@ pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportErr
                 t(&l.group),
                 Cell::Amount(l.amount),
                 Cell::Text(l.amount.currency().to_string().into()),
+                t(&l.entry),
             ];
             (l.date, cells)
         }),

@@ -46,6 +46,7 @@ use foldhash::{HashMap, HashMapExt};
 pub use codes::{Class, CodeTable};
 pub use dir::{Import, ImportedFile, read_dir};
 pub use error::{Footing, ImportResult, Refusal, RefusalKind};
+pub(crate) use number::parse as read_number;
 pub use number::{Mark, excel_mangled};
 pub use row::{Bank, Carrier, Document, Out, Stmt, Tx};
 pub use sidecar::Sidecar;

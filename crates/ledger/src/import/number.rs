@@ -16,7 +16,7 @@ pub enum Mark {
 ///
 /// Grouping must be regular (three digits after every group mark), so that `1,5` is never read as fifteen.
 #[must_use]
-pub(super) fn parse(text: &str, mark: Mark) -> Option<Decimal> {
+pub(crate) fn parse(text: &str, mark: Mark) -> Option<Decimal> {
     let mut s = text.trim();
     let mut negative = false;
     if let Some(inner) = s.strip_prefix('(').and_then(|s| s.strip_suffix(')')) {
@@ -58,7 +58,7 @@ pub(super) fn parse(text: &str, mark: Mark) -> Option<Decimal> {
         return None;
     }
     if first.is_empty() && rest.is_empty() {
-        fraction?;
+        fraction.filter(|f| !f.is_empty())?; // a mark alone is no number
         plain.push('0'); // ".11"
     }
     plain.push_str(first);
@@ -115,6 +115,7 @@ mod tests {
         assert_eq!(dot("-"), None);
         assert_eq!(dot("--1"), None);
         assert_eq!(dot("1e3"), None);
+        assert_eq!((dot("."), comma(","), dot("-.")), (None, None, None));
     }
 
     #[test]

@@ -64,9 +64,80 @@ fn key(name: &str) -> String {
         .collect()
 }
 
+/// Makes every line end a line feed. The CSV reader ends a record at the carriage return and counts the line only when it meets the
+/// line feed, at the start of the next record: with CRLF every row would be named one line too early.
+struct LineEnds<R> {
+    inner: R,
+    block: Vec<u8>,
+    at: usize,
+    len: usize,
+    /// The last byte read was a carriage return; what follows decides about it.
+    held: bool,
+}
+
+impl<R: Read> LineEnds<R> {
+    fn new(inner: R) -> LineEnds<R> {
+        LineEnds { inner, block: vec![0; 64 * 1024], at: 0, len: 0, held: false }
+    }
+
+    fn fill(&mut self) -> std::io::Result<()> {
+        let start = usize::from(self.held);
+        if let Some(first) = self.block.first_mut().filter(|_| self.held) {
+            *first = b'\r';
+        }
+        let n = self.inner.read(self.block.get_mut(start..).unwrap_or_default())?;
+        self.at = 0;
+        self.len = start + n;
+        self.held = false;
+        if n == 0 {
+            return Ok(());
+        }
+        let Some(block) = self.block.get_mut(..self.len) else { return Ok(()) };
+        if block.last() == Some(&b'\r') {
+            self.held = true;
+            self.len -= 1;
+        }
+        if memchr::memchr(b'\r', block).is_none() {
+            return Ok(());
+        }
+        let mut kept = 0;
+        for i in 0..self.len {
+            let (here, next) = (block.get(i).copied(), block.get(i + 1).copied());
+            if here == Some(b'\r') && next == Some(b'\n') {
+                continue;
+            }
+            if let (Some(to), Some(byte)) = (block.get_mut(kept), here) {
+                *to = byte;
+            }
+            kept += 1;
+        }
+        self.len = kept;
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for LineEnds<R> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        while self.at == self.len {
+            self.fill()?;
+            // Nothing is left, and nothing is held back for the next block.
+            if self.len == 0 && !self.held {
+                return Ok(0);
+            }
+        }
+        let ready = self.block.get(self.at..self.len).unwrap_or_default();
+        let n = ready.len().min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..n), ready.get(..n)) {
+            to.copy_from_slice(from);
+        }
+        self.at += n;
+        Ok(n)
+    }
+}
+
 /// A streaming reader of records, with line numbers.
 pub(super) struct Table<R> {
-    reader: csv::Reader<R>,
+    reader: csv::Reader<LineEnds<R>>,
     record: StringRecord,
 }
 
@@ -79,7 +150,7 @@ impl<R: Read> Table<R> {
                 .quoting(quoted)
                 .has_headers(false)
                 .flexible(true)
-                .from_reader(source),
+                .from_reader(LineEnds::new(source)),
             record: StringRecord::new(),
         }
     }
@@ -158,5 +229,52 @@ impl<'a> Row<'a> {
     #[must_use]
     pub(super) fn is_blank(&self) -> bool {
         self.record.iter().all(|c| c.trim().is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one byte at a time: every block boundary there is.
+    struct Drip<'a>(&'a [u8]);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+            let Some((first, rest)) = self.0.split_first() else { return Ok(0) };
+            self.0 = rest;
+            buf[0] = *first;
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn line_ends_become_one() {
+        for (text, want) in [
+            ("a\r\nb\r\n", "a\nb\n"),
+            ("a\r\r\nb\r", "a\r\nb\r"),
+            ("\r\n\r\n", "\n\n"),
+            ("ab", "ab"),
+            ("", ""),
+        ] {
+            let mut whole = String::new();
+            LineEnds::new(text.as_bytes()).read_to_string(&mut whole).unwrap();
+            let mut dripped = String::new();
+            LineEnds::new(Drip(text.as_bytes())).read_to_string(&mut dripped).unwrap();
+            assert_eq!((whole.as_str(), dripped.as_str()), (want, want), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn rows_are_named_by_their_line_whatever_ends_it() {
+        for end in ["\n", "\r\n"] {
+            let text = ["t", "\"two\nlines\"", "x", ""].join(end);
+            let mut table = Table::new(text.as_bytes(), b',', true);
+            let mut lines = Vec::new();
+            while let Some(row) = table.next().unwrap() {
+                lines.push(row.line);
+            }
+            assert_eq!(lines, [1, 2, 4], "{end:?}");
+        }
     }
 }

@@ -150,15 +150,37 @@ fn row(b: &mut Book<'_>, r: &Row) {
         (Some(o), _) => format!("{} {o}", r.tx.kind),
         _ => r.tx.kind.clone(),
     };
-    // Ids may repeat across event codes (PayPal): the entry's id has them all.
-    let id = format!(
-        "row:{provider}:{account}:{}:{}:{}:{c}{}",
+    let id = row_entry(r);
+    b.drafts.push(draft(id, r.tx.occurred.day(), text, vec![r.tx.id.clone()], postings));
+}
+
+/// The id of a row's entry. Ids of rows may repeat across event codes (PayPal): it has them all.
+pub(crate) fn row_entry(r: &Row) -> String {
+    format!(
+        "row:{}:{}:{}:{}:{}:{}{}",
+        r.tx.provider.name(),
+        r.tx.account,
         r.tx.id,
         r.tx.kind,
         r.tx.event_code.as_deref().unwrap_or_default(),
+        r.net.currency(),
         if r.net.is_negative() { "-" } else { "+" }
-    );
-    b.drafts.push(draft(id, r.tx.occurred.day(), text, vec![r.tx.id.clone()], postings));
+    )
+}
+
+/// The id of the entry of a statement's transfer.
+pub(crate) fn close_entry(s: &StatementState) -> String {
+    format!("close:{}:{}:{}:{}", s.provider.name(), s.account, s.id, s.total.currency())
+}
+
+/// The id of the entry of a payout.
+pub(crate) fn payout_entry(p: &PayoutState) -> String {
+    format!("payout:{}:{}:{}", p.provider.name(), p.account, p.id)
+}
+
+/// The id of the entry of a payout that came back where only a row booked its leaving.
+pub(crate) fn returned_entry(p: &PayoutState) -> String {
+    format!("returned:{}:{}:{}", p.provider.name(), p.account, p.id)
 }
 
 fn transfers(
@@ -182,7 +204,7 @@ fn transfers(
         if !sent || !transfers || (!s.foots && s.bank.is_empty()) {
             continue;
         }
-        let id = format!("close:{provider}:{}:{}:{c}", s.account, s.id);
+        let id = close_entry(s);
         let date = s.end.unwrap_or(as_of);
         let mut postings = vec![
             Posting::new(b.class(Some(Class::Payout), provider, &s.account, c), s.total),
@@ -222,7 +244,7 @@ fn transfers(
     }
     for p in payouts.iter().filter(|p| !p.void && !p.amount.is_zero() && !p.booked_by_row) {
         let (provider, c) = (p.provider.name(), p.amount.currency());
-        let id = format!("payout:{provider}:{}:{}", p.account, p.id);
+        let id = payout_entry(p);
         let date = p.arrival.or(p.last_member).unwrap_or(as_of);
         let postings = vec![
             Posting::new(b.class(Some(Class::Payout), provider, &p.account, c), p.amount),
@@ -241,7 +263,7 @@ fn transfers(
             Posting::new(b.account("clearing", provider, &p.account, c), p.amount),
         ];
         b.drafts.push(draft(
-            format!("returned:{provider}:{}:{}", p.account, p.id),
+            returned_entry(p),
             date,
             format!("payout {} came back", p.id),
             vec![p.id.clone()],

@@ -1,6 +1,8 @@
 //! Tests of the ledger's outside: documents in, reports out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)] // helpers outside #[test] functions
 
+mod bad_files;
+mod bulk;
 mod exports;
 mod importers;
 mod properties;

@@ -1,32 +1,31 @@
-//! `tradewind export`: the books as files for finance.
+//! `tradewind export`: the reconciled books as files for finance.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use jiff::civil::Date;
+use tradewind_domain::Money;
 use tradewind_ledger::export::{AccountMap, Books, Kind, write};
-use tradewind_ledger::import::read_dir;
 
+use super::reconcile::Sources;
+use crate::context::ConfigArg;
 use crate::output::{Exit, Output};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    #[command(flatten)]
+    sources: Sources,
     /// xlsx, csv, parquet, beancount, hledger, xero, quickbooks, netsuite or datev.
     kind: String,
-    /// Folder with settlements/<provider>/… as downloaded.
-    #[arg(short, long)]
-    input: PathBuf,
     /// File (xlsx, beancount, hledger) or folder (the others) to write.
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "PATH", alias = "to")]
     out: PathBuf,
-    /// Last day of the books; without it the last day that the documents speak of.
-    #[arg(long)]
-    as_of: Option<Date>,
     /// Legal entity, as the files should name it.
     #[arg(long, default_value = "Books")]
     title: String,
     /// TOML: our account = "their account", the longest prefix wins.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     accounts: Option<PathBuf>,
 }
 
@@ -40,57 +39,55 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         None => AccountMap::default(),
     };
-    let import = read_dir(&args.input)?;
+    let (facts, outcome) = args.sources.with_facts(&args.config, &[])?;
     anyhow::ensure!(
-        !import.files.is_empty() || !import.refused.is_empty(),
-        "{}: no documents found; put them in settlements/<provider>/",
-        args.input.display()
+        !facts.given.is_empty() || !facts.errors.is_empty() || !facts.refused.is_empty(),
+        "nothing to export: put orders.jsonl, transactions.jsonl, bank.jsonl … into the folder, or native documents into settlements/<provider>/"
     );
-    let as_of = args.as_of.or_else(|| last_day(&import)).unwrap_or(Date::constant(1970, 1, 1));
-    let books = Books::from_import(&import, &args.title, as_of)?;
+    let books = Books::from_outcome(&outcome, &facts, &args.title)?;
+    drop(facts);
     let files = write(kind, &books, &map, &args.out)?;
-    for refusal in &import.refused {
-        out.note(format!("refused: {refusal}"));
+    for n in &books.not_taken {
+        out.note(format!("not taken: {}:{}: {}", n.file, n.row, n.message));
     }
+    let unexplained: Vec<Money> = outcome
+        .unexplained
+        .iter()
+        .filter(|(_, m)| **m != 0)
+        .map(|(c, m)| Money::from_minor(*m, *c))
+        .collect();
     if out.is_json() {
         out.json(&serde_json::json!({
-            "status": if import.refused.is_empty() { "ok" } else { "partial" },
+            "status": if books.not_taken.is_empty() { "ok" } else { "partial" },
             "files": files,
-            "documents": import.files.len(),
-            "duplicates": import.duplicates,
-            "refused": import.refused.iter().map(|r| serde_json::json!({
-                "path": r.path, "line": r.line, "reason": r.kind.code(), "message": r.message,
-            })).collect::<Vec<_>>(),
             "entries": books.journal.len(),
-            "exceptions": books.exceptions.len(),
+            "matches": books.matches.len(),
+            "differences": books.exceptions.len(),
+            "not_taken": books.not_taken.iter().map(|n| serde_json::json!({
+                "file": n.file, "row": n.row, "message": n.message,
+            })).collect::<Vec<_>>(),
+            "unexplained": unexplained.iter().map(|m| serde_json::json!({
+                "amount": m.amount(), "currency": m.currency(),
+            })).collect::<Vec<_>>(),
+            "input_hash": outcome.input_hash,
         }))?;
     } else {
+        let left = if unexplained.is_empty() {
+            "nothing unexplained".to_owned()
+        } else {
+            let list: Vec<String> = unexplained.iter().map(ToString::to_string).collect();
+            format!("unexplained: {}", list.join(", "))
+        };
         out.text(format!(
-            "{} documents, {} entries, {} exceptions, {} refused",
-            import.files.len(),
+            "{} entries, {} matches, {} differences, {} not taken; {left}",
             books.journal.len(),
+            books.matches.len(),
             books.exceptions.len(),
-            import.refused.len()
+            books.not_taken.len()
         ))?;
         for file in &files {
             out.text(format!("  {}", file.display()))?;
         }
     }
-    Ok(if import.refused.is_empty() { Exit::Ok } else { Exit::Partial })
-}
-
-fn last_day(import: &tradewind_ledger::import::Import) -> Option<Date> {
-    import
-        .files
-        .iter()
-        .flat_map(|f| {
-            let d = &f.document;
-            d.transactions
-                .iter()
-                .map(|t| t.occurred.day())
-                .chain(d.statements.iter().filter_map(|s| s.deposit_date))
-                .chain(d.payouts.iter().filter_map(|p| p.arrival))
-                .chain(d.bank.iter().map(|b| b.date))
-        })
-        .max()
+    Ok(if books.not_taken.is_empty() { Exit::Ok } else { Exit::Partial })
 }

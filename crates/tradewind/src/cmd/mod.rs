@@ -2,6 +2,7 @@
 //! command is a module and one line in each of the two lists below.
 
 mod apply;
+mod bulk;
 mod catalogue;
 mod check;
 mod completions;
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Settle(settle::Args),
     /// Reconcile orders, payments, settlements and the bank; explain every cent.
     Reconcile(reconcile::Args),
+    /// Foot settlement files too large to hold, and match them with orders by reference and amount.
+    Bulk(bulk::Args),
     /// Allocate, normalise, convert, revalue: JSON in, JSON out.
     Money(money::Args),
     /// Write the books as a workbook, CSV, Parquet, plain-text accounting or another program's journals.
@@ -87,6 +90,7 @@ pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
         Command::Declare(args) => fulfil::declare(&args, out),
         Command::Settle(args) => settle::run(&args, out),
         Command::Reconcile(args) => reconcile::run(&args, out),
+        Command::Bulk(args) => bulk::run(&args, out),
         Command::Money(args) => money::run(&args, out),
         Command::Export(args) => export::run(&args, out),
         Command::Quote(args) => quote::run(&args, out),

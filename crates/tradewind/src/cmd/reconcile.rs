@@ -54,6 +54,15 @@ fn folder(dir: &Path) -> anyhow::Result<Facts> {
 
 impl Sources {
     pub(crate) fn reconcile(&self, config: &ConfigArg, zones: &[String]) -> anyhow::Result<Outcome> {
+        Ok(self.with_facts(config, zones)?.1)
+    }
+
+    /// The facts beside what they lead to: exports show both.
+    pub(crate) fn with_facts(
+        &self,
+        config: &ConfigArg,
+        zones: &[String],
+    ) -> anyhow::Result<(Facts, Outcome)> {
         let all = match &self.input {
             Some(dir) => folder(dir)?,
             None => {
@@ -83,7 +92,8 @@ impl Sources {
             }
             None => None,
         };
-        Ok(recon::run(&all, &Options { as_of, policy, zones: zones.to_vec() })?)
+        let outcome = recon::run(&all, &Options { as_of, policy, zones: zones.to_vec() })?;
+        Ok((all, outcome))
     }
 }
 

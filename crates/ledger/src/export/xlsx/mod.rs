@@ -4,25 +4,23 @@
 //! constant memory, split where a sheet ends. Ids are text, amounts are numbers at their currency's decimals, dates are dates.
 //! A spreadsheet number is a double: an amount of more than fifteen digits is written as text, so that nothing is lost silently.
 
+mod waterfall;
+
 use std::path::Path;
 
 use jiff::civil::Date;
 use rust_decimal::prelude::ToPrimitive;
 use rust_xlsxwriter::{
-    Chart, ChartFont, ChartFormat, ChartLegendPosition, ChartLine, ChartSolidFill, ChartType, Color,
-    DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Workbook, Worksheet, XlsxError,
+    Color, DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Workbook, Worksheet, XlsxError,
 };
 use tradewind_domain::{Currency, Decimal, Money};
 
-use super::{Books, ExportError, Line, Summary};
+use super::{Books, ExportError, Line};
 
 /// Rows of a sheet, the title row included (the format's own limit).
 const SHEET_ROWS: u32 = 1_048_576;
 const INK: Color = Color::RGB(0x1F2A37);
 const HEAD: Color = Color::RGB(0xE5EAF0);
-const GREEN: Color = Color::RGB(0x3A9D6B);
-const RED: Color = Color::RGB(0xC8553D);
-const BLUE: Color = Color::RGB(0x2F6DA8);
 
 struct Styles {
     title: Format,
@@ -31,8 +29,10 @@ struct Styles {
     head_right: Format,
     text: Format,
     after: Format,
+    wrap: Format,
     date: Format,
     rate: Format,
+    count: Format,
     money: [Format; 5],
 }
 
@@ -58,8 +58,10 @@ impl Styles {
             head,
             text: Format::new().set_num_format("@"),
             after: Format::new().set_num_format("@").set_indent(1),
+            wrap: Format::new().set_num_format("@").set_text_wrap().set_align(FormatAlign::Top),
             date: Format::new().set_num_format("yyyy-mm-dd").set_align(FormatAlign::Left),
             rate: Format::new().set_num_format("0.000000########"),
+            count: Format::new().set_num_format("0"),
             money: [money(0), money(1), money(2), money(3), money(4)],
         }
     }
@@ -165,11 +167,17 @@ pub fn workbook(books: &Books, out: &Path) -> Result<(), ExportError> {
     properties(&mut workbook, &books.title, books.as_of)?;
     let s = Styles::new();
     summary(workbook.add_worksheet().set_name("Summary")?, books, &s)?;
-    waterfall(workbook.add_worksheet().set_name("Waterfall")?, books, &s)?;
+    waterfall::sheet(workbook.add_worksheet().set_name("Waterfall")?, books, &s)?;
     settlements(workbook.add_worksheet().set_name("Settlements")?, books, &s)?;
     exceptions(workbook.add_worksheet().set_name("Exceptions")?, books, &s)?;
     fx(workbook.add_worksheet().set_name("FX")?, books, &s)?;
     trial_balance(workbook.add_worksheet().set_name("Trial balance")?, books, &s)?;
+    if !books.matches.is_empty() {
+        matches(&mut workbook, books, &s, SHEET_ROWS)?;
+    }
+    if !books.not_taken.is_empty() {
+        not_taken(workbook.add_worksheet().set_name("Not taken")?, books, &s)?;
+    }
     lines(&mut workbook, &mut books.lines.iter(), &s, SHEET_ROWS)?;
     workbook.save(out)?;
     Ok(())
@@ -207,6 +215,7 @@ fn summary(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), Expor
         ("Other", 13.0, true),
         ("Payouts", 13.0, true),
         ("Closing", 13.0, true),
+        ("Arrived", 13.0, true),
         ("Unexplained", 13.0, true),
     ];
     sheet.write_string_with_format(0, 0, &books.title, &s.title)?;
@@ -214,7 +223,7 @@ fn summary(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), Expor
         1,
         0,
         format!(
-            "As of {}. Signed from our side; closing = opening + everything between, payouts included.",
+            "As of {}. Signed from our side; closing = opening + everything between, payouts and unexplained included. Arrived: what of the payouts the bank shows.",
             books.as_of
         ),
         &s.note,
@@ -236,6 +245,7 @@ fn summary(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), Expor
             r.other,
             r.payouts,
             r.closing,
+            r.arrived,
             r.unexplained,
         ];
         for (col, m) in (3_u16..).zip(amounts) {
@@ -269,146 +279,12 @@ fn summary(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), Expor
     Ok(())
 }
 
-/// One step of a waterfall: its name, its change, and the running total after it. A total bar stands on zero.
-struct Step {
-    name: &'static str,
-    change: Money,
-    total: bool,
-}
-
-fn steps(r: &Summary) -> Vec<Step> {
-    let step = |name, change| Step { name, change, total: false };
-    let kept = r.closing.try_sub(r.opening).map_or(Money::zero(r.currency), Money::negated);
-    let mut out = vec![Step { name: "Gross sales", change: r.sales, total: true }];
-    out.extend(
-        [
-            step("Refunds", r.refunds),
-            step("Fees", r.fee_total()),
-            step("Taxes", r.taxes),
-            step("Reserve", r.reserve),
-            step("FX", r.fx),
-            step("Other", r.other),
-            step("Unexplained", r.unexplained),
-            step("Kept on account", kept),
-        ]
-        .into_iter()
-        .filter(|s| !s.change.is_zero()),
-    );
-    out.push(Step { name: "Bank", change: r.payouts.negated(), total: true });
-    out
-}
-
-/// Column values of a bar from `a` to `b`: invisible base, part above zero, part below zero.
-fn bar(a: i64, b: i64) -> (i64, i64, i64) {
-    let (low, high) = (a.min(b), a.max(b));
-    if low >= 0 {
-        (low, high - low, 0)
-    } else if high <= 0 {
-        (high, 0, low - high)
-    } else {
-        (0, high, low)
-    }
-}
-
-fn waterfall(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), ExportError> {
-    const COLUMNS: &[Column] = &[
-        ("Step", 18.0, false),
-        ("Change", 14.0, true),
-        ("Running", 14.0, true),
-        ("base", 11.0, true),
-        ("up", 11.0, true),
-        ("up below 0", 11.0, true),
-        ("down", 11.0, true),
-        ("down below 0", 12.0, true),
-        ("total", 11.0, true),
-    ];
-    sheet.write_string_with_format(0, 0, "From gross sales to bank", &s.title)?;
-    sheet.write_string_with_format(
-        1,
-        0,
-        "Per channel, account and currency. The columns from 'base' on draw the chart.",
-        &s.note,
-    )?;
-    titles(sheet, 2, COLUMNS, s)?;
-    let mut row = 3_u32;
-    let mut breaks = Vec::new();
-    for (n, r) in books.summary.iter().enumerate() {
-        if n > 0 && n % 3 == 0 {
-            breaks.push(row);
-        }
-        let name = format!("{} · {} · {}", r.channel, r.account, r.currency);
-        sheet.write_string_with_format(row, 0, &name, &s.head)?;
-        let first = row + 1;
-        row = first;
-        let mut running = 0_i64;
-        for step in steps(r) {
-            let change = step.change.minor();
-            let after = if step.total { change } else { running.saturating_add(change) };
-            let cells = if step.total {
-                [0, 0, 0, 0, 0, change]
-            } else {
-                let (base, above, below) = bar(running, after);
-                if change >= 0 { [base, above, below, 0, 0, 0] } else { [base, 0, 0, above, below, 0] }
-            };
-            text(sheet, row, 0, step.name, s)?;
-            money(sheet, row, 1, step.change, s)?;
-            money(sheet, row, 2, Money::from_minor(after, r.currency), s)?;
-            for (col, v) in (3_u16..).zip(cells) {
-                money(sheet, row, col, Money::from_minor(v, r.currency), s)?;
-            }
-            running = after;
-            row += 1;
-        }
-        sheet.insert_chart_with_offset(first - 1, 10, &chart(&name, first, row - 1), 0, 4)?;
-        // Room for the chart beside the table.
-        row = row.max(first + 16) + 2;
-    }
-    // A page holds three charts, and none is cut.
-    if !breaks.is_empty() {
-        sheet.set_page_breaks(&breaks)?;
-    }
-    page(sheet, 2)?;
-    Ok(())
-}
-
-fn chart(name: &str, first: u32, last: u32) -> Chart {
-    let mut chart = Chart::new(ChartType::ColumnStacked);
-    chart.title().set_name(name).set_font(ChartFont::new().set_size(12));
-    let bars: [(u16, &str, Option<Color>); 6] = [
-        (3, "base", None),
-        (4, "up", Some(GREEN)),
-        (5, "up below zero", Some(GREEN)),
-        (6, "down", Some(RED)),
-        (7, "down below zero", Some(RED)),
-        (8, "total", Some(BLUE)),
-    ];
-    for (col, series, color) in bars {
-        let mut format = match color {
-            Some(color) => ChartFormat::new().set_solid_fill(ChartSolidFill::new().set_color(color)).clone(),
-            None => ChartFormat::new().set_no_fill().set_no_border().clone(),
-        };
-        chart
-            .add_series()
-            .set_name(series)
-            .set_categories(("Waterfall", first, 0, last, 0))
-            .set_values(("Waterfall", first, col, last, col))
-            .set_gap(40)
-            .set_overlap(100)
-            .set_format(&mut format);
-    }
-    chart.legend().set_position(ChartLegendPosition::Bottom).set_hidden();
-    let grid = ChartLine::new().set_color(HEAD).set_width(0.75).clone();
-    chart.y_axis().set_num_format("#,##0").set_major_gridlines_line(&grid);
-    chart.x_axis().set_label_position(rust_xlsxwriter::ChartAxisLabelPosition::Low);
-    chart.set_width(760).set_height(330);
-    chart
-}
-
 fn settlements(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), ExportError> {
     const COLUMNS: &[Column] = &[
         ("Channel", 13.0, false),
-        ("Account", 24.0, false),
-        ("Settlement", 36.0, false),
+        ("Account", 20.0, false),
+        ("Kind", 11.0, false),
+        ("Id", 36.0, false),
         ("From", 11.0, false),
         ("To", 11.0, false),
         ("Deposit", 11.0, false),
@@ -417,7 +293,8 @@ fn settlements(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), E
         ("Sum of lines", 14.0, true),
         ("Arrived", 14.0, true),
         ("Arrived in", 10.0, false),
-        ("State", 22.0, false),
+        ("Bank lines", 26.0, false),
+        ("State", 20.0, false),
     ];
     titles(sheet, 0, COLUMNS, s)?;
     let mut row = 0;
@@ -425,20 +302,22 @@ fn settlements(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), E
         row += 1;
         text(sheet, row, 0, &r.channel, s)?;
         text(sheet, row, 1, &r.account, s)?;
-        text(sheet, row, 2, &r.id, s)?;
-        for (col, d) in (3_u16..).zip([r.from, r.to, r.deposit]) {
+        text(sheet, row, 2, r.kind, s)?;
+        text(sheet, row, 3, &r.id, s)?;
+        for (col, d) in (4_u16..).zip([r.from, r.to, r.deposit]) {
             if let Some(d) = d {
                 date(sheet, row, col, d, s)?;
             }
         }
-        text(sheet, row, 6, r.total.currency().code(), s)?;
-        money(sheet, row, 7, r.total, s)?;
-        money(sheet, row, 8, r.sum, s)?;
+        text(sheet, row, 7, r.total.currency().code(), s)?;
+        money(sheet, row, 8, r.total, s)?;
+        money(sheet, row, 9, r.sum, s)?;
         if let Some(m) = r.converted {
-            money(sheet, row, 9, m, s)?;
-            after(sheet, row, 10, m.currency().code(), s)?;
+            money(sheet, row, 10, m, s)?;
+            after(sheet, row, 11, m.currency().code(), s)?;
         }
-        text(sheet, row, 11, &r.state, s)?;
+        text(sheet, row, 12, &r.bank.join(" "), s)?;
+        text(sheet, row, 13, &r.state, s)?;
     }
     table(sheet, row, COLUMNS)
 }
@@ -457,8 +336,11 @@ fn exceptions(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), Ex
         ("Reason", 22.0, false),
         ("Currency", 9.0, false),
         ("Amount", 14.0, true),
-        ("Records", 40.0, false),
+        ("Unexplained", 14.0, true),
+        ("State", 11.0, false),
+        ("Records", 34.0, false),
         ("Explanation", 80.0, false),
+        ("Evidence", 50.0, false),
     ];
     titles(sheet, 0, COLUMNS, s)?;
     let mut row = 0;
@@ -468,8 +350,16 @@ fn exceptions(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), Ex
         text(sheet, row, 1, &e.reason, s)?;
         text(sheet, row, 2, e.amount.currency().code(), s)?;
         money(sheet, row, 3, e.amount, s)?;
-        after(sheet, row, 4, &e.records.join(" "), s)?;
-        text(sheet, row, 5, &e.explanation, s)?;
+        money(sheet, row, 4, e.unexplained, s)?;
+        after(sheet, row, 5, e.state, s)?;
+        text(sheet, row, 6, &e.records.join(" "), s)?;
+        // A wrapped row has the height of its longest cell: not every program finds it by itself.
+        let lines = e.explanation.len().div_ceil(88).max(e.evidence.len().div_ceil(54));
+        if lines > 1 {
+            sheet.set_row_height(row, 15_u32.saturating_mul(u32::try_from(lines.min(20)).unwrap_or(20)))?;
+        }
+        styled(sheet, row, 7, &e.explanation, &s.wrap)?;
+        styled(sheet, row, 8, &e.evidence, &s.wrap)?;
     }
     table(sheet, row, COLUMNS)
 }
@@ -511,6 +401,59 @@ fn trial_balance(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(),
     table(sheet, row, COLUMNS)
 }
 
+/// Part `n` of a sheet that goes on where another ends.
+fn part_name(name: &str, part: u32) -> String {
+    if part == 1 { name.to_owned() } else { format!("{name} {part}") }
+}
+
+fn matches(workbook: &mut Workbook, books: &Books, s: &Styles, limit: u32) -> Result<(), ExportError> {
+    const COLUMNS: &[Column] = &[
+        ("Date", 11.0, false),
+        ("Rule", 13.0, false),
+        ("Currency", 9.0, false),
+        ("Amount", 14.0, true),
+        ("Residual", 12.0, true),
+        ("Ours", 40.0, false),
+        ("Theirs", 60.0, false),
+        ("Match id", 22.0, false),
+    ];
+    let rows = usize::try_from(limit.saturating_sub(1)).unwrap_or(usize::MAX).max(1);
+    for (part, chunk) in (1_u32..).zip(books.matches.chunks(rows)) {
+        let sheet = workbook.add_worksheet_with_constant_memory()?;
+        sheet.set_name(part_name("Matches", part))?;
+        sheet.set_freeze_panes(1, 0)?;
+        page(sheet, 0)?;
+        titles(sheet, 0, COLUMNS, s)?;
+        let mut row = 0;
+        for m in chunk {
+            row += 1;
+            date(sheet, row, 0, m.date, s)?;
+            text(sheet, row, 1, &m.rule, s)?;
+            text(sheet, row, 2, m.amount.currency().code(), s)?;
+            money(sheet, row, 3, m.amount, s)?;
+            money(sheet, row, 4, m.residual, s)?;
+            after(sheet, row, 5, &m.left.join(" "), s)?;
+            text(sheet, row, 6, &m.right.join(" "), s)?;
+            text(sheet, row, 7, &m.id, s)?;
+        }
+        sheet.autofilter(0, 0, row.max(1), last(COLUMNS))?;
+    }
+    Ok(())
+}
+
+fn not_taken(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), ExportError> {
+    const COLUMNS: &[Column] = &[("File", 50.0, false), ("Row", 8.0, true), ("What is wrong", 110.0, false)];
+    titles(sheet, 0, COLUMNS, s)?;
+    let mut row = 0;
+    for n in &books.not_taken {
+        row += 1;
+        text(sheet, row, 0, &n.file, s)?;
+        number(sheet, row, 1, Decimal::from(n.row), &s.count, s)?;
+        styled(sheet, row, 2, &n.message, &s.wrap)?;
+    }
+    table(sheet, row, COLUMNS)
+}
+
 const LINES: &[Column] = &[
     ("Date", 11.0, false),
     ("Channel", 12.0, false),
@@ -522,7 +465,8 @@ const LINES: &[Column] = &[
     ("Settlement", 28.0, false),
     ("Currency", 9.0, false),
     ("Amount", 14.0, true),
-    ("Trace id", 72.0, false),
+    ("Trace id", 60.0, false),
+    ("Journal entry", 60.0, false),
 ];
 
 fn lines<L: std::borrow::Borrow<Line>>(
@@ -535,9 +479,8 @@ fn lines<L: std::borrow::Borrow<Line>>(
     let mut part = 0;
     loop {
         part += 1;
-        let name = if part == 1 { "Lines".to_owned() } else { format!("Lines {part}") };
         let sheet = workbook.add_worksheet_with_constant_memory()?;
-        sheet.set_name(name)?;
+        sheet.set_name(part_name("Lines", part))?;
         sheet.set_freeze_panes(1, 0)?;
         page(sheet, 0)?;
         titles(sheet, 0, LINES, s)?;
@@ -556,6 +499,7 @@ fn lines<L: std::borrow::Borrow<Line>>(
             text(sheet, row, 8, l.amount.currency().code(), s)?;
             money(sheet, row, 9, l.amount, s)?;
             after(sheet, row, 10, &l.id, s)?;
+            text(sheet, row, 11, &l.entry, s)?;
         }
         sheet.autofilter(0, 0, row.max(1), last(LINES))?;
         if rows.peek().is_none() {
@@ -569,13 +513,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_stand_where_they_should() {
-        assert_eq!(bar(100, 80), (80, 20, 0));
-        assert_eq!(bar(-10, -30), (-10, 0, -20));
-        assert_eq!(bar(10, -5), (0, 10, -5));
-    }
-
-    #[test]
     fn lines_split_at_the_end_of_a_sheet() {
         let line = Line {
             id: "x".into(),
@@ -587,6 +524,7 @@ mod tests {
             class: "sale".into(),
             order: "302".into(),
             group: "9".into(),
+            entry: "row:x".into(),
             amount: Money::from_minor(1, Currency::EUR),
         };
         let mut workbook = Workbook::new();
