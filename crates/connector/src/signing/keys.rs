@@ -119,17 +119,9 @@ pub fn verify(scheme: Scheme, public_key: &[u8], message: &[u8], signature_bytes
         Scheme::RsaPkcs1Sha256 => check(&signature::RSA_PKCS1_2048_8192_SHA256),
         Scheme::RsaPssSha256 => check(&signature::RSA_PSS_2048_8192_SHA256),
         Scheme::EcdsaP256Sha256 => check(&signature::ECDSA_P256_SHA256_ASN1),
-        Scheme::EcdsaP256Sha1 => verify_p256_sha1(public_key, message, signature_bytes),
+        Scheme::EcdsaP256Sha1 => check(&signature::ECDSA_P256_SHA1_ASN1),
         Scheme::Ed25519 => check(&signature::ED25519),
     }
-}
-
-/// aws-lc-rs names no ECDSA algorithm with SHA-1, but verifies over a digest that it is given.
-fn verify_p256_sha1(public_key: &[u8], message: &[u8], signature_bytes: &[u8]) -> bool {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, message);
-    UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, public_key)
-        .verify_digest(&digest, signature_bytes)
-        .is_ok()
 }
 
 #[cfg(test)]
@@ -175,6 +167,17 @@ mod tests {
         assert!(verify(Scheme::RsaPssSha256, &public, message.as_bytes(), &theirs));
         let ours = key.sign_pss_sha256(message.as_bytes()).unwrap();
         assert!(verify(Scheme::RsaPssSha256, &public, message.as_bytes(), &ours));
+    }
+
+    #[test]
+    fn ecdsa_with_sha1_verifies_a_published_vector() {
+        // The valid case of eBay's event notification SDK (Apache-2.0); body of 434 bytes.
+        let key = der("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEZhhxXKtR+TOvtDbgTPCkSof02qgBB7IsYOyf76ilExJ/upAa/vKIKheOoCyOpcLmi4t0b4uepb7LLjmMr90FUg==").unwrap();
+        let body = br#"{"metadata":{"topic":"MARKETPLACE_ACCOUNT_DELETION","schemaVersion":"1.0","deprecated":false},"notification":{"notificationId":"49feeaeb-4982-42d9-a377-9645b8479411_33f7e043-fed8-442b-9d44-791923bd9a6d","eventDate":"2021-03-19T20:43:59.462Z","publishDate":"2021-03-19T20:43:59.679Z","publishAttemptCount":1,"data":{"username":"test_user","userId":"ma8vp1jySJC","eiasToken":"nY+sHZ2PrBmdj6wVnY+sEZ2PrA2dj6wJnY+gAZGEpwmdj6x9nY+seQ=="}}}"#;
+        let signature = from_base64("MEYCIQCfxfIWuxmWcIBQJ9c5/X7iGDJqs2RCGsBEaAjinyrrfAIhAIV6wGcTiBuV5KJUif2hokyrL+Q9ssHkad+mx2nEE25w").unwrap();
+        assert!(verify(Scheme::EcdsaP256Sha1, &key, body, &signature));
+        assert!(!verify(Scheme::EcdsaP256Sha1, &key, &body[1..], &signature));
+        assert!(!verify(Scheme::EcdsaP256Sha256, &key, body, &signature));
     }
 
     #[test]

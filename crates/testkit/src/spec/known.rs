@@ -43,6 +43,20 @@ pub const MISTAKES: &[Mistake] = &[
         at: "|\"shipmentTrackingNumber\" is a required",
         reason: "upload-image requires a property that its schema does not have and, being closed, forbids: the number is in the path",
     },
+    Mistake {
+        channel: "ebay",
+        document: "cancellation_oas3",
+        finding: Finding::BadBody,
+        at: "body",
+        reason: "the document describes no body of any call; a cancellation is named in it (Post-Order API, createCancellation: legacyOrderId, cancelReason)",
+    },
+    Mistake {
+        channel: "ebay",
+        document: "cancellation_oas3",
+        finding: Finding::UnknownStatus,
+        at: "status",
+        reason: "the document lists 200 for every call and no refusal, of which the reference has many (Post-Order API, createCancellation, errors)",
+    },
 ];
 
 /// Takes out what is excused; returns the reasons that applied.

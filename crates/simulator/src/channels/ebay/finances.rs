@@ -176,10 +176,13 @@ pub(super) fn arrived(state: &mut State, id: &str) {
     }
 }
 
-fn refuse(text: impl Into<String>) -> Fail {
+fn refuse(id: u32, text: impl Into<String>) -> Fail {
     let text = text.into();
-    fail(400, 135_021, "API_FINANCES", "REQUEST", text.clone(), text)
+    fail(400, id, "API_FINANCES", "REQUEST", text.clone(), text)
 }
+
+/// The specification lists no id for a filter or marketplace that it does not know; the fake takes this one.
+const UNLISTED: u32 = 135_999;
 
 fn site_of(req: &Req) -> Result<&str, Fail> {
     let given = req.header("x-ebay-c-marketplace-id");
@@ -188,7 +191,7 @@ fn site_of(req: &Req) -> Result<&str, Fail> {
     if site::find(given).is_some() {
         Ok(given)
     } else {
-        Err(refuse(format!("Invalid marketplace id: {given}")))
+        Err(refuse(UNLISTED, format!("Invalid marketplace id: {given}")))
     }
 }
 
@@ -235,8 +238,9 @@ fn chosen<'a>(state: &'a State, req: &Req, now: i64) -> Result<Vec<&'a Transacti
         let any = |text: &str| value.split('|').any(|v| v == text);
         match name.as_str() {
             "transactionDate" => {
-                let (from, to) =
-                    range(&value).ok_or_else(|| refuse(format!("Invalid transactionDate: {value}")))?;
+                let (from, to) = range(&value).ok_or_else(|| {
+                    refuse(135_008, format!("The value of transaction date filter is invalid: {value}"))
+                })?;
                 // Only a start: 90 days from there.
                 let to = to.or(from.map(|f| f + 90 * 86_400_000));
                 rows.retain(|t| from.is_none_or(|f| t.at_ms >= f) && to.is_none_or(|e| t.at_ms <= e));
@@ -247,14 +251,14 @@ fn chosen<'a>(state: &'a State, req: &Req, now: i64) -> Result<Vec<&'a Transacti
             "payoutId" => rows.retain(|t| t.payout.as_deref().is_some_and(any)),
             "transactionId" => rows.retain(|t| any(&t.id)),
             "buyerUsername" => rows.retain(|t| any(&t.username)),
-            other => return Err(refuse(format!("Unsupported filter: {other}"))),
+            other => return Err(refuse(UNLISTED, format!("Unsupported filter: {other}"))),
         }
     }
     Ok(rows)
 }
 
 fn page(req: &Req, path: &str, name: &str, all: Vec<Value>, most: usize) -> Result<Response, Fail> {
-    let bad = |v: String| refuse(format!("Invalid limit or offset: {v}"));
+    let bad = |v: String| refuse(135_003, format!("The value of pagination is invalid: {v}"));
     let limit = req.count("limit", 20, most).map_err(bad)?.max(1);
     let offset = req.count("offset", 0, usize::MAX).map_err(bad)?;
     let total = all.len();
@@ -296,7 +300,7 @@ pub(super) fn transactions(world: &World, state: &State, req: &Req) -> Result<Re
 pub(super) fn transaction_summary(state: &State, req: &Req) -> Result<Response, Fail> {
     let rows = chosen(state, req, i64::MAX)?;
     let Some(currency) = site::find(site_of(req)?).map(|s| s.currency) else {
-        return Err(refuse("Invalid marketplace id"));
+        return Err(refuse(UNLISTED, "Invalid marketplace id"));
     };
     let sum = |kind: &str| {
         let of: Vec<i64> = rows.iter().filter(|t| t.kind == kind).map(|t| t.amount).collect();
@@ -332,12 +336,14 @@ fn chosen_payouts<'a>(state: &'a State, req: &Req) -> Result<Vec<&'a Payout>, Fa
     for (name, value) in req.filters() {
         match name.as_str() {
             "payoutDate" | "lastAttemptedPayoutDate" => {
-                let (from, to) = range(&value).ok_or_else(|| refuse(format!("Invalid {name}: {value}")))?;
+                let (from, to) = range(&value).ok_or_else(|| {
+                    refuse(135_004, format!("The value of payout date filter is invalid: {value}"))
+                })?;
                 rows.retain(|p| from.is_none_or(|f| p.at_ms >= f) && to.is_none_or(|t| p.at_ms <= t));
             }
             "payoutStatus" => rows
                 .retain(|p| value.split('|').any(|v| v == if p.arrived { "SUCCEEDED" } else { "INITIATED" })),
-            other => return Err(refuse(format!("Unsupported filter: {other}"))),
+            other => return Err(refuse(UNLISTED, format!("Unsupported filter: {other}"))),
         }
     }
     rows.sort_by(|a, b| (a.at_ms, &a.id).cmp(&(b.at_ms, &b.id)));
@@ -356,7 +362,7 @@ pub(super) fn payout(state: &State, req: &Req) -> Result<Response, Fail> {
     let id = req.part(0);
     let found = state.payouts.get(id).ok_or_else(|| {
         let text = format!("Payout {id} is not found");
-        fail(404, 135_013, "API_FINANCES", "REQUEST", text.clone(), text)
+        fail(404, 135_001, "API_FINANCES", "REQUEST", text.clone(), text)
     })?;
     Ok(json(200, &payout_view(found)))
 }

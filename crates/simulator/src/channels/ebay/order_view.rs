@@ -40,12 +40,21 @@ fn payment_status(order: &Order) -> &'static str {
     }
 }
 
-fn cancel(order: &Order) -> Value {
+/// Requests are listed by getOrder alone; getOrders leaves the array empty (CancelStatus of the specification).
+fn cancel(order: &Order, requests: bool) -> Value {
+    let request = |id: &str, initiator: &str, state: &str, asked: i64| {
+        let reason = if initiator == "Seller" { "OUT_OF_STOCK_OR_CANNOT_FULFILL" } else { "ORDER_MISTAKE" };
+        j!({"cancelRequestId": id, "cancelInitiator": initiator, "cancelReason": reason, "cancelRequestedDate": date(asked), "cancelRequestState": state})
+    };
+    let listed = |one: Value| if requests { vec![one] } else { Vec::new() };
     match &order.cancel {
         Cancel::None => j!({"cancelState": "NONE_REQUESTED", "cancelRequests": []}),
-        Cancel::Asked(..) => j!({"cancelState": "IN_PROGRESS", "cancelRequests": []}),
-        Cancel::Done(_, _, at) => {
-            j!({"cancelState": "CANCELED", "cancelledDate": date(*at), "cancelRequests": []})
+        Cancel::Asked(id, at) => {
+            j!({"cancelState": "IN_PROGRESS", "cancelRequests": listed(request(id, "Buyer", "REQUESTED", *at))})
+        }
+        Cancel::Done(id, by, at) => {
+            let initiator = if *by == "seller" { "Seller" } else { "Buyer" };
+            j!({"cancelState": "CANCELED", "cancelledDate": date(*at), "cancelRequests": listed(request(id, initiator, "COMPLETED", *at))})
         }
     }
 }
@@ -121,8 +130,8 @@ fn address(order: &Order) -> Value {
     Value::Object(value)
 }
 
-/// One order; `breakdown` puts the tax that eBay collects into the totals.
-pub(super) fn order(base: &str, order: &Order, breakdown: bool) -> Value {
+/// One order; `breakdown` puts the tax that eBay collects into the totals, `alone` shows what getOrders leaves out.
+pub(super) fn order(base: &str, order: &Order, breakdown: bool, alone: bool) -> Value {
     let currency = order.currency;
     let goods: i64 = order.lines.iter().map(|l| l.net).sum();
     let shipping: i64 = order.lines.iter().map(|l| l.shipping).sum();
@@ -163,7 +172,7 @@ pub(super) fn order(base: &str, order: &Order, breakdown: bool) -> Value {
         "sellerId": super::auth::SELLER,
         "buyer": {"username": order.username, "taxAddress": tax_address},
         "pricingSummary": pricing,
-        "cancelStatus": cancel(order),
+        "cancelStatus": cancel(order, alone),
         "paymentSummary": {"totalDueSeller": money(basis + tax - order.refunded(), currency), "refunds": refunds, "payments": [payment]},
         "fulfillmentStartInstructions": [{
             "fulfillmentInstructionsType": "SHIP_TO",

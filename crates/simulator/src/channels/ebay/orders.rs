@@ -1,6 +1,6 @@
 //! Orders: placed, paid, shipped, delivered, refunded. How they look to a client is in `order_view`.
 
-use super::errors::{Fail, fulfillment as refuse};
+use super::errors::{Fail, fail, fulfillment as refuse};
 use super::notifications::{self, Keys};
 use super::route::{Req, range};
 use super::state::{Cancel, Line, Order, Pay, Refund, ShippedParcel, State};
@@ -178,15 +178,16 @@ pub(super) fn refund(
 }
 
 pub(super) fn list(world: &World, state: &State, req: &Req) -> Result<Response, Fail> {
-    let bad = |_| refuse(400, 30700, "Invalid limit or offset: limit is at most 200.");
-    let limit = req.count("limit", 50, 200).map_err(bad)?.max(1);
-    let offset = req.count("offset", 0, usize::MAX).map_err(bad)?;
+    let limit =
+        req.count("limit", 50, 200).map_err(|v| refuse(400, 31100, format!("Invalid limit: {v}")))?.max(1);
+    let offset =
+        req.count("offset", 0, usize::MAX).map_err(|v| refuse(400, 31000, format!("Invalid offset: {v}")))?;
     let breakdown = view::breakdown(req);
     let mut wanted: Vec<&Order> = state.orders.values().collect();
     if let Some(ids) = req.get("orderIds") {
         let ids: Vec<&str> = ids.split(',').collect();
         if ids.len() > 50 {
-            return Err(refuse(400, 30810, "Invalid order ids: at most 50."));
+            return Err(refuse(400, 30900, "Exceeded maximum number of order IDs (the current limit is 50)"));
         }
         wanted.retain(|o| ids.contains(&o.id.as_str()));
     } else {
@@ -198,7 +199,7 @@ pub(super) fn list(world: &World, state: &State, req: &Req) -> Result<Response, 
                     let (from, to) = range(value)
                         .ok_or_else(|| refuse(400, 30800, format!("Invalid date range: {value}.")))?;
                     if from.is_some_and(|f| f > world.now_ms()) {
-                        return Err(refuse(400, 30800, "Invalid date range: it starts in the future."));
+                        return Err(refuse(400, 30850, "Start and end dates can't be in the future"));
                     }
                     // If both are given, only creationdate counts.
                     if name == "creationdate" || !by_creation {
@@ -213,11 +214,15 @@ pub(super) fn list(world: &World, state: &State, req: &Req) -> Result<Response, 
                     let pair =
                         |a: &str, b: &str| states.len() == 2 && states.contains(&a) && states.contains(&b);
                     if !pair("NOT_STARTED", "IN_PROGRESS") && !pair("FULFILLED", "IN_PROGRESS") {
-                        return Err(refuse(400, 30850, "Invalid filter: orderfulfillmentstatus."));
+                        return Err(refuse(
+                            400,
+                            30800,
+                            format!("Invalid filter value {value} for filter {name}"),
+                        ));
                     }
                     wanted.retain(|o| states.contains(&view::fulfillment_status(o)));
                 }
-                other => return Err(refuse(400, 30850, format!("Unsupported filter: {other}."))),
+                other => return Err(refuse(400, 30700, format!("Invalid filter name: {other}"))),
             }
         }
     }
@@ -225,7 +230,7 @@ pub(super) fn list(world: &World, state: &State, req: &Req) -> Result<Response, 
     let total = wanted.len();
     let base = world.base_url(NAME);
     let orders: Vec<Value> =
-        wanted.iter().skip(offset).take(limit).map(|o| view::order(&base, o, breakdown)).collect();
+        wanted.iter().skip(offset).take(limit).map(|o| view::order(&base, o, breakdown, false)).collect();
     let rest: Vec<&str> = req
         .raw_query
         .split('&')
@@ -257,7 +262,7 @@ fn need<'a>(state: &'a State, id: &str) -> Result<&'a Order, Fail> {
 
 pub(super) fn get(world: &World, state: &State, req: &Req) -> Result<Response, Fail> {
     let order = need(state, req.part(0))?;
-    Ok(json(200, &view::order(&world.base_url(NAME), order, view::breakdown(req))))
+    Ok(json(200, &view::order(&world.base_url(NAME), order, view::breakdown(req), true)))
 }
 
 pub(super) fn ship(world: &World, state: &mut State, req: &Req, keys: &Keys) -> Result<Response, Fail> {
@@ -340,7 +345,7 @@ pub(super) fn mark_shipped(
             .lines
             .iter()
             .find(|l| l.id == *id)
-            .ok_or_else(|| refuse(400, 32120, format!("The line item id {id} does not exist")))?;
+            .ok_or_else(|| refuse(400, 32200, format!("Invalid line item id: {id}")))?;
         let units = units.unwrap_or(line.quantity - line.shipped);
         if units == 0 || line.shipped + units > line.quantity {
             // The same tracking number for the same lines again: the first answer again.
@@ -349,7 +354,7 @@ pub(super) fn mark_shipped(
             {
                 return Ok(tracking.to_owned());
             }
-            return Err(refuse(400, 32130, format!("Invalid quantity of line item {id}.")));
+            return Err(refuse(400, 32600, format!("Invalid input data: quantity of line item {id}")));
         }
         parcel_lines.push((id.clone(), units));
     }
@@ -408,15 +413,19 @@ pub(super) fn issue_refund(world: &World, state: &mut State, req: &Req) -> Resul
     let (id, currency) = (order.id.clone(), order.currency);
     let body = req.json().unwrap_or_default();
     if body.get("reasonForRefund").and_then(Value::as_str).is_none_or(str::is_empty) {
-        return Err(refuse(400, 34900, "Missing reasonForRefund."));
+        return Err(refuse(400, 34903, "The refund reason must be specified."));
     }
     if body.get("comment").and_then(Value::as_str).is_some_and(|c| c.chars().count() > 100) {
-        return Err(refuse(400, 34903, "The comment is longer than 100 characters."));
+        return Err(refuse(400, 34921, "The comment exceeds the length limit."));
     }
     let amount = |value: &Value| -> Result<i64, Fail> {
-        let fits = value.get("currency").and_then(Value::as_str) == Some(currency);
+        if value.get("currency").and_then(Value::as_str) != Some(currency) {
+            return Err(refuse(400, 34909, "The amount currency isn't correct."));
+        }
         let amount = value.get("value").and_then(Value::as_str).and_then(|v| minor(v, currency));
-        amount.filter(|a| fits && *a > 0).ok_or_else(|| refuse(400, 34904, "Invalid refund amount."))
+        amount
+            .filter(|a| *a > 0)
+            .ok_or_else(|| refuse(400, 34907, "The amount value must be positive and within two decimals."))
     };
     let mut parts: Vec<(Option<String>, i64)> = Vec::new();
     if let Some(value) = body.get("orderLevelRefundAmount") {
@@ -428,27 +437,33 @@ pub(super) fn issue_refund(world: &World, state: &mut State, req: &Req) -> Resul
             .lines
             .iter()
             .find(|l| l.id == line)
-            .ok_or_else(|| refuse(400, 34905, "Invalid line item id."))?;
+            .ok_or_else(|| refuse(400, 34914, "Can't find the item in the order."))?;
         let value = amount(item.get("refundAmount").unwrap_or(&Value::Null))?;
         if known.refunded + value > known.net + known.shipping {
-            return Err(refuse(
-                400,
-                34917,
-                "The line item was already refunded or the amount exceeds what is left.",
-            ));
+            let text = "The item refund amount exceeds the item remaining amount.";
+            return Err(fail(409, 34924, "API_FULFILLMENT", "BUSINESS", text, text));
         }
         parts.push((Some(line.to_owned()), value));
     }
     let sum: i64 = parts.iter().map(|(_, a)| a).sum();
     if parts.is_empty() {
-        return Err(refuse(400, 34904, "Neither refundItems nor orderLevelRefundAmount is given."));
+        return Err(refuse(400, 34905, "Either orderLevelRefundAmount or refundItems must be specified."));
     }
-    if order.cancelled() || order.pay == Pay::Pending || order.refunded() + sum > order.basis() {
-        return Err(refuse(400, 34917, "The order was already refunded or the amount exceeds what is left."));
+    if order.pay == Pay::Pending {
+        let text = "You cannot refund this order yet since the buyer payment has not been processed.";
+        return Err(refuse(409, 34929, text));
+    }
+    if order.cancelled() || order.refunded() >= order.basis() {
+        let text = "This order was already refunded.";
+        return Err(fail(400, 34917, "API_FULFILLMENT", "BUSINESS", text, text));
+    }
+    if order.refunded() + sum > order.basis() {
+        return Err(refuse(400, 34915, "The refund amount exceeds order amount."));
     }
     let mut refund_id = String::new();
     for (line, value) in parts {
         refund_id = refund(world, state, &id, value, line.as_deref()).unwrap_or_default();
     }
-    Ok(json(200, &j!({"refundId": refund_id, "refundStatus": "REFUNDED"})))
+    // Refunds are worked on asynchronously: the answer says PENDING, the order shows the end.
+    Ok(json(200, &j!({"refundId": refund_id, "refundStatus": "PENDING"})))
 }

@@ -1,0 +1,295 @@
+//! Wire to domain: orders, their states, taxes and addresses.
+
+use tradewind_connector::Error;
+use tradewind_domain::{
+    AccountId, Address, Buyer, CollectedTax, Country, Currency, Exact, Money, Order, OrderId, OrderLine,
+    OrderPayment, OrderState, Sku, SourceTime, TaxCollector, TaxId, TaxIdKind, TaxKind, TransactionId,
+};
+
+use crate::wire::{Amount, orders as w};
+
+/// Payment, cancellation and fulfilment statuses → one state. An unknown word is an exception for a person, never a
+/// guess.
+fn state(o: &w::Order) -> OrderState {
+    let cancel = o.cancel_status.as_ref().map_or("", |c| c.cancel_state.as_str());
+    let shipped = o.order_fulfillment_status.as_str();
+    match (cancel, o.order_payment_status.as_str(), shipped) {
+        ("CANCELED", ..) => OrderState::Cancelled,
+        (_, _, "FULFILLED") => OrderState::Shipped,
+        ("IN_PROGRESS", ..) => OrderState::CancelRequested,
+        ("" | "NONE_REQUESTED", "PENDING" | "FAILED", _) => OrderState::PendingPayment,
+        // Everything went back to the buyer before anything left: nothing may leave now.
+        ("" | "NONE_REQUESTED", "FULLY_REFUNDED", "NOT_STARTED") => OrderState::OnHold,
+        ("" | "NONE_REQUESTED", "PAID" | "PARTIALLY_REFUNDED", "NOT_STARTED") => OrderState::ReadyToShip,
+        ("" | "NONE_REQUESTED", "PAID" | "PARTIALLY_REFUNDED" | "FULLY_REFUNDED", "IN_PROGRESS") => {
+            OrderState::PartiallyShipped
+        }
+        _ => OrderState::Exception,
+    }
+}
+
+fn raw(o: &w::Order) -> String {
+    let cancel = o.cancel_status.as_ref().map_or("", |c| c.cancel_state.as_str());
+    format!("{}/{}/{cancel}", o.order_payment_status, o.order_fulfillment_status)
+}
+
+fn sum<'a>(currency: Currency, amounts: impl IntoIterator<Item = &'a Amount>) -> Result<Money, Error> {
+    let amounts = amounts.into_iter().map(Amount::money).collect::<Result<Vec<_>, _>>()?;
+    Ok(Money::try_sum(currency, amounts)?)
+}
+
+/// One order. Amounts are those that the seller is owed in; what eBay converted from is kept as the buyer's total.
+pub(crate) fn order(o: &w::Order, account: &AccountId) -> Result<Order, Error> {
+    let total = o.pricing_summary.as_ref().and_then(|p| p.total.as_ref());
+    let total_money = match (total, o.line_items.first()) {
+        (Some(t), _) => t.money()?,
+        (None, Some(line)) => Money::zero(line.line_item_cost.money()?.currency()),
+        (None, None) => {
+            return Err(Error::decode(format!("order {} has neither a total nor a line", o.order_id)));
+        }
+    };
+    let currency = total_money.currency();
+    let state = state(o);
+    let mut shipping = Money::zero(currency);
+    let mut lines = Vec::with_capacity(o.line_items.len());
+    let mut registrations: Vec<TaxId> = Vec::new();
+    for item in &o.line_items {
+        let line = order_line(item, currency, state)?;
+        for scheme in line.taxes.iter().filter_map(|t| t.scheme.as_ref()) {
+            if !registrations.contains(scheme) {
+                registrations.push(scheme.clone());
+            }
+        }
+        if let Some(d) = &item.delivery_cost {
+            let charged = sum(currency, d.shipping_cost.iter().chain(&d.handling_cost))?;
+            // A discount comes with either sign; it lowers the charge.
+            let off = d.discount_amount.as_ref().map(Amount::money).transpose()?;
+            shipping = shipping.try_add(charged)?.try_sub(off.unwrap_or(Money::zero(currency)).abs())?;
+        }
+        lines.push(line);
+    }
+    let (payments, refunded) = match &o.payment_summary {
+        Some(p) => (
+            p.payments.iter().filter_map(|x| payment(x).transpose()).collect::<Result<_, _>>()?,
+            sum(
+                currency,
+                p.refunds.iter().filter(|r| r.refund_status != "FAILED").filter_map(|r| r.amount.as_ref()),
+            )?,
+        ),
+        None => (Vec::new(), Money::zero(currency)),
+    };
+    let step = o.fulfillment_start_instructions.iter().find_map(|i| i.shipping_step.as_ref());
+    let fulfilled_by =
+        o.program.as_ref().and_then(|p| p.fulfillment_program.as_ref()?.fulfilled_by.as_deref());
+    Ok(Order {
+        account: account.clone(),
+        id: OrderId::new(o.order_id.clone())?,
+        number: None,
+        placed_at: SourceTime::utc(o.creation_date),
+        updated_at: SourceTime::utc(o.last_modified_date),
+        state,
+        raw_status: raw(o),
+        currency,
+        buyer_total: total.map(Amount::before).transpose()?.flatten(),
+        buyer: o.buyer.as_ref().map(buyer).unwrap_or_default(),
+        ship_to: step.map(address).transpose()?.flatten(),
+        lines,
+        shipping,
+        taxes: Vec::new(),
+        total: total_money,
+        payments,
+        refunded: refunded.abs(),
+        registrations,
+        incoterm: None,
+        ship_by: o
+            .line_items
+            .iter()
+            .filter_map(|l| l.line_item_fulfillment_instructions.as_ref()?.ship_by_date)
+            .min(),
+        channel_fulfilled: fulfilled_by == Some("EBAY"),
+    })
+}
+
+fn order_line(item: &w::Line, currency: Currency, state: OrderState) -> Result<OrderLine, Error> {
+    let list = item.line_item_cost.money()?;
+    let total = match &item.discounted_line_item_cost {
+        Some(a) => a.money()?,
+        None => list,
+    };
+    // `lineItemCost` is for all units; an exact quotient, which may have more decimals than the currency.
+    let units = tradewind_domain::Decimal::from(item.quantity.max(1));
+    let unit = list.decimal().checked_div(units).unwrap_or_else(|| list.decimal());
+    let channel_sku = item.sku.clone().unwrap_or_default();
+    // How many units of a partly shipped line left is not told here: `Ebay::complete` reads it.
+    let shipped = match item.line_item_fulfillment_status.as_deref() {
+        Some("FULFILLED") => item.quantity,
+        _ => 0,
+    };
+    Ok(OrderLine {
+        id: item.line_item_id.clone().try_into()?,
+        sku: Sku::new(channel_sku.clone()).ok(),
+        channel_sku,
+        title: item.title.clone().unwrap_or_default(),
+        quantity: item.quantity,
+        cancelled: if state == OrderState::Cancelled { item.quantity.saturating_sub(shipped) } else { 0 },
+        shipped,
+        unit_price: Exact::new(unit, currency),
+        total,
+        discount: list.try_sub(total)?,
+        taxes: taxes(item)?,
+        fulfilment: None,
+        raw_status: item.line_item_fulfillment_status.clone(),
+    })
+}
+
+/// Taxes of a line. What eBay collects and remits stands in both lists (with `TAX_BREAKDOWN`); it is counted once, as
+/// the marketplace's. All are on top of `lineItemCost`.
+fn taxes(item: &w::Line) -> Result<Vec<CollectedTax>, Error> {
+    let mut all = Vec::new();
+    let mut remitted = Vec::new();
+    for tax in &item.ebay_collect_and_remit_taxes {
+        let amount = tax.amount.money()?;
+        remitted.push((tax.tax_type.as_deref(), amount));
+        all.push(CollectedTax {
+            kind: tax_kind(tax.tax_type.as_deref()),
+            amount,
+            collector: TaxCollector::Marketplace,
+            included: false,
+            scheme: tax.ebay_reference.as_ref().map(scheme),
+        });
+    }
+    for tax in &item.taxes {
+        let amount = tax.amount.money()?;
+        if let Some(at) = remitted.iter().position(|r| *r == (tax.tax_type.as_deref(), amount)) {
+            remitted.swap_remove(at);
+            continue;
+        }
+        all.push(CollectedTax {
+            kind: tax_kind(tax.tax_type.as_deref()),
+            amount,
+            collector: TaxCollector::Seller,
+            included: false,
+            scheme: None,
+        });
+    }
+    all.retain(|t| !t.amount.is_zero());
+    Ok(all)
+}
+
+fn tax_kind(word: Option<&str>) -> TaxKind {
+    match word.unwrap_or_default() {
+        "VAT" | "GST" | "IMPORT_VAT" => TaxKind::Vat,
+        "STATE_SALES_TAX" | "PROVINCE_SALES_TAX" | "SST" => TaxKind::Sales,
+        _ => TaxKind::Other,
+    }
+}
+
+/// eBay's registration number of a scheme (`EbayTaxReference`); a parcel abroad must carry it.
+fn scheme(reference: &w::Reference) -> TaxId {
+    let kind = match reference.name.as_str() {
+        "IOSS" => TaxIdKind::Ioss,
+        "VOEC" => TaxIdKind::Voec,
+        "OSS" => TaxIdKind::Vat,
+        "ABN" | "IRD" => TaxIdKind::Gst,
+        _ => TaxIdKind::Other,
+    };
+    TaxId { kind, value: reference.value.clone(), country: None }
+}
+
+/// A payment that was made; one still pending is none.
+fn payment(p: &w::Payment) -> Result<Option<OrderPayment>, Error> {
+    let (Some(amount), "PAID") = (&p.amount, p.payment_status.as_str()) else { return Ok(None) };
+    let transaction = p.payment_reference_id.clone().map(TransactionId::new).transpose()?;
+    Ok(Some(OrderPayment {
+        provider: "ebay".to_owned(),
+        transaction,
+        amount: amount.money()?,
+        paid_at: p.payment_date,
+    }))
+}
+
+fn buyer(b: &w::Buyer) -> Buyer {
+    let tax_ids = b
+        .tax_identifier
+        .iter()
+        .filter_map(|t| {
+            Some(TaxId {
+                kind: if t.tax_identifier_type == "VATIN" { TaxIdKind::Vat } else { TaxIdKind::Other },
+                value: t.taxpayer_id.clone()?,
+                country: t.issuing_country.as_deref().and_then(|c| Country::new(c).ok()),
+            })
+        })
+        .collect();
+    Buyer { id: b.username.clone(), name: None, email: None, tax_ids }
+}
+
+fn address(step: &w::ShippingStep) -> Result<Option<Address>, Error> {
+    let Some(contact) = &step.ship_to else { return Ok(None) };
+    let Some(a) = &contact.contact_address else { return Ok(None) };
+    let Some(code) = &a.country_code else { return Ok(None) };
+    let text = |t: &Option<String>| t.clone().filter(|t| !t.trim().is_empty());
+    // A parcel to eBay's hub is told apart there by this number alone.
+    let reference = step.ship_to_reference_id.as_ref().map(|r| format!("Reference #{r}"));
+    let lines = [text(&a.address_line1), text(&a.address_line2), reference];
+    Ok(Some(Address {
+        name: text(&contact.full_name),
+        company: text(&contact.company_name),
+        lines: lines.into_iter().flatten().collect(),
+        city: text(&a.city),
+        region: text(&a.state_or_province).or_else(|| text(&a.county)),
+        postcode: text(&a.postal_code),
+        country: Country::new(code)?,
+        phone: contact.primary_phone.as_ref().and_then(|p| text(&p.phone_number)),
+        email: text(&contact.email),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(payment: &str, fulfilment: &str, cancel: &str) -> OrderState {
+        let text = format!(
+            r#"{{"orderId":"1","creationDate":"2026-08-01T00:00:00.000Z","lastModifiedDate":"2026-08-01T00:00:00.000Z",
+                 "orderFulfillmentStatus":"{fulfilment}","orderPaymentStatus":"{payment}","cancelStatus":{{"cancelState":"{cancel}"}},"lineItems":[]}}"#
+        );
+        state(&serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn the_table_of_the_fact_sheet() {
+        use OrderState::*;
+        for (payment, fulfilment, cancel, want) in [
+            ("PENDING", "NOT_STARTED", "NONE_REQUESTED", PendingPayment),
+            ("FAILED", "NOT_STARTED", "NONE_REQUESTED", PendingPayment),
+            ("PAID", "NOT_STARTED", "NONE_REQUESTED", ReadyToShip),
+            ("PAID", "IN_PROGRESS", "NONE_REQUESTED", PartiallyShipped),
+            ("PAID", "FULFILLED", "NONE_REQUESTED", Shipped),
+            ("PAID", "NOT_STARTED", "IN_PROGRESS", CancelRequested),
+            ("FULLY_REFUNDED", "NOT_STARTED", "CANCELED", Cancelled),
+            // Ours: refunded in full before it left, nobody asked to cancel.
+            ("FULLY_REFUNDED", "NOT_STARTED", "NONE_REQUESTED", OnHold),
+            ("FULLY_REFUNDED", "FULFILLED", "NONE_REQUESTED", Shipped),
+            ("PAID", "BEAMED_UP", "NONE_REQUESTED", Exception),
+        ] {
+            assert_eq!(of(payment, fulfilment, cancel), want, "{payment} {fulfilment} {cancel}");
+        }
+    }
+
+    #[test]
+    fn a_remitted_tax_counts_once() {
+        let line: w::Line = serde_json::from_str(
+            r#"{"lineItemId":"1","quantity":2,"lineItemCost":{"value":"20.00","currency":"EUR"},
+                "taxes":[{"taxType":"VAT","amount":{"value":"3.80","currency":"EUR"}}],
+                "ebayCollectAndRemitTaxes":[{"taxType":"VAT","amount":{"value":"3.80","currency":"EUR"},"ebayReference":{"name":"IOSS","value":"IM2760000742"}}]}"#,
+        )
+        .unwrap();
+        let taxes = taxes(&line).unwrap();
+        assert_eq!(taxes.len(), 1);
+        assert_eq!((taxes[0].collector, taxes[0].amount.minor()), (TaxCollector::Marketplace, 380));
+        assert_eq!(taxes[0].scheme.as_ref().unwrap().kind, TaxIdKind::Ioss);
+        // lineItemCost is for both units: 20.00 / 2.
+        let line = order_line(&line, Currency::new("EUR").unwrap(), OrderState::ReadyToShip).unwrap();
+        assert_eq!(line.unit_price.value().to_string(), "10.00");
+    }
+}

@@ -1,0 +1,188 @@
+//! Orders in: getOrders by modification date, getOrder, and the parcels that eBay was told about.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use http::Method;
+use jiff::Timestamp;
+use tradewind_connector::role::Orders;
+use tradewind_connector::{
+    CallCx, Cursor, Error, Facet, OpCx, OpSpec, Operation, Page, Priority, Safety, Window, WireRequest,
+    WireResponse, segment,
+};
+use tradewind_domain::{Order, OrderId, OrderState};
+
+use crate::config::Site;
+use crate::wire::orders as w;
+use crate::{Ebay, map};
+
+const BASE: &str = "/sell/fulfillment/v1/order";
+/// Puts the taxes that eBay remits into totals, so that an order foots.
+const BREAKDOWN: &str = "TAX_BREAKDOWN";
+
+pub(crate) const READ: OpSpec = OpSpec {
+    name: "",
+    facet: Facet::Orders,
+    safety: Safety::Read,
+    priority: Priority::Orders,
+    buckets: &["fulfillment"],
+    keep: true,
+    doc: "https://developer.ebay.com/api-docs/sell/fulfillment/overview.html",
+};
+static SEARCH: OpSpec = OpSpec { name: "orders.search", ..READ };
+static GET: OpSpec = OpSpec { name: "orders.get", ..READ };
+static PARCELS: OpSpec = OpSpec { name: "orders.parcels", ..READ };
+
+/// A request about one order.
+pub(crate) fn about(site: &Site, method: Method, id: &OrderId, rest: &str) -> Result<WireRequest, Error> {
+    WireRequest::new(method, &site.endpoint, &format!("{BASE}/{}{rest}", segment(id.as_str())))
+}
+
+/// eBay's date format: UTC with milliseconds.
+pub(crate) fn millis(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// `[a..b]` of a filter; open when `b` is still to come, because dates in the future are refused.
+pub(crate) fn range(window: &Window, now: Timestamp) -> String {
+    let to = if window.to <= now { millis(window.to) } else { String::new() };
+    format!("[{}..{to}]", millis(window.from))
+}
+
+/// The query of a `next` address: it is followed word for word, but never to another host.
+fn next(address: &str) -> Option<Cursor> {
+    let query = address.split_once('?')?.1;
+    Some(Cursor(query.to_owned()))
+}
+
+struct Search<'a>(&'a Site);
+
+impl Operation for Search<'_> {
+    type In = (Window, Option<Cursor>);
+    type Out = Page<w::Order>;
+
+    fn spec(&self) -> &OpSpec {
+        &SEARCH
+    }
+
+    fn encode(
+        &self,
+        cx: &OpCx<'_>,
+        (window, cursor): &(Window, Option<Cursor>),
+    ) -> Result<WireRequest, Error> {
+        let mut request = WireRequest::new(Method::GET, &self.0.endpoint, BASE)?;
+        if let Some(Cursor(query)) = cursor {
+            for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+                request = request.query(&name, value);
+            }
+            return Ok(request);
+        }
+        Ok(request
+            .query("filter", format!("lastmodifieddate:{}", range(window, cx.now)))
+            .query("fieldGroups", BREAKDOWN)
+            .query("limit", "200")
+            .query("offset", "0"))
+    }
+
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        _: &(Window, Option<Cursor>),
+        response: &WireResponse,
+    ) -> Result<Page<w::Order>, Error> {
+        let page: w::Orders = response.json()?;
+        Ok(Page { next: page.next.as_deref().and_then(next), items: page.orders })
+    }
+}
+
+/// `getOrder`, as it stands on the wire: cancellation requests are only here.
+pub(crate) struct Get<'a>(pub(crate) &'a Site);
+
+impl Operation for Get<'_> {
+    type In = OrderId;
+    type Out = w::Order;
+
+    fn spec(&self) -> &OpSpec {
+        &GET
+    }
+
+    fn encode(&self, _: &OpCx<'_>, id: &OrderId) -> Result<WireRequest, Error> {
+        Ok(about(self.0, Method::GET, id, "")?.query("fieldGroups", BREAKDOWN))
+    }
+
+    fn decode(&self, _: &OpCx<'_>, _: &OrderId, response: &WireResponse) -> Result<w::Order, Error> {
+        response.json()
+    }
+}
+
+/// `getShippingFulfillments`.
+pub(crate) struct Parcels<'a>(pub(crate) &'a Site);
+
+impl Operation for Parcels<'_> {
+    type In = OrderId;
+    type Out = Vec<w::Fulfillment>;
+
+    fn spec(&self) -> &OpSpec {
+        &PARCELS
+    }
+
+    fn encode(&self, _: &OpCx<'_>, id: &OrderId) -> Result<WireRequest, Error> {
+        about(self.0, Method::GET, id, "/shipping_fulfillment")
+    }
+
+    fn decode(
+        &self,
+        _: &OpCx<'_>,
+        _: &OrderId,
+        response: &WireResponse,
+    ) -> Result<Vec<w::Fulfillment>, Error> {
+        Ok(response.json::<w::Fulfillments>()?.fulfillments)
+    }
+}
+
+impl Ebay {
+    /// A domain order. Of one that is partly shipped, the parcels say how many units of each line left.
+    async fn complete(&self, cx: &CallCx, order: &w::Order) -> Result<Order, Error> {
+        let mut order = map::order(order, self.pipeline.account())?;
+        if order.state != OrderState::PartiallyShipped {
+            return Ok(order);
+        }
+        let mut left: HashMap<String, u32> = HashMap::new();
+        for parcel in self.pipeline.call(&Parcels(&self.site), &order.id, cx).await? {
+            for units in parcel.line_items {
+                // Without a quantity: all of the line.
+                let n = units.quantity.unwrap_or(u32::MAX);
+                let sum = left.entry(units.line_item_id).or_default();
+                *sum = sum.saturating_add(n);
+            }
+        }
+        for line in &mut order.lines {
+            if let Some(n) = left.get(line.id.as_str()) {
+                line.shipped = (*n).min(line.quantity);
+            }
+        }
+        Ok(order)
+    }
+}
+
+#[async_trait]
+impl Orders for Ebay {
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Order>, Error> {
+        let page = self.pipeline.call(&Search(&self.site), &(window, cursor.cloned()), cx).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for order in &page.items {
+            items.push(self.complete(cx, order).await?);
+        }
+        Ok(Page { items, next: page.next })
+    }
+
+    async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error> {
+        let order = self.pipeline.call(&Get(&self.site), id, cx).await?;
+        self.complete(cx, &order).await
+    }
+}

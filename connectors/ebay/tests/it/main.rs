@@ -1,0 +1,7 @@
+//! Tests of the connector against the simulator.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a panic is the failure report
+
+mod conformance;
+mod hooks;
+mod scenario;
+mod world;
