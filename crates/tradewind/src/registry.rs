@@ -5,6 +5,7 @@ use tradewind_connector::Factory;
 /// Every connector of this program, by name.
 pub(crate) const CONNECTORS: &[&Factory] = &[
     &tradewind_amazon::FACTORY,
+    &tradewind_ebay::FACTORY,
     &tradewind_shopify::FACTORY,
     &tradewind_aliexpress::FACTORY,
     &tradewind_paypal::FACTORY,

@@ -60,6 +60,24 @@ const WIRING: &[Wiring] = &[
         secrets: &[("app_secret", "app_secret"), ("refresh_token", "refresh_token")],
     },
     Wiring {
+        connector: "ebay",
+        settings: &[
+            ("endpoint", Url("")),
+            ("finances_endpoint", Url("")),
+            ("client_id", Credential("client_id")),
+            ("merchant_location", Credential("merchant_location_key")),
+            ("fulfillment_policy", Credential("fulfillment_policy_id")),
+            ("payment_policy", Credential("payment_policy_id")),
+            ("return_policy", Credential("return_policy_id")),
+            ("signing_jwe", Credential("signing_jwe")),
+        ],
+        secrets: &[
+            ("client_secret", "client_secret"),
+            ("refresh_token", "refresh_token"),
+            ("signing_key", "signing_key"),
+        ],
+    },
+    Wiring {
         connector: "paypal",
         settings: &[
             ("endpoint", Url("")),
