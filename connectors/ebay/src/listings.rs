@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use tradewind_connector::role::Listings;
+use tradewind_connector::role::{Listings, read_each};
 use tradewind_connector::{CallCx, Cursor, Error, Kind, Page};
 use tradewind_domain::{ListingId, ListingIssue, ListingRef, ListingState, LiveListing, Sku};
 
@@ -12,17 +12,6 @@ use crate::Ebay;
 use crate::items::{BULK, GetAll, List};
 use crate::trading::GetItem;
 use crate::wire::inventory as w;
-
-fn absent(key: ListingRef) -> LiveListing {
-    LiveListing {
-        key,
-        state: ListingState::Absent,
-        price: None,
-        quantity: None,
-        title: None,
-        issues: Vec::new(),
-    }
-}
 
 /// One listing out of its two halves. An offer that is not published has no listing: absent.
 fn listing(sku: &Sku, item: &w::ReadItem, offer: Option<&w::ReadOffer>) -> Result<LiveListing, Error> {
@@ -32,9 +21,9 @@ fn listing(sku: &Sku, item: &w::ReadItem, offer: Option<&w::ReadOffer>) -> Resul
             // A status that this version does not know is not "not there".
             Some(raw) if !matches!(raw, "UNPUBLISHED" | "PUBLISHED") => LiveListing {
                 state: ListingState::Other(raw.to_owned()),
-                ..absent(ListingRef { sku: sku.clone(), listing: None })
+                ..LiveListing::absent(ListingRef { sku: sku.clone(), listing: None })
             },
-            _ => absent(ListingRef { sku: sku.clone(), listing: None }),
+            _ => LiveListing::absent(ListingRef { sku: sku.clone(), listing: None }),
         });
     };
     let mut issues = Vec::new();
@@ -86,41 +75,36 @@ impl Ebay {
         let input = (key.sku.clone(), id.clone());
         match self.pipeline.call(&GetItem(&self.site), &input, cx).await {
             // Not ours, or gone; or the site has no Trading API.
-            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Unsupported) => Ok(absent(key.clone())),
+            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Unsupported) => {
+                Ok(LiveListing::absent(key.clone()))
+            }
             other => other,
         }
     }
 
+    /// The items in bulk, then the offer of each: what could be read is kept, what could not is left out.
     async fn read_chunk(&self, cx: &CallCx, keys: &[ListingRef]) -> Result<Vec<LiveListing>, Error> {
         let skus: Vec<Sku> = keys.iter().map(|k| k.sku.clone()).collect();
         let answers = self.pipeline.call(&GetAll(&self.site), &skus, cx).await?;
-        let mut items: HashMap<String, w::ReadItem> = HashMap::new();
-        for answer in answers {
-            match (&answer.sku, &answer.inventory_item) {
-                (Some(sku), Some(item)) if answer.is_fine() => {
-                    items.insert(sku.clone(), item.clone());
+        let answers: HashMap<&str, &w::Answer> =
+            answers.iter().filter_map(|a| Some((a.sku.as_deref()?, a))).collect();
+        read_each(keys, |key| {
+            let answer = answers.get(key.sku.as_str()).copied();
+            async move {
+                let answer = answer.ok_or_else(|| Error::decode(format!("no answer about '{}'", key.sku)))?;
+                if let (true, Some(item)) = (answer.is_fine(), &answer.inventory_item) {
+                    let offer = self.offer_of(cx, &key.sku).await?;
+                    return listing(&key.sku, item, offer.as_ref());
                 }
-                _ => {
-                    let error = self.item_error(&answer);
-                    // A SKU that is not there is an answer, not a failure.
-                    if error.kind() != Kind::NotFound {
-                        return Err(error);
-                    }
+                let error = self.item_error(answer);
+                match &key.listing {
+                    // Not of the Inventory API, but it has a number: a legacy listing, perhaps.
+                    Some(id) if error.kind() == Kind::NotFound => self.read_legacy(cx, &key, id).await,
+                    _ => Err(error),
                 }
             }
-        }
-        let mut found = Vec::with_capacity(keys.len());
-        for key in keys {
-            found.push(match (items.get(key.sku.as_str()), &key.listing) {
-                (Some(item), _) => {
-                    let offer = self.offer_of(cx, &key.sku).await?;
-                    listing(&key.sku, item, offer.as_ref())?
-                }
-                (None, Some(id)) => self.read_legacy(cx, key, id).await?,
-                (None, None) => absent(key.clone()),
-            });
-        }
-        Ok(found)
+        })
+        .await
     }
 }
 
