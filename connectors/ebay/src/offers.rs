@@ -280,6 +280,11 @@ fn transient(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::RateLimited | Kind::Maintenance)
 }
 
+/// eBay's way to say that a SKU has no offer: a 404 with one of these ids. A 404 without any is somebody else's.
+fn says_no_offer(error: &Error) -> bool {
+    error.upstream_ref().is_some_and(|u| matches!(u.code.as_str(), "25702" | "25710" | "25713"))
+}
+
 fn unmentioned() -> Error {
     Error::decode("the bulk answer does not mention this item").into_indeterminate()
 }
@@ -298,8 +303,7 @@ impl Ebay {
             Ok(offers) => Ok(offers.into_iter().find(|o| {
                 o.marketplace_id == self.site.marketplace && (o.format.is_empty() || o.format == FORMAT)
             })),
-            // eBay's way to say that the SKU has no offer.
-            Err(e) if e.kind() == Kind::NotFound => Ok(None),
+            Err(e) if says_no_offer(&e) => Ok(None),
             Err(e) => Err(e),
         }
     }
