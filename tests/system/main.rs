@@ -6,7 +6,9 @@ mod demo;
 mod duty;
 mod exits;
 mod kill;
+mod pricing;
 mod program;
+mod quote;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -13,6 +13,7 @@ use tradewind_store::{Batch, Collection, Filter};
 
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::plan::{Action, Change, Plan};
+use crate::pricing::Prices;
 use crate::records::{JobRecord, OfferRecord, offer_key};
 
 /// Items of one call when the channel names no limit.
@@ -31,6 +32,8 @@ pub struct Applied {
     pub indeterminate: u32,
     /// Not sent, to be tried again: an outage, a quota.
     pub postponed: u32,
+    /// Not sent: the margin floor, kept when the plan was made, is not kept now (law, rates or promotions moved).
+    pub held: u32,
     /// First errors, for people.
     pub errors: Vec<String>,
 }
@@ -77,10 +80,19 @@ impl Gateway {
         );
         self.store.commit(begin).await?;
         let mut by_account: BTreeMap<&AccountId, Vec<&Change>> = BTreeMap::new();
+        let mut applied = Applied::default();
+        let variants = self.variants().await?;
+        let prices = Prices::new(&self.config, &self.engines, self.now());
         for change in plan.changes.iter().filter(|c| c.stop.is_none() && c.action.is_some()) {
+            if let Err(stop) = prices.at_send(change, &variants) {
+                applied.held += 1;
+                if applied.errors.len() < 10 {
+                    applied.errors.push(format!("{} at {} held: {}", change.sku, change.account, stop.why));
+                }
+                continue;
+            }
             by_account.entry(&change.account).or_default().push(change);
         }
-        let mut applied = Applied::default();
         for (id, changes) in by_account {
             let connector = self.account(id)?.clone();
             self.apply_account(plan, id, connector.as_ref(), &changes, &mut applied).await?;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tradewind_connector::{Access, AccountConfig, Patience, Secrets};
-use tradewind_domain::{AccountId, Address, Country, Currency, Locale, Rounding, TaxId};
+use tradewind_domain::{AccountId, Address, Country, Currency, Incoterm, Locale, Rounding, TaxId};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -28,6 +28,14 @@ pub struct Config {
     pub guard: GuardConfig,
     /// Sender and customs facts for parcels.
     pub shipping: Option<ShippingConfig>,
+    /// Exchange rates.
+    #[serde(default)]
+    pub fx: FxConfig,
+    /// Landed cost: duty, taxes and fees at the border.
+    #[serde(default)]
+    pub landed: LandedConfig,
+    /// Price book.
+    pub pricing: Option<PricingConfig>,
     /// Accounts.
     #[serde(default)]
     pub account: Vec<AccountEntry>,
@@ -166,6 +174,75 @@ pub struct ShippingConfig {
     pub payments: Option<AccountId>,
 }
 
+/// Exchange rates from published files.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FxConfig {
+    /// Rate files (ECB or HMRC XML, ECB CSV, or date,base,quote,rate,source), relative to the configuration.
+    pub files: Vec<PathBuf>,
+    /// The publisher whose rates prices use.
+    pub source: String,
+    /// Days a daily publication may be old when it is used.
+    pub max_age_days: i32,
+}
+
+impl Default for FxConfig {
+    fn default() -> FxConfig {
+        FxConfig { files: Vec::new(), source: "ECB".to_owned(), max_age_days: 5 }
+    }
+}
+
+/// The price book.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PricingConfig {
+    /// Price book file (TOML), relative to the configuration.
+    pub book: PathBuf,
+}
+
+/// Landed cost: which rules, what is known of the goods, and how they get in.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LandedConfig {
+    /// Folder of rule packs; the program's own when absent.
+    pub packs: Option<PathBuf>,
+    /// File of commodity facts: tariff rates and answers per HS prefix, destination and origin.
+    pub goods: Option<PathBuf>,
+    /// How goods get into a country, by its code; `"*"` for the rest.
+    pub to: BTreeMap<String, Lane>,
+}
+
+/// How goods get into a country. What is left out is not assumed: a quote says what it misses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lane {
+    /// Customs channel: `courier`, `express_hub`, `post` or `freight`.
+    pub channel: Option<String>,
+    /// Tax scheme: `ioss`, `voec`, `uk_omp`, ...
+    pub scheme: Option<String>,
+    /// Our number in that scheme.
+    pub scheme_id: Option<String>,
+    /// The destination's own entry type (US: `01`, `11`, `86`).
+    pub entry_type: Option<String>,
+    /// `air`, `ocean`, `rail`, `road` or `post`.
+    pub mode_of_transport: Option<String>,
+    /// `DDP`: import charges are ours; `DAP`: the buyer's.
+    #[schemars(with = "Option<String>")]
+    pub incoterm: Option<Incoterm>,
+    /// Whether we are registered for the destination's tax.
+    pub seller_registered: Option<bool>,
+}
+
+/// Whose sale it is in the eye of the tax office.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SoldVia {
+    /// A marketplace facilitates it.
+    Marketplace,
+    /// Our own shop.
+    Shop,
+}
+
 /// An account.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -200,6 +277,9 @@ pub struct OfferRules {
     /// Language of the market.
     #[serde(default = "english")]
     pub locale: String,
+    /// The channel of the price book that makes the prices here: costs, fees, landed cost, margins, endings and
+    /// promotions. Without it the simple rules below do.
+    pub channel: Option<String>,
     /// Units of the market's currency for one unit of a catalogue currency, with the source of each rate.
     #[serde(default)]
     pub rates: BTreeMap<String, PinnedRate>,
@@ -235,6 +315,8 @@ pub struct OfferRules {
     /// The channel wants a GTIN.
     #[serde(default)]
     pub gtin_required: bool,
+    /// Whose sale it is: `marketplace` or `shop`. Decides who collects which tax.
+    pub sold_via: Option<SoldVia>,
 }
 
 fn one() -> Decimal {
@@ -292,6 +374,9 @@ pub enum ConfigError {
         /// What is wrong and what to do.
         message: String,
     },
+    /// A file that it names is refused; the message names the place.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl Config {
@@ -339,6 +424,47 @@ impl Config {
                         offset,
                         format!("[shipping] names account '{id}', which no [[account]] defines"),
                     ));
+                }
+            }
+        }
+        for (account, rules) in config.account.iter().filter_map(|a| Some((a, a.offers.as_ref()?))) {
+            let Some(channel) = &rules.channel else { continue };
+            let offset = text.find(&format!("\"{}\"", account.id)).unwrap_or(0);
+            if config.pricing.is_none() {
+                return Err(at(
+                    offset,
+                    format!(
+                        "account '{}' takes its prices from channel '{channel}' of a price book, and there is none: add [pricing] book = \"prices.toml\"",
+                        account.id
+                    ),
+                ));
+            }
+            if let Some(field) = rules.simple() {
+                return Err(at(
+                    offset,
+                    format!(
+                        "account '{}' has offers.{field} beside offers.channel: that stands in the price book, under [channels.{channel}]",
+                        account.id
+                    ),
+                ));
+            }
+        }
+        for (name, lane) in &config.landed.to {
+            let offset = text.find(&format!("[landed.to.{name}]")).unwrap_or(0);
+            if name != "*" && Country::new(name).is_err() {
+                return Err(at(
+                    offset,
+                    format!("[landed.to.{name}]: '{name}' is no country: ISO 3166-1 alpha-2, or \"*\""),
+                ));
+            }
+            let closed = [
+                ("channel", &lane.channel, &["courier", "express_hub", "post", "freight"][..]),
+                ("mode_of_transport", &lane.mode_of_transport, &["air", "ocean", "rail", "road", "post"][..]),
+            ];
+            for (field, value, known) in closed {
+                if let Some(v) = value.as_deref().filter(|v| !known.contains(v)) {
+                    let what = format!("[landed.to.{name}] {field}: '{v}' is unknown: {}", known.join(", "));
+                    return Err(at(offset, what));
                 }
             }
         }
@@ -392,6 +518,19 @@ impl AccountEntry {
 }
 
 impl OfferRules {
+    /// The first of the simple price rules that is set.
+    fn simple(&self) -> Option<&'static str> {
+        let set = [
+            ("rates", !self.rates.is_empty()),
+            ("markup", self.markup != Decimal::ONE),
+            ("ending", self.ending.is_some()),
+            ("tax_included", !self.tax_included.is_zero()),
+            ("fees", !self.fees.is_zero()),
+            ("margin_floor", self.margin_floor.is_some()),
+        ];
+        set.into_iter().find(|(_, set)| *set).map(|(name, _)| name)
+    }
+
     /// The language as a type.
     #[must_use]
     pub fn locale(&self) -> Locale {

@@ -33,6 +33,8 @@ pub enum Guard {
     UnmappedCategory,
     /// No rate from the catalogue's currency to the market's.
     MissingRate,
+    /// What the border takes is not known.
+    LandedCost,
     /// The channel's limits do not allow it.
     Limits,
 }
@@ -159,7 +161,7 @@ pub fn price(
     Ok((price, PriceTrail { lines }))
 }
 
-/// The offer that should be live, or why there is none.
+/// The offer that should be live, or why there is none. `priced` makes its price: the price book or [`price`].
 ///
 /// # Errors
 /// A guard stops it.
@@ -170,6 +172,7 @@ pub fn offer(
     guard: &GuardConfig,
     capabilities: &Capabilities,
     quantity: u32,
+    priced: impl FnOnce() -> Result<Money, Stop>,
 ) -> Result<Offer, Stop> {
     let source = variant.source.as_ref().map(ToString::to_string).unwrap_or_default();
     if let Some(problem) = variant.problems.first() {
@@ -201,7 +204,7 @@ pub fn offer(
         );
         return Err(stop(Guard::UnmappedCategory, text));
     }
-    let (price, _) = price(variant, rules, guard)?;
+    let price = priced()?;
     let locale = rules.locale();
     let content = product.words(&locale).cloned().unwrap_or_default();
     let bounds = &capabilities.bounds;

@@ -13,6 +13,7 @@ use tradewind_store::{Batch, Filter, Store, StoreError};
 
 use crate::catalogue::{Catalogue, Refused};
 use crate::config::Config;
+use crate::landed::Engines;
 use crate::plan::Inputs;
 use crate::records::{OfferRecord, ProductRecord, StockRecord};
 
@@ -31,6 +32,9 @@ pub enum GatewayError {
     /// The world moved since the plan was made.
     #[error("the plan is stale: {0}. Run plan again")]
     Stale(String),
+    /// There is no landed cost.
+    #[error("{0}")]
+    Quote(String),
     /// Something is missing in the configuration.
     #[error("{0}")]
     Config(String),
@@ -49,6 +53,8 @@ pub struct Gateway {
     pub store: Arc<dyn Store>,
     /// Clock.
     pub clock: Arc<dyn Clock>,
+    /// Rule packs, exchange rates and goods facts.
+    pub engines: Arc<Engines>,
 }
 
 /// Numbers of an import.
@@ -205,6 +211,7 @@ impl Gateway {
             offers: &offers,
             stock: &stock,
             capabilities: &capabilities,
+            engines: &self.engines,
         };
         Ok(inputs.plan(self.now()))
     }
@@ -220,6 +227,7 @@ impl Gateway {
             offers: &offers,
             stock: &stock,
             capabilities: &capabilities,
+            engines: &self.engines,
         };
         Ok(inputs.hash())
     }

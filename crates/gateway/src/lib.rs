@@ -8,6 +8,8 @@
 //! | [`catalogue`] | files in |
 //! | [`desired`], [`plan`], [`apply`] | listings out, guarded, bound by hash, read back |
 //! | [`orders`] | orders in, once each, with stock reserved |
+//! | [`pricing`] | channel prices through the price book, with landed cost |
+//! | [`landed`] | landed cost of an order, pinned |
 //! | [`fulfil`] | book, declare, confirm |
 //! | [`money`] | transactions, statements, payouts |
 //! | [`books`] | what the store knows, as facts for the ledger |
@@ -20,10 +22,13 @@ pub mod config;
 pub mod desired;
 pub mod fulfil;
 mod gateway;
+pub mod landed;
 pub mod money;
 pub mod orders;
 pub mod plan;
+pub mod pricing;
 pub mod records;
 pub mod stock;
 
 pub use gateway::{Gateway, GatewayError, Imported, Result};
+pub use landed::{Engines, Landed};

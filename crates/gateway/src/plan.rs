@@ -13,6 +13,8 @@ use tradewind_store::typed::Record;
 
 use crate::config::{Config, OfferRules};
 use crate::desired::{self, Guard, Stop};
+use crate::landed::Engines;
+use crate::pricing::Prices;
 use crate::records::{OfferRecord, StockRecord, offer_key};
 
 /// One field that would change.
@@ -128,6 +130,8 @@ pub struct Inputs<'a> {
     pub stock: &'a BTreeMap<Sku, StockRecord>,
     /// Capabilities of the accounts that are open.
     pub capabilities: &'a BTreeMap<AccountId, Capabilities>,
+    /// Price book, rule packs, exchange rates.
+    pub engines: &'a Engines,
 }
 
 impl Inputs<'_> {
@@ -143,6 +147,7 @@ impl Inputs<'_> {
         };
         let rules: Vec<String> =
             self.config.account.iter().map(|a| format!("{} {:?}", a.id, a.offers)).collect();
+        add("engines", &self.engines.digest);
         add("rules", &format!("{rules:?} {:?} {:?}", self.config.guard, self.config.stock));
         for (sku, (product, variant)) in self.variants {
             add(
@@ -164,12 +169,13 @@ impl Inputs<'_> {
     #[must_use]
     pub fn plan(&self, now: Timestamp) -> Plan {
         let mut changes = Vec::new();
+        let prices = Prices::new(self.config, self.engines, now);
         for entry in &self.config.account {
             let (Some(rules), Some(capabilities)) = (&entry.offers, self.capabilities.get(&entry.id)) else {
                 continue;
             };
             let first = changes.len();
-            self.plan_account(&entry.id, rules, capabilities, &mut changes);
+            self.plan_account(&entry.id, rules, capabilities, &prices, &mut changes);
             self.guard_mass_delete(&entry.id, &mut changes[first..]);
         }
         let (calls, totals) = self.totals(&changes);
@@ -186,8 +192,10 @@ impl Inputs<'_> {
         account: &AccountId,
         rules: &OfferRules,
         capabilities: &Capabilities,
+        prices: &Prices<'_>,
         changes: &mut Vec<Change>,
     ) {
+        let terms = prices.terms(account);
         for (sku, (product, variant)) in self.variants {
             if !rules.only.is_empty() && !product.category.as_ref().is_some_and(|c| rules.only.contains(c)) {
                 continue;
@@ -202,7 +210,12 @@ impl Inputs<'_> {
                 cause: cause.clone(),
                 stop,
             };
-            match desired::offer(product, variant, rules, &self.config.guard, capabilities, quantity) {
+            let guard = &self.config.guard;
+            let priced = || match terms {
+                Some(terms) => prices.price(terms, variant),
+                None => desired::price(variant, rules, guard).map(|(price, _)| price),
+            };
+            match desired::offer(product, variant, rules, guard, capabilities, quantity, priced) {
                 Err(stop) => changes.push(change(None, Some(stop))),
                 Ok(offer) => {
                     if let Some((action, stop)) = self.against(known, offer) {

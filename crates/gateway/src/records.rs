@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use tradewind_connector::Handle;
 use tradewind_domain::{
     AccountId, BalanceTransaction, BookedShipment, ChangeState, CustomsReceipt, Declaration,
-    DeclarationState, ListingId, LiveListing, Offer, Order, Payout, Product, ShipmentRequest, ShipmentState,
-    Sku, Statement, TrackingEvent, TrackingState,
+    DeclarationState, ListingId, LiveListing, Money, Offer, Order, Payout, Product, ShipmentRequest,
+    ShipmentState, Sku, Statement, TrackingEvent, TrackingState,
 };
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
@@ -278,6 +278,60 @@ record!(
     String::new(),
     r.0.declaration.as_ref().map(ToString::to_string).unwrap_or_default()
 );
+
+/// An exchange rate that a quote used, pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedRate {
+    /// The publication.
+    pub id: String,
+    /// An amount in this currency ...
+    pub from: String,
+    /// ... times the rate is the amount in this one.
+    pub to: String,
+    /// Decimal text.
+    pub rate: String,
+}
+
+/// The landed cost of an order with all it was computed from: the same answer can be made from it at any time. The
+/// text of each rule pack is kept as a payload under its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuoteRecord {
+    /// Account.
+    pub account: AccountId,
+    /// Order, by its key.
+    pub order: String,
+    /// When; also the instant whose law it is.
+    pub made_at: Timestamp,
+    /// The request, JSON, as `tradewind quote --request` takes it.
+    pub request: String,
+    /// Exchange rates used.
+    pub fx: Vec<QuotedRate>,
+    /// Digest of each pack used, by jurisdiction.
+    pub packs: BTreeMap<String, String>,
+    /// The answer, JSON, byte for byte.
+    pub answer: String,
+    /// Where the destination keeps a yearly limit per buyer (China): whose and which year.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
+}
+record!(
+    QuoteRecord,
+    Quotes,
+    |r| r.order.clone(),
+    r.account.to_string(),
+    r.counted.as_ref().map(|c| c.buyer.clone()).unwrap_or_default()
+);
+
+/// What an order takes of its buyer's yearly limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The buyer's identity, hashed.
+    pub buyer: String,
+    /// Calendar year, legal time of the destination.
+    pub year: i16,
+    /// Dutiable value of the order.
+    pub value: Money,
+}
 
 /// A movement of money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

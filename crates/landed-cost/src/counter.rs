@@ -21,6 +21,13 @@ impl BuyerKey {
     }
 }
 
+impl std::fmt::Display for BuyerKey {
+    /// Hexadecimal.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
 /// Dutiable value per buyer and calendar year (Beijing time), in CNY.
 #[derive(Debug, Clone, Default)]
 pub struct YearCounter {

@@ -2,48 +2,82 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tradewind_domain::{Decimal, Exact, Money, MoneyError, Rounding};
-use tradewind_fx::{Policy, RateBook, convert};
+use serde::Serialize;
+use tradewind_domain::{Currency, Decimal, Exact, Grams, Money, MoneyError, Rounding};
+use tradewind_fx::{Policy, RateBook};
 
-use crate::{Channel, DutyRule, Fee, PriceBook, PricingError, Promotion};
+use crate::PricingError;
+use crate::book::{Channel, Cost, Edition, Fee, Input, PriceBook, Promotion, Vat};
 
-/// Duty on a net price: linear between the break points. A landed-cost engine or a [`DutyRule`].
-pub trait DutySource {
-    /// Unrounded duty on a net price, in the channel's currency.
+/// What the seller bears when one unit, sold at a price, is imported: a landed-cost engine behind a channel's market.
+/// Between two break points each amount is linear in the price, but for [`ImportCharges::noise`].
+pub trait ImportCharges {
+    /// The charges at a price, rounded as they will be charged, in the price's currency.
     ///
     /// # Errors
-    /// [`PricingError::Duty`] when it is not known: never zero instead.
-    fn duty(&self, net: Decimal) -> Result<Decimal, PricingError>;
-    /// Net prices up to and including which one formula holds.
-    fn thresholds(&self) -> Vec<Decimal>;
-    /// Where the rule stands.
-    fn origin(&self) -> String;
+    /// [`PricingError::Landed`] when one is not known: never zero instead.
+    fn charges(&self, price: Money) -> Result<Vec<Charged>, PricingError>;
+    /// The last prices, in minor units below `limit`, up to which one set of formulas holds.
+    ///
+    /// # Errors
+    /// The order itself cannot be quoted at any price.
+    fn breaks(&self, currency: Currency, limit: i64) -> Result<Vec<i64>, PricingError>;
+    /// How far rounding and truncation can move the sum of the charges off a straight line, in major units.
+    fn noise(&self, currency: Currency) -> Decimal;
 }
 
-impl DutySource for DutyRule {
-    fn duty(&self, net: Decimal) -> Result<Decimal, PricingError> {
-        if net <= self.above {
-            return Ok(Decimal::ZERO);
-        }
-        net.checked_mul(self.rate).ok_or_else(|| overflow("duty"))
-    }
-    fn thresholds(&self) -> Vec<Decimal> {
-        vec![self.above]
-    }
-    fn origin(&self) -> String {
-        self.origin.clone()
-    }
+/// One charge at the border.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charged {
+    /// Such as `duty EU-LV-3EUR`.
+    pub label: String,
+    /// Zero or more.
+    pub amount: Money,
+    /// `file:line` of the rule and of what else it was computed from.
+    pub origin: String,
+    /// A tax that the price contains: the net price is the price without it.
+    pub contained: bool,
 }
 
-/// Label, unrounded amount, origin.
-pub(crate) type Share = (String, Decimal, String);
+/// What is priced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Article {
+    /// SKU.
+    pub sku: String,
+    /// Purchase cost as the catalogue has it; a `purchase` in the book goes before it.
+    pub purchase: Option<Input<Exact>>,
+    /// Packed weight, for costs per kilogram.
+    pub weight: Option<Input<Grams>>,
+}
+
+/// Where exchange rates come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Fx<'a> {
+    /// The book.
+    pub rates: &'a RateBook,
+    /// The publisher.
+    pub source: &'a str,
+    /// The day.
+    pub date: Date,
+    /// How old a publication may be.
+    pub policy: Policy,
+}
+
+/// A part of the price that grows with it.
+pub(crate) struct Share {
+    pub(crate) label: String,
+    /// Zero or more.
+    pub(crate) value: Decimal,
+    pub(crate) origin: String,
+    pub(crate) contained: bool,
+}
 
 pub(crate) fn overflow(what: &str) -> PricingError {
     PricingError::Money(MoneyError::Overflow(what.to_owned()))
 }
 
 /// One row of a derivation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
     /// What it is, such as `purchase 78.40 CNY × 0.1078`.
     pub label: String,
@@ -54,13 +88,13 @@ pub struct Line {
 }
 
 /// A price taken apart. The lines add up: price + Σ lines = margin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Derivation {
     /// What the buyer pays.
     pub price: Money,
-    /// Price without VAT, rounded.
+    /// Price without the tax it contains, rounded.
     pub net: Money,
-    /// VAT first, then costs, duty, fees, returns.
+    /// Contained tax first, then costs, import charges, fees, returns.
     pub lines: Vec<Line>,
     /// What is left.
     pub margin: Money,
@@ -79,19 +113,24 @@ impl Derivation {
         self.net.decimal().checked_mul(share).is_some_and(|least| self.margin.decimal() >= least)
     }
 
-    /// A table for people.
+    /// A table for people: label, amount, where it stands. The amounts add up.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut out = format!("price {:>44}\n", self.price.amount());
-        for l in &self.lines {
-            out.push_str(&format!("{:<38} {:>11}   {}\n", l.label, l.amount.amount(), l.origin));
+        let percent = self.share().map_or_else(String::new, |s| {
+            format!("{} % of net {}", (s * Decimal::ONE_HUNDRED).round_dp(2).normalize(), self.net.amount())
+        });
+        let mut rows = vec![(format!("price {}", self.price.currency()), self.price.amount(), String::new())];
+        rows.extend(
+            self.lines.iter().map(|l| (format!("  {}", l.label), l.amount.amount(), l.origin.clone())),
+        );
+        rows.push((format!("= margin {}", self.margin.currency()), self.margin.amount(), percent));
+        let width = rows.iter().map(|(l, ..)| l.chars().count()).max().unwrap_or_default();
+        let mut out = String::new();
+        for (label, amount, origin) in rows {
+            let pad = width - label.chars().count();
+            out.push_str(format!("{label}{:pad$}  {amount:>12}   {origin}", "").trim_end());
+            out.push('\n');
         }
-        out.push_str(&format!(
-            "{:<38} {:>11} {}\n",
-            "= margin",
-            self.margin.amount(),
-            self.margin.currency()
-        ));
         out
     }
 }
@@ -110,59 +149,50 @@ pub enum Guard {
     },
 }
 
-/// The engine for one SKU on one channel, costs already in the channel's currency.
+/// The engine for one article on one channel at one instant, costs already in the channel's currency.
 pub struct Pricer<'a> {
     pub(crate) channel: &'a Channel,
-    pub(crate) duty: Option<&'a dyn DutySource>,
+    pub(crate) import: Option<&'a dyn ImportCharges>,
+    fx: Fx<'a>,
     costs: Vec<Line>,
     promotions: Vec<&'a Promotion>,
 }
 
 impl<'a> Pricer<'a> {
-    /// Prepares a SKU on a channel. `duty` takes the place of the channel's own rule.
+    /// Prepares an article on a channel, by the edition in force at `at`.
     ///
     /// # Errors
-    /// Unknown SKU or channel, or a cost without a rate (missing or stale).
-    #[allow(clippy::too_many_arguments)] // each is one independent input of the sum
+    /// Unknown channel; a cost, weight or rate that is missing; a market without landed cost.
     pub fn new(
         book: &'a PriceBook,
-        sku: &str,
+        at: Timestamp,
         channel_name: &str,
-        rates: &RateBook,
-        source: &str,
-        date: Date,
-        policy: Policy,
-        duty: Option<&'a dyn DutySource>,
+        article: &Article,
+        fx: Fx<'a>,
+        import: Option<&'a dyn ImportCharges>,
     ) -> Result<Pricer<'a>, PricingError> {
-        let channel = book
-            .channels
-            .get(channel_name)
-            .ok_or_else(|| PricingError::UnknownChannel(channel_name.to_owned()))?;
-        let inputs = book.skus.get(sku).filter(|c| !c.is_empty());
-        let inputs = inputs.ok_or_else(|| PricingError::UnknownSku(sku.to_owned()))?;
-        let mut costs = Vec::new();
-        for (name, cost) in inputs {
-            let fx = |error| PricingError::Fx { origin: cost.origin.clone(), error };
-            if cost.value.currency() == channel.currency {
-                costs.push(Line {
-                    label: format!("- {name}"),
-                    amount: cost.value.negated(),
-                    origin: cost.origin.clone(),
-                });
-                continue;
-            }
-            let rate =
-                rates.rate(source, cost.value.currency(), channel.currency, date, policy).map_err(fx)?;
-            let done = convert(cost.value, &rate, Rounding::HalfUp).map_err(fx)?;
-            costs.push(Line {
-                label: format!("- {name} {} × {}", cost.value, rate.rate.round_sf(5).unwrap_or(rate.rate)),
-                amount: done.to.negated(),
-                origin: format!("{}, {} ({})", cost.origin, rate.origin, rate.id),
-            });
+        let edition = book.at(at);
+        let unknown = || PricingError::UnknownChannel(channel_name.to_owned());
+        let channel = edition.channels.get(channel_name).ok_or_else(unknown)?;
+        if let (Some(market), None) = (&channel.market, import) {
+            return Err(PricingError::Landed(format!(
+                "{}: channel {channel_name} sells to {}, and no landed cost was given for it",
+                market.origin, market.value
+            )));
         }
-        let own = channel.duty.as_ref().map(|d| d as &dyn DutySource);
-        let promotions = book.promotions.iter().filter(|p| p.channel == channel_name).collect();
-        Ok(Pricer { channel, duty: duty.or(own), costs, promotions })
+        let costs = costs(edition, channel, article, fx)?;
+        let mine = |p: &&Promotion| {
+            p.channel == channel_name && (p.skus.is_empty() || p.skus.contains(&article.sku))
+        };
+        let promotions = book.promotions.iter().filter(mine).collect();
+        let import = if channel.market.is_some() { import } else { None };
+        Ok(Pricer { channel, import, fx, costs, promotions })
+    }
+
+    /// The channel's terms.
+    #[must_use]
+    pub fn terms(&self) -> &'a Channel {
+        self.channel
     }
 
     /// Fixed costs, as one amount (negative).
@@ -170,48 +200,96 @@ impl<'a> Pricer<'a> {
         self.costs.iter().map(|l| l.amount.decimal()).sum()
     }
 
-    /// VAT, duty, fees and returns of a price, unrounded and above zero, with label and origin.
-    pub(crate) fn shares(&self, price: Decimal) -> Result<(Decimal, Vec<Share>), PricingError> {
+    /// Taxes, duty, fees and returns of a price, zero or more. Import charges are rounded already.
+    pub(crate) fn shares(&self, price: Money) -> Result<Vec<Share>, PricingError> {
         let over = || overflow("price");
         let c = self.channel;
-        let net = price.checked_div(Decimal::ONE + c.vat.value).ok_or_else(over)?;
-        let mut out = vec![(format!("- VAT {}", c.vat.value), price - net, c.vat.origin.clone())];
-        if let Some(duty) = self.duty {
-            out.push(("- duty".to_owned(), duty.duty(net)?, duty.origin()));
+        let gross = price.decimal();
+        let mut out = Vec::with_capacity(c.fees.len() + 4);
+        let mut put = |label: String, value: Decimal, origin: &str, contained: bool| {
+            out.push(Share { label, value, origin: origin.to_owned(), contained });
+        };
+        if let Some(import) = self.import {
+            for charge in import.charges(price)? {
+                put(format!("- {}", charge.label), charge.amount.decimal(), &charge.origin, charge.contained);
+            }
+        } else if let Vat::Rate(vat) = &c.vat {
+            let net = gross.checked_div(Decimal::ONE + vat.value).ok_or_else(over)?;
+            if !vat.value.is_zero() {
+                put(format!("- VAT {}", percent(vat.value)), gross - net, &vat.origin, true);
+            }
+            if let Some(duty) = &c.duty {
+                let due = if net <= duty.above { Some(Decimal::ZERO) } else { net.checked_mul(duty.rate) };
+                put(format!("- duty {}", percent(duty.rate)), due.ok_or_else(over)?, &duty.origin, false);
+            }
         }
         for fee in &c.fees {
-            out.push((format!("- {}", fee.name), fee_of(fee, price).ok_or_else(over)?, fee.origin.clone()));
+            put(format!("- {}", fee.name), fee_of(fee, gross).ok_or_else(over)?, &fee.origin, false);
         }
         if let Some(r) = &c.returns {
-            let reserve = price.checked_mul(r.value).ok_or_else(over)?;
-            out.push((format!("- returns reserve {}", r.value), reserve, r.origin.clone()));
+            let reserve = gross.checked_mul(r.value).ok_or_else(over)?;
+            put(format!("- returns reserve {}", percent(r.value)), reserve, &r.origin, false);
         }
-        Ok((net, out))
+        Ok(out)
     }
 
     /// Takes a price apart.
     ///
     /// # Errors
-    /// A price of zero or less, or in another currency; a duty that is not known; overflow.
+    /// A price of zero or less, or in another currency; an import charge that is not known; overflow.
     pub fn derive(&self, price: Money) -> Result<Derivation, PricingError> {
         let currency = self.channel.currency;
         if price.currency() != currency || !price.is_positive() {
             return Err(PricingError::BadPrice { price, currency });
         }
-        let mut lines = Vec::new();
-        let mut net = price;
-        for (n, (label, value, origin)) in self.shares(price.decimal())?.1.into_iter().enumerate() {
-            let amount = Exact::new(value, currency).round(Rounding::HalfUp)?.negated();
-            if n == 0 {
-                net = price.try_add(amount)?;
-                lines.push(Line { label, amount, origin });
-                lines.extend(self.costs.iter().cloned());
-            } else {
-                lines.push(Line { label, amount, origin });
-            }
+        let (mut taxes, mut rest) = (Vec::new(), Vec::new());
+        for share in self.shares(price)? {
+            let amount = Exact::new(share.value, currency).round(Rounding::HalfUp)?.negated();
+            let line = Line { label: share.label, amount, origin: share.origin };
+            if share.contained { taxes.push(line) } else { rest.push(line) }
         }
+        let net = price.try_add(Money::try_sum(currency, taxes.iter().map(|l| l.amount))?)?;
+        let mut lines = taxes;
+        lines.extend(self.costs.iter().cloned());
+        lines.append(&mut rest);
         let margin = price.try_add(Money::try_sum(currency, lines.iter().map(|l| l.amount))?)?;
         Ok(Derivation { price, net, lines, margin })
+    }
+
+    /// The price that a catalogue price makes here where the channel has no target: times rate and markup, up to the
+    /// ending. With the steps that led to it.
+    ///
+    /// # Errors
+    /// No rate, no markup, overflow.
+    pub fn marked_up(
+        &self,
+        catalogue: &Input<Money>,
+    ) -> Result<(Money, Vec<(String, String)>), PricingError> {
+        let Some(markup) = &self.channel.markup else {
+            return Err(PricingError::NoPriceRule);
+        };
+        let mut steps = vec![(format!("catalogue price {}", catalogue.value), catalogue.origin.clone())];
+        let mut exact = catalogue.value.decimal();
+        if catalogue.value.currency() != self.channel.currency {
+            let (rate, shown, origin) =
+                self.fx.rate(catalogue.value.currency(), self.channel.currency, &catalogue.origin)?;
+            exact = exact.checked_mul(rate).ok_or_else(|| overflow("price"))?;
+            steps.push((format!("× {shown}"), origin));
+        }
+        exact = exact.checked_mul(markup.value).ok_or_else(|| overflow("price"))?;
+        if markup.value != Decimal::ONE {
+            steps.push((format!("× markup {}", markup.value), markup.origin.clone()));
+        }
+        let exact = Exact::new(exact, self.channel.currency);
+        let price = match &self.channel.ending {
+            Some(ending) => {
+                let up = exact.round(Rounding::Up)?;
+                steps.push(("up to the ending".to_owned(), ending.origin.clone()));
+                Money::from_minor(ending.up(up.minor()), self.channel.currency)
+            }
+            None => exact.round(Rounding::HalfUp)?,
+        };
+        Ok((price, steps))
     }
 
     /// What a plan and a send ask before a price goes out.
@@ -234,7 +312,11 @@ impl<'a> Pricer<'a> {
     ///
     /// # Errors
     /// As [`Pricer::derive`].
-    pub fn promoted(&self, regular: Money, at: Timestamp) -> Result<(Guard, Vec<&'a str>), PricingError> {
+    pub fn promoted(
+        &self,
+        regular: Money,
+        at: Timestamp,
+    ) -> Result<(Guard, Vec<&'a Promotion>), PricingError> {
         let mut running: Vec<&Promotion> =
             self.promotions.iter().copied().filter(|p| p.from <= at && at < p.until).collect();
         running.sort_by_key(|p| std::cmp::Reverse(p.priority));
@@ -244,9 +326,103 @@ impl<'a> Pricer<'a> {
         for p in &running {
             price = price.times(Decimal::ONE - p.off)?;
         }
-        let names = running.iter().map(|p| p.name.as_str()).collect();
-        Ok((self.guard(price.round(Rounding::HalfUp)?)?, names))
+        Ok((self.guard(price.round(Rounding::HalfUp)?)?, running))
     }
+}
+
+impl Fx<'_> {
+    /// Rate, its text for a person, and where it stands.
+    fn rate(
+        &self,
+        from: Currency,
+        to: Currency,
+        origin: &str,
+    ) -> Result<(Decimal, String, String), PricingError> {
+        let found = self.rates.rate(self.source, from, to, self.date, self.policy);
+        let rate = found.map_err(|error| PricingError::Fx { origin: origin.to_owned(), error })?;
+        let shown = format!("{} {}", rate.rate.round_sf(5).unwrap_or(rate.rate).normalize(), to);
+        Ok((rate.rate, shown, format!("{} ({})", rate.origin, rate.id)))
+    }
+}
+
+/// The costs of one unit: those of every SKU, overridden by the channel's, overridden by the SKU's own; `purchase` from
+/// the catalogue when nobody says otherwise.
+fn costs(
+    edition: &Edition,
+    channel: &Channel,
+    article: &Article,
+    fx: Fx<'_>,
+) -> Result<Vec<Line>, PricingError> {
+    let empty = Default::default();
+    let own = edition.skus.get(&article.sku).unwrap_or(&empty);
+    let mut all = edition.costs.clone();
+    all.extend(channel.costs.clone());
+    all.extend(own.clone());
+    let mut lines = Vec::with_capacity(all.len() + 1);
+    if !all.contains_key("purchase") {
+        let cost = article.purchase.as_ref().ok_or_else(|| PricingError::NoPurchase(article.sku.clone()))?;
+        lines.push(in_channel("purchase", cost.value, &cost.value.to_string(), &cost.origin, channel, fx)?);
+    }
+    for (name, cost) in &all {
+        let (exact, shown, origin) = unit_cost(name, cost, article)?;
+        lines.push(in_channel(name, exact, &shown, &origin, channel, fx)?);
+    }
+    // The purchase comes first, the rest in the order of the alphabet.
+    lines.sort_by_key(|l| !l.label.starts_with("- purchase"));
+    Ok(lines)
+}
+
+/// A cost of one unit, before conversion: amount, its text, where it stands.
+fn unit_cost(
+    name: &str,
+    cost: &Input<Cost>,
+    article: &Article,
+) -> Result<(Exact, String, String), PricingError> {
+    let over = || overflow(name);
+    let Cost { flat, per_kg } = cost.value;
+    let Some(per_kg) = per_kg else {
+        let flat = flat.ok_or_else(over)?;
+        return Ok((flat.exact(), flat.to_string(), cost.origin.clone()));
+    };
+    let weight = article.weight.as_ref().ok_or_else(|| PricingError::NoWeight {
+        sku: article.sku.clone(),
+        cost: name.to_owned(),
+        origin: cost.origin.clone(),
+    })?;
+    let kg = Decimal::from(weight.value.0).checked_div(Decimal::ONE_THOUSAND).ok_or_else(over)?.normalize();
+    let mut exact = per_kg.exact().times(kg)?;
+    let mut shown = format!("{per_kg}/kg × {kg} kg");
+    if let Some(flat) = flat {
+        exact = exact.try_add(flat.exact())?;
+        shown = format!("{flat} + {shown}");
+    }
+    Ok((exact, shown, format!("{}, {}", cost.origin, weight.origin)))
+}
+
+fn in_channel(
+    name: &str,
+    exact: Exact,
+    shown: &str,
+    origin: &str,
+    channel: &Channel,
+    fx: Fx<'_>,
+) -> Result<Line, PricingError> {
+    let (from, to) = (exact.currency(), channel.currency);
+    let (value, label, origin) = if from == to {
+        let plain = shown.strip_suffix(&format!(" {to}")).unwrap_or(shown);
+        let label = if shown.contains("/kg") { format!("- {name} {plain}") } else { format!("- {name}") };
+        (exact.value(), label, origin.to_owned())
+    } else {
+        let (rate, rate_shown, rate_origin) = fx.rate(from, to, origin)?;
+        let value = exact.value().checked_mul(rate).ok_or_else(|| overflow(name))?;
+        (value, format!("- {name} {shown} × {rate_shown}"), format!("{origin}, {rate_origin}"))
+    };
+    let amount = Exact::new(value, to).round(Rounding::HalfUp)?.negated();
+    Ok(Line { label, amount, origin })
+}
+
+fn percent(share: Decimal) -> String {
+    format!("{} %", (share * Decimal::ONE_HUNDRED).normalize())
 }
 
 /// A fee's share by marginal tiers, not below its minimum, plus the fixed part.

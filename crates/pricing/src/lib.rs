@@ -4,13 +4,16 @@
 //! input's `file:line`, [`Pricer::price_for`] from a margin to the lowest price that earns it, [`Pricer::guard`] is
 //! what a plan and a send ask. Margins are shares of the net price (price without VAT). Every component is rounded
 //! half up to the currency, as it will be charged, and the rounded components add up to the margin.
+//!
+//! What the border takes comes through [`ImportCharges`]; the gateway puts the landed-cost engine behind it.
 
 mod book;
 mod engine;
+mod parse;
 mod solve;
 
-pub use book::{Channel, DutyRule, Ending, Fee, Input, PriceBook, Promotion};
-pub use engine::{Derivation, DutySource, Guard, Line, Pricer};
+pub use book::{Channel, Cost, Costs, DutyRule, Edition, Ending, Fee, Input, PriceBook, Promotion, Vat};
+pub use engine::{Article, Charged, Derivation, Fx, Guard, ImportCharges, Line, Pricer};
 pub use solve::{Cliff, Solution};
 
 use tradewind_domain::{Currency, Money, MoneyError};
@@ -34,9 +37,26 @@ pub enum PricingError {
         /// `file:line`.
         origin: String,
     },
-    /// The SKU has no costs.
-    #[error("SKU {0} has no costs in the price book: add [skus.{0}]")]
-    UnknownSku(String),
+    /// Nobody says what the SKU costs to buy.
+    #[error(
+        "SKU {0} has no purchase cost: add the column cost to the catalogue, or purchase under [skus.{0}] in the price book"
+    )]
+    NoPurchase(String),
+    /// A cost per weight, and no weight.
+    #[error(
+        "{origin}: {cost} of SKU {sku} is per kilogram, and its weight is not known: add the column weight"
+    )]
+    NoWeight {
+        /// The SKU.
+        sku: String,
+        /// The component.
+        cost: String,
+        /// `file:line` of the cost.
+        origin: String,
+    },
+    /// The channel says neither which margin nor which markup makes its prices.
+    #[error("the channel has no such price rule: write target or markup in its table")]
+    NoPriceRule,
     /// The channel has no terms.
     #[error("channel {0} has no terms in the price book: add [channels.{0}]")]
     UnknownChannel(String),
@@ -58,9 +78,9 @@ pub enum PricingError {
         /// Where the search ended.
         limit: Money,
     },
-    /// The duty of a net price is not known.
-    #[error("duty: {0}")]
-    Duty(String),
+    /// An import charge is not known: what is missing.
+    #[error("landed cost not known: {0}")]
+    Landed(String),
     /// A cost in another currency has no rate.
     #[error("{origin}: {error}")]
     Fx {

@@ -28,6 +28,8 @@ pub struct Solution {
     pub derivation: Derivation,
     /// Jumps above it.
     pub cliffs: Vec<Cliff>,
+    /// The lowest price above it whose import charges are not known, and why.
+    pub unknown: Option<(Money, String)>,
 }
 
 /// Ten thousand million minor units: no listing is dearer.
@@ -46,19 +48,26 @@ impl Pricer<'_> {
         let ends = self.pieces()?;
         let mut found: Option<i64> = None;
         let mut start = 1;
+        let mut unknown = None;
         for end in &ends {
-            if let Some(minor) = self.first_in(start, *end, share)? {
-                found = Some(minor);
-                break;
+            match self.first_in(start, *end, share) {
+                Ok(None) => {}
+                Ok(minor) => {
+                    found = minor;
+                    break;
+                }
+                // Not known here; it may be in a later piece.
+                Err(e @ PricingError::Landed(_)) => unknown = unknown.or(Some(e)),
+                Err(e) => return Err(e),
             }
             start = end + 1;
         }
-        let mut minor = found.ok_or_else(unreachable)?;
-        if let Some(ending) = self.channel.ending {
+        let mut minor = found.ok_or_else(|| unknown.unwrap_or_else(unreachable))?;
+        if let Some(ending) = &self.channel.ending {
             // up to the next price that ends so; a cliff in between sends it on to the one after
             let mut tries = 0;
             loop {
-                minor += (ending.rest - minor).rem_euclid(ending.modulus);
+                minor = ending.up(minor);
                 if self.earns(minor, share)? {
                     break;
                 }
@@ -69,30 +78,53 @@ impl Pricer<'_> {
                 minor += 1;
             }
         }
+        let (cliffs, unknown) = self.cliffs(&ends, minor, share)?;
+        let derivation = self.derive(money(minor))?;
+        Ok(Solution { price: money(minor), derivation, cliffs, unknown })
+    }
+
+    /// The jumps above a price, and the first price whose charges are not known.
+    #[allow(clippy::type_complexity)] // two answers of one walk
+    fn cliffs(
+        &self,
+        ends: &[i64],
+        minor: i64,
+        share: Decimal,
+    ) -> Result<(Vec<Cliff>, Option<(Money, String)>), PricingError> {
+        let money = |minor| Money::from_minor(minor, self.channel.currency);
         let mut cliffs = Vec::new();
         for (n, end) in ends.iter().enumerate().filter(|(_, e)| **e >= minor && **e < LIMIT) {
-            if self.earns(*end, share)? && !self.earns(end + 1, share)? {
-                let mut again = None;
-                let mut from = end + 1;
-                for later in ends.iter().skip(n + 1) {
-                    again = self.first_in(from, *later, share)?;
-                    if again.is_some() {
-                        break;
-                    }
-                    from = later + 1;
-                }
-                cliffs.push(Cliff { last_good: money(*end), good_again: again.map(money) });
+            let next = match self.earns(end + 1, share) {
+                Ok(next) => next,
+                Err(PricingError::Landed(why)) => return Ok((cliffs, Some((money(end + 1), why)))),
+                Err(e) => return Err(e),
+            };
+            if next || !self.earns(*end, share)? {
+                continue;
             }
+            let mut again = None;
+            let mut from = end + 1;
+            for later in ends.iter().skip(n + 1) {
+                again = match self.first_in(from, *later, share) {
+                    Err(PricingError::Landed(_)) => None,
+                    other => other?,
+                };
+                if again.is_some() {
+                    break;
+                }
+                from = later + 1;
+            }
+            cliffs.push(Cliff { last_good: money(*end), good_again: again.map(money) });
         }
-        Ok(Solution { price: money(minor), derivation: self.derive(money(minor))?, cliffs })
+        Ok((cliffs, None))
     }
 
     /// The price for the channel's target margin.
     ///
     /// # Errors
-    /// As [`Pricer::price_for`].
+    /// As [`Pricer::price_for`]; [`PricingError::NoPriceRule`] when it has none.
     pub fn target_price(&self) -> Result<Solution, PricingError> {
-        self.price_for(self.channel.target.value)
+        self.price_for(self.channel.target.as_ref().ok_or(PricingError::NoPriceRule)?.value)
     }
 
     fn earns(&self, minor: i64, share: Decimal) -> Result<bool, PricingError> {
@@ -122,17 +154,17 @@ impl Pricer<'_> {
                 }
             }
         }
-        if let Some(duty) = self.duty {
-            for net in duty.thresholds() {
-                points.push(net.checked_mul(Decimal::ONE + self.channel.vat.value).ok_or_else(over)?);
-            }
+        if let (Some(duty), None) = (&self.channel.duty, self.import) {
+            let vat = self.channel.vat.rate().unwrap_or_default();
+            points.push(duty.above.checked_mul(Decimal::ONE + vat).ok_or_else(over)?);
         }
         let unit = Decimal::from(10_i64.pow(self.channel.currency.exponent()));
-        let mut ends: Vec<i64> = points
-            .into_iter()
-            .filter_map(|p| i64::try_from(p.checked_mul(unit)?.floor()).ok())
-            .filter(|e| (1..LIMIT).contains(e))
-            .collect();
+        let mut ends: Vec<i64> =
+            points.into_iter().filter_map(|p| i64::try_from(p.checked_mul(unit)?.floor()).ok()).collect();
+        if let Some(import) = self.import {
+            ends.extend(import.breaks(self.channel.currency, LIMIT)?);
+        }
+        ends.retain(|e| (1..LIMIT).contains(e));
         ends.push(LIMIT);
         ends.sort_unstable();
         ends.dedup();
@@ -144,19 +176,24 @@ impl Pricer<'_> {
         if start > end {
             return Ok(None);
         }
-        let exponent = self.channel.currency.exponent();
-        // components rounded: VAT counts twice (in the margin and in the net price)
-        let slack = Decimal::new(
-            i64::try_from(self.channel.fees.len()).unwrap_or(i64::MAX).saturating_add(5),
-            exponent,
-        );
-        let near = |minor: i64| -> Result<bool, PricingError> {
-            let price = Decimal::new(minor, exponent);
-            let (net, shares) = self.shares(price)?;
-            let taken: Decimal = shares.iter().map(|(_, v, _)| *v).sum();
+        let currency = self.channel.currency;
+        let unit = Decimal::new(1, currency.exponent());
+        let noise = self.import.map_or(Decimal::ZERO, |i| i.noise(currency));
+        // The surplus plus so many times what rounding may hide of it.
+        let within = |minor: i64, times: i64| -> Result<bool, PricingError> {
+            let price = Money::from_minor(minor, currency);
+            let shares = self.shares(price)?;
+            let taken: Decimal = shares.iter().map(|s| s.value).sum();
+            let contained: Decimal = shares.iter().filter(|s| s.contained).map(|s| s.value).sum();
+            let net = price.decimal() - contained;
             let least = net.checked_mul(share).ok_or_else(|| overflow("margin"))?;
-            Ok(price - taken + self.cost_total() - least + slack >= Decimal::ZERO)
+            // Every component may be half a unit off twice over (here and where it is rounded), a contained tax
+            // counts in the net price too, and charges at the border may be off by their own noise.
+            let slack = unit * Decimal::from(shares.len() + 5) + noise + noise;
+            let slack = slack * Decimal::from(times);
+            Ok(price.decimal() - taken + self.cost_total() - least + slack >= Decimal::ZERO)
         };
+        let near = |minor| within(minor, 1);
         let mut low = start;
         if !near(start)? {
             if !near(end)? {
@@ -173,8 +210,8 @@ impl Pricer<'_> {
             if self.earns(minor, share)? {
                 return Ok(Some(minor));
             }
-            if !near(minor)? {
-                break; // a falling piece: it only gets worse
+            if !within(minor, 3)? {
+                break; // farther off than noise explains: a falling piece, it only gets worse
             }
         }
         Ok(None)

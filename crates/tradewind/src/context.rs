@@ -10,8 +10,8 @@ use indicatif::ProgressBar;
 use secrecy::SecretString;
 use tradewind_connector::{Clock, Connector, HttpTransport, Limiter, OsChance, Runtime, SystemClock};
 use tradewind_domain::AccountId;
-use tradewind_gateway::Gateway;
 use tradewind_gateway::config::Config;
+use tradewind_gateway::{Engines, Gateway};
 use tradewind_store::{KeySource, SqliteStore, Store};
 
 use crate::output::Output;
@@ -51,8 +51,9 @@ impl ConfigArg {
             clock: clock.clone(),
         };
         let accounts = open_accounts(&config, &folder, &runtime)?;
+        let engines = Arc::new(Engines::load(&config, &folder)?);
         let store: Arc<dyn Store> = store;
-        Ok(Opened { gateway: Gateway { config, accounts, store, clock }, folder })
+        Ok(Opened { gateway: Gateway { config, accounts, store, clock, engines }, folder })
     }
 }
 

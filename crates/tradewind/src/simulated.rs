@@ -14,6 +14,9 @@ const FILES: &[(&str, &str)] = &[
     ("shopify-export.csv", include_str!("../../../config/demo/shopify-export.csv")),
     ("google-feed.xml", include_str!("../../../config/demo/google-feed.xml")),
     ("customs-facts.jsonl", include_str!("../../../config/demo/customs-facts.jsonl")),
+    ("prices.toml", include_str!("../../../config/demo/prices.toml")),
+    ("goods.toml", include_str!("../../../config/demo/goods.toml")),
+    ("rates.csv", include_str!("../../../config/demo/rates.csv")),
 ];
 const CONFIG: &str = include_str!("../../../config/demo/tradewind.toml");
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tradewind_connector::{Clock, VirtualClock};
 use tradewind_domain::{BalanceTransaction, Order, Payout, Statement};
-use tradewind_gateway::Gateway;
 use tradewind_gateway::config::Config;
 use tradewind_gateway::records::{OrderRecord, PayoutRecord, Stage, StatementRecord, TransactionRecord};
+use tradewind_gateway::{Engines, Gateway};
 use tradewind_ledger::recon::{self, Options};
 use tradewind_store::{Batch, KeySource, SqliteStore};
 
@@ -42,12 +42,9 @@ fn eur(amount: &str) -> Value {
 async fn gateway(dir: &Path) -> Gateway {
     let store = SqliteStore::open(&dir.join("store.sqlite"), &KeySource::File(dir.join("key"))).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting("2026-06-20T00:00:00Z".parse().unwrap()));
-    Gateway {
-        config: Config::parse(CONFIG, "test.toml").unwrap(),
-        accounts: BTreeMap::new(),
-        store: Arc::new(store),
-        clock,
-    }
+    let config = Config::parse(CONFIG, "test.toml").unwrap();
+    let engines = Arc::new(Engines::load(&config, dir).unwrap());
+    Gateway { config, accounts: BTreeMap::new(), store: Arc::new(store), clock, engines }
 }
 
 /// A movement of the interface: settled ones stand in the document, the last one came after its end.

@@ -177,6 +177,7 @@ fn build(cx: &mut Cx<'_>, raw: RawPack) -> Pack {
         version: raw.version,
         digest: format!("sha256:{}", hex(&Sha256::digest(cx.text.as_bytes()))).into(),
         file: cx.file.to_owned(),
+        text: cx.text.into(),
         destinations: raw.destinations,
         zone: cx.zone.clone(),
         currency: raw.currency,

@@ -511,6 +511,8 @@ pub struct Pack {
     pub digest: Arc<str>,
     /// Name of the file.
     pub file: String,
+    /// The file, whole: whoever pins a quote keeps it.
+    pub text: Arc<str>,
     /// Countries it covers.
     pub destinations: Vec<Country>,
     /// Legal time.

@@ -41,17 +41,18 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             out.note(error);
         }
         out.text(format!(
-            "{} accepted, {} deferred, {} rejected, {} unknown, {} postponed · {} read back live, {} waiting",
+            "{} accepted, {} deferred, {} rejected, {} unknown, {} postponed, {} held · {} read back live, {} waiting",
             applied.accepted,
             applied.deferred,
             applied.rejected,
             applied.indeterminate,
             applied.postponed,
+            applied.held,
             settled.live,
             settled.waiting
         ))?;
     }
-    let bad = applied.rejected + applied.indeterminate + applied.postponed;
+    let bad = applied.rejected + applied.indeterminate + applied.postponed + applied.held;
     Ok(match (bad, applied.accepted + applied.deferred) {
         (0, _) => Exit::Ok,
         (_, 0) => Exit::Channel,

@@ -1,5 +1,6 @@
 //! `tradewind check`: everything that can be known without a call.
 
+use tradewind_gateway::Engines;
 use tradewind_gateway::catalogue::Catalogue;
 
 use crate::context::ConfigArg;
@@ -25,6 +26,10 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             let causes: Vec<String> = e.chain().map(ToString::to_string).collect();
             problems.push(format!("account '{}': {}", entry.id, causes.join(": ")));
         }
+    }
+    // Rule packs, exchange rates, goods facts and price book: refused here, not on the first plan.
+    if let Err(e) = Engines::load(&config, &folder) {
+        problems.push(e.to_string());
     }
     let (variants, warnings) = match Catalogue::load(&config.catalogue, &folder) {
         Ok(catalogue) => (catalogue.variants().len(), catalogue.warnings),

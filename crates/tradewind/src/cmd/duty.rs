@@ -26,6 +26,9 @@ enum What {
     Packs(Dir),
     /// List what changes when.
     Calendar(CalendarArgs),
+    /// Which SKUs' margins flip under the law of another day.
+    #[command(name = "what-if")]
+    Flips(super::what_if::Args),
     /// Write the document of the rules.
     Docs(DocsArgs),
     /// Official tariff files: import, list, look up.
@@ -153,6 +156,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             }
         }
         What::Tariff(args) => return super::tariff::run(args, out),
+        What::Flips(args) => return super::what_if::run(args, out),
         What::Docs(args) => {
             let text = docs::markdown(&packs(args.dir.packs.as_deref())?);
             if std::fs::read_to_string(&args.file).ok().as_deref() != Some(&text) {

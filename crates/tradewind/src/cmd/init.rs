@@ -1,4 +1,4 @@
-//! `tradewind init`: a configuration and a catalogue to start from. Never overwrites.
+//! `tradewind init`: a configuration, a catalogue and a price book to start from. Never overwrites.
 
 use std::path::PathBuf;
 
@@ -15,9 +15,10 @@ pub(crate) struct Args {
 
 const CONFIG: &str = include_str!("../../templates/tradewind.toml");
 const CATALOGUE: &str = include_str!("../../templates/catalogue.csv");
+const PRICES: &str = include_str!("../../templates/prices.toml");
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
-    let files = [("tradewind.toml", CONFIG), ("catalogue.csv", CATALOGUE)];
+    let files = [("tradewind.toml", CONFIG), ("catalogue.csv", CATALOGUE), ("prices.toml", PRICES)];
     std::fs::create_dir_all(&args.folder)
         .with_context(|| format!("{} cannot be made", args.folder.display()))?;
     // All or nothing: look before writing.
@@ -34,7 +35,10 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if out.is_json() {
         out.json(&serde_json::json!({"written": files.map(|(name, _)| name)}))?;
     } else {
-        out.text(format!("wrote tradewind.toml and catalogue.csv in {}", args.folder.display()))?;
+        out.text(format!(
+            "wrote tradewind.toml, catalogue.csv and prices.toml in {}",
+            args.folder.display()
+        ))?;
         out.note("next: tradewind check && tradewind import && tradewind plan");
     }
     Ok(Exit::Ok)

@@ -22,6 +22,7 @@ mod reconcile;
 mod settle;
 mod simulate;
 mod tariff;
+mod what_if;
 mod why;
 
 use clap::Subcommand;

@@ -74,7 +74,9 @@ fn show(plan: &Plan, rows: usize, out: &Output) -> anyhow::Result<()> {
             Some(stop) => ("!", format!("{what} BLOCKED {}", stop.why).trim().to_owned()),
             None => (sign, what),
         };
-        let what: String = what.chars().take(90).collect();
+        // A reason is read to its end; a list of changed fields need not be.
+        let most = if change.stop.is_some() { 240 } else { 90 };
+        let what: String = what.chars().take(most).collect();
         table.add_row([sign, change.account.as_str(), change.sku.as_str(), &what, &change.cause]);
     }
     if !plan.changes.is_empty() {

@@ -62,7 +62,6 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if array {
         sink.write_all(b"[")?;
     }
-    let mut single_error = None;
     let mut each = |text: &str| -> Result<(), String> {
         count += 1;
         let separator: &[u8] = if array && count > 1 { b",\n" } else { b"" };
@@ -82,7 +81,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 failed += 1;
                 let message = format!("{name}: request {count}: {message}");
                 let body = serde_json::json!({"error": {"message": message, "causes": []}});
-                single_error.get_or_insert(message);
+                out.note(format!("error: {message}"));
                 if out.is_json() {
                     serde_json::to_writer(&mut sink, &body).map_err(std::io::Error::from)
                 } else {
@@ -107,8 +106,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if count == 0 {
         bail!("{name}: no request in it: give a JSON object, an array, or JSON lines");
     }
-    if let Some(message) = single_error {
-        out.note(format!("error: {message}"));
+    if failed > 0 {
         return Ok(if failed == count { Exit::Failed } else { Exit::Partial });
     }
     if open > 0 {
@@ -122,7 +120,7 @@ fn shown(m: Option<Money>) -> String {
 }
 
 /// A quote as a table that adds up, with each charge's reason below.
-fn table(q: &Quote) -> String {
+pub(super) fn table(q: &Quote) -> String {
     let right = |s: String| Cell::new(s).set_alignment(CellAlignment::Right);
     let mut t = Table::new();
     t.load_style(presets::ASCII_MARKDOWN);

@@ -1,10 +1,13 @@
 //! `tradewind why`: where a price, the state of an offer or of an order comes from; which rows stand behind an order's money, a
 //! payout, a cent.
 
+mod price;
+mod quote;
+
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use jiff::Timestamp;
 use tradewind_domain::{AccountId, Currency, Money};
-use tradewind_gateway::desired;
 use tradewind_gateway::records::{
     DeclarationRecord, OfferRecord, OrderRecord, ShipmentRecord, offer_key, order_key,
 };
@@ -32,11 +35,22 @@ enum What {
         /// Account.
         #[arg(long)]
         channel: AccountId,
+        /// As of this instant, with its law, exchange rates and promotions; now when absent.
+        #[arg(long)]
+        at: Option<Timestamp>,
     },
     /// What is intended, sent and live of an offer.
     Offer {
         /// SKU.
         sku: String,
+        /// Account.
+        #[arg(long)]
+        channel: AccountId,
+    },
+    /// What an order costs at the border, pinned: made on first asking, the same ever after.
+    Landed {
+        /// The channel's order id.
+        order: String,
         /// Account.
         #[arg(long)]
         channel: AccountId,
@@ -103,31 +117,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     }
     let opened = args.config.open()?;
     match &args.what {
-        What::Price { sku, channel } => {
-            let entry = opened.gateway.config.account.iter().find(|a| a.id == *channel);
-            let rules = entry
-                .and_then(|a| a.offers.as_ref())
-                .with_context(|| format!("account '{channel}' sells nothing: it has no [account.offers]"))?;
-            let variants = block_on(async { Ok(opened.gateway.variants().await?) })?;
-            let (_, variant) = variants
-                .get(sku.as_str())
-                .with_context(|| format!("SKU '{sku}' is not in the catalogue: run import"))?;
-            match desired::price(variant, rules, &opened.gateway.config.guard) {
-                Ok((_, trail)) if out.is_json() => out.json(&trail)?,
-                Ok((_, trail)) => {
-                    for (what, amount, source) in &trail.lines {
-                        out.text(format!("{what:<32} {amount:>16}   {source}"))?;
-                    }
-                }
-                Err(stop) if out.is_json() => {
-                    out.json(&stop)?;
-                    return Ok(Exit::Blocked);
-                }
-                Err(stop) => {
-                    out.text(format!("no price: {}", stop.why))?;
-                    return Ok(Exit::Blocked);
-                }
-            }
+        What::Price { sku, channel, at } => {
+            return price::run(&opened.gateway, sku, channel, *at, out);
         }
         What::Offer { sku, channel } => {
             let sku = sku.parse()?;
@@ -156,6 +147,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             if let Some(note) = &r.note {
                 out.text(format!("note      {note}"))?;
             }
+        }
+        What::Landed { order, channel } => {
+            return quote::run(&opened.gateway, order, channel, out);
         }
         What::Order { order, channel: Some(channel), .. } => {
             let found = block_on(async {

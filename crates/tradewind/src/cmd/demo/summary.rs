@@ -190,6 +190,7 @@ async fn listings(gateway: &Gateway) -> anyhow::Result<Listings> {
         offers: &unknown,
         stock: &stock,
         capabilities: &capabilities,
+        engines: &gateway.engines,
     };
     let plan = inputs.plan(gateway.now());
     Ok(Listings { intended: plan.totals.create, live: u32::try_from(live)?, blocked: plan.totals.blocked })

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use tradewind_connector::{Clock, HttpTransport, Limiter, Runtime, SeededChance};
-use tradewind_gateway::Gateway;
 use tradewind_gateway::config::Config;
+use tradewind_gateway::{Engines, Gateway};
 use tradewind_store::Store;
 
 use super::side::Side;
@@ -125,8 +125,9 @@ fn open(side: &Arc<Side>, seed: u64, folder: &Path) -> anyhow::Result<Gateway> {
         clock: clock.clone(),
     };
     let accounts = context::open_accounts(&config, folder, &runtime)?;
+    let engines = Arc::new(Engines::load(&config, folder)?);
     let store: Arc<dyn Store> = store;
-    Ok(Gateway { config, accounts, store, clock })
+    Ok(Gateway { config, accounts, store, clock, engines })
 }
 
 fn progress(days: i64, out: &Output) -> ProgressBar {

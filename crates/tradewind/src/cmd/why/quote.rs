@@ -1,0 +1,30 @@
+//! `tradewind why order --landed`: the pinned landed cost of an order.
+
+use anyhow::Context as _;
+use tradewind_domain::AccountId;
+use tradewind_gateway::Gateway;
+use tradewind_gateway::records::{OrderRecord, order_key};
+use tradewind_store::typed;
+
+use crate::cmd::quote::table;
+use crate::context::block_on;
+use crate::output::{Exit, Output};
+
+pub(super) fn run(gateway: &Gateway, order: &str, channel: &AccountId, out: &Output) -> anyhow::Result<Exit> {
+    let landed = block_on(async {
+        let known = typed::get::<OrderRecord>(&*gateway.store, &order_key(channel, order)).await?;
+        let record = known.with_context(|| format!("order '{order}' of '{channel}' was never imported"))?;
+        Ok(gateway.landed_cost(&record.value).await?)
+    })?;
+    if out.is_json() {
+        // The stored bytes: what was pinned, not what this version would print.
+        out.text(&landed.record.answer)?;
+        return Ok(Exit::Ok);
+    }
+    out.text(format!("order {order} at {channel}, quoted {}", landed.record.made_at))?;
+    for rate in &landed.record.fx {
+        out.text(format!("rate  1 {} = {} {} ({})", rate.from, rate.rate, rate.to, rate.id))?;
+    }
+    out.text(table(&landed.quote))?;
+    Ok(Exit::Ok)
+}
