@@ -12,7 +12,7 @@ fn four(text: &str) -> Answer {
     World::new()
         .file("payouts", &sent)
         .file("bank", &[bank_line("B", "2026-05-12", "EUR", "1000.00", text)])
-        .as_of("2026-05-13")
+        .until("2026-05-13")
         .run()
 }
 
@@ -51,7 +51,7 @@ fn one_deposit_that_one_set_explains_is_matched() {
     let a = World::new()
         .file("payouts", &sent)
         .file("bank", &[bank_line("B", "2026-05-12", "EUR", "1000.00", "STRIPE")])
-        .as_of("2026-05-13")
+        .until("2026-05-13")
         .run();
     assert_eq!(a.bank("B")["matched_to"], json!(["P1", "P2"]));
     let m = a.outcome.matches.iter().find(|m| m.left == ["B"]).unwrap();
@@ -67,7 +67,7 @@ fn a_covering_set_is_never_made_of_two_accounts() {
     let a = World::new()
         .file("payouts", &[payout("P1", "2026-05-11", "EUR", "600.00", "paid"), other])
         .file("bank", &[bank_line("B", "2026-05-12", "EUR", "1000.00", "STRIPE")])
-        .as_of("2026-05-13")
+        .until("2026-05-13")
         .run();
     assert_eq!(a.bank("B")["matched_to"], json!([]));
 }
@@ -88,7 +88,7 @@ fn equal_amounts_pair_by_day_and_never_collapse() {
                 bank_line("B2", "2026-05-13", "EUR", "50.00", "STRIPE"),
             ],
         )
-        .as_of("2026-05-14")
+        .until("2026-05-14")
         .run();
     assert_eq!((&a.bank("B1")["matched_to"], &a.bank("B2")["matched_to"]), (&json!(["P1"]), &json!(["P2"])));
     assert_eq!(a.payout("P3")["match"], Value::Null);
@@ -107,7 +107,7 @@ fn a_reference_beats_an_equal_amount() {
             ],
         )
         .file("bank", &[bank_line("B", "2026-05-12", "EUR", "50.00", "STRIPE po_late")])
-        .as_of("2026-05-13")
+        .until("2026-05-13")
         .run();
     assert_eq!(a.bank("B")["matched_to"], json!(["po_late"]));
 }
@@ -124,7 +124,7 @@ fn a_split_payout_arrives_in_two_lines() {
                 bank_line("B2", "2026-05-12", "EUR", "40.00", "STRIPE"),
             ],
         )
-        .as_of("2026-05-13")
+        .until("2026-05-13")
         .run();
     assert_eq!(a.payout("P1")["match"], json!(["B1", "B2"]));
     assert_eq!(a.balance("EUR", "assets:in-transit"), "0.00");
@@ -156,7 +156,7 @@ fn a_payout_split_by_currency_matches_each_leg_by_its_own_amount() {
                 bank_line("C", "2026-05-12", "CNY", "287.00", "EBAY"),
             ],
         )
-        .as_of("2026-05-13")
+        .until("2026-05-13")
         .run();
     assert_eq!((&a.payout("E1")["match"], &a.payout("E2")["match"]), (&json!("U"), &json!("C")));
     assert_eq!(a.balance("USD", "assets:in-transit"), "0.00");
@@ -202,7 +202,7 @@ fn what_has_not_arrived_is_timing_then_missing() {
         World::new()
             .file("payouts", &[payout("P1", "2026-05-11", "EUR", "80.00", "paid")])
             .file("bank", &[bank_line("B", "2026-05-11", "EUR", "1.00", "INTEREST")])
-            .as_of(as_of)
+            .until(as_of)
             .run()
     };
     // Monday 11 May plus five business days is Monday 18 May.
@@ -228,7 +228,7 @@ fn a_cent_short_is_named_and_tolerated_only_by_policy() {
         World::new()
             .file("payouts", &[payout("P1", "2026-05-11", "EUR", "80.00", "paid")])
             .file("bank", &[bank_line("B", "2026-05-12", "EUR", "79.99", "STRIPE P1")])
-            .as_of("2026-05-13")
+            .until("2026-05-13")
     };
     let a = world().run();
     let d = a.only("AMOUNT_MISMATCH");
@@ -255,7 +255,7 @@ fn a_named_payout_in_another_currency_needs_a_rate() {
         World::new()
             .file("payouts", &[payout("P1", "2026-05-11", "USD", "100.00", "paid")])
             .file("bank", &[bank_line("B", "2026-05-12", "EUR", "91.00", "STRIPE P1")])
-            .as_of("2026-05-13")
+            .until("2026-05-13")
     };
     let a = world().run();
     assert_eq!(a.only("CURRENCY_MISMATCH")["records"], json!(["B", "P1"]));

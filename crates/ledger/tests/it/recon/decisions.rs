@@ -12,7 +12,7 @@ fn world() -> World {
     World::new()
         .file("payouts", &sent)
         .file("bank", &[bank_line("B", "2026-05-12", "EUR", "1000.00", "STRIPE")])
-        .as_of("2026-05-13")
+        .until("2026-05-13")
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_veto_leaves_the_other_explanation() {
     let w = World::new()
         .file("payouts", &[payout("po_1", "2026-05-11", "EUR", "80.00", "paid")])
         .file("bank", &[bank_line("B", "2026-05-12", "EUR", "80.00", "STRIPE po_1")])
-        .as_of("2026-05-13");
+        .until("2026-05-13");
     assert_eq!(w.clone().run().bank("B")["matched_to"], json!(["po_1"]));
     let a = w.file("decisions", &[json!({"kind": "veto", "records": ["B", "po_1"]})]).run();
     assert_eq!(a.bank("B")["matched_to"], json!([]));
@@ -46,7 +46,7 @@ fn an_accepted_difference_is_explained_and_stays_in_the_list() {
     let w = World::new()
         .file("payouts", &[payout("P1", "2026-05-11", "EUR", "80.00", "paid")])
         .file("bank", &[bank_line("B", "2026-05-12", "EUR", "79.99", "STRIPE P1")])
-        .as_of("2026-05-13");
+        .until("2026-05-13");
     assert_eq!(w.clone().run().json["unexplained"]["EUR"], "-0.01");
     let a = w
         .clone()
@@ -83,7 +83,7 @@ fn a_pin_links_a_row_to_an_order() {
     let w = World::new()
         .file("orders", &[super::order("o", "2026-02-01", "EUR", "60.00")])
         .file("transactions", &[pay])
-        .as_of("2026-02-02");
+        .until("2026-02-02");
     assert_eq!(w.clone().run().order("o")["state"], "Expected");
     let a = w.file("decisions", &[json!({"kind": "pin", "records": ["o", "ch"]})]).run();
     assert_eq!(a.order("o")["state"], "Settled");

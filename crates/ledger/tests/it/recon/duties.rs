@@ -83,9 +83,9 @@ fn an_invoice_for_a_parcel_of_nobody_and_a_duty_that_never_came() {
     );
     let run = |as_of: &str| {
         World::new()
-            .file("orders", &[o.clone()])
+            .file("orders", std::slice::from_ref(&o))
             .file("carrier_invoices", &[invoice("INV9", "TRK9", "1.00", "2.00", "3.00", "6.00")])
-            .as_of(as_of)
+            .until(as_of)
             .run()
     };
     let a = run("2026-02-20");

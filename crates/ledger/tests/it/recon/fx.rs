@@ -153,7 +153,7 @@ fn open_balances_are_revalued_at_the_day_of_the_report() {
         .file("transactions", &[row])
         .rates("date,base,quote,rate,source\n2026-01-10,USD,EUR,0.90,t\n2026-01-31,USD,EUR,0.92,t\n")
         .base("EUR")
-        .as_of("2026-01-31")
+        .until("2026-01-31")
         .run();
     assert_eq!((&a.json["fx"]["unrealised"], &a.json["fx"]["realised"]), (&json!("20.00"), &json!("0.00")));
     assert_eq!(

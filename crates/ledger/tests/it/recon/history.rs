@@ -95,7 +95,7 @@ fn another_content_under_the_same_key_is_a_conflict_and_the_first_stays() {
         .file("payouts", &[payout("po", "2026-02-03", "EUR", "12.00", "paid")])
         .file("bank", &[bank_line("B", "2026-02-04", "EUR", "10.00", "STRIPE")])
         .file("bank", &[bank_line("B", "2026-02-04", "EUR", "10.50", "STRIPE")])
-        .as_of("2026-02-04")
+        .until("2026-02-04")
         .run();
     let conflicts: Vec<(String, String)> =
         a.differences().into_iter().filter(|(r, _)| r == "CONFLICT").collect();
@@ -167,7 +167,7 @@ fn late_data_closes_what_was_missing() {
         World::new()
             .file("orders", &[order("o", "2026-02-01", "EUR", "60.00")])
             .file("transactions", &[])
-            .as_of("2026-02-20")
+            .until("2026-02-20")
     };
     assert_eq!(world().run().order("o")["state"], "Missing");
     let a = world().file("transactions", &[charge("ch", "o", "2026-02-18", "EUR", "60.00", "0.00")]).run();
@@ -184,7 +184,7 @@ fn a_report_of_a_day_knows_nothing_of_the_days_after() {
                 &[order("o", "2026-02-01", "EUR", "60.00"), order("later", "2026-02-10", "EUR", "10.00")],
             )
             .file("transactions", &[charge("ch", "o", "2026-02-05", "EUR", "60.00", "0.00")])
-            .as_of(as_of)
+            .until(as_of)
             .run()
     };
     let a = world("2026-02-03");
@@ -234,7 +234,7 @@ fn a_deferred_sale_and_its_release_are_one_sale() {
         World::new()
             .file("orders", &[order("o", "2026-02-01", "EUR", "50.00")])
             .file("transactions", rows)
-            .as_of("2026-02-10")
+            .until("2026-02-10")
             .run()
     };
     // Deferred: no money yet.

@@ -66,7 +66,7 @@ impl World {
         self
     }
 
-    pub(crate) fn as_of(mut self, day: &str) -> World {
+    pub(crate) fn until(mut self, day: &str) -> World {
         self.options.as_of = Some(day.parse().unwrap());
         self
     }

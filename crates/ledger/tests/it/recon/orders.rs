@@ -72,7 +72,7 @@ fn refunds_asked_for_and_made_are_held_against_each_other() {
             .file("orders", &orders)
             .file("transactions", rows)
             .file("refunds", asked)
-            .as_of(as_of)
+            .until(as_of)
             .run()
     };
     let paid = charge("ch", "o", "2026-02-01", "EUR", "60.00", "0.00");
@@ -80,9 +80,9 @@ fn refunds_asked_for_and_made_are_held_against_each_other() {
     let a = run(&[paid.clone(), made.clone()], &[asked("q", "o", "2026-02-02", "15.00")], "2026-02-10");
     assert!(a.differences().is_empty(), "{:?}", a.differences());
     // Asked, not made: in time, then late (30 days).
-    let a = run(&[paid.clone()], &[asked("q", "o", "2026-02-02", "15.00")], "2026-02-10");
+    let a = run(std::slice::from_ref(&paid), &[asked("q", "o", "2026-02-02", "15.00")], "2026-02-10");
     assert_eq!(a.only("TIMING")["amount"], "-15.00");
-    let a = run(&[paid.clone()], &[asked("q", "o", "2026-02-02", "15.00")], "2026-03-10");
+    let a = run(std::slice::from_ref(&paid), &[asked("q", "o", "2026-02-02", "15.00")], "2026-03-10");
     assert_eq!(a.only("OURS_ONLY")["amount"], "-15.00");
     // More than asked for.
     let a = run(
@@ -138,7 +138,7 @@ fn an_order_waits_is_paid_in_parts_and_goes_missing() {
     let orders = [order("o", "2026-02-01", "EUR", "60.00")];
     let half = |id: &str, day: &str| charge(id, "o", day, "EUR", "30.00", "0.00");
     let run = |rows: &[Value], as_of: &str| {
-        World::new().file("orders", &orders).file("transactions", rows).as_of(as_of).run()
+        World::new().file("orders", &orders).file("transactions", rows).until(as_of).run()
     };
     let a = run(&[], "2026-02-08");
     assert_eq!((&a.order("o")["state"], &a.only("TIMING")["amount"]), (&json!("Expected"), &json!("60.00")));
@@ -187,7 +187,7 @@ fn what_the_provider_took_and_we_do_not_know_is_named() {
     let a = World::new()
         .file("orders", &[order("o", "2026-02-01", "EUR", "75.00")])
         .file("transactions", &rows)
-        .as_of("2026-02-02")
+        .until("2026-02-02")
         .run();
     assert_eq!(
         (&a.only("PROVIDER_ONLY")["amount"], &a.only("PROVIDER_ONLY")["records"]),
@@ -241,7 +241,7 @@ fn an_invoice_bills_what_its_orders_are() {
     let invoice = |gross: &str, net: &str, vat: &str| json!({"id": "INV", "orders": ["o1", "o2"], "gross": gross, "net": net, "vat": vat, "currency": "EUR"});
     let orders = [order("o1", "2026-02-01", "EUR", "60.00"), order("o2", "2026-02-01", "EUR", "59.00")];
     let run =
-        |i: Value| World::new().file("orders", &orders).file("documents", &[i]).as_of("2026-02-02").run();
+        |i: Value| World::new().file("orders", &orders).file("documents", &[i]).until("2026-02-02").run();
     // 119.00 = 100.00 + 19.00.
     run(invoice("119.00", "100.00", "19.00")).none("AMOUNT_MISMATCH");
     assert_eq!(run(invoice("119.01", "100.01", "19.00")).only("AMOUNT_MISMATCH")["amount"], "0.01");
@@ -260,7 +260,7 @@ fn a_reference_that_lost_its_punctuation_still_names_its_order() {
             "transactions",
             &[charge("ch", "gid:shopOrder2256834066510", "2026-02-01", "EUR", "60.00", "0.00")],
         )
-        .as_of("2026-02-02")
+        .until("2026-02-02")
         .run();
     assert_eq!(a.order("gid://shop/Order/2256834066510")["state"], "Settled");
     assert_eq!(a.outcome.matches[0].rule, "remittance");
@@ -272,7 +272,7 @@ fn a_reference_that_lost_its_punctuation_still_names_its_order() {
                 &[order(one, "2026-02-01", "EUR", "60.00"), order(two, "2026-02-01", "EUR", "60.00")],
             )
             .file("transactions", &[charge("ch", named, "2026-02-01", "EUR", "60.00", "0.00")])
-            .as_of("2026-02-02")
+            .until("2026-02-02")
             .run();
         assert!(a.outcome.matches.is_empty(), "{:?}", a.outcome.matches);
     }

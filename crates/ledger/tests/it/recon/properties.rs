@@ -106,7 +106,7 @@ fn rows(plan: &Plan) -> Vec<(&'static str, Vec<Value>)> {
 }
 
 fn world(plan: &Plan) -> World {
-    rows(plan).iter().fold(World::new().as_of("2026-02-20"), |w, (kind, rows)| w.file(kind, rows))
+    rows(plan).iter().fold(World::new().until("2026-02-20"), |w, (kind, rows)| w.file(kind, rows))
 }
 
 fn go(w: &World) -> (Outcome, Value) {
@@ -155,7 +155,7 @@ proptest! {
         turn!(orders, transactions, payouts, bank);
         prop_assert_eq!(&go(&turned).1["result_hash"], &whole["result_hash"]);
         // In two documents per kind, cut anywhere, and one of them twice: what came in piece by piece is what comes in at once.
-        let mut pieces = World::new().as_of("2026-02-20");
+        let mut pieces = World::new().until("2026-02-20");
         for (kind, rows) in rows(&plan) {
             let at = if rows.is_empty() { 0 } else { cut.index(rows.len()) };
             pieces = pieces.file(kind, &rows[..at]).file(kind, &rows[at..]).file(kind, &rows[..at]);
@@ -201,7 +201,7 @@ proptest! {
         let target: i64 = amounts.iter().enumerate().filter(|(i, _)| pick >> i & 1 == 1).map(|(_, a)| a).sum::<i64>() + off;
         prop_assume!(target > 0);
         let sent: Vec<Value> = amounts.iter().enumerate().map(|(i, m)| payout(&format!("P{i}"), "2026-05-11", "EUR", &text(*m), "paid")).collect();
-        let w = World::new().file("payouts", &sent).file("bank", &[bank_line("B", "2026-05-12", "EUR", &text(target), "STRIPE")]).as_of("2026-05-13");
+        let w = World::new().file("payouts", &sent).file("bank", &[bank_line("B", "2026-05-12", "EUR", &text(target), "STRIPE")]).until("2026-05-13");
         let (o, _) = go(&w);
         laws(&o);
         let name = |set: u32| -> Vec<String> { (0..amounts.len()).filter(|i| set >> i & 1 == 1).map(|i| format!("P{i}")).collect() };
@@ -226,7 +226,7 @@ proptest! {
     fn nothing_is_matched_by_luck(sent in prop::collection::vec(1_i64..12, 0..6), came in prop::collection::vec(1_i64..12, 0..6)) {
         let payouts: Vec<Value> = sent.iter().enumerate().map(|(i, m)| payout(&format!("P{i}"), "2026-05-11", "EUR", &text(*m), "paid")).collect();
         let lines: Vec<Value> = came.iter().enumerate().map(|(i, m)| bank_line(&format!("B{i}"), "2026-05-12", "EUR", &text(*m), "STRIPE")).collect();
-        let (o, _) = go(&World::new().file("payouts", &payouts).file("bank", &lines).as_of("2026-05-13"));
+        let (o, _) = go(&World::new().file("payouts", &payouts).file("bank", &lines).until("2026-05-13"));
         laws(&o);
         // Per amount: min(k, j) pairs, by the pool rule.
         let count = |list: &[i64]| list.iter().fold(BTreeMap::<i64, usize>::new(), |mut m, a| { *m.entry(*a).or_default() += 1; m });

@@ -12,7 +12,7 @@ fn fees(fee: &str, policy: &str) -> Answer {
         .file("orders", &[order("o", "2026-02-01", "EUR", "100.00")])
         .file("transactions", &[charge("ch", "o", "2026-02-01", "EUR", "100.00", fee)])
         .policy(policy)
-        .as_of("2026-02-02")
+        .until("2026-02-02")
         .run()
 }
 
@@ -92,9 +92,9 @@ fn every_reason_of_the_list_is_reached() {
     let duty = with(o(), json!({"collected_duties_taxes": "1.00", "tracking": "T"}));
     let carrier = json!({"id": "I", "tracking": "T", "currency": "EUR", "duty": "2.00", "vat": "0.00", "fee": "0.00", "total": "2.00"});
     let worlds = [
-        World::new().file("orders", &[o()]).file("transactions", &[]).as_of("2026-02-02"),
-        World::new().file("orders", &[o()]).file("transactions", &[]).as_of("2026-03-02"),
-        World::new().file("orders", &[o()]).file("transactions", &[with(paid(), json!({"order": "x"}))]).as_of("2026-02-02"),
+        World::new().file("orders", &[o()]).file("transactions", &[]).until("2026-02-02"),
+        World::new().file("orders", &[o()]).file("transactions", &[]).until("2026-03-02"),
+        World::new().file("orders", &[o()]).file("transactions", &[with(paid(), json!({"order": "x"}))]).until("2026-02-02"),
         World::new().file("orders", &[o()]).file("transactions", &[paid(), taken("-60.00")]),
         World::new().file("orders", &[o()]).file("transactions", &[paid(), gone]),
         World::new().file("orders", &[o()]).file("transactions", &[paid()]).file("transactions", &[charge("ch", "o", "2026-02-01", "EUR", "61.00", "0.00")]),

@@ -98,7 +98,7 @@ fn month() -> Files {
 }
 
 fn run(files: &Files) -> Answer {
-    let mut w = World::new().as_of("2026-03-20");
+    let mut w = World::new().until("2026-03-20");
     for (kind, rows) in files {
         w = w.file(kind, rows);
     }
@@ -189,7 +189,7 @@ fn a_cent_taken_along_the_whole_way_is_seen_by_what_was_agreed() {
     // 1.93 and of 80.00 is 1.45.
     let agreed = "[[fee]]\nprovider = \"stripe\"\nkind = \"processing\"\npercent = \"1.5\"\nfixed = { EUR = \"0.25\" }\n";
     let with_policy = |files: &Files| {
-        let mut w = World::new().policy(agreed).as_of("2026-03-20");
+        let mut w = World::new().policy(agreed).until("2026-03-20");
         for (kind, rows) in files {
             w = w.file(kind, rows);
         }
