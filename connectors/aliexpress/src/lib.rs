@@ -5,6 +5,7 @@
 //! in three layers; order times are Pacific wall clock. What is not covered, and why, is in the README.
 
 mod auth;
+mod categories;
 mod config;
 mod map;
 mod orders;
@@ -66,7 +67,7 @@ fn capabilities() -> Capabilities {
         (Facet::Listings, Native),
         (Facet::Orders, Native),
         (Facet::Ship, Native),
-        (Facet::Categories, NotImplemented),
+        (Facet::Categories, Native),
         (Facet::Returns, NotImplemented),
         (Facet::Refund, NotImplemented),
         (Facet::Cancel, NotImplemented),
@@ -117,6 +118,8 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, E
         stock: products::SetStock { endpoint: endpoint.clone() },
         price: products::SetPrice { settings: settings.clone() },
         read: products::Read { endpoint: endpoint.clone() },
+        suggest: categories::Suggest { endpoint: endpoint.clone() },
+        attributes: categories::Attributes { endpoint: endpoint.clone() },
         list: orders::List { endpoint: endpoint.clone() },
         get: orders::Get { endpoint },
         ship: orders::Ship { settings },
@@ -134,6 +137,8 @@ struct AliExpress {
     stock: products::SetStock,
     price: products::SetPrice,
     read: products::Read,
+    suggest: categories::Suggest,
+    attributes: categories::Attributes,
     list: orders::List,
     get: orders::Get,
     ship: orders::Ship,
@@ -223,6 +228,9 @@ impl Marketplace for AliExpress {
     fn listings(&self) -> Option<&dyn role::Listings> {
         Some(self)
     }
+    fn categories(&self) -> Option<&dyn role::Categories> {
+        Some(self)
+    }
     fn orders(&self) -> Option<&dyn role::Orders> {
         Some(self)
     }
@@ -306,25 +314,32 @@ impl role::Prices for AliExpress {
 #[async_trait]
 impl role::Listings for AliExpress {
     async fn read(&self, cx: &CallCx, keys: &[ListingRef]) -> Result<Vec<LiveListing>, Error> {
-        let mut live = Vec::with_capacity(keys.len());
-        for key in keys {
+        role::read_each(keys, |key| async move {
             let Some(product) = self.locate(&key.sku, key.listing.as_ref()).await? else {
-                live.push(products::absent(key));
-                continue;
+                return Ok(LiveListing::absent(key));
             };
-            let input = ReadIn { key: key.clone(), product };
-            match self.pipeline.call(&self.read, &input, cx).await {
-                Ok(listing) => live.push(listing),
-                Err(e) if e.kind() == Kind::NotFound => live.push(products::absent(key)),
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(live)
+            self.pipeline.call(&self.read, &ReadIn { key, product }, cx).await
+        })
+        .await
     }
 
     async fn sweep(&self, _: &CallCx, _: Option<&Cursor>) -> Result<Page<LiveListing>, Error> {
         // The list names products, not SKUs; a sweep would cost one detail call per product and status.
         Err(Error::new(Kind::Unsupported, "AliExpress lists products without their SKUs; read them by SKU"))
+    }
+}
+
+#[async_trait]
+impl role::Categories for AliExpress {
+    async fn find(&self, cx: &CallCx, words: &str) -> Result<Vec<role::Category>, Error> {
+        self.pipeline.call(&self.suggest, words, cx).await
+    }
+
+    async fn attributes(&self, cx: &CallCx, category: &str) -> Result<Vec<role::CategoryAttribute>, Error> {
+        let number: u64 = category
+            .parse()
+            .map_err(|_| Error::invalid(format!("category '{category}' is not an AliExpress number")))?;
+        self.pipeline.call(&self.attributes, &number, cx).await
     }
 }
 
@@ -340,13 +355,13 @@ impl role::Orders for AliExpress {
         let page = self.pipeline.call(&self.list, &input, cx).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for id in &page.items {
-            items.push(self.pipeline.call(&self.get, id, cx).await?);
+            items.push(self.pipeline.call(&self.get, id, cx).await?.order);
         }
         Ok(Page { items, next: page.next })
     }
 
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error> {
-        self.pipeline.call(&self.get, id, cx).await
+        Ok(self.pipeline.call(&self.get, id, cx).await?.order)
     }
 }
 
@@ -354,7 +369,12 @@ impl role::Orders for AliExpress {
 impl role::OrderActions for AliExpress {
     async fn ship(&self, cx: &CallCx, notice: &ShipmentNotice) -> Result<Submitted<()>, Error> {
         // Whether this is all of it decides the order's next state, so it is read, not guessed.
-        let order = self.pipeline.call(&self.get, &notice.order, &CallCx::new()).await?;
+        let orders::Detail { order, waybills } =
+            self.pipeline.call(&self.get, &notice.order, &CallCx::new()).await?;
+        // Telling is not idempotent at the channel: a parcel that it knows is done.
+        if waybills.iter().any(|w| w == notice.waybill.as_str()) {
+            return Ok(Submitted::Done(()));
+        }
         let covers = |line: &tradewind_domain::OrderLine| {
             let told = notice.lines.iter().filter(|l| l.line == line.id).map(|l| l.quantity).sum::<u32>();
             told >= line.open()

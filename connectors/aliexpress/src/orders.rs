@@ -103,6 +103,12 @@ impl Operation for List {
     }
 }
 
+/// An order, and the waybills that the channel was told of.
+pub(crate) struct Detail {
+    pub(crate) order: Order,
+    pub(crate) waybills: Vec<String>,
+}
+
 /// One order, complete.
 pub(crate) struct Get {
     pub(crate) endpoint: Url,
@@ -110,7 +116,7 @@ pub(crate) struct Get {
 
 impl Operation for Get {
     type In = OrderId;
-    type Out = Order;
+    type Out = Detail;
     fn spec(&self) -> &OpSpec {
         &GET
     }
@@ -124,9 +130,12 @@ impl Operation for Get {
         let query = Query { order_id: Id(id.as_str().to_owned()), ext_info_bit_flag: 31 };
         business(&self.endpoint, GET.doc, &[("param1", dto(&query)?)])
     }
-    fn decode(&self, cx: &OpCx<'_>, _: &OrderId, response: &WireResponse) -> Result<Order, Error> {
+    fn decode(&self, cx: &OpCx<'_>, _: &OrderId, response: &WireResponse) -> Result<Detail, Error> {
         let detail: Wrapped<OrderResult> = wire::read(response)?;
-        map::order(cx.account, &detail.result.data)
+        let data = detail.result.data;
+        let order = map::order(cx.account, &data)?;
+        let waybills = data.logistic_info_list.0.into_iter().filter_map(|l| l.logistics_no).collect();
+        Ok(Detail { order, waybills })
     }
     fn subject(&self, id: &OrderId) -> String {
         id.to_string()

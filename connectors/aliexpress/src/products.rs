@@ -6,7 +6,7 @@ use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
 use tradewind_connector::{
     Error, Facet, Kind, Num, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse,
 };
-use tradewind_domain::{ListingId, ListingRef, ListingState, LiveListing, Offer};
+use tradewind_domain::{ListingId, ListingRef, LiveListing, Offer};
 use url::Url;
 
 use crate::config::Settings;
@@ -517,9 +517,10 @@ impl Operation for Read {
         let row =
             product.aeop_ae_product_s_k_us.0.iter().find(|s| s.sku_code.as_deref() == Some(key.sku.as_str()));
         let Some(row) = row else {
-            return Ok(absent(&ListingRef { sku: key.sku, listing: None }));
+            return Ok(LiveListing::absent(ListingRef { sku: key.sku, listing: None }));
         };
-        let code = row.currency_code.as_deref().or(product.currency_code.as_deref()).unwrap_or("USD");
+        let code = row.currency_code.as_deref().or(product.currency_code.as_deref());
+        let code = code.ok_or_else(|| Error::decode("a product without currency_code"))?;
         let currency = code.parse().map_err(|_| Error::decode(format!("currency '{code}'")))?;
         let quantity = row.ipm_sku_stock.as_ref().map(|q| q.0.parse()).transpose();
         Ok(LiveListing {
@@ -530,17 +531,5 @@ impl Operation for Read {
             title: product.subject.filter(|s| !s.is_empty()),
             issues: Vec::new(),
         })
-    }
-}
-
-/// A listing that the channel does not have.
-pub(crate) fn absent(key: &ListingRef) -> LiveListing {
-    LiveListing {
-        key: key.clone(),
-        state: ListingState::Absent,
-        price: None,
-        quantity: None,
-        title: None,
-        issues: Vec::new(),
     }
 }

@@ -8,7 +8,9 @@
 
 mod auth;
 mod config;
+mod definitions;
 mod feeds;
+mod fees;
 mod finances;
 mod listings;
 mod map;
@@ -19,8 +21,8 @@ mod wire;
 use std::sync::Arc;
 
 use tradewind_connector::role::{
-    Connector, ConnectorInfo, Listings, Marketplace, Offers, OrderActions, Orders, Payouts, Prices, Role,
-    Statements, Stock, Transactions,
+    Categories, Connector, ConnectorInfo, FeeEstimates, Listings, Marketplace, Offers, OrderActions, Orders,
+    Payouts, Prices, Role, Statements, Stock, Transactions,
 };
 use tradewind_connector::{
     AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
@@ -72,11 +74,11 @@ fn capabilities() -> Capabilities {
         (Facet::Transactions, Native),
         // Payouts are read out of financial event groups.
         (Facet::Payouts, Emulated),
-        (Facet::Categories, NotImplemented),
+        (Facet::Categories, Native),
         (Facet::Cancel, Native),
         (Facet::Refund, NotImplemented),
         (Facet::Returns, NotImplemented),
-        (Facet::FeeEstimates, NotImplemented),
+        (Facet::FeeEstimates, Native),
         (Facet::Webhooks, NotImplemented),
     ];
     let bounds = Bounds {
@@ -157,6 +159,12 @@ impl Marketplace for Amazon {
         Some(self)
     }
     fn payouts(&self) -> Option<&dyn Payouts> {
+        Some(self)
+    }
+    fn categories(&self) -> Option<&dyn Categories> {
+        Some(self)
+    }
+    fn fee_estimates(&self) -> Option<&dyn FeeEstimates> {
         Some(self)
     }
 }

@@ -68,9 +68,14 @@ static SWEEP: OpSpec = OpSpec {
 };
 
 /// `value_with_tax` is a JSON number: written from the decimal text, never through a float.
-fn number(money: Money) -> Result<Value, Error> {
+pub(crate) fn number(money: Money) -> Result<Value, Error> {
     let raw = RawValue::from_string(money.amount()).map_err(|e| Error::invalid(e.to_string()))?;
-    serde_json::to_value(raw).map_err(|e| Error::invalid(e.to_string()))
+    let value = serde_json::to_value(raw).map_err(|e| Error::invalid(e.to_string()))?;
+    // A JSON value holds a number in binary: what does not come out as it went in is not sent.
+    if tradewind_domain::parse_decimal(&value.to_string())? != money.decimal() {
+        return Err(Error::invalid(format!("{money} has more digits than a JSON number carries")));
+    }
+    Ok(value)
 }
 
 fn purchasable_offer(site: &Site, price: Money) -> Result<Value, Error> {
@@ -98,7 +103,7 @@ fn attributes(site: &Site, offer: &Offer) -> Result<Map<String, Value>, Error> {
         all.insert("product_description".into(), text(&offer.content.description));
     }
     if !offer.content.bullets.is_empty() {
-        let bullets: Vec<Value> = offer.content.bullets.iter().map(|b| json!({"value": b, "language_tag": offer.locale.0, "marketplace_id": site.marketplace_id})).collect();
+        let bullets: Vec<Value> = offer.content.bullets.iter().map(|b| json!({"value": b, "language_tag": offer.locale.0.replace('-', "_"), "marketplace_id": site.marketplace_id})).collect();
         all.insert("bullet_point".into(), Value::Array(bullets));
     }
     if let Some(brand) = &offer.brand {
@@ -328,7 +333,9 @@ fn listing(site: &Site, item: &w::Item) -> Result<LiveListing, Error> {
         (None, _) => ListingState::Pending,
         (Some(s), _) if s.status.is_empty() => ListingState::Inactive,
         // DISCOVERABLE alone: shown, but not sold — out of stock or suppressed offer.
-        (Some(_), _) => ListingState::Live,
+        (Some(s), _) if s.status.iter().any(|w| w == "DISCOVERABLE") => ListingState::Live,
+        // Words that the model does not have say neither that it sells nor that it does not.
+        (Some(s), _) => ListingState::Other(s.status.join(" ")),
     };
     let offer = item.offers.iter().find(|o| o.marketplace_id == site.marketplace_id && o.offer_type == "B2C");
     let price = offer.map(|o| o.price.amount.money(Currency::new(&o.price.currency_code)?)).transpose()?;

@@ -39,11 +39,7 @@ pub static FACTORY: Factory = Factory {
     limits: include_str!("../limits.toml"),
     errors: include_str!("../errors.toml"),
     secrets: &["client_secret"],
-    example: r#"endpoint = "https://api-m.sandbox.paypal.com"
-client_id = "AXexampleClientId"
-currency = "EUR"
-reports = "https://files.example/ppreports/outgoing"
-"#,
+    example: include_str!("../example.toml"),
     open,
 };
 

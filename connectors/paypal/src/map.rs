@@ -53,7 +53,11 @@ pub(crate) fn time(text: &str) -> Result<SourceTime, Error> {
     let pieces = DateTimeParser::new().parse_pieces(text).map_err(bad)?;
     let offset = pieces.to_numeric_offset().filter(|o| !o.is_zero());
     Ok(match offset {
-        Some(offset) => SourceTime::local(utc, offset.to_string()),
+        Some(offset) => {
+            let minutes = offset.seconds().abs() / 60;
+            let sign = if offset.seconds() < 0 { '-' } else { '+' };
+            SourceTime::local(utc, format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60))
+        }
         None => SourceTime::utc(utc),
     })
 }
@@ -97,7 +101,7 @@ mod tests {
         );
         let pacific = time("2026-01-06T04:00:00-0800").unwrap();
         assert_eq!(pacific.utc.to_string(), "2026-01-06T12:00:00Z");
-        assert_eq!(pacific.zone.as_deref(), Some("-08"));
+        assert_eq!(pacific.zone.as_deref(), Some("-08:00"));
         assert_eq!(seconds("2026-01-06T12:00:00.250Z".parse().unwrap()), "2026-01-06T12:00:00Z");
     }
 }

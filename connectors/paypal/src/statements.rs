@@ -124,6 +124,12 @@ impl Operation for Fetch {
         if !head.trim_start_matches(['\u{feff}', '"']).starts_with("RH") {
             return Err(Error::decode(format!("'{id}' does not begin with a report header (RH)")));
         }
+        // The last row is the file's footer: without it the file was cut off on its way.
+        let whole = String::from_utf8_lossy(&response.body);
+        let last = whole.lines().rfind(|l| !l.trim().is_empty()).unwrap_or_default();
+        if !last.trim_start_matches('"').starts_with("FF") {
+            return Err(Error::decode(format!("'{id}' does not end with its footer (FF): it was cut off")));
+        }
         Ok(MoneyDocument {
             id: id.clone(),
             provider: "paypal".to_owned(),
@@ -159,7 +165,9 @@ mod tests {
         let cx = OpCx { account: &account, now: Timestamp::UNIX_EPOCH, nonce: "", key: "" };
         let id: StatementId = "STL-20260106.01.009.csv".parse().unwrap();
         assert_eq!(op.encode(&cx, &id).unwrap().url.path(), "/ppreports/outgoing/STL-20260106.01.009.csv");
-        let good = op.decode(&cx, &id, &WireResponse::json_text(200, "\u{feff}\"RH\",2026/01/07")).unwrap();
+        let good = op
+            .decode(&cx, &id, &WireResponse::json_text(200, "\u{feff}\"RH\",2026/01/07\n\"FF\",0\n"))
+            .unwrap();
         assert_eq!((good.format.as_str(), good.provider.as_str()), ("stl", "paypal"));
         assert!(op.decode(&cx, &id, &WireResponse::json_text(200, "<html>login</html>")).is_err());
     }

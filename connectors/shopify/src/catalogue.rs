@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tradewind_connector::role::{ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange};
 use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted};
-use tradewind_domain::{ListingRef, ListingState, LiveListing, Offer, Sku};
+use tradewind_domain::{ListingRef, LiveListing, Offer, Sku};
 
 use crate::gql::Call;
 use crate::{READ_BATCH, Shopify, WRITE_BATCH, inventory, products};
@@ -189,7 +189,9 @@ impl Offers for Shopify {
         let mut failed: BTreeMap<Sku, Error> = BTreeMap::new();
         for (product, variants) in by_product {
             let result = self.withdraw_from(cx, &product, &variants).await;
-            if let Err(e) = result {
+            if let Err(e) = result
+                && e.kind() != Kind::NotFound
+            {
                 failed.extend(variants.into_iter().map(|(sku, _)| (sku, e.clone())));
             }
         }
@@ -334,14 +336,7 @@ impl Listings for Shopify {
         let mut out = Vec::with_capacity(keys.len());
         for key in keys {
             let live = found.remove(&key.sku).map(|v| v.live(&self.shop)).transpose()?.flatten();
-            out.push(live.unwrap_or_else(|| LiveListing {
-                key: key.clone(),
-                state: ListingState::Absent,
-                price: None,
-                quantity: None,
-                title: None,
-                issues: Vec::new(),
-            }));
+            out.push(live.unwrap_or_else(|| LiveListing::absent(key.clone())));
         }
         Ok(out)
     }

@@ -8,18 +8,21 @@ mod actions;
 mod auth;
 mod catalogue;
 mod config;
+mod disputes;
 mod finance;
 mod gql;
 mod inbound;
 mod inventory;
 mod orders;
 mod products;
+mod returns;
 mod sales;
 
 use std::sync::Arc;
 
 use tradewind_connector::role::{
-    Listings, Marketplace, Offers, OrderActions, Orders, Payouts, Prices, Stock, Transactions,
+    Disputes, Listings, Marketplace, Offers, OrderActions, Orders, Payments, Payouts, Prices, Returns, Stock,
+    Transactions,
 };
 use tradewind_connector::{
     AccountConfig, Bounds, Capabilities, Connector, ConnectorInfo, Error, ErrorTable, Facet, Factory,
@@ -41,12 +44,7 @@ pub static FACTORY: Factory = Factory {
     limits: include_str!("../limits.toml"),
     errors: include_str!("../errors.toml"),
     secrets: &["access_token", "client_secret", "refresh_token", "previous_client_secret"],
-    example: r#"shop = "my-shop.myshopify.com"
-currency = "EUR"
-location = "gid://shopify/Location/1"
-publication = "gid://shopify/Publication/1"
-client_id = "0123456789abcdef0123456789abcdef"
-"#,
+    example: include_str!("../example.toml"),
     open,
 };
 
@@ -80,12 +78,12 @@ fn capabilities() -> Capabilities {
             (Facet::Ship, Native),
             (Facet::Cancel, Native),
             (Facet::Refund, Native),
-            (Facet::Returns, NotImplemented),
+            (Facet::Returns, Native),
             (Facet::FeeEstimates, Unsupported),
             (Facet::Statements, Unsupported),
             (Facet::Transactions, Native),
             (Facet::Payouts, Native),
-            (Facet::Disputes, NotImplemented),
+            (Facet::Disputes, Native),
             (Facet::Webhooks, Native),
         ],
         Bounds {
@@ -178,8 +176,18 @@ impl Connector for Shopify {
     fn marketplace(&self) -> Option<&dyn Marketplace> {
         Some(self)
     }
+    /// Only the disputes of Shopify Payments; its transactions and payouts are facets of the shop.
+    fn payments(&self) -> Option<&dyn Payments> {
+        Some(self)
+    }
     fn inbound(&self) -> Option<&dyn Inbound> {
         self.hooks.as_ref().map(|h| h as &dyn Inbound)
+    }
+}
+
+impl Payments for Shopify {
+    fn disputes(&self) -> Option<&dyn Disputes> {
+        Some(self)
     }
 }
 
@@ -200,6 +208,9 @@ impl Marketplace for Shopify {
         Some(self)
     }
     fn order_actions(&self) -> Option<&dyn OrderActions> {
+        Some(self)
+    }
+    fn returns(&self) -> Option<&dyn Returns> {
         Some(self)
     }
     fn transactions(&self) -> Option<&dyn Transactions> {

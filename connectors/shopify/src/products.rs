@@ -283,8 +283,18 @@ pub(crate) fn publish_variables(shop: &Shop, _: &OpCx<'_>, product: &str) -> Res
     Ok(json!({"id": product, "in": [{"publicationId": publication}]}))
 }
 
-pub(crate) fn nothing<I: ?Sized>(_: &Shop, _: &OpCx<'_>, _: &I, _: &WireResponse) -> Result<(), Error> {
-    // User errors were found by the protocol; what is left is success.
+pub(crate) fn nothing<I: ?Sized>(
+    _: &Shop,
+    _: &OpCx<'_>,
+    _: &I,
+    response: &WireResponse,
+) -> Result<(), Error> {
+    // User errors were found by the protocol; what is left is success, if the answer is one at all: a body that was
+    // cut off says nothing of what was done.
+    let payloads: BTreeMap<String, Option<serde::de::IgnoredAny>> = data(response)?;
+    if payloads.is_empty() || payloads.values().any(Option::is_none) {
+        return Err(Error::decode("the mutation gave no payload"));
+    }
     Ok(())
 }
 

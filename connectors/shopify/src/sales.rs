@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tradewind_connector::role::{OrderActions, Orders, Payouts, Transactions};
+use tradewind_connector::role::{Disputes, OrderActions, Orders, Payouts, Returns, Transactions};
 use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted, Window};
 use tradewind_domain::{
-    BalanceTransaction, CancelReason, Order, OrderId, Payout, RefundRequest, ShipmentNotice,
+    BalanceTransaction, CancelReason, Dispute, Order, OrderId, Payout, RefundRequest, Return, ShipmentNotice,
 };
 
 use crate::gql::Call;
-use crate::{Shopify, actions, finance, orders, products};
+use crate::{Shopify, actions, disputes, finance, orders, products, returns};
 
 impl Shopify {
     /// What is open on an order, and what was done.
@@ -195,5 +195,45 @@ impl Transactions for Shopify {
             read: finance::transactions,
         };
         self.pipeline.call(&call, &finance::In { window, after: cursor.map(|c| c.0.clone()) }, cx).await
+    }
+}
+
+#[async_trait]
+impl Returns for Shopify {
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Return>, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &returns::RETURNS,
+            text: returns::RETURNS_TEXT,
+            cost: 900,
+            variables: returns::variables,
+            read: returns::read,
+        };
+        self.pipeline.call(&call, &returns::In { window, after: cursor.map(|c| c.0.clone()) }, cx).await
+    }
+}
+
+#[async_trait]
+impl Disputes for Shopify {
+    async fn changed(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Dispute>, Error> {
+        let call = Call {
+            shop: Arc::clone(&self.shop),
+            spec: &disputes::DISPUTES,
+            text: disputes::DISPUTES_TEXT,
+            cost: 500,
+            variables: disputes::variables,
+            read: disputes::read,
+        };
+        self.pipeline.call(&call, &disputes::In { window, after: cursor.map(|c| c.0.clone()) }, cx).await
     }
 }

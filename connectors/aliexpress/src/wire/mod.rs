@@ -219,6 +219,14 @@ pub(crate) struct OrderDetail {
     #[serde(default)]
     pub(crate) child_order_list: List<ChildOrder>,
     pub(crate) refund_info: Option<RefundInfo>,
+    #[serde(default)]
+    pub(crate) logistic_info_list: List<LogisticInfo>,
+}
+
+/// A parcel that the order was told of.
+#[derive(Deserialize)]
+pub(crate) struct LogisticInfo {
+    pub(crate) logistics_no: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -1,2 +1,5 @@
-//! Tests of the connector against the simulator.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a panic is the failure report
+//! Conformance with the contract and Amazon's models.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // tests
+
+mod conformance;
+mod official;

@@ -68,7 +68,7 @@ async fn a_payment_appears_late_and_a_refund_happens_once() {
         (Some("1001"), Some("-3.98"))
     );
     // The end is cut to what is fresh: five minutes before 03:00.
-    assert_eq!(page["end_date"], "2026-03-02T02:55:00+0000");
+    assert_eq!(page["end_date"], "2026-03-02T02:55:00Z");
     let wide = search.replace("2026-03-20", "2026-04-20");
     assert_eq!(api.call(Method::GET, &wide, None).await.0, 400);
     let path = format!("/v2/payments/captures/{id}/refund");

@@ -1,11 +1,12 @@
 //! Specification conformance: official machine-readable specifications, turned into validators.
 //!
-//! Three kinds, one vocabulary of findings ([`Violation`]):
+//! Four kinds, one vocabulary of findings ([`Violation`]):
 //!
 //! | kind | what is checked | module |
 //! |---|---|---|
 //! | OpenAPI 3 and Swagger 2 | path, method, query, headers, request and response bodies | [`openapi`] |
 //! | GraphQL | document and variables against the schema, the answer's shape against the document | [`graphql`] |
+//! | TOP metadata | a method's parameters and the fields of its answer, nested | [`top`] |
 //! | XML Schema | elements, order, counts, attributes, simple types | [`xsd`] |
 //!
 //! The specifications are not part of the project. They are looked for in `TRADEWIND_SPECS`, by default
@@ -16,6 +17,7 @@ pub mod known;
 pub mod openapi;
 pub mod schema;
 pub mod set;
+pub mod top;
 pub mod xml;
 pub mod xsd;
 
@@ -25,6 +27,7 @@ use std::path::PathBuf;
 pub use graphql::GraphQl;
 pub use openapi::OpenApi;
 pub use set::{SpecSet, Verdict};
+pub use top::Top;
 pub use xsd::Xsd;
 
 /// What is wrong.

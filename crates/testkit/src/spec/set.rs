@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 use url::Url;
 
 use super::known::excuse;
-use super::{Finding, GraphQl, OpenApi, SpecError, Violation, Xsd, root};
+use super::{Finding, GraphQl, OpenApi, SpecError, Top, Violation, Xsd, root};
 
 /// Which files of a channel's folder are its specification.
 struct Source {
@@ -23,6 +23,15 @@ const SOURCES: &[Source] = &[
     Source { channel: "paypal", files: &[("paypal", ".json")] },
     Source { channel: "dhl-express", files: &[("dhl-express/mydhl", "_swagger.yaml")] },
     Source { channel: "shopify", files: &[("shopify", ".introspection.json.gz")] },
+    Source {
+        channel: "aliexpress",
+        files: &[
+            ("aliexpress/metadata/assets/json/aesolution", ".json"),
+            ("aliexpress/metadata/assets/json/aliexpress", ".json"),
+            ("aliexpress/metadata/assets/json/aliexpresssumaitong", ".json"),
+            ("aliexpress/metadata/assets/json/logistic", ".json"),
+        ],
+    },
     Source { channel: "china-ceb", files: &[("china-ceb/xsd202205", ".xsd")] },
 ];
 
@@ -35,6 +44,8 @@ pub struct SpecSet {
     pub graphql: Option<GraphQl>,
     /// XML schemas.
     pub xsd: Option<Xsd>,
+    /// Alibaba's metadata of methods.
+    pub top: Option<Top>,
 }
 
 /// What a check said.
@@ -65,22 +76,48 @@ impl SpecSet {
     /// Of one OpenAPI document.
     #[must_use]
     pub fn of(channel: &str, document: OpenApi) -> Arc<SpecSet> {
-        let documents = vec![document];
-        Arc::new(SpecSet { channel: channel.to_owned(), documents, graphql: None, xsd: None })
+        Arc::new(SpecSet { documents: vec![document], ..SpecSet::empty(channel) })
+    }
+
+    /// Of one GraphQL schema.
+    #[must_use]
+    pub fn of_graphql(channel: &str, schema: GraphQl) -> Arc<SpecSet> {
+        Arc::new(SpecSet { graphql: Some(schema), ..SpecSet::empty(channel) })
+    }
+
+    /// Of XML schemas.
+    #[must_use]
+    pub fn of_xsd(channel: &str, schema: Xsd) -> Arc<SpecSet> {
+        Arc::new(SpecSet { xsd: Some(schema), ..SpecSet::empty(channel) })
+    }
+
+    /// Of Alibaba's metadata.
+    #[must_use]
+    pub fn of_top(channel: &str, methods: Top) -> Arc<SpecSet> {
+        Arc::new(SpecSet { top: Some(methods), ..SpecSet::empty(channel) })
+    }
+
+    fn empty(channel: &str) -> SpecSet {
+        SpecSet { channel: channel.to_owned(), documents: Vec::new(), graphql: None, xsd: None, top: None }
     }
 
     fn read(channel: &str, root: &Path) -> Result<SpecSet, String> {
         let source = SOURCES.iter().find(|s| s.channel == channel);
         let source =
             source.ok_or_else(|| format!("no machine-readable specification of '{channel}' is at hand"))?;
-        let mut set =
-            SpecSet { channel: channel.to_owned(), documents: Vec::new(), graphql: None, xsd: None };
+        let mut set = SpecSet::empty(channel);
         let mut schemas = Vec::new();
         for (folder, end) in source.files {
             for path in list(&root.join(folder), end).map_err(|e| e.to_string())? {
                 let text = |e: SpecError| e.to_string();
                 match path.extension().and_then(|e| e.to_str()) {
                     Some("xsd") => schemas.push(path),
+                    _ if folder.contains("/metadata/") => {
+                        // The folder's own list of names; spelt so.
+                        if path.file_name().is_none_or(|n| n != "catelog.json") {
+                            set.top.get_or_insert_default().add(&path).map_err(text)?;
+                        }
+                    }
                     Some("gz") => set.graphql = Some(GraphQl::load(&path).map_err(text)?),
                     _ => set.documents.push(OpenApi::load(&path).map_err(text)?),
                 }
@@ -89,7 +126,7 @@ impl SpecSet {
         if !schemas.is_empty() {
             set.xsd = Some(Xsd::load(&schemas).map_err(|e| e.to_string())?);
         }
-        if set.documents.is_empty() && set.graphql.is_none() && set.xsd.is_none() {
+        if set.documents.is_empty() && set.graphql.is_none() && set.xsd.is_none() && set.top.is_none() {
             return Err(format!("the folder of '{channel}' holds no specification"));
         }
         Ok(set)

@@ -50,7 +50,12 @@ impl Suite {
             report
                 .skip(Group::Faults, format!("{label}: the channel has no way to tell that a clock is off"));
         }
-        match happy.answers.first().filter(|a| a.body.len() > 8 && !expected_free(&expected)) {
+        let cut = happy.answers.first().filter(|a| a.body.len() > 8 && !expected_free(&expected));
+        match cut {
+            Some(_) if call.open_ended.is_some() => {
+                let why = call.open_ended.as_deref().unwrap_or_default();
+                report.skip(Group::Faults, format!("{label}: a cut body does not show: {why}"));
+            }
             Some(first) => {
                 let half = Bytes::copy_from_slice(&first.body[..first.body.len() / 2]);
                 let want = if call.safety.is_read() { Kind::Decode } else { Kind::Indeterminate };
@@ -194,6 +199,9 @@ impl Suite {
     ) {
         let label = happy.label();
         let dead = self.unauthorized.clone().unwrap_or_else(|| Answer::json(401, "{}"));
+        if let Some(why) = &call.anonymous {
+            return report.skip(Group::Faults, format!("{label}: no token to renew: {why}"));
+        }
         if self.tokens.is_empty() {
             return report.skip(Group::Faults, format!("{label}: no token endpoint, nothing to refresh"));
         }
@@ -267,7 +275,7 @@ fn expected_free(expected: &str) -> bool {
 }
 
 /// The kinds of error in an outcome: of the call, or of its items.
-fn kinds_of(outcome: &Outcome) -> Vec<String> {
+pub(super) fn kinds_of(outcome: &Outcome) -> Vec<String> {
     match outcome {
         Err(e) => vec![e.kind().name().to_owned()],
         Ok(value) => {

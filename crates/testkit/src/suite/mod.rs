@@ -34,9 +34,13 @@
 //! - **Robustness**: mutilated answers give errors, never a panic.
 //! - **Specification**: requests and recorded answers against the official specification, where one is at hand.
 //! - **Secrets**: no secret in an outcome or an error.
+//!
+//! [`live`] checks the other side: what a simulated channel answers over real HTTP.
 
+pub mod calls;
 mod faults;
 pub mod fixture;
+pub mod live;
 mod report;
 mod runs;
 mod script;
@@ -55,6 +59,7 @@ use tradewind_connector::{
 use crate::spec::SpecSet;
 
 pub use fixture::CaseKind;
+pub use live::{Follow, Live};
 pub use report::{Group, Report};
 pub use script::{Answer, Sent};
 use script::{Script, Step};
@@ -72,6 +77,8 @@ pub struct Call {
     safety: Safety,
     paged: bool,
     no_spec: Option<String>,
+    anonymous: Option<String>,
+    open_ended: Option<String>,
     drive: Drive,
 }
 
@@ -84,7 +91,17 @@ impl Call {
         Fut: Future<Output = Outcome> + Send + 'static,
     {
         let drive: Drive = Arc::new(move |c, v| Box::pin(drive(c, v)));
-        Call { op: op.to_owned(), facet, also: Vec::new(), safety, paged: false, no_spec: None, drive }
+        Call {
+            op: op.to_owned(),
+            facet,
+            also: Vec::new(),
+            safety,
+            paged: false,
+            no_spec: None,
+            anonymous: None,
+            open_ended: None,
+            drive,
+        }
     }
 
     /// Serves further facets as well.
@@ -101,6 +118,28 @@ impl Call {
         self
     }
 
+    /// The call carries no token, so there is none to renew; counted as a skip.
+    #[must_use]
+    pub fn anonymous(mut self, why: &str) -> Call {
+        self.anonymous = Some(why.to_owned());
+        self
+    }
+
+    /// Nothing in the answer shows that its end was cut off; counted as a skip.
+    #[must_use]
+    pub fn open_ended(mut self, why: &str) -> Call {
+        self.open_ended = Some(why.to_owned());
+        self
+    }
+
+    /// Drives an opened connector with an input, outside of a suite.
+    ///
+    /// # Errors
+    /// What the connector answers.
+    pub async fn drive(&self, connector: Arc<dyn Connector>, input: Value) -> Result<Value, Error> {
+        (self.drive)(connector, input).await
+    }
+
     /// No specification covers this call; counted as a skip.
     #[must_use]
     pub fn without_spec(mut self, why: &str) -> Call {
@@ -115,6 +154,7 @@ pub struct Suite {
     fixtures: PathBuf,
     settings: String,
     secrets: Vec<(String, String)>,
+    optional: Vec<(String, String)>,
     tokens: Vec<(String, Answer)>,
     volatile: Vec<String>,
     fresh: Vec<String>,
@@ -122,6 +162,7 @@ pub struct Suite {
     unauthorized: Option<Answer>,
     skewed: Option<Answer>,
     broken: Answer,
+    unspecified: Vec<(String, String)>,
     spec: Option<String>,
     spec_set: Option<Arc<SpecSet>>,
     documents: fn(&[u8]) -> Vec<String>,
@@ -145,6 +186,7 @@ impl Suite {
             fixtures: Path::new(crate_dir).join("tests/fixtures"),
             settings: factory.example.to_owned(),
             secrets: Vec::new(),
+            optional: Vec::new(),
             tokens: Vec::new(),
             volatile: Vec::new(),
             fresh: Vec::new(),
@@ -152,6 +194,7 @@ impl Suite {
             unauthorized: None,
             skewed: None,
             broken: Answer::json(500, "{}"),
+            unspecified: Vec::new(),
             spec: None,
             spec_set: None,
             documents: |_| Vec::new(),
@@ -170,6 +213,13 @@ impl Suite {
     #[must_use]
     pub fn secret(mut self, name: &str, value: &str) -> Suite {
         self.secrets.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A secret without which the connector opens, too, and why; its absence is a counted skip.
+    #[must_use]
+    pub fn optional(mut self, name: &str, why: &str) -> Suite {
+        self.optional.push((name.to_owned(), why.to_owned()));
         self
     }
 
@@ -226,6 +276,13 @@ impl Suite {
     #[must_use]
     pub fn spec(mut self, channel: &str) -> Suite {
         self.spec = Some(channel.to_owned());
+        self
+    }
+
+    /// Requests whose address contains this text are covered by no specification, and why: counted skips.
+    #[must_use]
+    pub fn unspecified(mut self, part: &str, why: &str) -> Suite {
+        self.unspecified.push((part.to_owned(), why.to_owned()));
         self
     }
 

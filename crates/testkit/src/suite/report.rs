@@ -17,6 +17,9 @@ pub enum Group {
     Secrets,
 }
 
+/// How the skip of a whole run over real HTTP begins.
+pub(crate) const NO_SPECIFICATION: &str = "no exchange is checked: ";
+
 /// Result of a run.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -76,6 +79,24 @@ impl Report {
     #[must_use]
     pub fn skips(&self) -> Vec<String> {
         self.skipped.iter().map(|(g, t)| format!("{g:?}: {t}")).collect()
+    }
+
+    /// For a run over real HTTP: prints the report, and panics when an exchange broke the specification, or when
+    /// fewer than `least` exchanges were checked although a specification is at hand.
+    ///
+    /// # Panics
+    /// That is its purpose: it is the last line of a test.
+    #[allow(clippy::panic, clippy::print_stdout)] // the assertion of the tests that call it
+    pub fn assert_exchanges(&self, least: usize) {
+        println!("{self}");
+        let checked = self.passed(Group::Specification);
+        let without = self.skipped.iter().any(|(_, why)| why.starts_with(NO_SPECIFICATION));
+        if !self.failed.is_empty() || (checked < least && !without) {
+            panic!(
+                "{} exchanges broke the specification, {checked} of {least} were checked\n{self}",
+                self.failed.len()
+            );
+        }
     }
 
     /// Prints the report, and panics when a check failed or none of the codec's ran.

@@ -30,6 +30,22 @@ pub(crate) fn with(defect: Defect) {
     DEFECT.store(defect as u8, Ordering::SeqCst);
 }
 
+/// How it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Dialect {
+    Json,
+    GraphQl,
+    Xml,
+    Top,
+}
+
+static DIALECT: AtomicU8 = AtomicU8::new(0);
+
+pub(crate) fn speaking(dialect: Dialect) {
+    DIALECT.store(dialect as u8, Ordering::SeqCst);
+}
+
 fn is(defect: Defect) -> bool {
     DEFECT.load(Ordering::SeqCst) == defect as u8
 }
@@ -98,14 +114,35 @@ impl Operation for SetStock {
     }
     fn encode(&self, _: &OpCx<'_>, input: &StockChange) -> Result<WireRequest> {
         let field = if is(Defect::WrongField) { "qty" } else { "quantity" };
-        let body = serde_json::json!({ "sku": input.key.sku, field: input.quantity });
+        let (sku, quantity) = (&input.key.sku, input.quantity);
+        let body = serde_json::json!({ "sku": sku, field: quantity });
+        let dialect = DIALECT.load(Ordering::SeqCst);
+        if dialect == Dialect::GraphQl as u8 {
+            let query = "mutation($in: StockInput!) { setStock(input: $in) { ok } }";
+            let body = serde_json::json!({ "query": query, "variables": { "in": body } });
+            return WireRequest::new(Method::POST, &self.0, "/graphql.json")?.json(&body);
+        }
+        if dialect == Dialect::Xml as u8 {
+            let text = format!("<stock><sku>{sku}</sku><{field}>{quantity}</{field}></stock>");
+            return Ok(WireRequest::new(Method::POST, &self.0, "/stock")?.bytes("application/xml", text));
+        }
+        if dialect == Dialect::Top as u8 {
+            let form = vec![("dto".to_owned(), body.to_string())];
+            return Ok(WireRequest::new(Method::POST, &self.0, "/sync")?
+                .query("method", "stock.set")
+                .form(form));
+        }
         WireRequest::new(Method::PUT, &self.0, "/stock")?.json(&body)
     }
     fn decode(&self, _: &OpCx<'_>, _: &StockChange, r: &WireResponse) -> Result<bool> {
         if is(Defect::TakesErrorForSuccess) {
             return Ok(true);
         }
+        if r.body.starts_with(b"<") {
+            return Ok(r.body.windows(4).any(|w| w == b"true"));
+        }
         let value: serde_json::Value = r.json()?;
+        let value = value.pointer("/data/setStock").unwrap_or(&value);
         if is(Defect::PanicsOnGarbage) {
             return Ok(value["ok"].as_bool().unwrap());
         }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use tradewind_connector::role::StockChange;
 use tradewind_connector::{CallCx, Facet, Safety};
-use tradewind_testkit::spec::{OpenApi, SpecSet};
+use tradewind_testkit::spec::{GraphQl, OpenApi, SpecSet, Top, Xsd};
 use tradewind_testkit::{Answer, Call, Report, Suite, json};
 
-use crate::corner::{Defect, FACTORY, with};
+use crate::corner::{Defect, Dialect, FACTORY, speaking, with};
 
 const SPEC: &str = r#"{"openapi":"3.0.0","info":{},"paths":{"/stock":{"put":{
   "requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","required":["sku","quantity"],
@@ -16,6 +16,10 @@ const SPEC: &str = r#"{"openapi":"3.0.0","info":{},"paths":{"/stock":{"put":{
     "properties":{"ok":{"type":"boolean"},"code":{"type":"string"}}}}}}}}}}}"#;
 
 async fn run(defect: Defect, fixtures: &Path) -> Report {
+    run_with(defect, fixtures, SpecSet::of("corner", OpenApi::parse("corner.json", SPEC).unwrap())).await
+}
+
+async fn run_with(defect: Defect, fixtures: &Path, set: std::sync::Arc<SpecSet>) -> Report {
     with(defect);
     Suite::new(&FACTORY, env!("CARGO_MANIFEST_DIR"))
         .fixtures(fixtures)
@@ -26,7 +30,7 @@ async fn run(defect: Defect, fixtures: &Path) -> Report {
         )
         .throttled(Answer::json(200, r#"{"code":"SLOW"}"#))
         .fresh(&["x-sign"])
-        .spec_set(SpecSet::of("corner", OpenApi::parse("corner.json", SPEC).unwrap()))
+        .spec_set(set)
         .call(Call::new("stock.set", Facet::Stock, Safety::Natural, |c, input| async move {
             let changes: Vec<StockChange> = json::read(input)?;
             let stock = c.marketplace().and_then(|m| m.stock()).ok_or_else(json::absent)?;
@@ -64,4 +68,83 @@ async fn the_suite_bites() {
     // Without fixtures nothing is proven, and that is a failure.
     let empty = run(Defect::None, Path::new("/nonexistent")).await;
     assert!(!empty.failures().is_empty());
+    each_kind_of_specification_bites().await;
+}
+
+const GRAPHQL: &str = r#"{"data":{"__schema":{"queryType":{"name":"Query"},"mutationType":{"name":"Mutation"},"directives":[],"types":[
+  {"kind":"OBJECT","name":"Query","fields":[]},
+  {"kind":"OBJECT","name":"Mutation","fields":[{"name":"setStock","type":{"kind":"OBJECT","name":"Done","ofType":null},"args":[
+    {"name":"input","defaultValue":null,"type":{"kind":"NON_NULL","name":null,"ofType":{"kind":"INPUT_OBJECT","name":"StockInput","ofType":null}}}]}]},
+  {"kind":"OBJECT","name":"Done","fields":[{"name":"ok","args":[],"type":{"kind":"SCALAR","name":"Boolean","ofType":null}}]},
+  {"kind":"INPUT_OBJECT","name":"StockInput","inputFields":[
+    {"name":"sku","defaultValue":null,"type":{"kind":"SCALAR","name":"String","ofType":null}},
+    {"name":"quantity","defaultValue":null,"type":{"kind":"SCALAR","name":"Int","ofType":null}}]},
+  {"kind":"SCALAR","name":"String"},{"kind":"SCALAR","name":"Int"},{"kind":"SCALAR","name":"Boolean"}]}}}"#;
+
+const XSD: &str = r#"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
+  <xs:element name="stock"><xs:complexType><xs:sequence>
+    <xs:element name="sku" type="xs:string"/><xs:element name="quantity" type="xs:integer"/></xs:sequence></xs:complexType></xs:element>
+  <xs:element name="answer"><xs:complexType><xs:sequence><xs:element name="ok" type="xs:boolean"/></xs:sequence></xs:complexType></xs:element>
+</xs:schema>"#;
+
+const TOP: &str = r#"{"name":"stock.set","requestParams":[{"name":"dto","type":"Dto","required":true,"subParams":[
+    {"name":"sku","type":"String","required":true},{"name":"quantity","type":"Number","required":true}]}],
+  "responseParams":[{"name":"ok","type":"Boolean"}]}"#;
+
+/// The same one wrong field, in the request and in the recorded answer, under each kind of specification.
+async fn each_kind_of_specification_bites() {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corner-dialects");
+    let mut methods = Top::default();
+    methods.parse(TOP).unwrap();
+    let kinds = [
+        (
+            Dialect::Json,
+            SpecSet::of("corner", OpenApi::parse("corner.json", SPEC).unwrap()),
+            r#"{"ok":true}"#,
+            r#"{"ok":"yes"}"#,
+        ),
+        (
+            Dialect::GraphQl,
+            SpecSet::of_graphql("corner", GraphQl::parse(GRAPHQL).unwrap()),
+            r#"{"data":{"setStock":{"ok":true}}}"#,
+            r#"{"data":{"setStock":{"ok":true,"extra":1}}}"#,
+        ),
+        (
+            Dialect::Xml,
+            SpecSet::of_xsd("corner", Xsd::parse(&[("corner.xsd".into(), XSD.into())]).unwrap()),
+            "<answer><ok>true</ok></answer>",
+            "<answer><ok>true</ok><extra/></answer>",
+        ),
+        (Dialect::Top, SpecSet::of_top("corner", methods), r#"{"ok":true}"#, r#"{"ok":true,"extra":1}"#),
+    ];
+    for (dialect, set, right, wrong) in kinds {
+        speaking(dialect);
+        // Goldens are another test's business: only what the specification says counts here.
+        let spec_failures = async |defect, answer: &str| {
+            let case = scratch.join(format!("{dialect:?}/stock.set/ok"));
+            std::fs::create_dir_all(&case).unwrap();
+            let (kind, input) = (
+                "kind = \"happy\"\nprovenance = \"made by this test\"",
+                r#"[{"key":{"sku":"A-1"},"quantity":7}]"#,
+            );
+            std::fs::write(case.join("meta.toml"), kind).unwrap();
+            std::fs::write(case.join("input.json"), input).unwrap();
+            let media = if answer.starts_with('<') { "application/xml" } else { "application/json" };
+            std::fs::write(case.join("response"), format!("200\ncontent-type: {media}\n\n{answer}\n"))
+                .unwrap();
+            let report = run_with(defect, &scratch.join(format!("{dialect:?}")), set.clone()).await;
+            let checks = report.passed(tradewind_testkit::Group::Specification);
+            let failed: Vec<String> =
+                report.failures().into_iter().filter(|f| f.starts_with("Specification")).collect();
+            assert!(checks + failed.len() >= 2, "{dialect:?}: request and answer are both checked: {report}");
+            failed
+        };
+        assert_eq!(spec_failures(Defect::None, right).await, Vec::<String>::new(), "{dialect:?}");
+        let found = spec_failures(Defect::WrongField, right).await;
+        assert!(found.iter().any(|f| f.contains("request")), "{dialect:?}: {found:?}");
+        let found = spec_failures(Defect::None, wrong).await;
+        assert!(found.iter().any(|f| f.contains("answer")), "{dialect:?}: {found:?}");
+    }
+    speaking(Dialect::Json);
+    with(Defect::None);
 }

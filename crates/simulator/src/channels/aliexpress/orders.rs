@@ -3,7 +3,7 @@
 //! Stock is taken when the order is placed, whatever the deduction strategy. The platform keeps 8 % of goods
 //! and shipping when it releases an order's money (`loan`), each order a payout of its own.
 
-use super::shapes::{field, from_wall, global, simple, wall};
+use super::shapes::{field, from_wall, global, global_str, simple, wall};
 use super::{AliExpress, CURRENCY, Line, NAME, Order, gateway_error, remote_error};
 use crate::core::buyers::{Afterthought, Purchase};
 use crate::core::channel::News;
@@ -394,7 +394,7 @@ impl AliExpress {
         let Some(o) = id.parse().ok().and_then(|id: u64| shop.orders.get(&id)) else {
             return Err(not_found());
         };
-        Ok(j!({"result": {"success": true, "error_code": 0, "error_message": "", "data": detail(o)}}))
+        Ok(j!({"result": {"error_code": "0", "error_message": "", "data": detail(o)}}))
     }
 
     pub(super) fn receipt_info(&self, id: &str) -> Result<Value, Value> {
@@ -468,7 +468,7 @@ fn address(o: &Order) -> Value {
     let b = &o.buyer;
     // The United Kingdom is `UK` here.
     let country = if b.country == "GB" { "UK" } else { b.country.as_str() };
-    j!({"contact_person": b.name(), "country": country, "country_name": country, "province": b.region, "city": b.city,
+    j!({"contact_person": b.name(), "country": country, "province": b.region, "city": b.city,
         "address": b.street, "address2": "", "detail_address": b.street, "localized_address": "", "zip": b.postal_code,
         "mobile_no": b.phone, "phone_country": "", "phone_area": "", "phone_number": ""})
 }
@@ -482,7 +482,7 @@ fn detail(o: &Order) -> Value {
             let mut c = j!({"id": l.child, "child_order_id": l.child.to_string(), "product_id": l.product, "sku_code": l.sku,
                 "product_name": l.name, "product_count": l.quantity, "product_unit": "piece", "lot_num": 1,
                 "product_price": global(l.unit, CURRENCY), "init_order_amt": global(l.unit * i64::from(l.quantity), CURRENCY),
-                "logistics_amount": global(0, CURRENCY), "logistics_type": "other", "order_status": status, "fund_status": fund(o),
+                "logistics_amount": global_str(0, CURRENCY), "logistics_type": "other", "order_status": status, "fund_status": fund(o),
                 "issue_status": o.issue, "frozen_status": "NO_FROZEN", "goods_prepare_time": 7, "escrow_fee_rate": "0.08",
                 "afflicate_fee_rate": "0.0", "send_goods_operator": "SELLER_SEND_GOODS"});
             if let (true, Some(map)) = (o.refunded > 0, c.as_object_mut()) {
@@ -492,7 +492,7 @@ fn detail(o: &Order) -> Value {
                 let others: i64 = o.lines.iter().skip(1).map(value).sum();
                 let part = if first { o.refunded - others } else { value(l) };
                 map.insert("refund_info".into(), j!({"refund_status": "refund_ok", "refund_type": "cash",
-                    "refund_cash_amt": global(part, CURRENCY), "refund_coupon_amt": global(0, CURRENCY),
+                    "refund_cash_amt": global_str(part, CURRENCY), "refund_coupon_amt": global_str(0, CURRENCY),
                     "refund_reason": "buyer_dispute", "refund_time": wall(o.updated_ms)}));
             }
             c

@@ -417,7 +417,7 @@ impl AliExpress {
             "category_id": p.request.get("aliexpress_category_id"), "gross_weight": p.request.get("weight").map(text),
             "package_length": p.request.get("package_length"), "package_width": p.request.get("package_width"),
             "package_height": p.request.get("package_height"), "image_u_r_ls": images(p),
-            "delivery_time": p.request.get("shipping_lead_time"), "ws_display": p.refusal,
+            "delivery_time": p.request.get("shipping_lead_time"),
             "gmt_create": wall(p.created_ms), "gmt_modified": wall(p.modified_ms),
             "multi_language_subject_list": [{"locale": "en_US", "subject": p.subject}],
             "aeop_ae_product_s_k_us": skus}}))

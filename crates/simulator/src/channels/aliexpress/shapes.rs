@@ -44,14 +44,24 @@ pub(super) fn simple(minor: i64, currency: &str) -> Value {
     j!({"amount": money::text(minor, currency), "currency_code": currency})
 }
 
-/// `GlobalMoneyStr` of the order detail: cents with their factor beside the text. Lines call the text
-/// `amount_str` in some places of the metadata; both names are given.
+/// `GlobalMoneyStr` of the order detail: cents with their factor beside the text.
 pub(super) fn global(minor: i64, currency: &str) -> Value {
     let amount = money::text(minor, currency);
-    j!({"cent": minor, "cent_factor": 10_i64.pow(money::exponent(currency)), "amount": amount, "amount_str": amount,
+    j!({"cent": minor, "cent_factor": 10_i64.pow(money::exponent(currency)), "amount": amount,
         "currency_code": currency,
         "currency": {"default_fraction_digits": money::exponent(currency), "currency_code": currency,
             "symbol": currency, "display_name": currency, "numeric_code": 840}})
+}
+
+/// The same in a line's freight, refund and loan, where the metadata calls the text `amount_str`.
+pub(super) fn global_str(minor: i64, currency: &str) -> Value {
+    let mut value = global(minor, currency);
+    if let Some(map) = value.as_object_mut()
+        && let Some(amount) = map.remove("amount")
+    {
+        map.insert("amount_str".into(), amount);
+    }
+    value
 }
 
 /// List field → the name of its elements when lists are wrapped.

@@ -81,7 +81,13 @@ pub(super) fn list(world: &World, state: &State, query: &[(String, String)]) -> 
         .filter(|d| of.is_none_or(|o| o == d.capture))
         .map(|d| view(world, d, false))
         .collect();
-    json(200, &j!({"items": items, "links": []}))
+    let own = j!({"href": format!("{}/v1/customer/disputes", world.base_url(NAME)), "rel": "self", "method": "GET"});
+    let mut answer = j!({"items": items, "links": [own]});
+    // The schema knows no empty list: without cases the member is left out.
+    if let Some(map) = answer.as_object_mut().filter(|_| items.is_empty()) {
+        map.remove("items");
+    }
+    json(200, &answer)
 }
 
 pub(super) fn get(world: &World, state: &State, id: &str) -> Response {

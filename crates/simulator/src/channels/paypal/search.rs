@@ -33,7 +33,7 @@ fn instant_of(text: &str) -> Option<i64> {
 }
 
 fn view(row: &Row, all: bool) -> Value {
-    let time = iso_seconds(instant(row.at_ms)).replace('Z', "+0000");
+    let time = iso_seconds(instant(row.at_ms));
     let mut info = j!({"transaction_id": row.id, "transaction_event_code": row.code, "transaction_initiation_date": time,
         "transaction_updated_date": time, "transaction_amount": money(row.amount, &row.currency), "transaction_status": "S",
         "protection_eligibility": "01"});
@@ -122,12 +122,15 @@ pub(super) fn transactions(world: &World, state: &State, query: &Query) -> Respo
     rows.sort_by(|a, b| (a.at_ms, &a.id).cmp(&(b.at_ms, &b.id)));
     let all = get(query, "fields").is_some_and(|f| f.split(',').any(|f| f == "all" || f == "payer_info"));
     let list: Vec<Value> = rows.iter().skip((page - 1) * size).take(size).map(|r| view(r, all)).collect();
-    let time = |ms: i64| iso_seconds(instant(ms)).replace('Z', "+0000");
-    json(
-        200,
-        &j!({"transaction_details": list, "account_number": ACCOUNT, "start_date": time(start), "end_date": time(end.min(fresh)),
-        "last_refreshed_datetime": time(fresh), "page": page, "total_items": rows.len(), "total_pages": rows.len().div_ceil(size), "links": []}),
-    )
+    let time = |ms: i64| iso_seconds(instant(ms));
+    let mut answer = j!({"transaction_details": list, "account_number": ACCOUNT, "start_date": time(start), "end_date": time(end.min(fresh)),
+        "last_refreshed_datetime": time(fresh), "page": page, "total_items": rows.len(), "total_pages": rows.len().div_ceil(size),
+        "links": [{"href": format!("{}/v1/reporting/transactions", world.base_url(super::NAME)), "rel": "self", "method": "GET"}]});
+    // The schema knows no empty list: without rows the member is left out.
+    if let Some(map) = answer.as_object_mut().filter(|_| list.is_empty()) {
+        map.remove("transaction_details");
+    }
+    json(200, &answer)
 }
 
 pub(super) fn balances(world: &World, state: &State, query: &Query) -> Response {

@@ -1,0 +1,38 @@
+//! The suite of the test kit over the fixtures; requests and answers are held against the published metadata of the
+//! methods.
+
+use tradewind_connector::Safety;
+use tradewind_testkit::{Answer, Suite, calls};
+
+const TOKEN: &str = r#"{"access_token":"50000conformanceAccess","expires_in":"2592000","expire_time":"1788134400000","refresh_token":"50001conformanceRefresh2","refresh_expires_in":"5184000","refresh_token_valid_time":"1790726400000","seller_id":"200042360","user_id":"200042360","havana_id":"133363988","user_nick":"cn1001","account":"shop@example.com","account_platform":"seller_center","locale":"zh_CN","sp":"ae","code":"0","request_id":"0ba2887315178178017221014"}"#;
+
+#[tokio::test]
+async fn conformance() {
+    let error = |code: &str, kind: &str, msg: &str| {
+        let body = format!(
+            r#"{{"error_response":{{"type":"{kind}","code":"{code}","msg":"{msg}","request_id":"0ba2887315172940728551014"}}}}"#
+        );
+        Answer::json(200, &body)
+    };
+    Suite::new(&tradewind_aliexpress::FACTORY, env!("CARGO_MANIFEST_DIR"))
+        .secret("app_secret", "conformance-app-secret")
+        .secret("refresh_token", "50001conformanceRefresh1")
+        .token("/rest/auth/token/refresh", Answer::json(200, TOKEN))
+        .volatile(&["timestamp", "sign", "access_token"])
+        .throttled(error("ApiCallLimit", "ISV", "The request has exceeded the API call limit"))
+        .unauthorized(error("IllegalAccessToken", "ISV", "The specified access token is invalid or expired"))
+        .skewed(error("IllegalTimestamp", "ISV", "The specified timestamp is invalid"))
+        .call(calls::put("offers.put", Safety::Read))
+        .call(calls::withdraw("offers.withdraw", Safety::Natural))
+        .call(calls::stock("stock.update", Safety::Natural))
+        .call(calls::prices("price.update", Safety::Natural))
+        .call(calls::read("listings.read", Safety::Read))
+        .call(calls::orders("orders.list", Safety::Read).paged())
+        .call(calls::order("orders.get", Safety::Read))
+        .call(calls::ship("orders.ship", Safety::Read))
+        .call(calls::categories("categories.suggest", Safety::Read))
+        .call(calls::attributes("categories.attributes", Safety::Read))
+        .run()
+        .await
+        .assert();
+}

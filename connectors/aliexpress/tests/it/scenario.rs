@@ -1,0 +1,134 @@
+//! A product's and an order's life at the simulated AliExpress, over real HTTP, every exchange held against the
+//! published metadata of the methods.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tradewind_connector::role::{PriceChange, StockChange};
+use tradewind_connector::{CallCx, Submitted, Window, all_pages};
+use tradewind_domain::{
+    Content, Currency, Dimensions, Grams, LineQuantity, ListingRef, ListingState, Locale, Money, Offer,
+    Order, OrderState, ShipmentNotice,
+};
+use tradewind_simulator::{Demand, Simulator};
+use tradewind_testkit::{Follow, Live};
+
+async fn start() -> (Arc<Simulator>, Live) {
+    let demand =
+        Demand { orders_per_day: 8, days: 1, cancel_per_mille: 0, refund_per_mille: 0, ..Demand::default() };
+    let sim =
+        Arc::new(Simulator::builder().seed(5).demand(demand).channels(["aliexpress"]).start().await.unwrap());
+    let login = sim.credentials("aliexpress");
+    let example = tradewind_aliexpress::FACTORY.example;
+    let settings = example
+        .replace("https://api-sg.aliexpress.com", &sim.base_url("aliexpress"))
+        .replace("\"12345678\"", &format!("\"{}\"", login.get("app_key")));
+    let (a, b) = (sim.clone(), sim.clone());
+    let clock = Arc::new(Follow { now: move || a.now(), wait: move |d| b.advance(d) });
+    let secrets = [("app_secret", login.get("app_secret")), ("refresh_token", login.get("refresh_token"))];
+    let live = Live::open(&tradewind_aliexpress::FACTORY, &settings, &secrets, clock, &["/rest/"]).unwrap();
+    (sim, live)
+}
+
+fn usd(minor: i64) -> Money {
+    Money::from_minor(minor, Currency::new("USD").unwrap())
+}
+
+fn offer(sku: &str, quantity: u32) -> Offer {
+    Offer {
+        sku: sku.parse().unwrap(),
+        product: "cup".parse().unwrap(),
+        price: usd(1_999),
+        quantity,
+        locale: Locale("en".into()),
+        content: Content { title: "Tea cup".into(), description: "A cup.".into(), bullets: vec![] },
+        brand: None,
+        category: Some("200135143".into()),
+        gtin: None,
+        hs: None,
+        origin: None,
+        weight: Some(Grams(400)),
+        dimensions: Some(Dimensions { length_mm: 100, width_mm: 100, height_mm: 101 }),
+        images: vec!["https://img.example.com/1.jpg".into()],
+        attributes: std::collections::BTreeMap::new(),
+    }
+}
+
+fn accepted(done: Submitted<Vec<tradewind_connector::role::ItemOutcome>>) {
+    let Submitted::Done(items) = done else { panic!("deferred") };
+    for item in items {
+        item.result.unwrap();
+    }
+}
+
+async fn orders(live: &Live, window: Window) -> Vec<Order> {
+    let market = live.connector.marketplace().unwrap();
+    let facet = market.orders().unwrap();
+    let cx = CallCx::new();
+    let cx = &cx;
+    all_pages(|cursor| async move { facet.changed(cx, window, cursor.as_ref()).await }).await.unwrap()
+}
+
+#[tokio::test]
+async fn publish_change_sell_ship_withdraw() {
+    let (sim, live) = start().await;
+    let market = live.connector.marketplace().unwrap();
+    let listings = market.listings().unwrap();
+    let key = ListingRef { sku: "CUP".parse().unwrap(), listing: None };
+    let read = async || listings.read(&CallCx::new(), std::slice::from_ref(&key)).await.unwrap().remove(0);
+    assert_eq!(read().await.state, ListingState::Absent);
+    accepted(market.offers().unwrap().put(&CallCx::keyed("put-1"), &[offer("CUP", 500)]).await.unwrap());
+    // Accepted is not live: the channel audits first.
+    assert_eq!(read().await.state, ListingState::Pending);
+    sim.advance(Duration::from_secs(2_400));
+    let live_now = read().await;
+    assert_eq!(
+        (live_now.state, live_now.price, live_now.quantity),
+        (ListingState::Live, Some(usd(1_999)), Some(500))
+    );
+    // Put again finds the product and edits it: there is still one.
+    accepted(market.offers().unwrap().put(&CallCx::keyed("put-2"), &[offer("CUP", 400)]).await.unwrap());
+    let stock = StockChange { key: key.clone(), quantity: 450, expected: None };
+    accepted(market.stock().unwrap().set(&CallCx::keyed("stock-1"), &[stock]).await.unwrap());
+    let price = PriceChange { key: key.clone(), price: usd(1_850) };
+    accepted(market.prices().unwrap().set(&CallCx::keyed("price-1"), &[price]).await.unwrap());
+    sim.advance(Duration::from_secs(3_600));
+    let live_now = read().await;
+    assert_eq!((live_now.price, live_now.quantity), (Some(usd(1_850)), Some(450)));
+
+    let from = sim.now();
+    sim.advance(Duration::from_secs(36 * 3_600));
+    let window = Window { from, to: sim.now() };
+    let found = orders(&live, window).await;
+    assert_eq!(found.len(), sim.ledger().orders["aliexpress"].len());
+    assert!(!found.is_empty());
+    for order in &found {
+        assert_eq!(order.footing().unwrap(), order.total, "{}", order.id);
+        let truth = &sim.ledger().orders["aliexpress"][order.id.as_str()];
+        assert_eq!(order.total.minor(), truth.total, "{}", order.id);
+        assert!(order.ship_to.is_some());
+    }
+    let order = found.iter().find(|o| o.state == OrderState::ReadyToShip).unwrap();
+    let notice = ShipmentNotice {
+        order: order.id.clone(),
+        shipment: "S-1".parse().unwrap(),
+        fulfilment: None,
+        lines: order.lines.iter().map(|l| LineQuantity { line: l.id.clone(), quantity: l.open() }).collect(),
+        carrier: "dhl-express".into(),
+        waybill: "1234567890".parse().unwrap(),
+        shipped_at: sim.now(),
+    };
+    let actions = market.order_actions().unwrap();
+    assert_eq!(actions.ship(&CallCx::keyed("ship-1"), &notice).await.unwrap(), Submitted::Done(()));
+    let after = market.orders().unwrap().get(&CallCx::new(), &order.id).await.unwrap();
+    assert_eq!(after.state, OrderState::Shipped);
+    // The same parcel told again (another process, after a lost answer) is found there and not told twice.
+    assert_eq!(actions.ship(&CallCx::keyed("ship-2"), &notice).await.unwrap(), Submitted::Done(()));
+
+    accepted(
+        market.offers().unwrap().withdraw(&CallCx::keyed("off-1"), std::slice::from_ref(&key)).await.unwrap(),
+    );
+    sim.advance(Duration::from_secs(3_600));
+    assert_eq!(read().await.state, ListingState::Absent);
+    live.assert_exchanges(20);
+}

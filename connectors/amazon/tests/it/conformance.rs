@@ -1,0 +1,39 @@
+//! The suite of the test kit over the fixtures; requests and answers are held against Amazon's OpenAPI models.
+
+use tradewind_connector::Safety;
+use tradewind_testkit::{Answer, Suite, calls};
+
+const TOKEN: &str = r#"{"access_token":"Atza|conformanceAccess","refresh_token":"Atzr|x","token_type":"bearer","expires_in":3600}"#;
+
+#[tokio::test]
+async fn conformance() {
+    let slow = r#"{"errors":[{"code":"QuotaExceeded","message":"You exceeded your quota for the requested resource.","details":""}]}"#;
+    let expired = r#"{"errors":[{"code":"Unauthorized","message":"Access to requested resource is denied.","details":"The access token you provided has expired."}]}"#;
+    Suite::new(&tradewind_amazon::FACTORY, env!("CARGO_MANIFEST_DIR"))
+        .secret("client_secret", "amzn1.oa2-cs.v1.conformance")
+        .secret("refresh_token", "Atzr|conformanceRefresh")
+        .token("/auth/o2/token", Answer::json(200, TOKEN))
+        .throttled(Answer::json(429, slow))
+        .unauthorized(Answer::json(403, expired))
+        .unspecified("tortuga-prod", "a pre-signed address is no operation of the API")
+        .call(calls::put("listings.put", Safety::Natural))
+        .call(calls::withdraw("listings.delete", Safety::Natural))
+        .call(calls::stock("listings.patch_stock", Safety::Natural))
+        .call(calls::prices("listings.patch_price", Safety::Natural))
+        .call(calls::read("listings.get", Safety::Read))
+        .call(calls::sweep("listings.search", Safety::Read).paged())
+        .call(calls::orders("orders.search", Safety::Read).paged())
+        .call(calls::order("orders.get", Safety::Read))
+        .call(calls::ship("orders.confirm", Safety::Natural))
+        .call(calls::cancel("feeds.cancel", Safety::Natural))
+        .call(calls::statements("reports.list", Safety::Read).paged())
+        .call(calls::statement("reports.document", Safety::Read))
+        .call(calls::transactions("finances.transactions", Safety::Read).paged())
+        .call(calls::payouts("finances.groups", Safety::Read).paged())
+        .call(calls::fees("fees.estimate", Safety::Read))
+        .call(calls::categories("definitions.search", Safety::Read))
+        .call(calls::attributes("definitions.get", Safety::Read))
+        .run()
+        .await
+        .assert();
+}

@@ -1,0 +1,40 @@
+//! The suite of the test kit over the fixtures; documents, variables and answers are held against the schema 2026-10.
+
+use tradewind_connector::Safety;
+use tradewind_testkit::{Answer, Suite, calls};
+
+#[tokio::test]
+async fn conformance() {
+    // Shape of the fact sheet §14.
+    let throttled = r#"{"errors":[{"message":"Throttled","extensions":{"code":"THROTTLED"}}],"extensions":{"cost":{"requestedQueryCost":202,"actualQueryCost":null,"throttleStatus":{"maximumAvailable":2000.0,"currentlyAvailable":118,"restoreRate":100.0}}}}"#;
+    let token = r#"{"access_token":"shpat_conformanceToken","scope":"read_products,write_products","expires_in":3600}"#;
+    Suite::new(&tradewind_shopify::FACTORY, env!("CARGO_MANIFEST_DIR"))
+        .secret("client_secret", "shpss_conformanceSecret")
+        .optional("access_token", "a custom app has it, an app with client credentials fetches one")
+        .optional("refresh_token", "only an offline token that expires has one")
+        .optional("previous_client_secret", "only after a rotation")
+        .token("/admin/oauth/access_token", Answer::json(200, token))
+        .throttled(Answer::json(200, throttled))
+        .unauthorized(Answer::json(
+            401,
+            r#"{"errors":"[API] Invalid API key or access token (unrecognized login or wrong password)"}"#,
+        ))
+        .call(calls::put("offers.put", Safety::Read))
+        .call(calls::withdraw("offers.withdraw", Safety::Read))
+        .call(calls::stock("stock.set", Safety::Read))
+        .call(calls::prices("prices.set", Safety::Read))
+        .call(calls::read("listings.read", Safety::Read))
+        .call(calls::sweep("listings.sweep", Safety::Read).paged())
+        .call(calls::orders("orders.search", Safety::Read).paged())
+        .call(calls::order("orders.get", Safety::Read))
+        .call(calls::ship("orders.ship", Safety::Read))
+        .call(calls::cancel("orders.cancel", Safety::Natural))
+        .call(calls::refund_order("orders.refund", Safety::Read))
+        .call(calls::payouts("payouts.list", Safety::Read).paged())
+        .call(calls::transactions("transactions.list", Safety::Read).paged())
+        .call(calls::returns("returns.list", Safety::Read).paged())
+        .call(calls::disputes("disputes.list", Safety::Read).paged())
+        .run()
+        .await
+        .assert();
+}

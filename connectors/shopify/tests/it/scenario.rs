@@ -1,0 +1,191 @@
+//! A shop's day at the simulated Shopify, over real HTTP, every exchange held against the schema 2026-10.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
+use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages};
+use tradewind_domain::{
+    CancelReason, Content, Currency, LineQuantity, ListingRef, ListingState, Locale, Money, Offer, Order,
+    OrderState, RefundRequest, ShipmentNotice,
+};
+use tradewind_simulator::{Demand, Simulator};
+use tradewind_testkit::{Follow, Live};
+
+async fn start() -> (Arc<Simulator>, Live) {
+    let demand =
+        Demand { orders_per_day: 12, days: 1, cancel_per_mille: 0, refund_per_mille: 0, ..Demand::default() };
+    let sim =
+        Arc::new(Simulator::builder().seed(9).demand(demand).channels(["shopify"]).start().await.unwrap());
+    let login = sim.credentials("shopify");
+    let settings = format!(
+        "shop = '{}'\nendpoint = '{}'\napi_version = '{}'\ncurrency = '{}'\nlocation = '{}'\npublication = '{}'\nclient_id = '{}'",
+        login.get("shop_domain"),
+        sim.base_url("shopify"),
+        login.get("api_version"),
+        "USD",
+        login.get("location_id"),
+        login.get("publication_id"),
+        login.get("client_id"),
+    );
+    let (a, b) = (sim.clone(), sim.clone());
+    let clock = Arc::new(Follow { now: move || a.now(), wait: move |d| b.advance(d) });
+    let secrets =
+        [("client_secret", login.get("client_secret")), ("refresh_token", login.get("refresh_token"))];
+    let live =
+        Live::open(&tradewind_shopify::FACTORY, &settings, &secrets, clock, &["/admin/oauth/"]).unwrap();
+    (sim, live)
+}
+
+fn usd(minor: i64) -> Money {
+    Money::from_minor(minor, Currency::new("USD").unwrap())
+}
+
+fn offer(sku: &str, price: i64, quantity: u32) -> Offer {
+    Offer {
+        sku: sku.parse().unwrap(),
+        product: "tea-cup".parse().unwrap(),
+        price: usd(price),
+        quantity,
+        locale: Locale("en".into()),
+        content: Content {
+            title: "Tea cup".into(),
+            description: "A cup.".into(),
+            bullets: vec!["Stoneware".into()],
+        },
+        brand: Some("Entrepot".into()),
+        category: None,
+        gtin: None,
+        hs: None,
+        origin: None,
+        weight: None,
+        dimensions: None,
+        images: vec!["https://img.example.com/1.jpg".into()],
+        attributes: [("Color".to_owned(), sku.to_owned())].into(),
+    }
+}
+
+fn accepted(done: Submitted<Vec<ItemOutcome>>) {
+    let Submitted::Done(items) = done else { panic!("deferred") };
+    for item in items {
+        item.result.unwrap();
+    }
+}
+
+async fn orders(live: &Live, window: Window) -> Vec<Order> {
+    let facet = live.connector.marketplace().unwrap().orders().unwrap();
+    let cx = CallCx::new();
+    let cx = &cx;
+    all_pages(|cursor| async move { facet.changed(cx, window, cursor.as_ref()).await }).await.unwrap()
+}
+
+#[tokio::test]
+async fn put_sell_ship_cancel_refund_pay() {
+    let (sim, live) = start().await;
+    let from = sim.now();
+    let market = live.connector.marketplace().unwrap();
+    let listings = market.listings().unwrap();
+    let keys: Vec<ListingRef> =
+        ["RED", "BLUE"].iter().map(|s| ListingRef { sku: s.parse().unwrap(), listing: None }).collect();
+    let read = async || listings.read(&CallCx::new(), &keys).await.unwrap();
+    assert!(read().await.iter().all(|l| l.state == ListingState::Absent));
+    let offers = market.offers().unwrap();
+    accepted(
+        offers
+            .put(&CallCx::keyed("put-1"), &[offer("RED", 1_999, 500), offer("BLUE", 2_100, 500)])
+            .await
+            .unwrap(),
+    );
+    sim.advance(Duration::from_secs(300));
+    let live_now = read().await;
+    // Buyers are there already.
+    let on_sale =
+        |l: &tradewind_domain::LiveListing| l.state == ListingState::Live && l.quantity <= Some(500);
+    assert!(live_now.iter().all(on_sale), "{live_now:?}");
+    assert_eq!((live_now[0].price, live_now[1].price), (Some(usd(1_999)), Some(usd(2_100))));
+    // One variant again: the other stays, because what exists is kept.
+    accepted(offers.put(&CallCx::keyed("put-2"), &[offer("RED", 1_950, 480)]).await.unwrap());
+    assert_eq!(read().await[1].price, Some(usd(2_100)));
+    // Compare-and-set: a wrong belief is a conflict of that item alone.
+    let change = |sku: usize, quantity, expected| StockChange { key: keys[sku].clone(), quantity, expected };
+    let shown = read().await[0].quantity;
+    let changes = [change(0, 470, shown), change(1, 9, Some(7))];
+    let set = market.stock().unwrap().set(&CallCx::keyed("s-1"), &changes).await.unwrap();
+    let Submitted::Done(done) = set else { panic!("deferred") };
+    assert!(done[0].result.is_ok());
+    assert_eq!(done[1].result.as_ref().unwrap_err().kind(), Kind::Conflict);
+    let price = PriceChange { key: keys[1].clone(), price: usd(2_050) };
+    accepted(market.prices().unwrap().set(&CallCx::keyed("p-1"), &[price]).await.unwrap());
+    let live_now = read().await;
+    assert_eq!((live_now[0].quantity, live_now[1].price), (Some(470), Some(usd(2_050))));
+
+    sim.advance(Duration::from_secs(30 * 3_600));
+    let found = orders(&live, Window { from, to: sim.now() }).await;
+    assert_eq!(found.len(), sim.ledger().orders["shopify"].len());
+    assert!(found.len() > 3, "{}", found.len());
+    for order in &found {
+        assert_eq!(order.footing().unwrap(), order.total, "{}", order.id);
+        assert_eq!(
+            order.total.minor(),
+            sim.ledger().orders["shopify"][order.id.as_str()].total,
+            "{}",
+            order.id
+        );
+    }
+    let open: Vec<&Order> = found.iter().filter(|o| o.state == OrderState::ReadyToShip).collect();
+    let actions = market.order_actions().unwrap();
+    let notice = ShipmentNotice {
+        order: open[0].id.clone(),
+        shipment: "S-1".parse().unwrap(),
+        fulfilment: None,
+        lines: open[0]
+            .lines
+            .iter()
+            .map(|l| LineQuantity { line: l.id.clone(), quantity: l.open() })
+            .collect(),
+        carrier: "dhl-express".into(),
+        waybill: "1234567890".parse().unwrap(),
+        shipped_at: sim.now(),
+    };
+    for key in ["ship-1", "ship-2"] {
+        assert_eq!(actions.ship(&CallCx::keyed(key), &notice).await.unwrap(), Submitted::Done(()));
+    }
+    let facet = market.orders().unwrap();
+    assert_eq!(facet.get(&CallCx::new(), &open[0].id).await.unwrap().state, OrderState::Shipped);
+    // A cancellation is a job.
+    let cancel = actions.cancel(&CallCx::keyed("c-1"), open[1], CancelReason::OutOfStock).await.unwrap();
+    sim.advance(Duration::from_secs(60));
+    if let Submitted::Deferred(handle) = cancel {
+        assert_eq!(actions.poll(&CallCx::new(), &handle).await.unwrap(), Submitted::Done(()));
+    }
+    assert_eq!(facet.get(&CallCx::new(), &open[1].id).await.unwrap().state, OrderState::Cancelled);
+    assert!(sim.ledger().orders["shopify"][open[1].id.as_str()].cancelled);
+    let refund = RefundRequest {
+        id: "r-1".parse().unwrap(),
+        order: open[2].id.clone(),
+        lines: Vec::new(),
+        amount: usd(100),
+        reason: CancelReason::BuyerRequest,
+        transaction: None,
+    };
+    assert_eq!(actions.refund(&CallCx::keyed("r-1"), &refund).await.unwrap(), Submitted::Done(()));
+    assert_eq!(facet.get(&CallCx::new(), &open[2].id).await.unwrap().refunded, usd(100));
+
+    sim.advance(Duration::from_secs(12 * 86_400));
+    let window = Window { from, to: sim.now() };
+    let cx = CallCx::new();
+    let cx = &cx;
+    let (rows, paid) = (market.transactions().unwrap(), market.payouts().unwrap());
+    let rows =
+        all_pages(|cursor| async move { rows.changed(cx, window, cursor.as_ref()).await }).await.unwrap();
+    let paid =
+        all_pages(|cursor| async move { paid.changed(cx, window, cursor.as_ref()).await }).await.unwrap();
+    assert!(!paid.is_empty());
+    for payout in &paid {
+        let of = rows.iter().filter(|t| t.payout.as_ref() == Some(&payout.id)).filter_map(|t| t.net);
+        assert_eq!(Money::try_sum(payout.amount.currency(), of).unwrap(), payout.amount, "{}", payout.id);
+    }
+    accepted(offers.withdraw(&CallCx::keyed("w-1"), &keys).await.unwrap());
+    assert!(read().await.iter().all(|l| l.state != ListingState::Live));
+    live.assert_exchanges(30);
+}

@@ -1,0 +1,128 @@
+//! A connector over real HTTP against a simulated channel, with a witness that holds every exchange against the
+//! vendor's specification: what we ask and what the simulator answers.
+//!
+//! The simulator is not known here; its clock and address come in as closures and settings.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tradewind_connector::{
+    AccountConfig, Clock, Connector, Error, Factory, HttpTransport, Limiter, Memory, Runtime, Secrets,
+    SeededChance, Transport, TransportError, WireRequest, WireResponse,
+};
+
+use super::report::{Group, NO_SPECIFICATION, Report};
+use super::runs::check_exchange;
+use super::script::Answer;
+use crate::spec::SpecSet;
+
+/// A clock kept by somebody else: a simulator's.
+pub struct Follow<N, W> {
+    /// Its time.
+    pub now: N,
+    /// Moves it on.
+    pub wait: W,
+}
+
+#[async_trait]
+impl<N, W> Clock for Follow<N, W>
+where
+    N: Fn() -> Timestamp + Send + Sync,
+    W: Fn(Duration) + Send + Sync,
+{
+    fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+    async fn sleep(&self, wait: Duration) {
+        (self.wait)(wait);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// An opened connector and its witness.
+pub struct Live {
+    /// The connector.
+    pub connector: Arc<dyn Connector>,
+    witness: Arc<Witness>,
+}
+
+impl Live {
+    /// Opens an account. Requests whose path contains one of `unspecified` are not covered by a specification (token
+    /// endpoints, file downloads); each is a counted skip.
+    ///
+    /// # Errors
+    /// Settings or secrets are refused, or HTTP does not start.
+    pub fn open(
+        factory: &'static Factory,
+        settings: &str,
+        secrets: &[(&str, &str)],
+        clock: Arc<dyn Clock>,
+        unspecified: &[&str],
+    ) -> Result<Live, Error> {
+        let mut report = Report::of(factory.id);
+        let set = match SpecSet::for_channel(factory.id) {
+            Ok(set) => Some(set),
+            Err(why) => {
+                report.skip(Group::Specification, format!("{NO_SPECIFICATION}{why}"));
+                None
+            }
+        };
+        let witness = Arc::new(Witness {
+            http: HttpTransport::new(clock.clone())?,
+            set,
+            unspecified: unspecified.iter().map(|p| (*p).to_owned()).collect(),
+            report: Mutex::new(report),
+        });
+        let runtime = Runtime {
+            clock: clock.clone(),
+            chance: Arc::new(SeededChance::new(1)),
+            transport: witness.clone(),
+            journal: Arc::new(Memory::default()),
+            limiter: Arc::new(Limiter::new(clock)),
+        };
+        let config = AccountConfig::of("live", settings, Secrets::of(secrets))?;
+        Ok(Live { connector: (factory.open)(config, runtime)?, witness })
+    }
+
+    /// Ends with the verdict over all exchanges; see [`Report::assert_exchanges`].
+    pub fn assert_exchanges(&self, least: usize) {
+        self.witness.lock().assert_exchanges(least);
+    }
+}
+
+struct Witness {
+    http: HttpTransport,
+    set: Option<Arc<SpecSet>>,
+    unspecified: Vec<String>,
+    report: Mutex<Report>,
+}
+
+impl Witness {
+    fn lock(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, request: &WireRequest, response: &WireResponse) {
+        let Some(set) = &self.set else { return };
+        let path = request.url.path();
+        let label = format!("{} {path} -> {}", request.method, response.status);
+        if let Some(part) = self.unspecified.iter().find(|p| path.contains(p.as_str())) {
+            return self.lock().skip(Group::Specification, format!("{part}: no specification covers it"));
+        }
+        let text = |v: &http::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
+        let headers = response.headers.iter().map(|(n, v)| (n.as_str().to_owned(), text(v))).collect();
+        let answer = Answer { status: response.status, headers, body: response.body.clone() };
+        check_exchange(set, request, Some(&answer), &label, &mut self.lock());
+    }
+}
+
+#[async_trait]
+impl Transport for Witness {
+    async fn send(&self, request: &WireRequest, timeout: Duration) -> Result<WireResponse, TransportError> {
+        let response = self.http.send(request, timeout).await?;
+        self.look(request, &response);
+        Ok(response)
+    }
+}
