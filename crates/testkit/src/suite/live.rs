@@ -114,7 +114,7 @@ impl Witness {
         let text = |v: &http::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
         let headers = response.headers.iter().map(|(n, v)| (n.as_str().to_owned(), text(v))).collect();
         let answer = Answer { status: response.status, headers, body: response.body.clone() };
-        check_exchange(set, request, Some(&answer), &label, &mut self.lock());
+        check_exchange(set, |_| Vec::new(), request, Some(&answer), &label, &mut self.lock());
     }
 }
 
