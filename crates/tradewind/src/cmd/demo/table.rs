@@ -74,7 +74,7 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
     text += &format!("\n{}\n\n", numbers(&header, calls.collect()));
     let faults = s.faults();
     if faults.is_empty() {
-        text += "Clean: every order is in the books once, shipped or let go, and every payout is collected.";
+        text += "Clean: each order once in the books, shipped or let go; each payout collected.";
     } else {
         text += &format!("NOT clean: {}.", faults.join("; "));
     }
