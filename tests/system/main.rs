@@ -9,6 +9,7 @@ mod kill;
 mod pricing;
 mod program;
 mod quote;
+mod reconcile;
 
 use std::path::Path;
 use std::process::{Command, Output};
