@@ -106,8 +106,13 @@ impl Shop {
                 "variants": []}))
             .unwrap();
             shop.variants.insert(sku.clone(), (product, variant));
-            let mut stock =
-                StockRecord { sku: sku.clone(), on_hand: 30, reserved: 0, allotted: BTreeMap::new(), oversold: 0 };
+            let mut stock = StockRecord {
+                sku: sku.clone(),
+                on_hand: 30,
+                reserved: 0,
+                allotted: BTreeMap::new(),
+                oversold: 0,
+            };
             stock.allot(&accounts.iter().map(|a| (a.clone(), 1)).collect(), 0);
             shop.stock.insert(sku, stock);
         }
@@ -128,7 +133,12 @@ impl Shop {
     /// Everything the first plan wants is live, exactly so.
     fn go_live(&mut self) {
         let plan = self.inputs().plan("2026-08-01T10:00:00Z".parse().unwrap());
-        assert_eq!(plan.totals.create as usize, SKUS * 3, "{:?}", plan.changes.iter().find(|c| c.stop.is_some()));
+        assert_eq!(
+            plan.totals.create as usize,
+            SKUS * 3,
+            "{:?}",
+            plan.changes.iter().find(|c| c.stop.is_some())
+        );
         for change in plan.changes {
             let Some(Action::Create { offer }) = change.action else { continue };
             let live = LiveListing {

@@ -17,6 +17,8 @@ use crate::records::{OrderRecord, Stage};
 /// Numbers of a round.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Fulfilled {
+    /// Landed costs quoted and pinned.
+    pub quoted: u32,
     /// Parcels booked.
     pub booked: u32,
     /// Declarations filed.

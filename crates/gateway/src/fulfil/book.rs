@@ -36,6 +36,7 @@ impl Gateway {
                     Ok(request) => request,
                     Err(why) => return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await,
                 };
+                self.quote(&record, shipping, done).await?;
                 ShipmentRecord {
                     account: shipping.carrier.clone(),
                     order: record.key(),
@@ -82,6 +83,26 @@ impl Gateway {
             }
             Err(e) => self.book_failed(record, shipment, &e, done).await,
         }
+    }
+
+    /// What an order that crosses a border costs there: quoted once, pinned, before its parcel is booked. An order that
+    /// cannot be quoted is booked all the same; the note says why.
+    async fn quote(
+        &self,
+        record: &OrderRecord,
+        shipping: &ShippingConfig,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        let to = record.order.ship_to.as_ref().map(|a| a.country);
+        if to.is_none_or(|country| country == shipping.from.country) {
+            return Ok(());
+        }
+        match self.landed_cost(record).await {
+            Ok(_) => done.quoted += 1,
+            Err(GatewayError::Quote(why)) => done.note(why),
+            Err(e) => return Err(e),
+        }
+        Ok(())
     }
 
     async fn book_failed(

@@ -8,7 +8,7 @@ use tradewind_domain::{AccountId, ChangeState, Currency, DeclarationState, Money
 use tradewind_gateway::Gateway;
 use tradewind_gateway::plan::Inputs;
 use tradewind_gateway::records::{
-    OfferRecord, OrderRecord, PayoutRecord, ShipmentRecord, Stage, StockRecord,
+    OfferRecord, OrderRecord, PayoutRecord, QuoteRecord, ShipmentRecord, Stage, StockRecord,
 };
 use tradewind_ledger::recon::{self, Options, Policy};
 use tradewind_simulator::Ledger;
@@ -25,6 +25,8 @@ pub(super) struct Summary {
     pub(super) oversold: u64,
     pub(super) declarations: Declarations,
     pub(super) parcels: Parcels,
+    /// Landed costs of orders that cross a border, by how much of each is known.
+    pub(super) quotes: BTreeMap<String, usize>,
     /// By currency.
     pub(super) money: BTreeMap<String, MoneyLine>,
     /// By account.
@@ -113,6 +115,7 @@ impl Summary {
             oversold: oversold(gateway, truth).await?,
             declarations: declarations(gateway).await?,
             parcels: parcels(gateway, truth).await?,
+            quotes: quotes(gateway).await?,
             money: money(gateway, truth).await?,
             calls: calls(gateway).await?,
             complaints: truth.complaints.clone(),
@@ -145,6 +148,19 @@ impl Summary {
         }
         faults
     }
+}
+
+async fn quotes(gateway: &Gateway) -> anyhow::Result<BTreeMap<String, usize>> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        status: String,
+    }
+    let mut found = BTreeMap::new();
+    for quote in list::<QuoteRecord>(gateway).await? {
+        let answer: Answer = serde_json::from_str(&quote.answer)?;
+        *found.entry(answer.status).or_default() += 1;
+    }
+    Ok(found)
 }
 
 /// Nothing is under way on either side.

@@ -51,6 +51,11 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
         text += &counts("declarations", &figures);
     }
     text += &counts("parcels", &[(p.booked, "booked"), (p.delivered, "delivered"), (p.unknown, "unknown")]);
+    if !s.quotes.is_empty() {
+        let mut figures = vec![(s.quotes.values().sum(), "quoted")];
+        figures.extend(s.quotes.iter().map(|(status, n)| (*n, status.as_str())));
+        text += &counts("landed cost", &figures);
+    }
     let money = s.money.iter().map(|(currency, m)| {
         [currency, &m.sold, &m.refunded, &m.fees, &m.withheld_tax, &m.paid_out, &m.unexplained]
             .map(Clone::clone)
