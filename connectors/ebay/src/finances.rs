@@ -39,6 +39,10 @@ const PAYOUT_ROWS: u32 = 200;
 /// A payout keeps its date while its status moves: it is looked at again for this long.
 const PAYOUT_LIFE: SignedDuration = SignedDuration::from_hours(10 * 24);
 
+/// Codes of the tax that eBay collects, in the ledger's table: what the buyer paid of it, and that eBay kept it.
+const TAX: &str = "eBayCollectedTaxAmount";
+const TAX_WITHHELD: &str = "eBayCollectedTaxAmount/Withheld";
+
 /// Where a reading goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Place {
@@ -146,6 +150,17 @@ fn transaction(t: &w::Transaction) -> Result<BalanceTransaction, Error> {
     }
     if let (true, Some(code)) = (components.is_empty(), &t.fee_type) {
         components.push(Component { code: code.clone(), amount: net });
+    }
+    // The buyer paid the tax too: an order's total holds it, the balance never does. Told as collected and withheld, which
+    // make nothing together, as a settlement of Amazon's tells it. Last, where the ledger's importer has it.
+    if let Some(tax) = &t.collected_tax
+        && matches!(t.transaction_type.as_str(), "SALE" | "REFUND")
+    {
+        let tax = cost(tax.money()?);
+        if !tax.is_zero() {
+            components.push(Component { code: TAX.to_owned(), amount: tax });
+            components.push(Component { code: TAX_WITHHELD.to_owned(), amount: tax.negated() });
+        }
     }
     let entry = if credit { "CREDIT" } else { "DEBIT" };
     let reference = t.references.iter().find(|r| r.reference_type.as_deref() == Some("ORDER_ID"));
@@ -318,6 +333,37 @@ mod tests {
             (-5_000, -663, -4_337)
         );
         assert_eq!(refund.components[0].amount.minor(), 663);
+    }
+
+    #[test]
+    fn tax_that_ebay_collects_is_paid_by_the_buyer_and_never_ours() {
+        // The fact sheet's example whole: the buyer paid 87.50 + 7.22 = 94.72, of which 74.55 is ours after fees.
+        let codes = |t: &BalanceTransaction| -> Vec<(String, i64)> {
+            t.components.iter().map(|c| (c.code.clone(), c.amount.minor())).collect()
+        };
+        let tax = |m: i64| [(TAX.to_owned(), m), (TAX_WITHHELD.to_owned(), -m)];
+        let sale = read(
+            r#"{"transactionId":"1","transactionType":"SALE","bookingEntry":"CREDIT","transactionDate":"2026-08-01T10:00:00.000Z",
+                "amount":{"value":"74.55","currency":"USD"},"totalFeeAmount":{"value":"12.95","currency":"USD"},"orderId":"01-1",
+                "eBayCollectedTaxAmount":{"value":"7.22","currency":"USD"},
+                "orderLineItems":[{"marketplaceFees":[{"feeType":"FINAL_VALUE_FEE","amount":{"value":"12.95","currency":"USD"}}]}]}"#,
+        );
+        assert_eq!((sale.amount.minor(), sale.net.unwrap().minor()), (8_750, 7_455));
+        assert_eq!(codes(&sale)[1..], tax(722));
+        // Half of it goes back, and half of the tax: 43.75 and 3.61. No fee comes back.
+        let refund = read(
+            r#"{"transactionId":"2","transactionType":"REFUND","bookingEntry":"DEBIT","transactionDate":"2026-08-02T10:00:00.000Z",
+                "amount":{"value":"43.75","currency":"USD"},"totalFeeAmount":{"value":"0.0","currency":"USD"},"orderId":"01-1",
+                "eBayCollectedTaxAmount":{"value":"3.61","currency":"USD"}}"#,
+        );
+        assert_eq!((refund.amount.minor(), refund.net.unwrap().minor()), (-4_375, -4_375));
+        assert_eq!(codes(&refund), tax(-361));
+        // The specification knows it on sales and refunds only.
+        let credit = read(
+            r#"{"transactionId":"3","transactionType":"CREDIT","bookingEntry":"CREDIT","transactionDate":"2026-08-02T10:00:00.000Z",
+                "amount":{"value":"5.00","currency":"USD"},"eBayCollectedTaxAmount":{"value":"0.40","currency":"USD"}}"#,
+        );
+        assert_eq!(codes(&credit), []);
     }
 
     #[test]

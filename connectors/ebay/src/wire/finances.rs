@@ -31,6 +31,9 @@ pub(crate) struct Transaction {
     pub(crate) booking_entry: Option<String>,
     #[serde(default)]
     pub(crate) total_fee_amount: Option<Amount>,
+    /// Of sales and refunds: tax that eBay collected from the buyer and remits. In neither `amount` nor the fees.
+    #[serde(default, rename = "eBayCollectedTaxAmount")]
+    pub(crate) collected_tax: Option<Amount>,
     #[serde(default)]
     pub(crate) order_line_items: Vec<Line>,
     #[serde(default)]

@@ -59,6 +59,8 @@ struct Transaction<'a> {
     amount: Amount<'a>,
     #[serde(borrow, default)]
     total_fee_amount: Option<Amount<'a>>,
+    #[serde(borrow, default, rename = "eBayCollectedTaxAmount")]
+    collected_tax: Option<Amount<'a>>,
     #[serde(borrow, default)]
     order_line_items: Vec<Line<'a>>,
     #[serde(default)]
@@ -246,6 +248,14 @@ fn transaction(t: &Transaction<'_>, sidecar: &Sidecar) -> ImportResult<Option<Tx
         tx.components.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.minor().cmp(&b.1.minor())));
     } else if let Some(code) = &t.fee_type {
         tx.components.push((code.clone(), net));
+    }
+    // The buyer paid this too, and it never was in the balance: collected and withheld make nothing together.
+    if let Some(tax) = t.collected_tax.as_ref().filter(|tax| !zero(tax))
+        && matches!(t.transaction_type.as_str(), "SALE" | "REFUND")
+    {
+        let tax = signed(tax.money()?);
+        tx.components.push(("eBayCollectedTaxAmount".to_owned(), tax));
+        tx.components.push(("eBayCollectedTaxAmount/Withheld".to_owned(), tax.negated()));
     }
     Ok(Some(tx))
 }

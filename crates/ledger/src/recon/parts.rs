@@ -176,6 +176,17 @@ fn row(t: &Transaction, codes: &mut Codes, found: &mut Found) -> (Money, Vec<Par
         })
         .collect();
     let listed_sum = sum(&listed);
+    // Facilitator tax that nets to nothing says nothing of gross or fee: those are told from what else is listed.
+    let (aside, listed): (Vec<Part>, Vec<Part>) = if listed_sum == net.minor() {
+        (Vec::new(), listed)
+    } else {
+        listed.into_iter().partition(|p| p.class == Some(Class::TaxFacilitator))
+    };
+    let (aside, listed) = if sum(&aside) == 0 {
+        (aside, listed)
+    } else {
+        (Vec::new(), listed.into_iter().chain(aside).collect())
+    };
     let fee_part = |codes: &mut Codes, amount: i64| {
         let class =
             codes.tables.get(&t.provider).and_then(|table| table.fee(&t.kind)).or(Some(Class::Processing));
@@ -223,6 +234,7 @@ fn row(t: &Transaction, codes: &mut Codes, found: &mut Found) -> (Money, Vec<Par
         parts.push(Part { code: "unaccounted".to_owned(), class: None, amount: off });
         parts
     };
+    parts.extend(aside);
     parts.retain(|p| !p.amount.is_zero());
     (net, parts)
 }

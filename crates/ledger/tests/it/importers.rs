@@ -165,6 +165,12 @@ fn ebay_sign_is_the_booking_entry() {
         (sale.amount, sale.fee.unwrap(), sale.net.unwrap()),
         (m("87.50", "USD"), m("12.95", "USD"), m("74.55", "USD"))
     );
+    // … but the buyer paid it, 94.72 in all.
+    let tax = [
+        ("eBayCollectedTaxAmount".to_owned(), m("7.22", "USD")),
+        ("eBayCollectedTaxAmount/Withheld".to_owned(), m("-7.22", "USD")),
+    ];
+    assert_eq!(sale.components[2..], tax);
     let refund = find(&d, "10-1:REFUND");
     // −17.35 with 2.65 of fees given back: −20.00 to the buyer.
     assert_eq!((refund.amount, refund.fee.unwrap()), (m("-20.00", "USD"), m("-2.65", "USD")));

@@ -192,7 +192,10 @@ struct Sums {
     disputed: i64,
     fees: i64,
     taxes: i64,
+    /// Of `gross`: tax that the marketplace collected.
     facilitator: i64,
+    /// Of `refunded`: such tax that went back.
+    facilitator_back: i64,
     net: i64,
     sales: Vec<(String, i64)>,
 }
@@ -247,14 +250,17 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
             Class::Sale | Class::Shipping | Class::Promotion | Class::TaxSeller => s.gross += v,
             // The buyer's tax, collected and withheld by the marketplace.
             Class::TaxFacilitator => {
-                s.facilitator += v.max(0);
                 if p.code.contains("ithheld") || p.code.contains("Facilitator") || p.code.contains("LowValue")
                 {
                     s.taxes -= v;
+                } else if p.amount.currency() != c {
+                    // In the balance's currency, while the order's sums are in its own.
                 } else if returned || v < 0 {
                     s.refunded -= v;
+                    s.facilitator_back -= v;
                 } else {
                     s.gross += v;
+                    s.facilitator += v;
                 }
             }
             Class::Refund => s.refunded -= v,
@@ -310,7 +316,8 @@ fn fold<'a>(
     let duties = o.collected_duties.map_or(0, Money::minor);
     if s.gross != total && s.facilitator != 0 && s.gross - s.facilitator == total {
         s.gross -= s.facilitator;
-        s.taxes -= s.facilitator;
+        s.refunded -= s.facilitator_back;
+        s.taxes -= s.facilitator - s.facilitator_back;
     }
     let expected = if s.gross != total && s.gross == total + duties { total + duties } else { total };
     let word = o.payment_state.as_deref().unwrap_or_default().to_ascii_lowercase();

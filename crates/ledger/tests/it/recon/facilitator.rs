@@ -91,3 +91,64 @@ fn a_refund_gives_the_withheld_tax_back() {
     a.none("TAX_FACILITATOR");
     a.clean();
 }
+
+/// The example of ebay-finances §6: basis 87.50, tax 7.22 collected by eBay, fees 12.95, so 74.55 is ours. Then half of it goes
+/// back, and half of the tax, 43.75 and 3.61; no fee comes back.
+fn ebay(total: &str) -> Answer {
+    let row = |id: &str, kind: &str, amount: &str, fee: &str, parts: &[(&str, &str)]| {
+        let parts: Vec<Value> = parts.iter().map(|(c, a)| json!({"code": c, "amount": a})).collect();
+        json!({"id": id, "provider": "ebay", "account": "uk", "kind": kind, "occurred_at": "2026-03-05T12:00:00Z", "currency": "GBP",
+            "amount": amount, "fee": fee, "order": "o", "components": parts})
+    };
+    let rows = [
+        row(
+            "1:SALE:CREDIT",
+            "SALE",
+            "87.50",
+            "12.95",
+            &[
+                ("FINAL_VALUE_FEE", "-12.55"),
+                ("FINAL_VALUE_FEE_FIXED_PER_ORDER", "-0.40"),
+                ("eBayCollectedTaxAmount", "7.22"),
+                ("eBayCollectedTaxAmount/Withheld", "-7.22"),
+            ],
+        ),
+        row(
+            "2:REFUND:DEBIT",
+            "REFUND",
+            "-43.75",
+            "0.00",
+            &[("eBayCollectedTaxAmount", "-3.61"), ("eBayCollectedTaxAmount/Withheld", "3.61")],
+        ),
+    ];
+    World::new().file("orders", &[order("o", "2026-03-05", "GBP", total)]).file("transactions", &rows).run()
+}
+
+#[test]
+fn an_ebay_order_is_paid_with_the_tax_that_ebay_keeps() {
+    // The order's total holds the tax (94.72), or leaves it out (87.50): either is paid in full, and 74.55 − 43.75 = 30.80 is ours.
+    for (total, refunded, taxes) in [("94.72", "47.36", "3.61"), ("87.50", "43.75", "0.00")] {
+        let a = ebay(total);
+        let o = a.order("o");
+        assert_eq!(
+            (&o["gross"], &o["open"], &o["state"]),
+            (&json!(total), &json!("0.00"), &json!("Settled"))
+        );
+        assert_eq!((&o["refunded"], &o["taxes"]), (&json!(refunded), &json!(taxes)));
+        assert_eq!((&o["fees"], &o["net"]), (&json!("12.95"), &json!("30.80")));
+        assert_eq!(a.balance("GBP", "income:sales"), "-87.50");
+        assert_eq!(a.balance("GBP", "contra:refunds"), "43.75");
+        assert_eq!(a.balance("GBP", "liabilities:facilitator-tax"), "0.00");
+        a.none("AMOUNT_MISMATCH");
+        a.none("TAX_FACILITATOR");
+        a.clean();
+    }
+}
+
+#[test]
+fn an_ebay_order_paid_a_cent_short_is_still_named() {
+    // 94.72 was paid of 94.73.
+    let a = ebay("94.73");
+    assert_eq!(a.only("AMOUNT_MISMATCH")["amount"], "-0.01");
+    assert_eq!(a.json["unexplained"]["GBP"], "-0.01");
+}

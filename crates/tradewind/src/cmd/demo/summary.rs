@@ -94,6 +94,9 @@ pub(super) struct MoneyLine {
     pub(super) unexplained: String,
     #[serde(skip)]
     missing: i64,
+    /// `unexplained`, in minor units.
+    #[serde(skip)]
+    loose: i64,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -144,6 +147,9 @@ impl Summary {
         for (currency, m) in &self.money {
             if m.missing != 0 {
                 faults.push(format!("{} {currency} paid out, {} in our books", m.paid_out, m.collected));
+            }
+            if m.loose != 0 {
+                faults.push(format!("{} {currency} that the books cannot account for", m.unexplained));
             }
         }
         faults
@@ -296,12 +302,17 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
             *slot += value;
         }
     }
+    // What cannot be accounted for is shown in whatever currency it is.
+    for (currency, _) in books.unexplained.iter().filter(|(_, minor)| **minor != 0) {
+        lines.entry(currency.to_string()).or_default();
+    }
     let mut shown = BTreeMap::new();
     for (code, [sold, refunded, fees, withheld, paid_out]) in lines {
         let currency = Currency::new(&code)?;
         let text = |minor: i64| Money::from_minor(minor, currency).amount();
         let collected = collected.get(&currency).copied().unwrap_or(0);
         let untold = untold.get(code.as_str()).copied().unwrap_or(0);
+        let loose = books.unexplained.get(&currency).copied().unwrap_or(0);
         let line = MoneyLine {
             sold: text(sold),
             refunded: text(refunded),
@@ -310,8 +321,9 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
             paid_out: text(paid_out),
             collected: text(collected),
             untold: text(untold),
-            unexplained: text(books.unexplained.get(&currency).copied().unwrap_or(0)),
+            unexplained: text(loose),
             missing: paid_out - untold - collected,
+            loose,
         };
         shown.insert(code, line);
     }
