@@ -122,6 +122,10 @@ pub struct MoneyRecord {
     pub withheld_tax: i64,
     /// Left for the seller's bank.
     pub paid_out: i64,
+    /// Earned and not paid out yet; negative: owed to the channel, which takes it from later funds. Only of channels that
+    /// leave such a rest.
+    #[serde(default)]
+    pub held: i64,
 }
 
 /// One payout.

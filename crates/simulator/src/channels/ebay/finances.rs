@@ -55,6 +55,7 @@ pub(super) fn sale(world: &World, state: &mut State, order: &Order) {
     world.ledger(|l| {
         l.fee(NAME, order.currency, fee);
         l.money(NAME, order.currency).withheld_tax += order.tax();
+        l.money(NAME, order.currency).held += basis - fee;
     });
     state.transactions.push(Transaction {
         id: world.stream(&[NAME, "sale", &order.id]).digits(12),
@@ -85,6 +86,7 @@ fn back(
     world.ledger(|l| {
         l.fee(NAME, order.currency, -fee);
         l.money(NAME, order.currency).withheld_tax -= tax;
+        l.money(NAME, order.currency).held += fee - amount;
     });
     let line = order.lines.first().map(|l| l.id.clone()).unwrap_or_default();
     state.transactions.push(Transaction {
@@ -165,7 +167,10 @@ pub(super) fn pay_out(world: &World, state: &mut State) {
         state.payouts.insert(id.clone(), payout);
         let record =
             PayoutRecord { currency: currency.into(), amount: sum, at: iso_seconds(world.now()), orders };
-        world.ledger(|l| l.paid_out(NAME, &id, record));
+        world.ledger(|l| {
+            l.paid_out(NAME, &id, record);
+            l.money(NAME, currency).held -= sum;
+        });
         world.schedule(NAME, TRANSIT_MS, "payout-arrives", &id, Value::Null);
     }
 }

@@ -86,6 +86,8 @@ pub(super) struct MoneyLine {
     /// Tax that the channel collected and pays itself: part of `sold`, never ours.
     pub(super) withheld_tax: String,
     pub(super) paid_out: String,
+    /// Earned and not paid out when the demo ends; negative: owed to a channel after late returns.
+    pub(super) held: String,
     /// Payouts in our books. With `untold` equal to `paid_out`, or the demo is not clean.
     pub(super) collected: String,
     /// Of `paid_out`: by channels whose interface tells no payouts. Only the bank statement shows them.
@@ -293,12 +295,13 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
     }
     let options = Options { as_of: None, policy: Policy::default(), zones: Vec::new() };
     let books = recon::run(&gateway.facts().await?, &options)?;
-    let mut lines: BTreeMap<String, [i64; 5]> = BTreeMap::new();
+    let mut lines: BTreeMap<String, [i64; 6]> = BTreeMap::new();
     // Channels that sell or pay out; what carriers charge is theirs to bill, not part of a payout.
     let pays = |c: &String| truth.orders.contains_key(c) || truth.payouts.contains_key(c);
     for (code, m) in truth.money.iter().filter(|(c, _)| pays(c)).flat_map(|(_, m)| m) {
         let line = lines.entry(code.clone()).or_default();
-        for (slot, value) in line.iter_mut().zip([m.sold, m.refunded, m.fees, m.withheld_tax, m.paid_out]) {
+        let figures = [m.sold, m.refunded, m.fees, m.withheld_tax, m.paid_out, m.held];
+        for (slot, value) in line.iter_mut().zip(figures) {
             *slot += value;
         }
     }
@@ -307,7 +310,7 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
         lines.entry(currency.to_string()).or_default();
     }
     let mut shown = BTreeMap::new();
-    for (code, [sold, refunded, fees, withheld, paid_out]) in lines {
+    for (code, [sold, refunded, fees, withheld, paid_out, held]) in lines {
         let currency = Currency::new(&code)?;
         let text = |minor: i64| Money::from_minor(minor, currency).amount();
         let collected = collected.get(&currency).copied().unwrap_or(0);
@@ -319,6 +322,7 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
             fees: text(fees),
             withheld_tax: text(withheld),
             paid_out: text(paid_out),
+            held: text(held),
             collected: text(collected),
             untold: text(untold),
             unexplained: text(loose),

@@ -70,6 +70,17 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
         text +=
             &format!("{untold} {currency} were paid out by channels that report no payouts: see the bank.\n");
     }
+    for (currency, m) in
+        s.money.iter().filter(|(_, m)| m.held.chars().any(|c| c.is_ascii_digit() && c != '0'))
+    {
+        let held = &m.held;
+        text += &match held.strip_prefix('-') {
+            Some(owed) => {
+                format!("{owed} {currency} are owed to a channel: returns after its last payout.\n")
+            }
+            None => format!("{held} {currency} were earned and not paid out yet.\n"),
+        };
+    }
     let calls = s.calls.iter().map(|(account, c)| {
         let mut row = vec![account.clone()];
         row.extend([c.sent, c.throttled, c.indeterminate, c.settled].map(|n| n.to_string()));
