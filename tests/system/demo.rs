@@ -44,10 +44,11 @@ fn assert_clean(end: &serde_json::Value) {
             digits.parse::<i64>().unwrap()
         };
         assert_eq!(minor("paid_out"), minor("collected") + minor("untold"), "{currency}: {end}");
-        // Nothing is left in between: what was sold went back, was kept for fees and tax, was paid out, or is held (owed,
-        // where a return came after the last payout).
+        // No cent that was sold vanished: it went back, was kept for fees and tax, was paid out, or is held. More may have
+        // gone than was sold: what returns after a channel's last payout is owed to it, and only eBay's fake says so.
         let gone = ["refunded", "fees", "withheld_tax", "paid_out", "held"].map(minor).iter().sum::<i64>();
-        assert_eq!(minor("sold"), gone, "{currency}: {end}");
+        assert!(gone >= minor("sold"), "{currency}: {gone}: {end}");
+        assert_eq!(minor("unexplained"), 0, "{currency}: {end}");
     }
     assert!(end["listings"]["live"].as_u64().unwrap() >= 200, "{end}");
     assert!(end["complaints"].as_array().unwrap().is_empty(), "{end}");

@@ -90,7 +90,7 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
     text += &format!("\n{}\n\n", numbers(&header, calls.collect()));
     let faults = s.faults();
     if faults.is_empty() {
-        text += "Clean: each order once in the books, shipped or let go; each payout collected, each cent accounted for.";
+        text += "Clean: each order once in the books, each payout collected, each cent explained.";
     } else {
         text += &format!("NOT clean: {}.", faults.join("; "));
     }
