@@ -7,7 +7,7 @@
 //!
 //! Sources: the per-method metadata of the seller methods and the fact sheet built from it. Unknown to both,
 //! and chosen here: how long an audit lasts, which orders wait in `RISK_CONTROL`, rates of commission, the
-//! quota (one bucket of [`BUCKET`] per seller), access tokens of one day so that a short run sees a refresh.
+//! quota (one bucket of `BUCKET` per seller), access tokens of one day so that a short run sees a refresh.
 
 mod gateway;
 mod orders;

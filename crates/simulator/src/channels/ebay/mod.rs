@@ -12,11 +12,11 @@
 //! What is enforced, and where it is written down:
 //!
 //! - scopes and token life (2 h of virtual time); digital signatures on every Finances call and on
-//!   `issueRefund` ([`auth`]);
+//!   `issueRefund` (`auth`);
 //! - SKU, title, picture, brand, price, category, policy and quantity rules at the step at which
-//!   eBay checks them ([`inventory`], [`offers`]);
+//!   eBay checks them (`inventory`, `offers`);
 //! - one SKU per `bulkUpdatePriceQuantity`, 25 entries per bulk call, 250 revisions of a listing per
-//!   Pacific day, daily call limits per API ([`limits`]);
+//!   Pacific day, daily call limits per API (`limits`);
 //! - a published listing is seen by buyers after 20 to 90 s, a changed quantity or price after 5 to
 //!   60 s; a quantity counts from the moment at which it was sent, less what was sold since;
 //! - buyers pay at once, except one in ten, who pays 5 to 30 minutes later;

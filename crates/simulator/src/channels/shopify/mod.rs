@@ -7,7 +7,7 @@
 //! payouts carry only what Shopify Payments took in.
 //!
 //! Sources: the 2026-10 schema and the fact sheets built from it. Unknown to both, and chosen here: the exact
-//! arithmetic of query cost (see [`graphql`]), delays, fees (2.9 % + 0.30), presentment rates, that one of three
+//! arithmetic of query cost (see `graphql`), delays, fees (2.9 % + 0.30), presentment rates, that one of three
 //! buyers who pay in the shop's currency pays through PayPal.
 
 mod bulk;
