@@ -41,11 +41,16 @@ const LIKE: OpSpec = OpSpec {
     doc: "https://developer.dhl.com/api-reference/dhl-express-mydhl-api",
 };
 
-/// A decimal as a JSON number, from its text.
+/// A decimal as a JSON number, from its text. A JSON value holds a number in binary: what does not come out as it went in
+/// is not sent.
 fn number(value: Decimal) -> Result<Value, Error> {
     let raw =
         RawValue::from_string(value.normalize().to_string()).map_err(|e| Error::invalid(e.to_string()))?;
-    serde_json::to_value(raw).map_err(|e| Error::invalid(e.to_string()))
+    let number = serde_json::to_value(raw).map_err(|e| Error::invalid(e.to_string()))?;
+    if tradewind_domain::parse_decimal(&number.to_string())? != value {
+        return Err(Error::invalid(format!("{value} has more digits than a JSON number carries")));
+    }
+    Ok(number)
 }
 
 fn amount(money: Money) -> Result<Value, Error> {
