@@ -188,6 +188,10 @@ pub(super) fn report<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Docu
     if columns.status.is_some() {
         return Ok(transaction_report(sections));
     }
+    if rows == 0 && report_footers.is_empty() && report_count.is_some_and(|(n, _)| n == 0) {
+        // A day without movements, in an account without a balance: its counts say that it is whole.
+        return Ok(transaction_report(sections));
+    }
     settlement_report(sections, &report_footers)
 }
 

@@ -228,6 +228,19 @@ fn paypal_hundredths_in_the_yen_too() {
 }
 
 #[test]
+fn paypal_an_empty_day_is_whole_when_it_counts_nothing() {
+    let text = "RH,2026/03/03 00:00:00 +0000,A,ACC,009\nFH,01\nSH,2026/03/02 00:00:00 +0000,2026/03/02 23:59:59 +0000,ACC,\n\
+        CH,Transaction ID,Invoice ID,PayPal Reference ID,PayPal Reference ID Type,Transaction Event Code,\
+        Transaction Initiation Date,Transaction Completion Date,Transaction Debit or Credit,Gross Transaction Amount,\
+        Gross Transaction Currency,Fee Debit or Credit,Fee Amount,Fee Currency,Bank Reference ID\nSC,0\nRC,0\nFF,0\n";
+    let d = read_bytes(Provider::Paypal, text.as_bytes(), &Sidecar::default()).unwrap();
+    assert!(d.transactions.is_empty() && d.statements.is_empty() && d.payouts.is_empty());
+    // Without the counts nothing says that the file ends here.
+    let cut = text.split("SC,0").next().unwrap();
+    assert_eq!(refused(Provider::Paypal, cut.as_bytes()).kind, RefusalKind::Truncated);
+}
+
+#[test]
 fn bank_formats_roll_forward() {
     let d = read(Provider::Bank, "bank.camt053.xml");
     assert_eq!(d.bank.len(), 2, "the pending entry waits");
