@@ -33,9 +33,10 @@ impl Journal for SqliteStore {
         let (account, operation, key) = (account.to_string(), operation.to_owned(), key.to_owned());
         // Not waited for: whatever the caller commits next stands behind it in the same queue, and an outcome that a
         // crash takes leaves the intent unfinished, which is read as "may have been sent".
+        let what = format!("outcome of {account} {operation} {key}");
         Ok(self
             .writer
-            .run_behind(move |connection| finish(connection, &account, &operation, &key, &outcome))?)
+            .run_behind(what, move |connection| finish(connection, &account, &operation, &key, &outcome))?)
     }
 
     async fn keep(&self, exchange: Exchange) -> Result<(), Error> {
