@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use tradewind_connector::Error;
+use tradewind_connector::{Error, Kind};
 use tradewind_domain::{Currency, Declaration, Money, TaxBill, TaxCharge, parse_decimal};
 
 use crate::receipts::instant;
@@ -109,8 +109,19 @@ pub(crate) fn read(text: &str, declaration: &Declaration, number: &str) -> Resul
             }
         }
         let at = at.ok_or_else(|| Error::decode(format!("tax bill {no} without returnTime")))?;
+        // 1 made, 2 summarised, 3 void (fact sheet, section 10). Another is neither owed nor not owed.
+        let void = match status.as_str() {
+            "1" | "2" => false,
+            "3" => true,
+            other => {
+                return Err(Error::new(
+                    Kind::UnknownCode,
+                    format!("tax bill {no} has the status '{other}': whether it is owed is not known"),
+                ));
+            }
+        };
         let bill = TaxBill { declaration: declaration.id.clone(), number: no, charges };
-        found.push(Told { bill, at, void: status == "3" });
+        found.push(Told { bill, at, void });
     }
     Ok(found)
 }

@@ -53,7 +53,9 @@ pub(crate) fn country(country: Country) -> Option<&'static str> {
     COUNTRIES.iter().find(|(iso, _)| *iso == country.code()).map(|(_, number)| *number)
 }
 
-/// Currency number of the yuan, the only one of imports.
+/// China as a country.
+pub(crate) const CHINA: &str = "142";
+/// Currency number of the yuan, the only one of imports: another code set, which happens to give it the same number.
 pub(crate) const CNY: &str = "142";
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use http::Method;
 use jiff::Timestamp;
 use tradewind_connector::role::Declare;
 use tradewind_connector::{
-    Access, CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest,
-    WireResponse, snippet,
+    CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest, WireResponse,
+    snippet,
 };
 use tradewind_domain::{Declaration, Mismatch};
 
@@ -32,7 +32,8 @@ const LIKE: OpSpec = OpSpec {
 static SUBMIT: OpSpec = LIKE;
 static AMEND: OpSpec = OpSpec { name: "declaration.amend", facet: Facet::Amend, ..LIKE };
 static CANCEL: OpSpec = OpSpec { name: "declaration.cancel", facet: Facet::CancelDeclaration, ..LIKE };
-/// A signature is worth nothing until it is sent, so asking twice is harmless: a read.
+/// A signature is worth nothing until it is sent, so asking twice is harmless: a read. A flow that signs asks first whether
+/// the account may send ([`Pipeline::check`](tradewind_connector::Pipeline::check)).
 static SIGN: OpSpec = OpSpec { name: auth::SIGN, safety: Safety::Read, buckets: &["signer"], ..LIKE };
 
 /// A message before it has a time.
@@ -121,16 +122,6 @@ impl<'a> Operation for Send<'a> {
 }
 
 impl ChinaCeb {
-    /// A read-only account asks no signature either.
-    fn writable(&self) -> Result<(), Error> {
-        match self.access {
-            Access::ReadWrite => Ok(()),
-            Access::ReadOnly => Err(Error::config(
-                "the account is read-only: set access = \"read-write\" for it in the configuration to let it file",
-            )),
-        }
-    }
-
     /// Signs where customs demand it, and sends.
     async fn send(
         &self,
@@ -156,7 +147,8 @@ impl ChinaCeb {
         self.pipeline.call(&send, &Outgoing { draft: draft(), signed }, &step).await
     }
 
-    /// All papers that we send, in the order in which customs want to see them.
+    /// All papers that we send, in the order in which customs want to see them. Papers that disagree are not sent, whether
+    /// the caller has looked or not.
     async fn file(
         &self,
         spec: &'static OpSpec,
@@ -164,7 +156,11 @@ impl ChinaCeb {
         declaration: &Declaration,
         action: Action,
     ) -> Result<Submitted<()>, Error> {
-        self.writable()?;
+        self.pipeline.check(spec)?;
+        let mismatches = self.validate(declaration);
+        if !mismatches.is_empty() {
+            return Err(refused(&mismatches));
+        }
         for paper in self.papers() {
             self.send(spec, cx, declaration, Kind::Paper(paper), action, "").await?;
         }
@@ -222,7 +218,7 @@ impl Declare for ChinaCeb {
         declaration: &Declaration,
         reason: &str,
     ) -> Result<Submitted<()>, Error> {
-        self.writable()?;
+        self.pipeline.check(&CANCEL)?;
         if declaration.number.is_some() {
             self.send(&CANCEL, cx, declaration, Kind::Cancellation, Action::New, reason).await?;
             return Ok(Submitted::Done(()));

@@ -25,8 +25,8 @@ use std::sync::Arc;
 
 use tradewind_connector::role::{Connector, ConnectorInfo, Customs, Declare, Receipts, Role, TaxBills};
 use tradewind_connector::{
-    Access, AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline,
-    Runtime, Support,
+    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
+    Support,
 };
 use tradewind_domain::{Currency, CustomsReceipt};
 
@@ -46,7 +46,6 @@ pub static FACTORY: Factory = Factory {
 pub struct ChinaCeb {
     info: ConnectorInfo,
     settings: config::Settings,
-    access: Access,
     pipeline: Pipeline,
 }
 
@@ -87,7 +86,7 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
         patience: account.patience,
     };
     let pipeline = Pipeline::new(parts, runtime);
-    Ok(Arc::new(ChinaCeb { info: info(), settings, access: account.access, pipeline }))
+    Ok(Arc::new(ChinaCeb { info: info(), settings, pipeline }))
 }
 
 impl Connector for ChinaCeb {

@@ -15,6 +15,8 @@ use crate::{ChinaCeb, bills, envelope, receipts};
 
 /// Most messages of one answer.
 const PAGE: u32 = 100;
+/// Our code of an envelope that cannot be read.
+const UNREADABLE: &str = "unreadable";
 
 const LIKE: OpSpec = OpSpec {
     name: "receipts.poll",
@@ -71,7 +73,7 @@ impl Operation for Read<'_> {
 }
 
 impl ChinaCeb {
-    /// All messages about an order, unwrapped. What cannot be unwrapped is no answer about it.
+    /// All envelopes about an order.
     async fn about(&self, spec: &'static OpSpec, cx: &CallCx, order: &str) -> Result<Vec<String>, Error> {
         let read = Read { settings: &self.settings, spec };
         let mut texts = Vec::new();
@@ -85,7 +87,7 @@ impl ChinaCeb {
                 return Err(Error::decode("the mailbox gives messages and does not move on"));
             }
             after = mail.last;
-            texts.extend(mail.messages.iter().filter_map(|m| envelope::unwrap(m).ok()));
+            texts.extend(mail.messages);
         }
     }
 
@@ -105,11 +107,11 @@ impl ChinaCeb {
             authority_ref: None,
             document: FiledDocument::Other,
             reference: digest.clone(),
-            code: "unreadable".to_owned(),
+            code: UNREADABLE.to_owned(),
             message: problem,
             state: None,
             at: self.pipeline.now(),
-            key: format!("unreadable/{digest}"),
+            key: format!("{UNREADABLE}/{digest}"),
         }]
     }
 }
@@ -132,12 +134,10 @@ impl Receipts for ChinaCeb {
 
     async fn of(&self, cx: &CallCx, declaration: &Declaration) -> Result<Vec<CustomsReceipt>, Error> {
         let texts = self.about(&OF, cx, declaration.order.as_str()).await?;
-        let mut found = Vec::new();
-        for text in &texts {
-            found.extend(receipts::read(text, self.pipeline.errors())?.unwrap_or_default());
-        }
+        let mut found: Vec<CustomsReceipt> = texts.iter().flat_map(|t| self.open_envelope(t)).collect();
         let number = number_of(declaration, &found);
-        found.retain(|r| declaration.is_answered_by(r, number.as_deref()));
+        // One that cannot be read stays: customs did answer about this order, so they know it.
+        found.retain(|r| r.code == UNREADABLE || declaration.is_answered_by(r, number.as_deref()));
         Ok(found)
     }
 
@@ -158,10 +158,26 @@ fn number_of(declaration: &Declaration, receipts: &[CustomsReceipt]) -> Option<S
 #[async_trait]
 impl TaxBills for ChinaCeb {
     async fn of(&self, cx: &CallCx, declaration: &Declaration) -> Result<Vec<TaxBill>, Error> {
-        let texts = self.about(&BILLS, cx, declaration.order.as_str()).await?;
+        let envelopes = self.about(&BILLS, cx, declaration.order.as_str()).await?;
+        let mut texts = Vec::with_capacity(envelopes.len());
         let mut receipts = Vec::new();
-        for text in &texts {
-            receipts.extend(receipts::read(text, self.pipeline.errors())?.unwrap_or_default());
+        for (i, envelope) in envelopes.iter().enumerate() {
+            // It may hold a bill, so what could be read without it is not the whole of the taxes.
+            let opened = envelope::unwrap(envelope).and_then(|text| {
+                receipts.extend(receipts::read(&text, self.pipeline.errors())?.unwrap_or_default());
+                Ok(text)
+            });
+            texts.push(opened.map_err(|e| {
+                let order = &declaration.order;
+                Error::new(
+                    e.kind(),
+                    format!(
+                        "message {} about order {order} cannot be read, it may be a tax bill: {}",
+                        i + 1,
+                        e.message()
+                    ),
+                )
+            })?);
         }
         let Some(number) = number_of(declaration, &receipts) else { return Ok(Vec::new()) };
         let mut found = Vec::new();

@@ -353,7 +353,7 @@ fn list(w: &mut Elements, f: &Filing<'_>) {
     w.fixed("trafMode", &s.traf_mode, 1);
     match (&s.bonded, &d.transport) {
         // Bonded goods are in the country already: no transport, and China as the country of departure.
-        (Some(_), _) => w.fixed("country", codes::CNY, 3),
+        (Some(_), _) => w.fixed("country", codes::CHINA, 3),
         (None, Some(t)) => {
             w.text("trafNo", &t.means, 100);
             w.text("voyageNo", &t.voyage, 32);

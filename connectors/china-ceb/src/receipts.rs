@@ -107,7 +107,10 @@ fn receipt(root: &'static str, mut f: Fields, errors: &ErrorTable) -> Result<Cus
         return Err(Error::decode(format!("{root}: an answer without returnStatus")));
     }
     let kind = root.get(3..6).unwrap_or_default();
-    let key = format!("{kind}/{}/{}/{}", f.guid, f.status, f.time);
+    let (guid, status, time) = (f.guid.clone(), f.status.clone(), f.time.clone());
+    // Answers about several papers come in one message, at one instant, and under its one number: what tells them apart
+    // is the paper's own number.
+    let key = |own: &str| format!("{kind}/{guid}/{own}/{status}/{time}");
     let (document, reference) = match root {
         "CEB312Message" => (FiledDocument::Order, std::mem::take(&mut f.order)),
         "CEB412Message" => (FiledDocument::Payment, std::mem::take(&mut f.payment)),
@@ -115,7 +118,15 @@ fn receipt(root: &'static str, mut f: Fields, errors: &ErrorTable) -> Result<Cus
         "CEB622Message" => (FiledDocument::Declaration, f.invt.clone()),
         "CEB624Message" => (FiledDocument::Cancellation, f.invt.clone()),
         "CEB816Message" => (FiledDocument::TaxBill, f.invt.clone()),
-        _ => return Ok(format_check(f, at, key)),
+        _ => {
+            let key = key(&f.original);
+            return Ok(format_check(f, at, key));
+        }
+    };
+    let key = match document {
+        FiledDocument::Declaration | FiledDocument::Cancellation => key(&f.cop),
+        FiledDocument::TaxBill => key(&f.tax),
+        _ => key(&reference),
     };
     let said = status::of(document, &f.status, errors);
     let message = match document {
@@ -250,6 +261,29 @@ mod tests {
         assert_eq!(last.at.to_string(), "2016-05-12T02:26:50.001Z");
         assert_eq!(last.state, Some(DeclarationState::Released));
         assert_eq!(found[1].message, "申报 & 中");
+        assert_ne!(found[0].key, found[1].key);
+    }
+
+    /// Two lists of one message, and two bills on one list: the same number of the message, status and instant.
+    #[test]
+    fn answers_of_one_message_have_keys_of_their_own() {
+        let one = node("120", "20160512102646001", "");
+        let text = message(&[one.clone(), one.replace("TD01", "TD02"), one].concat());
+        let keys: Vec<String> = read(&text, &errors()).unwrap().unwrap().into_iter().map(|r| r.key).collect();
+        assert_ne!(keys[0], keys[1]);
+        // A repetition is one.
+        assert_eq!(keys[0], keys[2]);
+        let bill = |no: &str| {
+            format!(
+                "<Tax><TaxHeadRd><guid>G</guid><returnTime>20160512102646001</returnTime><invtNo>I1</invtNo><taxNo>{no}</taxNo><status>1</status></TaxHeadRd></Tax>"
+            )
+        };
+        let text = format!(
+            "<CEB816Message xmlns=\"http://www.chinaport.gov.cn/ceb\" guid=\"G\" version=\"1.0\">{}{}</CEB816Message>",
+            bill("T1"),
+            bill("T2")
+        );
+        let found = read(&text, &errors()).unwrap().unwrap();
         assert_ne!(found[0].key, found[1].key);
     }
 

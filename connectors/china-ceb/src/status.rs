@@ -58,16 +58,16 @@ const CANCELLATION: &[(&str, Said)] = &[
     ("4", Nothing),
     ("120", State(CancelPending)),
     ("399", State(Cancelled)),
-    // Refused: the declaration stands.
-    ("100", State(Registered)),
+    // Refused. Said of a cancellation: the declaration stands where it is.
+    ("100", State(Rejected)),
 ];
 
 /// What a status of a document says.
 pub(crate) fn of(document: FiledDocument, code: &str, errors: &ErrorTable) -> Said {
     let known = |table: &[(&str, Said)]| table.iter().find(|(c, _)| *c == code).map(|(_, said)| *said);
-    let (table, refused) = match document {
-        FiledDocument::Declaration => (known(LIST), State(Rejected)),
-        FiledDocument::Cancellation => (known(CANCELLATION), State(Registered)),
+    let table = match document {
+        FiledDocument::Declaration => known(LIST),
+        FiledDocument::Cancellation => known(CANCELLATION),
         // A bill that was made or summarised; 3 is void.
         FiledDocument::TaxBill => {
             return match code {
@@ -90,29 +90,29 @@ pub(crate) fn of(document: FiledDocument, code: &str, errors: &ErrorTable) -> Sa
         // Already there, or customs' own trouble: nothing is decided.
         Kind::Duplicate | Kind::Unavailable => Nothing,
         Kind::UnknownCode => Unknown,
-        _ => refused,
+        _ => State(Rejected),
     }
 }
 
 /// What a refused format means: customs did not take the document in.
 pub(crate) fn malformed(document: FiledDocument, code: &str) -> Option<DeclarationState> {
-    let refused = code.starts_with('-');
-    match document {
-        FiledDocument::Declaration if refused => Some(Rejected),
-        FiledDocument::Cancellation if refused => Some(Registered),
-        _ => None,
-    }
+    let decides = matches!(document, FiledDocument::Declaration | FiledDocument::Cancellation);
+    (decides && code.starts_with('-')).then_some(Rejected)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use jiff::Timestamp;
     use tradewind_domain::CustomsReceipt;
 
     use super::*;
 
-    fn errors() -> ErrorTable {
-        ErrorTable::parse(include_str!("../errors.toml")).unwrap()
+    fn errors() -> &'static ErrorTable {
+        static TABLE: LazyLock<ErrorTable> =
+            LazyLock::new(|| ErrorTable::parse(include_str!("../errors.toml")).unwrap());
+        &TABLE
     }
 
     fn receipt(document: FiledDocument, code: &str, second: i64) -> CustomsReceipt {
@@ -123,7 +123,7 @@ mod tests {
             reference: String::new(),
             code: code.to_owned(),
             message: String::new(),
-            state: match of(document, code, &errors()) {
+            state: match of(document, code, errors()) {
                 State(state) => Some(state),
                 _ => None,
             },
@@ -196,6 +196,48 @@ mod tests {
         assert!(seen > 200, "{seen} ways");
     }
 
+    /// A cancellation asked for at every step of every legal way: refused, the way ends where it ends without it;
+    /// accepted while customs still may, it is cancelled. In any order of arrival.
+    #[test]
+    fn a_cancellation_on_every_way() {
+        let list = |(i, code): (usize, &&str)| receipt(FiledDocument::Declaration, code, 100 * i as i64);
+        let mut ways: Vec<Vec<&str>> = vec![vec!["2", "3", "120"]];
+        let mut seen = 0;
+        while let Some(way) = ways.pop() {
+            for at in 2..way.len() {
+                // Fact sheet, section 9: before the conclusion (399) a list can be cancelled.
+                let open = matches!(way[at], "120" | "300" | "500");
+                for answer in ["100", "-623005", "399"] {
+                    // The simulated and the real port say 2 and 120 first, or nothing at all.
+                    for before in [&["2", "3", "120"][..], &[]] {
+                        let way = if answer == "399" { &way[..=at] } else { &way[..] };
+                        let mut told: Vec<CustomsReceipt> = way.iter().enumerate().map(list).collect();
+                        let asked = 100 * at as i64 + 1;
+                        for (n, code) in before.iter().chain(&[answer]).enumerate() {
+                            told.push(receipt(FiledDocument::Cancellation, code, asked + n as i64));
+                        }
+                        let want = match answer {
+                            "399" if open => Cancelled,
+                            "399" => continue,
+                            _ => meaning(way),
+                        };
+                        let forward = DeclarationState::Sent.after(&told);
+                        assert_eq!(forward, want, "{way:?}, {before:?} and {answer} at {at}");
+                        told.reverse();
+                        assert_eq!(DeclarationState::Sent.after(&told), want, "{way:?} backwards");
+                        seen += 1;
+                    }
+                }
+            }
+            if way.len() < 7 {
+                for next in following(way.last().copied().unwrap_or_default()) {
+                    ways.push(way.iter().chain(&[*next]).copied().collect());
+                }
+            }
+        }
+        assert!(seen > 200, "{seen} cases");
+    }
+
     /// Every pair of states of the shared machine: legal ones are taken, illegal ones change nothing.
     #[test]
     fn every_pair_of_states() {
@@ -203,7 +245,12 @@ mod tests {
             for (code, said) in LIST {
                 let State(to) = *said else { continue };
                 let after = from.after(&[receipt(FiledDocument::Declaration, code, 1)]);
-                let want = if *from == to || from.next().contains(&to) { to } else { *from };
+                let want = match from {
+                    // Only what decides on the goods ends the wait for an answer to a cancellation.
+                    CancelPending if !to.is_settled() => CancelPending,
+                    _ if *from == to || from.next().contains(&to) => to,
+                    _ => *from,
+                };
                 assert_eq!(after, want, "{from} then {code}");
             }
         }
@@ -215,7 +262,7 @@ mod tests {
 
     #[test]
     fn negative_codes_follow_the_error_table() {
-        let said = |document, code| of(document, code, &errors());
+        let said = |document, code| of(document, code, errors());
         let list = FiledDocument::Declaration;
         // Limits of a purchase and of the year, wrong numbers, signature: refused.
         for code in ["-621005", "-621018", "-621015", "-621027", "-621028", "-621001"] {
@@ -226,8 +273,11 @@ mod tests {
         for code in ["-777777", "-1x", "123"] {
             assert_eq!(said(list, code), Unknown, "{code}");
         }
-        // A refused cancellation leaves the declaration where it was: with customs.
-        assert_eq!(said(FiledDocument::Cancellation, "-623005"), State(Registered));
+        // A cancellation may be refused as well.
+        for code in ["100", "-623003", "-623005"] {
+            assert_eq!(said(FiledDocument::Cancellation, code), State(Rejected), "{code}");
+        }
+        assert_eq!(said(FiledDocument::Cancellation, "-623025"), Nothing);
         assert_eq!(said(FiledDocument::Cancellation, "399"), State(Cancelled));
         assert_eq!(said(FiledDocument::Order, "-301001"), Nothing);
         assert_eq!(said(FiledDocument::TaxBill, "1"), State(Assessed));

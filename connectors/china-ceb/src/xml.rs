@@ -325,19 +325,14 @@ fn known(name: &str) -> &'static str {
         ($($name:literal)*) => { match name { $($name => $name,)* _ => "" } };
     }
     names!(
-        "guid" "customsCode" "agentCode" "ebpCode" "ebcCode" "orderNo"
-        "payCode" "payTransactionId" "logisticsCode" "logisticsNo" "copNo" "preNo"
-        "invtNo" "returnStatus" "returnTime" "returnInfo" "oriCopMsgId" "oriMessageType"
-        "oriBizMessage" "taxNo" "customsTax" "valueAddedTax" "consumptionTax" "status"
-        "gnum" "gcode" "taxPrice" "OrderReturn" "PaymentReturn" "LogisticsReturn"
-        "LogisticsStatusReturn" "InventoryReturn" "InvtCancelReturn" "InvtRefundReturn" "MessageReturn" "Tax"
+        "guid" "orderNo" "payTransactionId" "logisticsNo" "copNo" "invtNo"
+        "returnStatus" "returnTime" "returnInfo" "oriCopMsgId" "oriBizMessage" "status"
+        "taxNo" "customsTax" "valueAddedTax" "consumptionTax" "taxPrice" "OrderReturn"
+        "PaymentReturn" "LogisticsReturn" "InventoryReturn" "InvtCancelReturn" "MessageReturn" "Tax"
         "TaxHeadRd" "TaxListRd" "CEB311Message" "CEB411Message" "CEB511Message" "CEB621Message"
         "CEB623Message" "CEB312Message" "CEB412Message" "CEB512Message" "CEB622Message" "CEB624Message"
-        "CEB626Message" "CEB816Message" "CEB900Message" "Order" "OrderHead" "Payment"
-        "PaymentHead" "Logistics" "LogisticsHead" "Inventory" "InventoryHead" "InvtCancel"
-        "DxpMsg" "TransInfo" "CopMsgId" "MsgType" "Data" "DxpRep"
-        "Response" "ResponseCode" "ResponseInfo" "Results" "Result" "Code"
-        "Info"
+        "CEB816Message" "CEB900Message" "DxpMsg" "Data" "DxpRep" "Response"
+        "ResponseCode" "ResponseInfo" "Results" "Result" "Code" "Info"
     )
 }
 

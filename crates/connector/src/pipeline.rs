@@ -240,6 +240,15 @@ impl Pipeline {
         })
     }
 
+    /// Whether the guard lets a call through, before anything is done for it: for a flow that prepares a write by a call
+    /// that is harmless alone, as a signature is.
+    ///
+    /// # Errors
+    /// The account cannot do it, or is read-only and it writes.
+    pub fn check(&self, spec: &OpSpec) -> Result<(), Error> {
+        self.guard(spec).map_err(|e| e.at(&self.parts.connector, &self.parts.account, spec.name))
+    }
+
     fn guard(&self, spec: &OpSpec) -> Result<(), Error> {
         match self.parts.capabilities.support(spec.facet) {
             Support::Native | Support::Emulated => {}

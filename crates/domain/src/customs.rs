@@ -17,21 +17,21 @@ states! {
         /// Order, payment and waybill agree; nothing was sent yet.
         Matched => [Sent, Cancelled],
         /// Bytes went out.
-        Sent => [Acknowledged, Registered, Rejected, Released, Held, Indeterminate],
+        Sent => [Acknowledged, Registered, Rejected, Released, Held, Indeterminate, Cancelled],
         /// The answer was lost; settled by reading receipts.
-        Indeterminate => [Sent, Acknowledged, Registered, Rejected, Released, Held],
+        Indeterminate => [Sent, Acknowledged, Registered, Rejected, Released, Held, Cancelled],
         /// The system took it in.
-        Acknowledged => [Registered, Rejected, Held, Released],
+        Acknowledged => [Registered, Rejected, Held, Released, CancelPending, Cancelled],
         /// It has a number.
-        Registered => [Held, Released, Rejected, CancelPending],
+        Registered => [Held, Released, Rejected, CancelPending, Cancelled],
         /// Inspection or query.
-        Held => [Released, Rejected, Registered, CancelPending],
+        Held => [Released, Rejected, Registered, CancelPending, Cancelled],
         /// The authority lets the goods go.
-        Released => [Assessed, CancelPending],
+        Released => [Assessed, CancelPending, Cancelled],
         /// Taxes are fixed.
         Assessed => [],
-        /// A cancellation was asked.
-        CancelPending => [Cancelled, Registered, Released],
+        /// A cancellation was asked. Refused, the declaration is again what it was, or has become since.
+        CancelPending => [Cancelled, Acknowledged, Registered, Held, Released, Assessed, Rejected],
         /// Refused. Where the authority takes a correction under the same number, it starts over.
         Rejected => [Sent, Acknowledged, Registered, Held, Released],
         /// Cancelled.
@@ -55,12 +55,34 @@ impl DeclarationState {
     /// The state after these answers, in whatever order and however often they came: they are taken in the order in
     /// which the authority wrote them, and within one instant in the order of the states. An answer that means
     /// nothing, or that this machine does not allow, changes nothing.
+    ///
+    /// What is said of a cancellation and what is said of the declaration itself are two threads: while a cancellation
+    /// is pending the declaration may move on, and when it is refused the declaration stands where it is by then — held
+    /// goods stay held, released goods released.
     #[must_use]
     pub fn after<'a>(self, receipts: impl IntoIterator<Item = &'a CustomsReceipt>) -> DeclarationState {
-        let mut told: Vec<(Timestamp, DeclarationState)> =
-            receipts.into_iter().filter_map(|r| Some((r.at, r.state?))).collect();
+        use DeclarationState::{CancelPending, Cancelled, Registered, Rejected};
+        let mut told: Vec<(Timestamp, DeclarationState, FiledDocument)> =
+            receipts.into_iter().filter_map(|r| Some((r.at, r.state?, r.document))).collect();
         told.sort_unstable();
-        told.into_iter().fold(self, |now, (_, next)| if now.can_become(next) { next } else { now })
+        // Only a numbered declaration can be cancelled: that much is known of one that begins as pending.
+        let mut stands = if self == CancelPending { Registered } else { self };
+        let mut pending = self == CancelPending;
+        for (_, next, document) in told {
+            match (document, next) {
+                (FiledDocument::Cancellation, CancelPending) => {
+                    pending |= stands.can_become(CancelPending);
+                }
+                (FiledDocument::Cancellation, Rejected) => pending = false,
+                _ if stands.can_become(next) => {
+                    stands = next;
+                    // It came too late: the authority has decided on the goods.
+                    pending &= !stands.is_settled();
+                }
+                _ => {}
+            }
+        }
+        if pending && stands != Cancelled { CancelPending } else { stands }
     }
 }
 
@@ -287,7 +309,8 @@ pub struct CustomsReceipt {
     pub code: String,
     /// Its words.
     pub message: String,
-    /// What it means for the declaration; `None` when it means nothing or is unknown.
+    /// What it means for the declaration; `None` when it means nothing or is unknown. Of a cancellation, `Rejected`
+    /// says that the cancellation is refused: the declaration stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<DeclarationState>,
     /// When the authority wrote it.
@@ -383,5 +406,55 @@ mod tests {
         }
         // Within one instant the further state is the later one.
         assert_eq!(Sent.after(&[told(1, Some(Released)), told(1, Some(Acknowledged))]), Released);
+    }
+
+    /// `Ok`: said of the declaration; `Err`: said of its cancellation.
+    #[test]
+    fn a_cancellation_is_accepted_or_leaves_the_declaration_where_it_is() {
+        use DeclarationState::*;
+        type Said = Result<DeclarationState, DeclarationState>;
+        let (pending, refused, accepted): (Said, Said, Said) =
+            (Err(CancelPending), Err(Rejected), Err(Cancelled));
+        let cases: &[(&[Said], DeclarationState)] = &[
+            (&[Ok(Registered), pending], CancelPending),
+            // Refused: what it was before, whatever that was.
+            (&[Ok(Registered), pending, refused], Registered),
+            (&[Ok(Registered), Ok(Held), pending, refused], Held),
+            (&[Ok(Registered), Ok(Released), pending, refused], Released),
+            (&[Ok(Registered), Ok(Held), refused], Held),
+            (&[Ok(Registered), Ok(Released), refused], Released),
+            (&[Ok(Registered), Ok(Released), Ok(Assessed), pending, refused], Assessed),
+            // It moved on while the cancellation was pending.
+            (&[Ok(Registered), pending, Ok(Held)], CancelPending),
+            (&[Ok(Registered), pending, Ok(Held), refused], Held),
+            (&[Ok(Registered), pending, Ok(Released)], Released),
+            (&[Ok(Registered), pending, Ok(Rejected), refused], Rejected),
+            // Accepted, with or without an answer that it is pending.
+            (&[Ok(Registered), pending, accepted], Cancelled),
+            (&[Ok(Registered), accepted], Cancelled),
+            (&[Ok(Registered), Ok(Held), accepted], Cancelled),
+            (&[Ok(Registered), Ok(Held), pending, Ok(Registered), accepted], Cancelled),
+            (&[Ok(Registered), accepted, Ok(Registered)], Cancelled),
+            // Refused once, asked again.
+            (&[Ok(Registered), pending, refused, pending, accepted], Cancelled),
+        ];
+        for (said, want) in cases {
+            let receipts: Vec<CustomsReceipt> = said
+                .iter()
+                .enumerate()
+                .map(|(i, said)| match *said {
+                    Ok(state) => told(i as i64, Some(state)),
+                    Err(state) => CustomsReceipt {
+                        document: FiledDocument::Cancellation,
+                        ..told(i as i64, Some(state))
+                    },
+                })
+                .collect();
+            for order in permutations(&receipts) {
+                assert_eq!(Sent.after(&order), *want, "{said:?}");
+                let doubled: Vec<_> = order.iter().chain(&order).cloned().collect();
+                assert_eq!(Sent.after(&doubled), *want, "doubled {said:?}");
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use tradewind_connector::{
     AccountConfig, CallCx, Clock, Cursor, HttpTransport, Kind, Limiter, Memory, Runtime, Secrets,
     SeededChance, Transport, TransportError, WireRequest, WireResponse, all_pages,
 };
-use tradewind_domain::{CustomsReceipt, Declaration, DeclarationState, FiledDocument};
+use tradewind_domain::{CustomsReceipt, Declaration, DeclarationState, FiledDocument, Money};
 use tradewind_simulator::{Fault, Simulator};
 use tradewind_testkit::spec::SpecSet;
 
@@ -197,19 +197,44 @@ async fn lost_answers_are_filed_again_and_counted_once() {
 }
 
 #[tokio::test]
-async fn a_returned_list_is_amended_and_a_stored_one_cancelled() {
+async fn papers_that_disagree_are_not_sent() {
+    let port = Port::start(16).await;
+    let declare = port.connector.customs().unwrap().declare().unwrap();
+    // The carrier was told another telephone than the platform.
+    let mut d = sample::declaration();
+    d.waybill.as_mut().unwrap().to.phone = Some("13900000000".to_owned());
+    assert_eq!(declare.validate(&d).len(), 1);
+    // Nobody looked: the filing itself does.
+    for refused in
+        [declare.submit(&CallCx::keyed("a"), &d).await, declare.amend(&CallCx::keyed("b"), &d).await]
+    {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidRequest);
+        assert!(error.to_string().contains("13900000000"), "{error}");
+    }
+    assert_eq!(port.connector.pipeline().counts().sent, 0);
+}
+
+#[tokio::test]
+async fn a_refused_list_is_amended_and_a_stored_one_cancelled() {
     let port = Port::start(13).await;
     let declare = port.connector.customs().unwrap().declare().unwrap();
-    // The order says another telephone than the one that customs hold: filed unchecked, customs return it.
+    // A price ten times too high, the same on every paper: over the limit of one purchase (5,000 yuan), which only
+    // customs check here. 2 × 2,990.00 + 12.00 + 37.31 = 6,029.31.
     let mut d = sample::declaration();
     let mut wrong = d.clone();
-    wrong.waybill.as_mut().unwrap().to.phone = Some("13900000000".to_owned());
-    assert_eq!(declare.validate(&wrong).len(), 1);
+    let yuan = |text: &str| Money::parse(text, "CNY".parse().unwrap()).unwrap();
+    wrong.lines[0].unit_value = yuan("2990.00");
+    wrong.lines[0].value = yuan("5980.00");
+    wrong.goods = wrong.lines[0].value;
+    wrong.paid = yuan("6029.31");
+    wrong.payment.as_mut().unwrap().amount = wrong.paid;
+    assert_eq!(declare.validate(&wrong), []);
     declare.submit(&CallCx::keyed("first"), &wrong).await.unwrap();
     port.days(1);
     let (state, told) = port.state(&d).await;
     assert_eq!(state, DeclarationState::Rejected);
-    assert!(told.iter().any(|r| r.code == "100" && r.message.contains("13900000000")));
+    assert!(told.iter().any(|r| r.code == "-621005"));
     // Corrected under the same numbers.
     declare.amend(&CallCx::keyed("second"), &d).await.unwrap();
     // Until customs have stored it. Concluded it is a minute later at the earliest.
