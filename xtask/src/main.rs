@@ -173,7 +173,7 @@ fn floors(name: &str, text: &str) -> Vec<String> {
         "crates/domain" | "crates/simulator" | "xtask" => &[],
         "crates/fx" | "crates/connector" => &["domain"],
         "crates/landed-cost" | "crates/ledger" => &["domain", "fx"],
-        "crates/pricing" => &["domain", "fx", "landed-cost"],
+        "crates/pricing" => &["domain", "fx"],
         "crates/testkit" => &["domain", "connector", "simulator"],
         "crates/store" => &["domain", "connector"],
         "crates/gateway" => &["domain", "fx", "landed-cost", "pricing", "ledger", "connector", "store"],

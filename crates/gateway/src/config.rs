@@ -119,7 +119,8 @@ pub struct GuardConfig {
     #[serde(with = "rust_decimal::serde::str")]
     pub mass_delete: Decimal,
     /// Margin over cost, fees and tax that a price must leave, as a share of the net price. No default: a
-    /// missing floor blocks every offer of an account that has none either.
+    /// missing floor blocks every offer of an account that has none either. Floors of the price book below it are
+    /// raised to it.
     #[schemars(with = "Option<String>")]
     #[serde(with = "rust_decimal::serde::str_option")]
     pub margin_floor: Option<Decimal>,

@@ -48,8 +48,25 @@ pub struct Stop {
     pub why: String,
 }
 
-fn stop(guard: Guard, why: impl Into<String>) -> Stop {
-    Stop { guard, why: why.into() }
+impl Stop {
+    pub(crate) fn new(guard: Guard, why: impl Into<String>) -> Stop {
+        Stop { guard, why: why.into() }
+    }
+}
+
+/// Where a variant stands: `catalogue.csv:12`.
+pub(crate) fn source(variant: &Variant) -> String {
+    variant.source.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Before any ending lifts it and whatever makes the price: a zero in the catalogue is a mistake, 0.99 is not its remedy.
+pub(crate) fn above_zero(variant: &Variant) -> Result<(), Stop> {
+    if variant.price.is_positive() {
+        return Ok(());
+    }
+    let why =
+        format!("the catalogue price is {} ({}): a price must be above zero", variant.price, source(variant));
+    Err(Stop::new(Guard::ZeroPrice, why))
 }
 
 /// How a price was made; `why price` prints it. Every line names where its input came from.
@@ -68,14 +85,8 @@ pub fn price(
     rules: &OfferRules,
     guard: &GuardConfig,
 ) -> Result<(Money, PriceTrail), Stop> {
-    let source = variant.source.as_ref().map(ToString::to_string).unwrap_or_default();
-    // Before any ending lifts it: a zero in the catalogue is a mistake, 0.99 is not its remedy.
-    if !variant.price.is_positive() {
-        return Err(stop(
-            Guard::ZeroPrice,
-            format!("the catalogue price is {} ({source}): a price must be above zero", variant.price),
-        ));
-    }
+    above_zero(variant)?;
+    let source = source(variant);
     let mut lines = vec![("catalogue price".to_owned(), variant.price.to_string(), source.clone())];
     let rate_of = |from: tradewind_domain::Currency| -> Result<(Decimal, String), Stop> {
         if from == rules.currency {
@@ -83,10 +94,10 @@ pub fn price(
         }
         rules.rates.get(from.code()).map(|r| (r.rate, r.source.clone())).ok_or_else(|| {
             let text = format!("no rate from {from} to {}: add rates.{from} = {{ rate = \"…\", source = \"…\" }} to the account's offers", rules.currency);
-            stop(Guard::MissingRate, text)
+            Stop::new(Guard::MissingRate, text)
         })
     };
-    let too_large = || stop(Guard::Limits, "the price does not fit");
+    let too_large = || Stop::new(Guard::Limits, "the price does not fit");
     let (rate, rate_source) = rate_of(variant.price.currency())?;
     let exact = variant
         .price
@@ -105,10 +116,10 @@ pub fn price(
         lines.push(("× markup".to_owned(), rules.markup.to_string(), "account offers.markup".to_owned()));
     }
     let price = Money::from_decimal(rules.round_price(exact), rules.currency)
-        .map_err(|e| stop(Guard::Limits, e.to_string()))?;
+        .map_err(|e| Stop::new(Guard::Limits, e.to_string()))?;
     lines.push(("= price".to_owned(), price.to_string(), "rounded to the market".to_owned()));
     if !price.is_positive() {
-        return Err(stop(
+        return Err(Stop::new(
             Guard::ZeroPrice,
             format!(
                 "the price is {price} (catalogue {}, {source}): a price must be above zero",
@@ -117,13 +128,13 @@ pub fn price(
         ));
     }
     let Some(floor) = rules.margin_floor.or(guard.margin_floor) else {
-        return Err(stop(
+        return Err(Stop::new(
             Guard::BlankFloor,
             "no margin floor: set guard.margin_floor or offers.margin_floor, \"0\" if you mean it",
         ));
     };
     let Some(cost) = variant.cost else {
-        return Err(stop(
+        return Err(Stop::new(
             Guard::MissingCost,
             format!("purchase cost is not known ({source}): add the column cost, the margin floor needs it"),
         ));
@@ -156,7 +167,7 @@ pub fn price(
             percent(margin),
             percent(floor)
         );
-        return Err(stop(Guard::MarginFloor, text));
+        return Err(Stop::new(Guard::MarginFloor, text));
     }
     Ok((price, PriceTrail { lines }))
 }
@@ -174,24 +185,24 @@ pub fn offer(
     quantity: u32,
     priced: impl FnOnce() -> Result<Money, Stop>,
 ) -> Result<Offer, Stop> {
-    let source = variant.source.as_ref().map(ToString::to_string).unwrap_or_default();
+    let source = source(variant);
     if let Some(problem) = variant.problems.first() {
-        return Err(stop(Guard::InvalidGtin, format!("{problem} ({source})")));
+        return Err(Stop::new(Guard::InvalidGtin, format!("{problem} ({source})")));
     }
     if rules.gtin_required && variant.gtin.is_none() {
-        return Err(stop(
+        return Err(Stop::new(
             Guard::InvalidGtin,
             format!("the channel wants a GTIN and there is none ({source})"),
         ));
     }
     if guard.customs_facts && variant.hs.is_none() {
-        return Err(stop(
+        return Err(Stop::new(
             Guard::MissingHs,
             format!("no HS code ({source}): a parcel abroad cannot be declared without"),
         ));
     }
     if guard.customs_facts && variant.origin.is_none() {
-        return Err(stop(
+        return Err(Stop::new(
             Guard::MissingOrigin,
             format!("no country of origin ({source}): a parcel abroad cannot be declared without"),
         ));
@@ -202,7 +213,7 @@ pub fn offer(
         let text = format!(
             "category '{category}' ({source}) has no line under offers.categories; add one, or \"*\" for the rest"
         );
-        return Err(stop(Guard::UnmappedCategory, text));
+        return Err(Stop::new(Guard::UnmappedCategory, text));
     }
     let price = priced()?;
     let locale = rules.locale();
@@ -212,13 +223,13 @@ pub fn offer(
         || bounds.title_bytes.is_some_and(|max| content.title.len() > max as usize)
     {
         let max = bounds.title_chars.or(bounds.title_bytes).unwrap_or_default();
-        return Err(stop(
+        return Err(Stop::new(
             Guard::Limits,
             format!("the title is longer than the channel's {max} ({source}): shorten it"),
         ));
     }
     if !bounds.currencies.is_empty() && !bounds.currencies.contains(&price.currency()) {
-        return Err(stop(Guard::Limits, format!("the channel does not sell in {}", price.currency())));
+        return Err(Stop::new(Guard::Limits, format!("the channel does not sell in {}", price.currency())));
     }
     let images = bounds.images.map_or(variant.images.len(), |n| n as usize);
     Ok(Offer {

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tradewind_domain::{Country, Currency, Decimal, Money};
 
+use crate::PricingError;
+
 /// A value with the `file:line` it was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Input<T> {
@@ -175,6 +177,30 @@ pub struct PriceBook {
 }
 
 impl PriceBook {
+    /// Raises every floor below this one to it, in every edition: the general floor is the least of all.
+    ///
+    /// # Errors
+    /// A channel's target is below it: no price for that target could ever go out.
+    pub fn raise_floors(&mut self, least: &Input<Decimal>) -> Result<(), PricingError> {
+        let editions = std::iter::once(&mut self.first).chain(self.scheduled.iter_mut().map(|(_, e)| e));
+        for terms in editions.flat_map(|e| e.channels.values_mut()) {
+            if terms.floor.value >= least.value {
+                continue;
+            }
+            if let Some(target) = terms.target.as_ref().filter(|t| t.value < least.value) {
+                return Err(PricingError::Book {
+                    origin: target.origin.clone(),
+                    what: format!(
+                        "the target {} is below the floor {} ({}): raise the one or lower the other",
+                        target.value, least.value, least.origin
+                    ),
+                });
+            }
+            terms.floor.clone_from(least);
+        }
+        Ok(())
+    }
+
     /// The edition in force at an instant.
     #[must_use]
     pub fn at(&self, instant: Timestamp) -> &Edition {

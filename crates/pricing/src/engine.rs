@@ -175,10 +175,11 @@ impl<'a> Pricer<'a> {
         let unknown = || PricingError::UnknownChannel(channel_name.to_owned());
         let channel = edition.channels.get(channel_name).ok_or_else(unknown)?;
         if let (Some(market), None) = (&channel.market, import) {
-            return Err(PricingError::Landed(format!(
+            let why = format!(
                 "{}: channel {channel_name} sells to {}, and no landed cost was given for it",
                 market.origin, market.value
-            )));
+            );
+            return Err(PricingError::Landed { why, lacks: None });
         }
         let costs = costs(edition, channel, article, fx)?;
         let mine = |p: &&Promotion| {

@@ -18,6 +18,15 @@ pub use solve::{Cliff, Solution};
 
 use tradewind_domain::{Currency, Money, MoneyError};
 
+/// A fact of an article that the border asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Its HS code.
+    Hs,
+    /// Its country of origin.
+    Origin,
+}
+
 /// Why there is no price or no margin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PricingError {
@@ -78,9 +87,14 @@ pub enum PricingError {
         /// Where the search ended.
         limit: Money,
     },
-    /// An import charge is not known: what is missing.
-    #[error("landed cost not known: {0}")]
-    Landed(String),
+    /// An import charge is not known.
+    #[error("landed cost not known: {why}")]
+    Landed {
+        /// What is missing, in words.
+        why: String,
+        /// The article's own fact that is missing, where it is one.
+        lacks: Option<Lack>,
+    },
     /// A cost in another currency has no rate.
     #[error("{origin}: {error}")]
     Fx {

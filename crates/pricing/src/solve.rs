@@ -5,13 +5,14 @@
 //! unrounded surplus comes within that distance of zero, then walk the rounded one until it is met. The first price
 //! found is the lowest there is.
 
+use serde::Serialize;
 use tradewind_domain::{Decimal, Money};
 
 use crate::engine::overflow;
 use crate::{Derivation, Pricer, PricingError};
 
 /// Above the answer, prices that fall short again: the duty or a fee jumps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cliff {
     /// The last price before the jump.
     pub last_good: Money,
@@ -57,7 +58,7 @@ impl Pricer<'_> {
                     break;
                 }
                 // Not known here; it may be in a later piece.
-                Err(e @ PricingError::Landed(_)) => unknown = unknown.or(Some(e)),
+                Err(e @ PricingError::Landed { .. }) => unknown = unknown.or(Some(e)),
                 Err(e) => return Err(e),
             }
             start = end + 1;
@@ -96,7 +97,7 @@ impl Pricer<'_> {
         for (n, end) in ends.iter().enumerate().filter(|(_, e)| **e >= minor && **e < LIMIT) {
             let next = match self.earns(end + 1, share) {
                 Ok(next) => next,
-                Err(PricingError::Landed(why)) => return Ok((cliffs, Some((money(end + 1), why)))),
+                Err(PricingError::Landed { why, .. }) => return Ok((cliffs, Some((money(end + 1), why)))),
                 Err(e) => return Err(e),
             };
             if next || !self.earns(*end, share)? {
@@ -106,7 +107,7 @@ impl Pricer<'_> {
             let mut from = end + 1;
             for later in ends.iter().skip(n + 1) {
                 again = match self.first_in(from, *later, share) {
-                    Err(PricingError::Landed(_)) => None,
+                    Err(PricingError::Landed { .. }) => None,
                     other => other?,
                 };
                 if again.is_some() {

@@ -296,7 +296,8 @@ fn unit_value(line: Money, quantity: u32) -> Money {
     Money::from_minor(line.minor() / i64::from(quantity.max(1)), line.currency())
 }
 
-fn clean(mut address: Address) -> Address {
+/// Without the lines that a channel leaves blank.
+pub(super) fn clean(mut address: Address) -> Address {
     address.lines.retain(|l| !l.trim().is_empty());
     address
 }

@@ -13,6 +13,7 @@ use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Filter};
 
 use super::Fulfilled;
+use super::book::clean;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::records::{CursorRecord, DeclarationRecord, OrderRecord, ReceiptRecord, ShipmentRecord, Stage};
 
@@ -344,8 +345,7 @@ impl Gateway {
         let amount = if payment.amount == order.total { amounts.paid } else { payment.amount };
         let gross = tradewind_domain::Grams(request.parcels.iter().map(|p| p.weight.0).sum());
         let carrier = self.account(&shipment.account).map_err(|e| e.to_string())?.info().id.to_string();
-        let mut to = order.ship_to.clone().ok_or("the channel did not give an address")?;
-        to.lines.retain(|l| !l.trim().is_empty());
+        let to = clean(order.ship_to.clone().ok_or("the channel did not give an address")?);
         let pieces = u32::try_from(request.parcels.len()).map_err(|_| "too many parcels")?;
         Ok(Declaration {
             id: DeclarationId::new(id).map_err(|e| e.to_string())?,

@@ -20,7 +20,7 @@ use tradewind_landed_cost::pack::PackSet;
 use tradewind_landed_cost::quote::Engine;
 use tradewind_landed_cost::rates::tariff::fx::CustomsRates;
 use tradewind_landed_cost::rates::{FxRate, FxSource};
-use tradewind_pricing::PriceBook;
+use tradewind_pricing::{Input, PriceBook};
 
 pub use goods::{Goods, GoodsFacts};
 pub use order::Landed;
@@ -86,7 +86,14 @@ impl Engines {
                 let text = read(folder, &pricing.book)?;
                 add(&text);
                 let name = pricing.book.display().to_string();
-                Some(PriceBook::parse(&text, &name).map_err(|e| ConfigError::Refused(e.to_string()))?)
+                let refused = |e: tradewind_pricing::PricingError| ConfigError::Refused(e.to_string());
+                let mut book = PriceBook::parse(&text, &name).map_err(refused)?;
+                // The book may ask for more than the guard, never for less.
+                if let Some(value) = config.guard.margin_floor {
+                    let origin = "tradewind.toml guard.margin_floor".to_owned();
+                    book.raise_floors(&Input { value, origin }).map_err(refused)?;
+                }
+                Some(book)
             }
             None => None,
         };

@@ -12,10 +12,10 @@ use tradewind_landed_cost::pack::{Pack, Provenance};
 use tradewind_landed_cost::quote::{Charge, Engine, Quote, RateSource, Status};
 use tradewind_landed_cost::rates::{FxRate, FxSource};
 use tradewind_landed_cost::request::{Num, Request};
-use tradewind_pricing::{Channel, Charged, ImportCharges, PricingError};
+use tradewind_pricing::{Channel, Charged, ImportCharges, Lack, PricingError};
 
 use crate::config::{Config, OfferRules};
-use crate::landed::{DestinationRates, Engines, term_code};
+use crate::landed::{DestinationRates, Engines};
 
 /// Rates as of one instant, whatever instant is asked: a law of the future is tried with the rates of today.
 struct Frozen<'a>(DestinationRates<'a>, Timestamp);
@@ -43,7 +43,7 @@ pub(crate) struct Border<'a> {
 type Signature = Vec<(String, Option<Decimal>, i8)>;
 
 fn unknown(what: impl std::fmt::Display) -> PricingError {
-    PricingError::Landed(what.to_string())
+    PricingError::Landed { why: what.to_string(), lacks: None }
 }
 
 impl<'a> Border<'a> {
@@ -76,7 +76,7 @@ impl<'a> Border<'a> {
         request.insert("legal_event_at".to_owned(), json!(law.to_string()));
         request.insert("flow".to_owned(), json!("import_b2c"));
         lane.put(&mut request);
-        request.insert("incoterm".to_owned(), json!(term_code(term)));
+        request.insert("incoterm".to_owned(), json!(term.code()));
         if let Some(via) = rules.sold_via {
             request.insert("sold_via".to_owned(), json!(via.code()));
         }
@@ -122,7 +122,11 @@ impl<'a> Border<'a> {
 
     fn read(&self, quote: &Quote, price: Money) -> Result<Vec<Charged>, PricingError> {
         if quote.status != Status::Complete {
-            return Err(unknown(self.why_not(quote)));
+            // Line 1 is the article: it is the only one that is asked about.
+            let facts = [("lines.1.hs", Lack::Hs), ("lines.1.origin", Lack::Origin)];
+            let lacks = facts.into_iter().find(|(name, _)| quote.missing.iter().any(|m| m == name));
+            let lacks = lacks.map(|(_, lack)| lack);
+            return Err(PricingError::Landed { why: self.why_not(quote), lacks });
         }
         if quote.currency != price.currency().code() {
             return Err(unknown(format!(

@@ -11,11 +11,11 @@ use serde::Serialize;
 use tradewind_domain::{AccountId, Currency, Decimal, Exact, Money, Product, Sku, Variant};
 use tradewind_landed_cost::calendar;
 use tradewind_pricing::{
-    Article, Channel, Cliff, Derivation, Fx, Guard as Floor, Input, Pricer, PricingError,
+    Article, Channel, Cliff, Derivation, Fx, Guard as Floor, Input, Lack, Pricer, PricingError,
 };
 
 use crate::config::{AccountEntry, Config, OfferRules};
-use crate::desired::{Guard, Stop};
+use crate::desired::{Guard, Stop, above_zero, source};
 use crate::landed::Engines;
 use crate::plan::{Action, Change};
 use border::Border;
@@ -34,7 +34,7 @@ pub struct Priced {
     /// The share wanted, where the channel has one.
     pub target: Option<Input<Decimal>>,
     /// Prices above it that earn less, because a charge jumps.
-    pub cliffs: Vec<Gap>,
+    pub cliffs: Vec<Cliff>,
     /// What else a person should know: promotions left out, prices at which charges are not known.
     pub notes: Vec<String>,
     /// Why it may not go out all the same: the floor is not kept.
@@ -49,15 +49,6 @@ pub struct Step {
     pub what: String,
     /// `file:line`.
     pub origin: String,
-}
-
-/// Prices that fall short because a charge jumps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    /// The last price before the jump.
-    pub last_good: Money,
-    /// The first price after it that earns the target again.
-    pub good_again: Option<Money>,
 }
 
 /// What a price leaves at an instant.
@@ -75,19 +66,32 @@ pub enum Judged {
 const REMEMBERED: usize = 200_000;
 
 /// Prices found before, for a plan that is made often. A price stays as it is until law, book or exchange rates
-/// change: the key names all three.
+/// change: the key names all three. SKUs that are alike share a price, but not the reason why there is none: its words
+/// name the SKU and the row of its file, so they are part of the key of a reason.
 #[derive(Debug, Default)]
 pub(crate) struct Found(Mutex<BTreeMap<String, Result<Money, Stop>>>);
+
+impl Found {
+    fn get(&self, shared: &str, own: &str) -> Option<Result<Money, Stop>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(shared).or_else(|| all.get(own)).cloned()
+    }
+
+    fn put(&self, shared: String, own: String, found: Result<Money, Stop>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A process that runs for months meets many states of the world; what is forgotten is found again.
+        if all.len() >= REMEMBERED {
+            all.clear();
+        }
+        all.insert(if found.is_ok() { shared } else { own }, found);
+    }
+}
 
 impl Clone for Found {
     /// Another set of engines knows nothing yet.
     fn clone(&self) -> Found {
         Found::default()
     }
-}
-
-fn stop(guard: Guard, why: impl Into<String>) -> Stop {
-    Stop { guard, why: why.into() }
 }
 
 fn percent(share: Option<Decimal>) -> String {
@@ -135,17 +139,15 @@ impl<'a> Prices<'a> {
     /// # Errors
     /// A guard stops it.
     pub fn price(&self, terms: Terms<'a>, variant: &Variant) -> Result<Money, Stop> {
-        let key = self.key(terms, variant);
-        if let Some(known) = self.engines.found.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return known.clone();
+        // Before anything is looked up: with a target the key does not hold the catalogue's price.
+        above_zero(variant)?;
+        let shared = self.key(terms, variant);
+        let own = format!("{shared} {} {}", variant.sku, source(variant));
+        if let Some(known) = self.engines.found.get(&shared, &own) {
+            return known;
         }
         let found = self.explain(terms, variant).map(|p| p.price);
-        let mut all = self.engines.found.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A process that runs for months meets many states of the world; what is forgotten is found again.
-        if all.len() >= REMEMBERED {
-            all.clear();
-        }
-        all.insert(key, found.clone());
+        self.engines.found.put(shared, own, found.clone());
         found
     }
 
@@ -219,15 +221,9 @@ impl<'a> Prices<'a> {
     /// # Errors
     /// There is no sum: an input is missing, a charge at the border is not known.
     pub fn sum(&self, terms: Terms<'a>, variant: &Variant) -> Result<Priced, Stop> {
-        let source = variant.source.as_ref().map(ToString::to_string).unwrap_or_default();
-        if !variant.price.is_positive() {
-            return Err(stop(
-                Guard::ZeroPrice,
-                format!("the catalogue price is {} ({source}): a price must be above zero", variant.price),
-            ));
-        }
+        above_zero(variant)?;
         self.with(terms, variant, |pricer, border| {
-            let mut priced = self.choose(pricer, variant, &source)?;
+            let mut priced = self.choose(pricer, variant, &source(variant))?;
             priced.notes.extend(border.into_iter().flat_map(|b| b.flags(priced.price)));
             Ok(priced)
         })
@@ -256,7 +252,7 @@ impl<'a> Prices<'a> {
     pub fn may_go(&self, terms: Terms<'a>, variant: &Variant, price: Money) -> Result<(), Stop> {
         match self.judge(terms, variant, price)? {
             Judged::Keeps(_) => Ok(()),
-            Judged::Unknown(why) => Err(stop(Guard::LandedCost, why)),
+            Judged::Unknown(why) => Err(Stop::new(Guard::LandedCost, why)),
             Judged::Falls(d, needs) => {
                 let floor = self.with(terms, variant, |p, _| Ok(p.terms().floor.clone()))?;
                 Err(below(&d, &floor, needs))
@@ -286,7 +282,7 @@ impl<'a> Prices<'a> {
         f: impl FnOnce(&Pricer<'_>, Option<&Border<'_>>) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
         let Some(book) = &self.engines.book else {
-            return Err(stop(
+            return Err(Stop::new(
                 Guard::MissingRate,
                 "offers.channel names a channel of the price book, and there is none: add [pricing] book = \"prices.toml\"",
             ));
@@ -298,7 +294,7 @@ impl<'a> Prices<'a> {
             Border::new(self.engines, self.config, rules, terms, m.value, variant, self.law, self.now)
         });
         let border = border.transpose().map_err(stop_of)?;
-        let source = variant.source.as_ref().map(ToString::to_string).unwrap_or_default();
+        let source = source(variant);
         let article = Article {
             sku: variant.sku.to_string(),
             purchase: variant.cost.map(|value| Input::<Exact> { value, origin: source.clone() }),
@@ -308,7 +304,7 @@ impl<'a> Prices<'a> {
         let fx = Fx {
             rates: &self.engines.rates,
             source: &self.engines.fx.source,
-            date: date.map_err(|e| stop(Guard::MissingRate, e.to_string()))?,
+            date: date.map_err(|e| Stop::new(Guard::MissingRate, e.to_string()))?,
             policy: self.engines.policy(),
         };
         let import = border.as_ref().map(|b| b as &dyn tradewind_pricing::ImportCharges);
@@ -318,15 +314,10 @@ impl<'a> Prices<'a> {
 
     fn choose(&self, pricer: &Pricer<'_>, variant: &Variant, source: &str) -> Result<Priced, Stop> {
         let terms = pricer.terms();
-        let (mut notes, mut gaps) = (Vec::new(), Vec::new());
+        let (mut notes, mut cliffs) = (Vec::new(), Vec::new());
         let (regular, mut steps) = if let Some(target) = &terms.target {
             let solved = pricer.target_price().map_err(stop_of)?;
-            gaps.extend(
-                solved
-                    .cliffs
-                    .iter()
-                    .map(|c: &Cliff| Gap { last_good: c.last_good, good_again: c.good_again }),
-            );
+            cliffs = solved.cliffs;
             if let Some((from, why)) = solved.unknown {
                 notes.push(format!("from {from} on: {why}"));
             }
@@ -374,7 +365,7 @@ impl<'a> Prices<'a> {
             derivation,
             floor: terms.floor.clone(),
             target: terms.target.clone(),
-            cliffs: gaps,
+            cliffs,
             notes,
             stop,
         })
@@ -386,7 +377,7 @@ fn below(d: &Derivation, floor: &Input<Decimal>, needs: Option<Money>) -> Stop {
         || "no price keeps it".to_owned(),
         |p| format!("{p} would keep it; see tradewind why price"),
     );
-    stop(
+    Stop::new(
         Guard::MarginFloor,
         format!(
             "{} leaves {} ({} % of net) after landed cost, the floor is {} % ({}): {remedy}",
@@ -401,9 +392,9 @@ fn below(d: &Derivation, floor: &Input<Decimal>, needs: Option<Money>) -> Stop {
 
 fn stop_of(e: PricingError) -> Stop {
     let guard = match &e {
-        PricingError::Landed(why) if why.contains("the SKU's hs") => Guard::MissingHs,
-        PricingError::Landed(why) if why.contains("the SKU's origin") => Guard::MissingOrigin,
-        PricingError::Landed(_) => Guard::LandedCost,
+        PricingError::Landed { lacks: Some(Lack::Hs), .. } => Guard::MissingHs,
+        PricingError::Landed { lacks: Some(Lack::Origin), .. } => Guard::MissingOrigin,
+        PricingError::Landed { lacks: None, .. } => Guard::LandedCost,
         PricingError::NoPurchase(_) | PricingError::NoWeight { .. } => Guard::MissingCost,
         PricingError::Fx { .. } => Guard::MissingRate,
         PricingError::Unreachable { .. } => Guard::MarginFloor,
@@ -411,7 +402,7 @@ fn stop_of(e: PricingError) -> Stop {
         PricingError::BadPrice { .. } => Guard::ZeroPrice,
         _ => Guard::Limits,
     };
-    stop(guard, e.to_string())
+    Stop::new(guard, e.to_string())
 }
 
 impl Engines {

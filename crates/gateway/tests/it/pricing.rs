@@ -299,3 +299,64 @@ fn contradictions_of_configuration_and_book_are_told() {
     let told = refused(&CONFIG.replace("landed.to.DE", "landed.to.UK"), BOOK);
     assert!(told.contains("'UK' is no country"), "{told}");
 }
+
+/// With a target the catalogue's price decides nothing but whether there is one: what was found for a SKU that is alike
+/// must not put up one whose price is zero.
+#[test]
+fn a_remembered_price_does_not_lift_a_zero_and_a_remembered_reason_names_its_own_sku() {
+    let goods = "[[goods]]\nhs = \"6912\"\nto = [\"DE\"]\nrates = { duty = \"0.12\" }\nsource = \"test\"\n";
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("prices.toml"), BOOK.replace("markup = \"1\"", "target = \"0.30\""))
+        .unwrap();
+    std::fs::write(dir.path().join("goods.toml"), goods).unwrap();
+    let config =
+        Config::parse(&format!("[landed]\ngoods = \"goods.toml\"\n{CONFIG}"), "tradewind.toml").unwrap();
+    let shop = Shop { engines: Engines::load(&config, dir.path()).unwrap(), config };
+    let prices = shop.at(AUGUST);
+    let terms = prices.terms(&AccountId::new("shop").unwrap()).unwrap();
+    let first = mug("10.00", "8.00");
+    assert!(prices.price(terms, &first).unwrap().is_positive());
+    let stop =
+        prices.price(terms, &Variant { price: Money::zero(first.price.currency()), ..first }).unwrap_err();
+    assert_eq!(stop.guard, Guard::ZeroPrice);
+    assert!(stop.why.contains("0.00 EUR (catalogue.csv:2)"), "{}", stop.why);
+    // Two SKUs without a cost, otherwise alike: each reason names its own.
+    for sku in ["MUG-1", "MUG-2"] {
+        let variant = Variant { sku: Sku::new(sku).unwrap(), cost: None, ..mug("10.00", "8.00") };
+        let stop = prices.price(terms, &variant).unwrap_err();
+        assert!(stop.why.starts_with(&format!("SKU {sku} has no purchase cost")), "{}", stop.why);
+        assert_eq!(prices.price(terms, &variant).unwrap_err(), stop);
+    }
+}
+
+#[test]
+fn the_general_floor_raises_the_channels() {
+    let guard = |floor: &str| format!("[guard]\nmargin_floor = \"{floor}\"\n{CONFIG}");
+    // As computed by hand above: 29.99 leaves 6.13 of 24.63 net, 24.9 %.
+    let stop = shop(&guard("0.25"), BOOK).explain(AUGUST, &mug("29.90", "8.00")).unwrap_err();
+    assert_eq!(stop.guard, Guard::MarginFloor);
+    assert!(
+        stop.why.contains("(24.9 % of net)")
+            && stop.why.contains("the floor is 25 % (tradewind.toml guard.margin_floor)"),
+        "{}",
+        stop.why
+    );
+    // The channel may ask for more.
+    let found = shop(&guard("0.10"), BOOK).explain(AUGUST, &mug("29.90", "8.00")).unwrap();
+    assert_eq!(found.floor.origin, "prices.toml:8");
+    // A scheduled floor is raised too, and a target below it could never be sold.
+    let later = format!(
+        "{BOOK}\n[[scheduled]]\nname = \"cheaper\"\nfrom = \"2026-07-15T00:00:00Z\"\n[scheduled.channels.de]\nfloor = \"0.01\"\n"
+    );
+    let stop = shop(&guard("0.25"), &later).explain(AUGUST, &mug("29.90", "8.00")).unwrap_err();
+    assert!(stop.why.contains("the floor is 25 %"), "{}", stop.why);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("prices.toml"), BOOK.replace("markup = \"1\"", "target = \"0.30\""))
+        .unwrap();
+    let config = Config::parse(&guard("0.35"), "tradewind.toml").unwrap();
+    let told = Engines::load(&config, dir.path()).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "prices.toml:9: the target 0.30 is below the floor 0.35 (tradewind.toml guard.margin_floor): raise the one or lower the other"
+    );
+}
