@@ -76,6 +76,32 @@ fn changes_then_none() {
 }
 
 #[test]
+fn one_refused_item_of_several_is_partial_and_named() {
+    let shop = Shop::open("read-write", None);
+    // Amazon wants a brand (90220: required but not supplied); C has none.
+    let rows = std::fs::read_to_string(shop.path().join("c.csv")).unwrap();
+    std::fs::write(shop.path().join("c.csv"), rows.replace("C,Mug C,Harbour,", "C,Mug C,,")).unwrap();
+    shop.run(&["import"], 0);
+    shop.run(&["plan", "--out", "p"], 2);
+    let output = shop.run(&["apply", "p"], 5);
+    let told = text(&output);
+    assert!(told.contains("C at store: ") && told.contains("brand"), "names item and reason: {told}");
+    assert!(told.contains("3 accepted, 1 rejected"), "{told}");
+    // Sent again as it is, it would be refused again: there is nothing to change until a person mends it.
+    shop.run(&["plan"], 0);
+}
+
+#[test]
+fn a_plan_of_which_nothing_may_go_out_is_blocked() {
+    let shop = Shop::open("read-write", None);
+    let path = shop.path().join("tradewind.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("margin_floor = \"0.10\"", "margin_floor = \"0.90\"")).unwrap();
+    shop.run(&["plan", "--out", "p"], 3);
+    shop.run(&["apply", "p"], 3);
+}
+
+#[test]
 fn a_real_account_starts_read_only() {
     let shop = Shop::open("read-only", None);
     shop.run(&["plan", "--out", "p"], 2);

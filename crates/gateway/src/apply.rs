@@ -53,9 +53,24 @@ pub struct Settled {
 
 impl Applied {
     fn note(&mut self, error: &Error) {
-        let text = error.to_string();
+        self.tell(error.to_string());
+    }
+
+    fn tell(&mut self, text: String) {
         if self.errors.len() < 10 && !self.errors.contains(&text) {
             self.errors.push(text);
+        }
+    }
+
+    /// What was said to items of an account, once for all that were told the same.
+    fn tell_items(&mut self, account: &AccountId, said: BTreeMap<String, Vec<Sku>>) {
+        for (text, skus) in said {
+            let named: Vec<&str> = skus.iter().take(3).map(Sku::as_str).collect();
+            let more = match skus.len().saturating_sub(named.len()) {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            self.tell(format!("{}{more} at {account}: {text}", named.join(", ")));
         }
     }
 }
@@ -86,9 +101,7 @@ impl Gateway {
         for change in plan.changes.iter().filter(|c| c.stop.is_none() && c.action.is_some()) {
             if let Err(stop) = prices.at_send(change, &variants) {
                 applied.held += 1;
-                if applied.errors.len() < 10 {
-                    applied.errors.push(format!("{} at {} held: {}", change.sku, change.account, stop.why));
-                }
+                applied.tell(format!("{} at {} held: {}", change.sku, change.account, stop.why));
                 continue;
             }
             by_account.entry(&change.account).or_default().push(change);
@@ -264,7 +277,6 @@ impl Gateway {
                 Ok(self.store.commit(batch).await?)
             }
             Err(error) => {
-                applied.note(&error);
                 let items = skus.iter().map(|sku| ItemOutcome::err(sku, error.clone())).collect();
                 self.items(id, items, applied).await
             }
@@ -274,7 +286,11 @@ impl Gateway {
     /// Writes what the channel said to each item.
     async fn items(&self, id: &AccountId, items: Vec<ItemOutcome>, applied: &mut Applied) -> Result<()> {
         let mut batch = Batch::new();
+        let mut said: BTreeMap<String, Vec<Sku>> = BTreeMap::new();
         for item in items {
+            if let Err(e) = &item.result {
+                said.entry(e.to_string()).or_default().push(item.sku.clone());
+            }
             let Some(known) = typed::get::<OfferRecord>(&*self.store, &offer_key(id, &item.sku)).await?
             else {
                 continue;
@@ -288,30 +304,29 @@ impl Gateway {
                 }
                 Err(e) if e.kind() == Kind::Indeterminate => {
                     applied.indeterminate += 1;
-                    applied.note(&e);
                     record.state = ChangeState::Indeterminate;
                     record.note = Some(e.to_string());
                 }
                 Err(e) if e.kind().is_business() => {
                     applied.rejected += 1;
-                    applied.note(&e);
                     record.state = ChangeState::Rejected;
                     record.note = Some(e.to_string());
                 }
                 // An outage or a quota: nothing happened, the next plan tries again.
                 Err(e) => {
                     applied.postponed += 1;
-                    applied.note(&e);
                     record.state = ChangeState::Intended;
                     record.note = Some(e.to_string());
                 }
             }
             batch.put(&record)?;
         }
+        applied.tell_items(id, said);
         Ok(self.store.commit(batch).await?)
     }
 
-    /// Asks for the results of deferred submissions, then reads back everything that is not known to be live.
+    /// Asks for the results of deferred submissions, then reads back everything that is not known to be live. What
+    /// channels said meanwhile is in the second answer.
     ///
     /// # Errors
     /// The store failed. Channels that fail are asked again next time.
@@ -346,12 +361,12 @@ impl Gateway {
         }
         let mut settled = Settled::default();
         for id in self.accounts.keys() {
-            self.read_back(id, &mut settled).await?;
+            self.read_back(id, &mut settled, &mut applied).await?;
         }
         Ok((settled, applied))
     }
 
-    async fn read_back(&self, id: &AccountId, settled: &mut Settled) -> Result<()> {
+    async fn read_back(&self, id: &AccountId, settled: &mut Settled, applied: &mut Applied) -> Result<()> {
         let connector = self.account(id)?.clone();
         let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(()) };
         let open = [ChangeState::Accepted, ChangeState::Indeterminate];
@@ -382,15 +397,21 @@ impl Gateway {
                 }
             };
             let mut batch = Batch::new();
+            let mut said: BTreeMap<String, Vec<Sku>> = BTreeMap::new();
             for record in chunk {
                 let mut record = record.value.clone();
                 let live = found.iter().find(|l| l.key.sku == record.sku);
                 judge(&mut record, live, self.now(), settled);
+                if record.state == ChangeState::Rejected {
+                    let why = record.note.clone().unwrap_or_default();
+                    said.entry(format!("refused after all: {why}")).or_default().push(record.sku.clone());
+                }
                 if live.is_some() {
                     record.read_at = Some(self.now());
                     batch.put(&record)?;
                 }
             }
+            applied.tell_items(id, said);
             self.store.commit(batch).await?;
         }
         Ok(())
