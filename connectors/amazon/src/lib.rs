@@ -12,6 +12,7 @@ mod definitions;
 mod feeds;
 mod fees;
 mod finances;
+mod inbound;
 mod listings;
 mod map;
 mod orders;
@@ -25,8 +26,8 @@ use tradewind_connector::role::{
     Payouts, Prices, Role, Statements, Stock, Transactions,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
-    Support,
+    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Inbound, Limits, Parts, Pipeline,
+    Runtime, Support,
 };
 
 use crate::config::Site;
@@ -38,7 +39,7 @@ pub static FACTORY: Factory = Factory {
     capabilities,
     limits: include_str!("../limits.toml"),
     errors: include_str!("../errors.toml"),
-    secrets: &["client_secret", "refresh_token"],
+    secrets: &["client_secret", "refresh_token", "notification_key"],
     example: include_str!("../example.toml"),
     open,
 };
@@ -47,6 +48,7 @@ pub static FACTORY: Factory = Factory {
 pub struct Amazon {
     info: ConnectorInfo,
     site: Site,
+    hooks: Option<inbound::Hooks>,
     pipeline: Pipeline,
 }
 
@@ -79,7 +81,8 @@ fn capabilities() -> Capabilities {
         (Facet::Refund, NotImplemented),
         (Facet::Returns, NotImplemented),
         (Facet::FeeEstimates, Native),
-        (Facet::Webhooks, NotImplemented),
+        // Forwarded by the seller's AWS account: Amazon has no webhooks of its own.
+        (Facet::Webhooks, Emulated),
     ];
     let bounds = Bounds {
         // One call per SKU: the batch is the facet's, not a request's.
@@ -103,19 +106,28 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
     let settings: config::Settings = account.settings()?;
     let site = Site::new(&settings)?;
     let protocol = auth::Lwa::new(&settings, &account.secrets)?;
+    let hooks = account.secrets.get("notification_key").cloned().map(|key| inbound::Hooks {
+        key,
+        seller_id: site.seller_id.clone(),
+        marketplace_id: site.marketplace_id,
+    });
+    let mut granted = capabilities();
+    if hooks.is_none() {
+        granted.revoke(Facet::Webhooks);
+    }
     let parts = Parts {
         connector: config::id(),
         account: account.account.clone(),
         // Quotas are per application and selling partner, whichever of its stores is called.
         app: format!("{}/{}", settings.client_id, settings.seller_id),
         access: account.access,
-        capabilities: Arc::new(capabilities()),
+        capabilities: Arc::new(granted),
         protocol: Arc::new(protocol),
         limits: Limits::parse(FACTORY.limits)?,
         errors: ErrorTable::parse(FACTORY.errors)?,
         patience: account.patience,
     };
-    Ok(Arc::new(Amazon { info: info(), site, pipeline: Pipeline::new(parts, runtime) }))
+    Ok(Arc::new(Amazon { info: info(), site, hooks, pipeline: Pipeline::new(parts, runtime) }))
 }
 
 impl Connector for Amazon {
@@ -127,6 +139,9 @@ impl Connector for Amazon {
     }
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
+    }
+    fn inbound(&self) -> Option<&dyn Inbound> {
+        self.hooks.as_ref().map(|h| h as &dyn Inbound)
     }
     fn marketplace(&self) -> Option<&dyn Marketplace> {
         Some(self)

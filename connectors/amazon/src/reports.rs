@@ -18,7 +18,8 @@ use crate::auth::PRESIGNED;
 use crate::config::Site;
 use crate::wire::reports as w;
 
-const TYPE: &str = "GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2";
+/// The type of settlement reports, V2.
+pub(crate) const SETTLEMENT: &str = "GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2";
 
 const LIKE: OpSpec = OpSpec {
     name: "",
@@ -32,6 +33,11 @@ const LIKE: OpSpec = OpSpec {
 static LIST: OpSpec = OpSpec { name: "reports.list", buckets: &["reports.list"], ..LIKE };
 static DOCUMENT: OpSpec = OpSpec { name: "reports.document", buckets: &["reports.document"], ..LIKE };
 static DOWNLOAD: OpSpec = OpSpec { name: PRESIGNED, keep: true, ..LIKE };
+
+/// The report's number is what people quote, the document's is what is fetched: both are kept.
+pub(crate) fn statement_id(report: &str, document: &str) -> Result<StatementId, Error> {
+    StatementId::new(format!("{report}:{document}")).map_err(Error::from)
+}
 
 struct List<'a>(&'a Site);
 
@@ -51,7 +57,7 @@ impl Operation for List<'_> {
         Ok(match cursor {
             Some(cursor) => request.query("nextToken", cursor.0.clone()),
             None => request
-                .query("reportTypes", TYPE)
+                .query("reportTypes", SETTLEMENT)
                 .query("createdSince", window.from.to_string())
                 .query("createdUntil", window.to.to_string())
                 .query("pageSize", "100"),
@@ -68,8 +74,7 @@ impl Operation for List<'_> {
         for report in page.reports.into_iter().filter(|r| r.processing_status == "DONE") {
             let Some(document) = report.report_document_id else { continue };
             items.push(Statement {
-                // The report's number is what people quote, the document's is what is fetched: both are kept.
-                id: StatementId::new(format!("{}:{document}", report.report_id))?,
+                id: statement_id(&report.report_id, &document)?,
                 currency: self.0.currency,
                 from: report.data_start_time.unwrap_or(report.created_time),
                 to: report.data_end_time.unwrap_or(report.created_time),

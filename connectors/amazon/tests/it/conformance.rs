@@ -12,6 +12,8 @@ async fn conformance() {
     Suite::new(&tradewind_amazon::FACTORY, env!("CARGO_MANIFEST_DIR"))
         .secret("client_secret", "amzn1.oa2-cs.v1.conformance")
         .secret("refresh_token", "Atzr|conformanceRefresh")
+        .secret("notification_key", "conformance-notification-key")
+        .optional("notification_key", "without it notifications are not taken, and orders are polled")
         .token("/auth/o2/token", Answer::json(200, TOKEN))
         .throttled(Answer::json(429, slow))
         .unauthorized(Answer::json(403, expired))

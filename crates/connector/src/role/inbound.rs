@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tradewind_domain::{ListingId, OrderId, PayoutId, ReturnId, Sku, TransactionId, Waybill};
+use tradewind_domain::{ListingId, OrderId, PayoutId, ReturnId, Sku, StatementId, TransactionId, Waybill};
 
 use crate::error::Error;
 
@@ -37,6 +37,8 @@ pub enum Hint {
     Transaction(TransactionId),
     /// A payout.
     Payout(PayoutId),
+    /// A settlement document that can be fetched now.
+    Statement(StatementId),
     /// A parcel.
     Parcel(Waybill),
     /// The account was disconnected by its owner.

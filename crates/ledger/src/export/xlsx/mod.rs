@@ -27,6 +27,7 @@ struct Styles {
     note: Format,
     head: Format,
     head_right: Format,
+    head_after: Format,
     text: Format,
     after: Format,
     wrap: Format,
@@ -55,6 +56,7 @@ impl Styles {
             title: Format::new().set_bold().set_font_size(14).set_font_color(INK),
             note: Format::new().set_italic().set_font_color(Color::RGB(0x6B7280)),
             head_right: head.clone().set_align(FormatAlign::Right),
+            head_after: head.clone().set_indent(1),
             head,
             text: Format::new().set_num_format("@"),
             after: Format::new().set_num_format("@").set_indent(1),
@@ -79,7 +81,13 @@ fn titles(sheet: &mut Worksheet, row: u32, columns: &[Column], s: &Styles) -> Re
     for (i, (title, width, number)) in columns.iter().enumerate() {
         let col = u16::try_from(i).unwrap_or(u16::MAX);
         sheet.set_column_width(col, *width)?;
-        sheet.write_string_with_format(row, col, *title, if *number { &s.head_right } else { &s.head })?;
+        let after_number = i.checked_sub(1).and_then(|p| columns.get(p)).is_some_and(|p| p.2);
+        let format = match (number, after_number) {
+            (true, _) => &s.head_right,
+            (false, true) => &s.head_after,
+            (false, false) => &s.head,
+        };
+        sheet.write_string_with_format(row, col, *title, format)?;
     }
     Ok(())
 }
@@ -381,6 +389,10 @@ fn fx(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), ExportErro
         text(sheet, row, 2, r.quote.code(), s)?;
         number(sheet, row, 3, r.rate, &s.rate, s)?;
         after(sheet, row, 4, &r.source, s)?;
+    }
+    if books.fx.is_empty() {
+        row = 1;
+        sheet.write_string_with_format(row, 0, "No amount crossed a currency.", &s.note)?;
     }
     table(sheet, row, COLUMNS)
 }
