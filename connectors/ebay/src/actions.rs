@@ -25,7 +25,7 @@ static SHIP: OpSpec = OpSpec { name: "orders.ship", ..LIKE };
 // No reference of ours is taken or shown: two partial refunds of the same amount cannot be told apart.
 static REFUND: OpSpec =
     OpSpec { name: "orders.refund", facet: Facet::Refund, safety: Safety::Unsafe, ..LIKE };
-// An order is cancelled once; its cancelState shows it.
+// An order is cancelled once; its cancelState shows it, and is read before each send.
 static CANCEL: OpSpec = OpSpec {
     name: "cancellations.create",
     facet: Facet::Cancel,
@@ -265,6 +265,44 @@ fn refunded(id: Option<String>, status: &str) -> Result<Submitted<()>, Error> {
     }
 }
 
+/// What a wish to cancel comes to, as the order stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Wish {
+    /// It is cancelled.
+    Done,
+    /// The buyer asks for it: by this request.
+    Grant(String),
+    /// Nobody asks: the seller cancels.
+    Create,
+}
+
+fn wish(now: &w::Order, believed: OrderState) -> Result<Wish, Error> {
+    let status = now.cancel_status.as_ref();
+    let requests = status.map(|c| c.cancel_requests.as_slice()).unwrap_or_default();
+    let open = requests.iter().find(|r| r.cancel_request_state == "REQUESTED");
+    let order = &now.order_id;
+    let conflict = |text: String| Error::new(Kind::Conflict, format!("order {order}: {text}, read it again"));
+    match status.map_or("", |c| c.cancel_state.as_str()) {
+        "CANCELED" => Ok(Wish::Done),
+        "" | "NONE_REQUESTED" | "IN_PROGRESS" if open.is_some() => {
+            let id = open.and_then(|r| r.cancel_request_id.clone());
+            id.map(Wish::Grant).ok_or_else(|| Error::decode(format!("order {order}: a request without id")))
+        }
+        "IN_PROGRESS" => {
+            let states: Vec<&str> = requests.iter().map(|r| r.cancel_request_state.as_str()).collect();
+            Err(conflict(format!(
+                "a cancellation is under way ({}) and not ours to grant",
+                states.join(", ")
+            )))
+        }
+        "" | "NONE_REQUESTED" if believed == OrderState::CancelRequested => {
+            Err(conflict("the buyer does not ask to cancel any more".to_owned()))
+        }
+        "" | "NONE_REQUESTED" => Ok(Wish::Create),
+        other => Err(Error::new(Kind::UnknownCode, format!("order {order}: cancelState '{other}'"))),
+    }
+}
+
 #[async_trait]
 impl OrderActions for Ebay {
     async fn ship(&self, cx: &CallCx, notice: &ShipmentNotice) -> Result<Submitted<()>, Error> {
@@ -282,17 +320,17 @@ impl OrderActions for Ebay {
     }
 
     async fn cancel(&self, cx: &CallCx, order: &Order, reason: CancelReason) -> Result<Submitted<()>, Error> {
-        if order.state == OrderState::CancelRequested {
-            // Only getOrder names the request.
-            let now = self.pipeline.call(&Get(&self.site), &order.id, cx).await?;
-            let requests = now.cancel_status.map(|c| c.cancel_requests).unwrap_or_default();
-            let open = requests.into_iter().find(|r| r.cancel_request_state == "REQUESTED");
-            if let Some(request) = open.and_then(|r| r.cancel_request_id) {
-                self.pipeline.call(&Approve(&self.site), &request, cx).await?;
-                return Ok(Submitted::Done(()));
+        // As it is now, and only getOrder names the buyer's request. Without this look an answer that was lost would
+        // become a second cancellation, and a request that the buyer took back a cancellation by the seller, which
+        // counts against him.
+        let now = self.pipeline.call(&Get(&self.site), &order.id, cx).await?;
+        match wish(&now, order.state)? {
+            Wish::Done => {}
+            Wish::Grant(request) => self.pipeline.call(&Approve(&self.site), &request, cx).await?,
+            Wish::Create => {
+                self.pipeline.call(&Cancel(&self.site), &(order.id.clone(), reason), cx).await?;
             }
         }
-        self.pipeline.call(&Cancel(&self.site), &(order.id.clone(), reason), cx).await?;
         Ok(Submitted::Done(()))
     }
 
@@ -321,6 +359,46 @@ impl OrderActions for Ebay {
             },
             // Not shown yet.
             None => Ok(Submitted::Deferred(handle.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_order_that_nobody_cancels_is_cancelled_by_the_seller() {
+        let order = |state: &str, request: &str| -> w::Order {
+            let requests = match request {
+                "" => String::new(),
+                r => format!(r#"{{"cancelRequestId":"77","cancelRequestState":"{r}"}}"#),
+            };
+            let text = format!(
+                r#"{{"orderId":"1","creationDate":"2026-08-01T00:00:00.000Z","lastModifiedDate":"2026-08-01T00:00:00.000Z","lineItems":[],
+                    "cancelStatus":{{"cancelState":"{state}","cancelRequests":[{requests}]}}}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        let grant = || Ok(Wish::Grant("77".to_owned()));
+        use OrderState::{CancelRequested, ReadyToShip};
+        for (state, request, believed, want) in [
+            ("NONE_REQUESTED", "", ReadyToShip, Ok(Wish::Create)),
+            ("IN_PROGRESS", "REQUESTED", CancelRequested, grant()),
+            // The buyer asked since we read the order.
+            ("IN_PROGRESS", "REQUESTED", ReadyToShip, grant()),
+            // Our answer was lost, or eBay cancelled it.
+            ("CANCELED", "COMPLETED", ReadyToShip, Ok(Wish::Done)),
+            ("CANCELED", "", CancelRequested, Ok(Wish::Done)),
+            // The buyer asks no more: that is not a wish of the seller's.
+            ("NONE_REQUESTED", "", CancelRequested, Err(Kind::Conflict)),
+            ("NONE_REQUESTED", "REJECTED", CancelRequested, Err(Kind::Conflict)),
+            ("IN_PROGRESS", "COMPLETED", CancelRequested, Err(Kind::Conflict)),
+            ("IN_PROGRESS", "", ReadyToShip, Err(Kind::Conflict)),
+            ("BEAMED_UP", "", ReadyToShip, Err(Kind::UnknownCode)),
+        ] {
+            let got = wish(&order(state, request), believed).map_err(|e| e.kind());
+            assert_eq!(got, want, "{state} {request} {believed}");
         }
     }
 }

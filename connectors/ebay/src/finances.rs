@@ -133,8 +133,10 @@ fn transaction(t: &w::Transaction) -> Result<BalanceTransaction, Error> {
         }
     };
     let net = if credit { value } else { value.negated() };
-    // Fees cost us on a sale, and come back on a refund.
-    let back = t.transaction_type == "REFUND";
+    // An amount that is net of order fees takes them along, whichever way it goes: they cost us where money comes in and
+    // come back where it leaves (a refund, a credit taken back), and a refund taken back costs them again. Of any other
+    // movement fees are fees. The ledger's importer has the same rule.
+    let back = !credit && matches!(t.transaction_type.as_str(), "SALE" | "REFUND" | "CREDIT");
     let cost = |m: Money| if back { m.negated() } else { m };
     let fee = t.total_fee_amount.as_ref().map(|a| a.money()).transpose()?.map(cost);
     let amount = match fee {
@@ -333,6 +335,32 @@ mod tests {
             (-5_000, -663, -4_337)
         );
         assert_eq!(refund.components[0].amount.minor(), 663);
+    }
+
+    #[test]
+    fn fees_go_the_way_of_the_booking() {
+        // 43.37 with 6.63 of fees. Where money comes in it is net of what the fees cost: 43.37 + 6.63 = 50.00. Where it
+        // leaves they come back with it: −43.37 − 6.63 = −50.00. A dispute's fees are fees: −43.37 + 6.63 = −36.74.
+        // The ledger's importer has the same table.
+        for (kind, entry, gross, fee) in [
+            ("SALE", "CREDIT", 5_000, 663),
+            ("SALE", "DEBIT", -5_000, -663),
+            ("REFUND", "DEBIT", -5_000, -663),
+            ("REFUND", "CREDIT", 5_000, 663),
+            ("CREDIT", "CREDIT", 5_000, 663),
+            ("CREDIT", "DEBIT", -5_000, -663),
+            ("DISPUTE", "DEBIT", -3_674, 663),
+        ] {
+            let t = read(&format!(
+                r#"{{"transactionId":"2","transactionType":"{kind}","bookingEntry":"{entry}","transactionDate":"2026-08-01T10:00:00.000Z",
+                    "amount":{{"value":"43.37","currency":"USD"}},"totalFeeAmount":{{"value":"6.63","currency":"USD"}},
+                    "orderLineItems":[{{"marketplaceFees":[{{"feeType":"FINAL_VALUE_FEE","amount":{{"value":"6.63","currency":"USD"}}}}]}}]}}"#
+            ));
+            let net = if entry == "CREDIT" { 4_337 } else { -4_337 };
+            let got = (t.amount.minor(), t.fee.unwrap().minor(), t.net.unwrap().minor());
+            assert_eq!(got, (gross, fee, net), "{kind} {entry}");
+            assert_eq!(t.components[0].amount.minor(), -fee, "{kind} {entry}");
+        }
     }
 
     #[test]

@@ -40,16 +40,13 @@ fn sum<'a>(currency: Currency, amounts: impl IntoIterator<Item = &'a Amount>) ->
 
 /// One order. Amounts are those that the seller is owed in; what eBay converted from is kept as the buyer's total.
 pub(crate) fn order(o: &w::Order, account: &AccountId) -> Result<Order, Error> {
-    let total = o.pricing_summary.as_ref().and_then(|p| p.total.as_ref());
-    let total_money = match (total, o.line_items.first()) {
-        (Some(t), _) => t.money()?,
-        (None, Some(line)) => Money::zero(line.line_item_cost.money()?.currency()),
-        (None, None) => {
-            return Err(Error::decode(format!("order {} has neither a total nor a line", o.order_id)));
-        }
-    };
+    let pricing = o.pricing_summary.as_ref();
+    let total = pricing
+        .and_then(|p| p.total.as_ref())
+        .ok_or_else(|| Error::decode(format!("order {}: no pricingSummary.total", o.order_id)))?;
+    let total_money = total.money()?;
     let currency = total_money.currency();
-    let state = state(o);
+    let mut state = state(o);
     let mut shipping = Money::zero(currency);
     let mut lines = Vec::with_capacity(o.line_items.len());
     let mut registrations: Vec<TaxId> = Vec::new();
@@ -67,6 +64,15 @@ pub(crate) fn order(o: &w::Order, account: &AccountId) -> Result<Order, Error> {
             shipping = shipping.try_add(charged)?.try_sub(off.unwrap_or(Money::zero(currency)).abs())?;
         }
         lines.push(line);
+    }
+    if let Some(adjustment) = pricing.and_then(|p| p.adjustment.as_ref()) {
+        let fee = pricing.and_then(|p| p.fee.as_ref()).map(Amount::money).transpose()?;
+        let others = fee.unwrap_or(Money::zero(currency)).try_add(shipping)?;
+        if !adjust(&mut lines, adjustment.money()?, total_money, others)? && state == OrderState::ReadyToShip
+        {
+            // Nobody ships what we cannot add up.
+            state = OrderState::Exception;
+        }
     }
     let (payments, refunded) = match &o.payment_summary {
         Some(p) => (
@@ -90,7 +96,7 @@ pub(crate) fn order(o: &w::Order, account: &AccountId) -> Result<Order, Error> {
         state,
         raw_status: raw(o),
         currency,
-        buyer_total: total.map(Amount::before).transpose()?.flatten(),
+        buyer_total: total.before()?,
         buyer: o.buyer.as_ref().map(buyer).unwrap_or_default(),
         ship_to: step.map(address).transpose()?.flatten(),
         lines,
@@ -108,6 +114,35 @@ pub(crate) fn order(o: &w::Order, account: &AccountId) -> Result<Order, Error> {
             .min(),
         channel_fulfilled: fulfilled_by == Some("EBAY"),
     })
+}
+
+/// Prices that were changed after the commitment to buy: spread over the lines by what they cost, as the goods' own. Their
+/// description calls them a change of "the cost of the item(s)" and is silent about the sign, which the total tells: goods +
+/// what else there is + taxes on top + adjustment. `false`: with neither sign.
+fn adjust(lines: &mut [OrderLine], adjustment: Money, total: Money, others: Money) -> Result<bool, Error> {
+    let currency = total.currency();
+    let goods = Money::try_sum(currency, lines.iter().map(|l| l.total))?;
+    let taxes = lines.iter().flat_map(|l| &l.taxes).filter(|t| !t.included).map(|t| t.amount);
+    let left = total.try_sub(goods)?.try_sub(others)?.try_sub(Money::try_sum(currency, taxes)?)?;
+    if left != adjustment && left != adjustment.negated() {
+        return Ok(false);
+    }
+    if left.is_zero() {
+        return Ok(true);
+    }
+    let weights: Vec<_> = lines.iter().map(|l| l.total.decimal()).collect();
+    for (line, part) in lines.iter_mut().zip(left.allocate(&weights)?) {
+        line.total = line.total.try_add(part)?;
+        line.discount = line.discount.try_sub(part)?;
+        if line.discount.is_negative() {
+            // Dearer than listed: that is the price now, no negative discount.
+            let units = tradewind_domain::Decimal::from(line.quantity.max(1));
+            let unit = line.total.decimal().checked_div(units).unwrap_or_else(|| line.total.decimal());
+            line.unit_price = Exact::new(unit, currency);
+            line.discount = Money::zero(currency);
+        }
+    }
+    Ok(true)
 }
 
 fn order_line(item: &w::Line, currency: Currency, state: OrderState) -> Result<OrderLine, Error> {
@@ -273,6 +308,64 @@ mod tests {
             ("PAID", "BEAMED_UP", "NONE_REQUESTED", Exception),
         ] {
             assert_eq!(of(payment, fulfilment, cancel), want, "{payment} {fulfilment} {cancel}");
+        }
+    }
+
+    /// An order of 30.00 + 10.00 and 5.00 of shipping, with a summary.
+    fn priced(summary: &str) -> Result<Order, Error> {
+        let line = |id: &str, quantity: u32, cost: &str| {
+            format!(
+                r#"{{"lineItemId":"{id}","quantity":{quantity},"lineItemCost":{{"value":"{cost}","currency":"EUR"}}}}"#
+            )
+        };
+        let text = format!(
+            r#"{{"orderId":"1","creationDate":"2026-08-01T00:00:00.000Z","lastModifiedDate":"2026-08-01T00:00:00.000Z",
+                 "orderFulfillmentStatus":"NOT_STARTED","orderPaymentStatus":"PAID","pricingSummary":{{{summary}}},
+                 "lineItems":[{},{}]}}"#,
+            line("1", 3, "30.00"),
+            line("2", 1, "10.00").replace(
+                r#""quantity""#,
+                r#""deliveryCost":{"shippingCost":{"value":"5.00","currency":"EUR"}},"quantity""#
+            ),
+        );
+        order(&serde_json::from_str(&text).unwrap(), &"a".parse().unwrap())
+    }
+
+    fn eur(name: &str, value: &str) -> String {
+        format!(r#""{name}":{{"value":"{value}","currency":"EUR"}}"#)
+    }
+
+    #[test]
+    fn prices_that_were_changed_after_the_sale_are_the_goods() {
+        let lines = |o: &Order| -> Vec<(i64, i64)> {
+            o.lines.iter().map(|l| (l.total.minor(), l.discount.minor())).collect()
+        };
+        let of = |total: &str, adjustment: &str| {
+            priced(&[eur("total", total), eur("adjustment", adjustment)].join(",")).unwrap()
+        };
+        // 40.00 + 5.00 − 2.00 = 43.00; by 30 : 10 that is 1.50 and 0.50. With either sign.
+        for sign in ["-2.00", "2.00"] {
+            let o = of("43.00", sign);
+            assert_eq!(lines(&o), [(2_850, 150), (950, 50)]);
+            assert_eq!(o.state, OrderState::ReadyToShip);
+        }
+        // 40.00 + 5.00 + 2.00 = 47.00: 31.50 for three units and 10.50 for one.
+        let o = of("47.00", "2.00");
+        assert_eq!(lines(&o), [(3_150, 0), (1_050, 0)]);
+        assert_eq!(o.lines[0].unit_price.value().to_string(), "10.50");
+        // A recycling fee beside it: 40.00 + 5.00 − 2.00 + 0.30.
+        let o = priced(&[eur("total", "43.30"), eur("adjustment", "-2.00"), eur("fee", "0.30")].join(","));
+        assert_eq!(lines(&o.unwrap()), [(2_850, 150), (950, 50)]);
+        // Neither sign gives the total: a person looks.
+        let o = of("44.00", "2.00");
+        assert_eq!((lines(&o)[0], o.state), ((3_000, 0), OrderState::Exception));
+    }
+
+    #[test]
+    fn a_total_is_not_invented() {
+        for summary in [String::new(), eur("adjustment", "2.00")] {
+            let error = priced(&summary).unwrap_err().to_string();
+            assert!(error.contains("order 1: no pricingSummary.total"), "{error}");
         }
     }
 

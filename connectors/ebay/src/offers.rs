@@ -115,28 +115,30 @@ impl Operation for Create<'_> {
 struct Update<'a>(&'a Site);
 
 impl Operation for Update<'_> {
-    type In = (String, w::NewOffer);
+    /// SKU, the channel's id of the offer, and the offer.
+    type In = (Sku, String, w::NewOffer);
     type Out = ();
 
     fn spec(&self) -> &OpSpec {
         &UPDATE
     }
 
-    fn subject(&self, (id, _): &(String, w::NewOffer)) -> String {
-        id.clone()
+    fn subject(&self, (sku, _, _): &Self::In) -> String {
+        sku.to_string()
     }
 
-    fn object(&self, (id, _): &(String, w::NewOffer)) -> Option<String> {
-        Some(id.clone())
+    /// The same object as of a change of price or quantity: all of them revise one listing.
+    fn object(&self, (sku, _, _): &Self::In) -> Option<String> {
+        Some(sku.to_string())
     }
 
-    fn encode(&self, _: &OpCx<'_>, (id, offer): &(String, w::NewOffer)) -> Result<WireRequest, Error> {
+    fn encode(&self, _: &OpCx<'_>, (_, id, offer): &Self::In) -> Result<WireRequest, Error> {
         request(self.0, Method::PUT, &format!("/offer/{}", segment(id)))?
             .header("content-language", self.0.language)?
             .json(offer)
     }
 
-    fn decode(&self, _: &OpCx<'_>, _: &(String, w::NewOffer), _: &WireResponse) -> Result<(), Error> {
+    fn decode(&self, _: &OpCx<'_>, _: &Self::In, _: &WireResponse) -> Result<(), Error> {
         Ok(()) // 200 with the id that we gave, or 204
     }
 }
@@ -359,7 +361,8 @@ impl Ebay {
                 );
                 continue;
             }
-            let input = (found.offer_id, w::NewOffer { key: None, ..record.clone() });
+            let record = w::NewOffer { key: None, ..record.clone() };
+            let input = (job.offer.sku.clone(), found.offer_id, record);
             let step = cx.step(&format!("update/{}", job.offer.sku));
             if let Err(e) = self.pipeline.call(&Update(&self.site), &input, &step).await {
                 job.fail(e);

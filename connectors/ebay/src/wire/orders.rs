@@ -83,6 +83,12 @@ pub(crate) struct TaxIdentifier {
 pub(crate) struct Pricing {
     #[serde(default)]
     pub(crate) total: Option<Amount>,
+    /// What the prices were changed by after the commitment to buy.
+    #[serde(default)]
+    pub(crate) adjustment: Option<Amount>,
+    /// Recycling fees and their like (with `TAX_BREAKDOWN`).
+    #[serde(default)]
+    pub(crate) fee: Option<Amount>,
 }
 
 #[derive(Debug, Deserialize)]

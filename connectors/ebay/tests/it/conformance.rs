@@ -125,7 +125,7 @@ fn order_calls(suite: Suite) -> Suite {
             let handle: Handle = json::read(input)?;
             json::write(f.poll(&CallCx::new(), &handle).await?)
         }))
-        .call(call!("orders.cancel", Cancel, ReadBack, order_actions, |f, input| {
+        .call(call!("orders.cancel", Cancel, Read, order_actions, |f, input| {
             let wish: Wish = json::read(input)?;
             json::write(f.cancel(&key(), &wish.order, wish.reason).await?)
         }))

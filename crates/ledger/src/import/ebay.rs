@@ -207,8 +207,10 @@ fn transaction(t: &Transaction<'_>, sidecar: &Sidecar) -> ImportResult<Option<Tx
     let date = t.transaction_date.as_deref().unwrap_or_default();
     let occurred = time::moment(date, sidecar.zone_or("UTC"), DayOrder::DayFirst)
         .ok_or_else(|| Refusal::malformed(0, format!("{id}: transactionDate is no date")))?;
-    // Fees on a sale cost us; on a refund they come back.
-    let back = t.transaction_type == "REFUND" || (!credit && t.transaction_type == "CREDIT");
+    // An amount that is net of order fees takes them along, whichever way it goes: they cost us where money comes in and
+    // come back where it leaves (a refund, a credit taken back), and a refund taken back costs them again. Of any other
+    // movement fees are fees. The connector has the same rule.
+    let back = !credit && matches!(t.transaction_type.as_str(), "SALE" | "REFUND" | "CREDIT");
     let signed = |m: Money| if back { m.negated() } else { m };
     let fee = match &t.total_fee_amount {
         Some(f) if !zero(f) => Some(signed(f.money()?)),
@@ -262,4 +264,36 @@ fn transaction(t: &Transaction<'_>, sidecar: &Sidecar) -> ImportResult<Option<Tx
 
 fn zero(a: &Amount<'_>) -> bool {
     parse_decimal(json::number_text(a.value)).is_ok_and(|d| d.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fees_go_the_way_of_the_booking() {
+        // 43.37 with 6.63 of fees: 43.37 + 6.63 = 50.00 where money comes in, −43.37 − 6.63 = −50.00 where it leaves; of
+        // a dispute −43.37 + 6.63 = −36.74. The connector has the same table.
+        for (kind, entry, gross, fee) in [
+            ("SALE", "CREDIT", 5_000, 663),
+            ("SALE", "DEBIT", -5_000, -663),
+            ("REFUND", "DEBIT", -5_000, -663),
+            ("REFUND", "CREDIT", 5_000, 663),
+            ("CREDIT", "CREDIT", 5_000, 663),
+            ("CREDIT", "DEBIT", -5_000, -663),
+            ("DISPUTE", "DEBIT", -3_674, 663),
+        ] {
+            let text = format!(
+                r#"{{"transactions":[{{"transactionId":"2","transactionType":"{kind}","bookingEntry":"{entry}","transactionDate":"2026-08-01T10:00:00.000Z",
+                    "amount":{{"value":"43.37","currency":"USD"}},"totalFeeAmount":{{"value":"6.63","currency":"USD"}},
+                    "orderLineItems":[{{"marketplaceFees":[{{"feeType":"FINAL_VALUE_FEE","amount":{{"value":"6.63","currency":"USD"}}}}]}}]}}]}}"#
+            );
+            let read = answers(text.as_bytes(), &Sidecar::default()).unwrap();
+            let tx = &read.transactions[0];
+            let net = if entry == "CREDIT" { 4_337 } else { -4_337 };
+            let got = (tx.amount.minor(), tx.fee.unwrap().minor(), tx.net.unwrap().minor());
+            assert_eq!(got, (gross, fee, net), "{kind} {entry}");
+            assert_eq!(tx.components[0].1.minor(), -fee, "{kind} {entry}");
+        }
+    }
 }
