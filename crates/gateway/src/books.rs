@@ -237,6 +237,7 @@ impl Gateway {
                 facts.refunds.push(facts::Refund {
                     id: format!("refund:{}/{}", o.account, o.id),
                     order: o.id.to_string(),
+                    account: Some(o.account.to_string()),
                     requested: moment(&o.updated_at),
                     amount: o.refunded,
                     origin: origin.clone(),

@@ -27,12 +27,15 @@ fn one_or_many(ids: &[String]) -> Value {
     }
 }
 
-/// `reconciled`, `differences`, or `incomplete` when rows or documents were not taken.
+/// `incomplete` when rows or documents were not taken; `differences` when one stands open ([`crate::recon::Difference::open`]) or
+/// money is unexplained; else `reconciled`.
 #[must_use]
 pub fn status(o: &Outcome) -> &'static str {
     if !o.errors.is_empty() || o.statements.iter().any(|s| s.refused) {
         "incomplete"
-    } else if o.unexplained.values().any(|m| *m != 0) {
+    } else if o.differences.iter().any(crate::recon::Difference::open)
+        || o.unexplained.values().any(|m| *m != 0)
+    {
         "differences"
     } else {
         "reconciled"
@@ -147,9 +150,17 @@ pub fn json(o: &Outcome) -> Result<Value, JournalError> {
                 .map(|d| {
                     let causes: Map<String, Value> =
                         d.causes.iter().map(|(k, m)| ((*k).to_owned(), json!(m.amount()))).collect();
-                    json!({"order": d.order, "invoice": d.invoice, "currency": d.assessed.currency(),
-                        "collected": d.collected.amount(), "assessed": d.assessed.amount(), "brokerage": d.fee.amount(),
-                        "variance": d.variance.amount(), "causes": causes})
+                    let mut v = json!({"order": d.order, "account": d.account, "invoice": d.invoice,
+                        "currency": d.assessed.currency(), "collected": d.collected.amount(),
+                        "assessed": d.assessed.amount(), "brokerage": d.fee.amount(),
+                        "variance": d.variance.map(Money::amount), "causes": causes});
+                    // Collected in one currency and assessed in another: each says its own, and no variance is told.
+                    if let Some(map) =
+                        v.as_object_mut().filter(|_| d.collected.currency() != d.assessed.currency())
+                    {
+                        map.insert("collected_currency".to_owned(), json!(d.collected.currency()));
+                    }
+                    v
                 })
                 .collect(),
         );

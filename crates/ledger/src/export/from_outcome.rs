@@ -269,6 +269,8 @@ fn matches(o: &Outcome, books: &mut Books) {
             sha.update((part.len() as u64).to_be_bytes());
             sha.update(part.as_bytes());
         }
+        // Two accounts may use the same ids.
+        sha.update(format!("{} {}", m.amount, m.date).as_bytes());
         let digest = hex::encode(sha.finalize());
         books.matches.push(Match {
             id: format!("m-{}", digest.get(..16).unwrap_or_default()),

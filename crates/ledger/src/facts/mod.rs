@@ -71,6 +71,8 @@ pub struct Refund {
     pub id: String,
     /// The order.
     pub order: String,
+    /// Our account of that order, where it is told: two channels may use one order number.
+    pub account: Option<String>,
     /// When asked.
     pub requested: Moment,
     /// Positive: what the buyer gets.

@@ -101,8 +101,48 @@ pub fn read_bytes(kind: &str, file: &str, arrival: u32, bytes: &[u8], facts: &mu
     }
 }
 
+/// A field that no schema has is refused, with the name that it may have meant: it would be read by nobody, and what it says would
+/// be missing without a word.
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|e| format!("the row does not fit its schema: {e}"))
+    serde_json::from_str(text).map_err(|e| {
+        let told = e.to_string();
+        let unknown = told.strip_prefix("unknown field `").and_then(|t| t.split_once('`'));
+        match unknown {
+            Some((field, rest)) => {
+                let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+                let near = known.iter().min_by_key(|k| distance(field, k)).copied().unwrap_or_default();
+                let near = if distance(field, near) <= near.chars().count().div_ceil(2) {
+                    format!("is it '{near}'? ")
+                } else {
+                    String::new()
+                };
+                format!(
+                    "the row does not fit its schema: unknown field '{field}': {near}known are {}",
+                    known.join(", ")
+                )
+            }
+            None => format!("the row does not fit its schema: {told}"),
+        }
+    })
+}
+
+/// Letters to change, add or leave out (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (y, slot) in b.iter().zip(row.iter_mut().skip(1)) {
+            let here = (diagonal + usize::from(x != *y)).min(left + 1).min(*slot + 1);
+            diagonal = std::mem::replace(slot, here);
+            left = here;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 fn read_row(kind: &str, text: &str, origin: Origin, facts: &mut Facts) -> Result<(), String> {
@@ -222,6 +262,7 @@ fn refund(w: wire::Refund<'_>, origin: Origin) -> Result<Refund, String> {
     Ok(Refund {
         id: named("id", &w.id)?,
         order: named("order", &w.order)?,
+        account: text(w.account),
         requested: moment("requested_at", &w.requested_at)?,
         amount: money("amount", &w.amount, c)?.abs(),
         origin,

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 type Text<'a> = Option<Cow<'a, str>>;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Order<'a> {
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,
@@ -36,6 +37,7 @@ pub(super) struct Order<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Quoted<'a> {
     #[serde(borrow, default)]
     pub(super) duty: Text<'a>,
@@ -46,11 +48,14 @@ pub(super) struct Quoted<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Refund<'a> {
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,
     #[serde(borrow)]
     pub(super) order: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) account: Text<'a>,
     #[serde(borrow)]
     pub(super) requested_at: Cow<'a, str>,
     #[serde(borrow)]
@@ -60,6 +65,7 @@ pub(super) struct Refund<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Invoice<'a> {
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,
@@ -76,6 +82,7 @@ pub(super) struct Invoice<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Component<'a> {
     #[serde(borrow)]
     pub(super) code: Cow<'a, str>,
@@ -84,6 +91,7 @@ pub(super) struct Component<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Transaction<'a> {
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,
@@ -126,6 +134,7 @@ pub(super) struct Transaction<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Amount<'a> {
     #[serde(borrow)]
     pub(super) amount: Cow<'a, str>,
@@ -134,6 +143,7 @@ pub(super) struct Amount<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Period<'a> {
     #[serde(borrow, default)]
     pub(super) from: Text<'a>,
@@ -142,6 +152,7 @@ pub(super) struct Period<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Statement<'a> {
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,
@@ -170,6 +181,7 @@ pub(super) struct Statement<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Payout<'a> {
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,
@@ -194,6 +206,7 @@ pub(super) struct Payout<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Bank<'a> {
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,
@@ -210,6 +223,7 @@ pub(super) struct Bank<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Carrier<'a> {
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,

@@ -72,19 +72,17 @@ pub(super) fn run(
                 add("payment", &o.id, state.open, days(from, policy.payment_days));
             }
         }
-        let mut given: foldhash::HashMap<&str, i64> = foldhash::HashMap::default();
-        orders.iter().for_each(|o| {
-            given.insert(o.id.as_str(), o.refunded.minor());
-        });
-        for r in &clean.refunds {
+        for state in orders {
             // The oldest request is served first: requests are in the order of their ids.
-            let Some(left) = given.get_mut(r.order.as_str()) else { continue };
-            let served = r.amount.minor().min(*left).max(0);
-            *left = left.saturating_sub(served);
-            let open = r.amount.minor().saturating_sub(served);
-            if open > 0 {
-                let open = Money::from_minor(open, r.amount.currency());
-                add("refund", &r.id, open, days(r.requested.day(), policy.late_days));
+            let mut left = state.answered.minor();
+            for r in &state.requests {
+                let served = r.amount.minor().min(left).max(0);
+                left = left.saturating_sub(served);
+                let open = r.amount.minor().saturating_sub(served);
+                if open > 0 {
+                    let open = Money::from_minor(open, r.amount.currency());
+                    add("refund", &r.id, open, days(r.requested.day(), policy.late_days));
+                }
             }
         }
     }

@@ -133,7 +133,7 @@ macro_rules! versioned {
     };
 }
 
-versioned!("refund", Refund, String, r => r.id.clone(), format!("{}|{:?}", r.order, r.amount), r.amount);
+versioned!("refund", Refund, (Option<String>, String), r => (r.account.clone(), r.id.clone()), format!("{}|{:?}", r.order, r.amount), r.amount);
 versioned!("invoice", Invoice, String, i => i.id.clone(), format!("{:?}|{:?}", i.orders, i.gross), i.gross);
 versioned!("bank line", BankLine, (String, String), b => (b.account.clone(), b.id.clone()),
     format!("{:?}|{}|{:?}", b.amount, b.date, b.text), b.amount);

@@ -4,29 +4,31 @@ use std::collections::BTreeSet;
 
 use foldhash::{HashMap, HashMapExt};
 use jiff::civil::Date;
-use tradewind_domain::Money;
+use tradewind_domain::{Decimal, Money};
 
 use super::dedupe::Clean;
 use super::orders::OrderState;
 use super::parts::Row;
-use super::{Found, Policy, Reason};
-use crate::facts::{CarrierInvoice, Facts};
+use super::{Found, Policy, Reason, ReconError};
+use crate::facts::{CarrierInvoice, Facts, Order, Quoted};
 
 /// What an order's border cost, for the journal.
 #[derive(Debug, Clone)]
 pub struct Duty {
     /// The order, where the parcel is one of ours.
     pub order: Option<String>,
+    /// Our account of that order: two channels may use one order number.
+    pub account: String,
     /// Carrier invoice.
     pub invoice: Option<String>,
     /// Collected from the buyer.
     pub collected: Money,
-    /// Duty and import VAT as assessed.
+    /// Duty and import VAT as assessed: this order's share of the invoice.
     pub assessed: Money,
-    /// Brokerage.
+    /// Brokerage: this order's share.
     pub fee: Money,
-    /// `collected − assessed`.
-    pub variance: Money,
+    /// `collected − assessed`; `None`: the two are in different currencies.
+    pub variance: Option<Money>,
     /// The order was paid.
     pub paid: bool,
     /// Provider of the order's rows: its sales account carries what was collected.
@@ -37,6 +39,68 @@ pub struct Duty {
     pub causes: Vec<(&'static str, Money)>,
 }
 
+/// An order's share of an invoice.
+#[derive(Clone, Copy)]
+struct Share {
+    duty: Money,
+    vat: Money,
+    fee: Money,
+}
+
+/// Several orders may travel in one parcel. Duty, import VAT and brokerage are shared each by what was quoted for it; where nothing
+/// was, by what was quoted in all, else by what was collected, else by the orders' totals; where these are not of one currency,
+/// equally. Largest remainder, so that the shares are the invoice to the last minor unit.
+fn shares(i: &CarrierInvoice, orders: &[&Order]) -> Result<Vec<Share>, ReconError> {
+    let whole = Share { duty: i.duty, vat: i.vat, fee: i.fee };
+    if orders.len() < 2 {
+        return Ok(vec![whole; orders.len()]);
+    }
+    let by = |pick: &dyn Fn(&Order) -> Option<Money>| -> Option<Vec<Decimal>> {
+        let all: Vec<Money> = orders.iter().map(|o| pick(o)).collect::<Option<_>>()?;
+        let c = all.first()?.currency();
+        all.iter().all(|m| m.currency() == c).then(|| all.iter().map(|m| m.decimal()).collect())
+    };
+    let in_all = |o: &Order| o.quoted.and_then(|q| q.duty.try_add(q.vat).ok()?.try_add(q.fee).ok());
+    let share = |part: Money, own: &dyn Fn(&Quoted) -> Money| -> Result<Vec<Money>, ReconError> {
+        let ways = [
+            by(&|o| o.quoted.as_ref().map(own)),
+            by(&in_all),
+            by(&|o| o.collected_duties),
+            by(&|o| Some(o.total)),
+            Some(vec![Decimal::ONE; orders.len()]),
+        ];
+        // Weights that are all zero share nothing: the next way does.
+        ways.into_iter().flatten().find_map(|w| part.allocate(&w).ok()).ok_or_else(|| {
+            ReconError::Range(format!("invoice {} cannot be shared over its {} orders", i.id, orders.len()))
+        })
+    };
+    let (duty, vat, fee) =
+        (share(i.duty, &|q| q.duty)?, share(i.vat, &|q| q.vat)?, share(i.fee, &|q| q.fee)?);
+    Ok(duty.into_iter().zip(vat).zip(fee).map(|((duty, vat), fee)| Share { duty, vat, fee }).collect())
+}
+
+/// An order's invoices: its share, and over how many orders the invoice is shared.
+type Mine<'a> = Vec<(&'a CarrierInvoice, Share, usize)>;
+
+/// Each invoice's shares, by the place of the order.
+fn shared<'a>(clean: &'a Clean) -> Result<HashMap<usize, Mine<'a>>, ReconError> {
+    let mut parcels: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, o) in clean.orders.iter().enumerate() {
+        if let Some(t) = o.tracking.as_deref() {
+            parcels.entry(t).or_default().push(at);
+        }
+    }
+    let mut out: HashMap<usize, Mine<'_>> = HashMap::new();
+    for i in &clean.carrier {
+        let mine = parcels.get(i.tracking.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let orders: Vec<&Order> = mine.iter().filter_map(|at| clean.orders.get(*at)).collect();
+        for (at, share) in mine.iter().zip(shares(i, &orders)?) {
+            out.entry(*at).or_default().push((i, share, orders.len()));
+        }
+    }
+    Ok(out)
+}
+
 pub(super) fn run(
     clean: &Clean,
     states: &mut [OrderState],
@@ -45,13 +109,9 @@ pub(super) fn run(
     as_of: Date,
     facts: &Facts,
     found: &mut Found,
-) -> Vec<Duty> {
+) -> Result<Vec<Duty>, ReconError> {
     let mut out = Vec::new();
-    let mut used = BTreeSet::new();
-    let mut by_parcel: HashMap<&str, Vec<&CarrierInvoice>> = HashMap::new();
-    for i in &clean.carrier {
-        by_parcel.entry(i.tracking.as_str()).or_default().push(i);
-    }
+    let by_order = shared(clean)?;
     let mut provider_of: HashMap<usize, &'static str> = HashMap::new();
     for r in rows.iter().filter(|r| r.posts()) {
         if let Some(o) = r.order {
@@ -59,156 +119,175 @@ pub(super) fn run(
         }
     }
     for (at, (o, state)) in clean.orders.iter().zip(states.iter_mut()).enumerate() {
-        let c = o.total.currency();
-        let zero = Money::zero(c);
-        let invoices =
-            o.tracking.as_deref().and_then(|t| by_parcel.get(t)).map(Vec::as_slice).unwrap_or_default();
-        let collected = o.collected_duties.unwrap_or(zero);
-        let quoted = o.quoted.map(|q| (q.duty, q.vat, q.fee));
-        let expected = o
-            .collected_duties
-            .or(quoted.map(|(d, v, _)| Money::from_minor(d.minor().saturating_add(v.minor()), c)));
-        let paid = state.gross.is_positive();
-        let provider = provider_of.get(&at).copied().unwrap_or("channel").to_owned();
-        if invoices.is_empty() {
-            let age = o.placed.day().until(as_of).map_or(0, |d| d.get_days());
-            if let Some(e) = expected.filter(|e| !e.is_zero())
-                && facts.has("carrier_invoices")
-            {
-                let late = age > policy.late_days;
-                found.add(
-                    if late { Reason::OursOnly } else { Reason::Timing },
-                    e,
-                    vec![o.id.clone()],
-                    format!(
-                        "duties of order {} are {}: no carrier invoice has come",
-                        o.id,
-                        if late { "late" } else { "expected" }
-                    ),
-                    Vec::new(),
-                );
-            }
-            if !collected.is_zero() {
-                out.push(Duty {
-                    order: Some(o.id.clone()),
-                    invoice: None,
-                    collected,
-                    assessed: zero,
-                    fee: zero,
-                    variance: zero,
-                    paid,
-                    provider,
-                    date: o.placed.day(),
-                    causes: Vec::new(),
-                });
+        let zero = Money::zero(o.total.currency());
+        let mine = by_order.get(&at).map(Vec::as_slice).unwrap_or_default();
+        let duty = Duty {
+            order: Some(o.id.clone()),
+            account: o.account.clone(),
+            invoice: None,
+            collected: o.collected_duties.unwrap_or(zero),
+            assessed: zero,
+            fee: zero,
+            variance: Some(zero),
+            paid: state.gross.is_positive(),
+            provider: provider_of.get(&at).copied().unwrap_or("channel").to_owned(),
+            date: o.placed.day(),
+            causes: Vec::new(),
+        };
+        if mine.is_empty() {
+            missing(o, policy, as_of, facts, found);
+            if !duty.collected.is_zero() {
+                out.push(duty);
             }
             continue;
         }
-        let mut first = true;
-        for i in invoices {
-            used.insert(i.id.clone());
+        for (n, (i, share, of)) in mine.iter().enumerate() {
             state.links.push(i.id.clone());
-            if i.total.currency() != c {
-                found.note(
-                    Reason::CurrencyMismatch,
-                    i.total,
-                    vec![o.id.clone(), i.id.clone()],
-                    format!(
-                        "duties of order {} were collected in {c} and assessed in {}",
-                        o.id,
-                        i.total.currency()
-                    ),
-                    Vec::new(),
-                    0,
-                );
-            }
-            let assessed =
-                Money::from_minor(i.duty.minor().saturating_add(i.vat.minor()), i.total.currency());
-            let e = if first { expected } else { Some(Money::zero(i.total.currency())) };
-            let collected_here = if first { collected } else { Money::zero(c) };
-            first = false;
-            let variance =
-                e.and_then(|e| e.try_sub(assessed).ok()).unwrap_or(Money::zero(i.total.currency()));
-            let mut causes: Vec<(&'static str, Money)> = Vec::new();
-            for (name, q, a) in quoted.iter().flat_map(|(d, v, f)| {
-                [("duty", *d, i.duty), ("import_vat", *v, i.vat), ("brokerage", *f, i.fee)]
-            }) {
-                causes.extend(q.try_sub(a).ok().filter(|off| !off.is_zero()).map(|off| (name, off)));
-            }
-            if !variance.is_zero() {
-                let mut words = String::new();
-                for (name, q, a) in quoted.iter().flat_map(|(d, v, f)| {
-                    [("duty", *d, i.duty), ("import VAT", *v, i.vat), ("brokerage", *f, i.fee)]
-                }) {
-                    if q.currency() == a.currency() && q != a {
-                        words.push_str(&format!("; {name}: quoted {}, assessed {}", q.amount(), a.amount()));
-                    }
-                }
-                found.add(
-                    Reason::DutyVariance,
-                    variance,
-                    vec![o.id.clone(), i.id.clone(), i.tracking.clone()],
-                    format!("order {}: {} collected or quoted for duty and import VAT, {assessed} assessed{words}; brokerage {}", o.id, e.unwrap_or(zero), i.fee),
-                    vec![
-                        ("collected or quoted".to_owned(), e.map_or(0, Money::minor)),
-                        ("duty assessed".to_owned(), i.duty.minor().saturating_neg()),
-                        ("import VAT assessed".to_owned(), i.vat.minor().saturating_neg()),
-                    ],
-                );
-            }
-            // Brokerage is a cost of its own; it varies only where a quote promised one.
-            if let Some((_, _, q)) = quoted.filter(|(_, _, q)| !q.is_zero())
-                && let Ok(off) = q.try_sub(i.fee)
-                && !off.is_zero()
-            {
-                found.add(
-                    Reason::DutyVariance,
-                    off,
-                    vec![o.id.clone(), i.id.clone(), i.tracking.clone()],
-                    format!("order {}: brokerage quoted {}, charged {}", o.id, q.amount(), i.fee.amount()),
-                    vec![
-                        ("brokerage quoted".to_owned(), q.minor()),
-                        ("brokerage charged".to_owned(), i.fee.minor().saturating_neg()),
-                    ],
-                );
-            }
-            out.push(Duty {
-                order: Some(o.id.clone()),
-                invoice: Some(i.id.clone()),
-                collected: collected_here,
-                assessed,
-                fee: i.fee,
-                variance,
-                paid,
-                provider: provider.clone(),
-                date: o.placed.day(),
-                causes,
-            });
+            out.push(against(o, i, *share, *of, n == 0, duty.clone(), found));
         }
         state.links.sort();
         state.links.dedup();
     }
-    for i in clean.carrier.iter().filter(|i| !used.contains(&i.id)) {
+    let parcels: BTreeSet<&str> = clean.orders.iter().filter_map(|o| o.tracking.as_deref()).collect();
+    for i in clean.carrier.iter().filter(|i| !parcels.contains(i.tracking.as_str())) {
         let c = i.total.currency();
         found.add(
             Reason::ProviderOnly,
             i.total,
             vec![i.id.clone(), i.tracking.clone()],
             format!("carrier invoice {} is for parcel {}, which no order has", i.id, i.tracking),
-            Vec::new(),
+            vec![
+                ("duty invoiced".to_owned(), i.duty.minor()),
+                ("import VAT invoiced".to_owned(), i.vat.minor()),
+                ("brokerage invoiced".to_owned(), i.fee.minor()),
+            ],
         );
         out.push(Duty {
             order: None,
+            account: String::new(),
             invoice: Some(i.id.clone()),
             collected: Money::zero(c),
             assessed: Money::from_minor(i.duty.minor().saturating_add(i.vat.minor()), c),
             fee: i.fee,
-            variance: Money::zero(c),
+            variance: Some(Money::zero(c)),
             paid: false,
             provider: "channel".to_owned(),
             date: as_of,
             causes: Vec::new(),
         });
     }
-    out
+    Ok(out)
+}
+
+/// What an order says that its border will cost: collected, else quoted.
+fn expected(o: &Order) -> Option<Money> {
+    o.collected_duties.or(o.quoted.and_then(|q| q.duty.try_add(q.vat).ok()))
+}
+
+/// An order without an invoice: one is expected, or late.
+fn missing(o: &Order, policy: &Policy, as_of: Date, facts: &Facts, found: &mut Found) {
+    let Some(e) = expected(o).filter(|e| !e.is_zero() && facts.has("carrier_invoices")) else { return };
+    let late = o.placed.day().until(as_of).map_or(0, |d| d.get_days()) > policy.late_days;
+    found.add(
+        if late { Reason::OursOnly } else { Reason::Timing },
+        e,
+        vec![o.id.clone()],
+        format!(
+            "duties of order {} are {}: no carrier invoice has come",
+            o.id,
+            if late { "late" } else { "expected" }
+        ),
+        vec![(format!("collected or quoted on order {}", o.id), e.minor())],
+    );
+}
+
+/// One order against its share of one invoice. What was collected and quoted is held against the first invoice of the parcel.
+fn against(
+    o: &Order,
+    i: &CarrierInvoice,
+    share: Share,
+    of: usize,
+    first: bool,
+    mut duty: Duty,
+    found: &mut Found,
+) -> Duty {
+    let (c, paid_in) = (o.total.currency(), i.total.currency());
+    let zero = Money::zero(paid_in);
+    let assessed = Money::from_minor(share.duty.minor().saturating_add(share.vat.minor()), paid_in);
+    duty.invoice = Some(i.id.clone());
+    duty.assessed = assessed;
+    duty.fee = share.fee;
+    if !first {
+        duty.collected = Money::zero(c);
+    }
+    if paid_in != c {
+        found.add(
+            Reason::CurrencyMismatch,
+            Money::from_minor(assessed.minor().saturating_add(share.fee.minor()), paid_in),
+            vec![o.id.clone(), i.id.clone()],
+            format!("duties of order {} were collected in {c} and assessed in {paid_in}", o.id),
+            vec![("assessed".to_owned(), assessed.minor()), ("brokerage".to_owned(), share.fee.minor())],
+        );
+        duty.variance = None;
+        return duty;
+    }
+    let e = if first { expected(o) } else { Some(zero) };
+    let quoted = o
+        .quoted
+        .filter(|q| [q.duty, q.vat, q.fee].iter().all(|m| m.currency() == c))
+        .map(|q| if first { q } else { Quoted { duty: zero, vat: zero, fee: zero } });
+    let variance = e.and_then(|e| e.try_sub(assessed).ok()).unwrap_or(zero);
+    duty.variance = Some(variance);
+    let parts = |q: &Quoted| {
+        [
+            ("duty", "duty", q.duty, share.duty),
+            ("import_vat", "import VAT", q.vat, share.vat),
+            ("brokerage", "brokerage", q.fee, share.fee),
+        ]
+    };
+    let mut words = String::new();
+    for (key, name, q, a) in quoted.iter().flat_map(parts) {
+        if let Ok(off) = q.try_sub(a)
+            && !off.is_zero()
+        {
+            duty.causes.push((key, off));
+            words.push_str(&format!("; {name}: quoted {}, assessed {}", q.amount(), a.amount()));
+        }
+    }
+    let piece = if of > 1 {
+        format!(" (its share of invoice {} over the {of} orders of parcel {})", i.id, i.tracking)
+    } else {
+        String::new()
+    };
+    if !variance.is_zero() {
+        found.add(
+            Reason::DutyVariance,
+            variance,
+            vec![o.id.clone(), i.id.clone(), i.tracking.clone()],
+            format!("order {}: {} collected or quoted for duty and import VAT, {assessed} assessed{piece}{words}; brokerage {}", o.id, e.unwrap_or(zero), share.fee),
+            vec![
+                ("collected or quoted".to_owned(), e.map_or(0, Money::minor)),
+                ("duty assessed".to_owned(), share.duty.minor().saturating_neg()),
+                ("import VAT assessed".to_owned(), share.vat.minor().saturating_neg()),
+            ],
+        );
+    }
+    // Brokerage is a cost of its own; it varies only where a quote promised one.
+    if o.quoted.is_some_and(|q| !q.fee.is_zero())
+        && let Some(q) = quoted.map(|q| q.fee)
+        && let Ok(off) = q.try_sub(share.fee)
+        && !off.is_zero()
+    {
+        found.add(
+            Reason::DutyVariance,
+            off,
+            vec![o.id.clone(), i.id.clone(), i.tracking.clone()],
+            format!("order {}: brokerage quoted {}, charged {}{piece}", o.id, q.amount(), share.fee.amount()),
+            vec![
+                ("brokerage quoted".to_owned(), q.minor()),
+                ("brokerage charged".to_owned(), share.fee.minor().saturating_neg()),
+            ],
+        );
+    }
+    duty
 }

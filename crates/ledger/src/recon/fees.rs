@@ -11,8 +11,8 @@ use tradewind_domain::{Currency, Decimal, Exact, Money, Rounding};
 
 use super::dedupe::Clean;
 use super::parts::Row;
-use super::{Found, Policy, Reason};
-use crate::import::Class;
+use super::{Found, Policy, Reason, ReconError};
+use crate::import::{Class, Provider};
 
 /// A fee that was agreed: `percent` of what the buyer paid, plus a fixed amount per sale.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,24 +42,56 @@ impl FeeRule {
         if !Class::ALL.iter().any(|c| known(&c)) {
             return Err(format!("policy: fee kind '{}' is unknown", self.kind));
         }
+        if self.provider.parse::<Provider>().is_err() {
+            let known: Vec<&str> = Provider::ALL.iter().map(|p| p.name()).collect();
+            return Err(format!(
+                "policy: fee of '{}': no such provider, known are {}",
+                self.provider,
+                known.join(", ")
+            ));
+        }
+        if self.percent.is_sign_negative() && !self.percent.is_zero() || self.tolerance_minor < 0 {
+            return Err(format!(
+                "policy: fee of {}: percent and tolerance_minor are not negative",
+                self.provider
+            ));
+        }
         for (c, text) in &self.fixed {
             Money::parse(text, *c).map_err(|e| format!("policy: fee of {}: {e}", self.provider))?;
         }
         Ok(())
     }
 
-    fn agreed(&self, sale: Money) -> Option<Money> {
+    /// What was agreed for a sale of `row`.
+    fn agreed(&self, sale: Money, row: &str) -> Result<Money, ReconError> {
         let c = sale.currency();
-        let share = sale.decimal().checked_mul(self.percent)?.checked_div(Decimal::ONE_HUNDRED)?;
-        let share = Exact::new(share, c).round(Rounding::HalfUp).ok()?;
-        let fixed = self.fixed.get(&c).map_or(Some(Money::zero(c)), |t| Money::parse(t, c).ok())?;
-        share.try_add(fixed).ok()
+        let range = |e: String| {
+            ReconError::Range(format!("fee {} of {} on row {row}: {e}", self.kind, self.provider))
+        };
+        let share = sale
+            .decimal()
+            .checked_mul(self.percent)
+            .and_then(|x| x.checked_div(Decimal::ONE_HUNDRED))
+            .ok_or_else(|| range(format!("{}% of {sale}", self.percent)))?;
+        let share = Exact::new(share, c).round(Rounding::HalfUp).map_err(|e| range(e.to_string()))?;
+        let fixed = match self.fixed.get(&c) {
+            Some(text) => Money::parse(text, c).map_err(|e| range(e.to_string()))?,
+            None if self.fixed.is_empty() => Money::zero(c),
+            // Nothing agreed is not the same as zero agreed.
+            None => {
+                return Err(ReconError::Setup(format!(
+                    "policy: fee {} of {} has a fixed amount, but none in {c}, in which row {row} was sold: add {c} = \"0\" to `fixed` if there is none",
+                    self.kind, self.provider
+                )));
+            }
+        };
+        share.try_add(fixed).map_err(|e| range(e.to_string()))
     }
 }
 
-pub(super) fn run(clean: &Clean, rows: &[Row], policy: &Policy, found: &mut Found) {
+pub(super) fn run(clean: &Clean, rows: &[Row], policy: &Policy, found: &mut Found) -> Result<(), ReconError> {
     if policy.fee.is_empty() {
-        return;
+        return Ok(());
     }
     for r in rows.iter().filter(|r| r.sale().is_some()) {
         let rules: Vec<&FeeRule> = policy
@@ -111,7 +143,7 @@ pub(super) fn run(clean: &Clean, rows: &[Row], policy: &Policy, found: &mut Foun
             );
         };
         for rule in &rules {
-            let Some(agreed) = rule.agreed(paid) else { continue };
+            let agreed = rule.agreed(paid, &r.tx.id)?;
             let had = taken.remove(rule.kind.as_str()).unwrap_or(0);
             if had.saturating_sub(agreed.minor()).saturating_abs() > rule.tolerance_minor {
                 say(&rule.kind, had, agreed.minor());
@@ -121,4 +153,5 @@ pub(super) fn run(clean: &Clean, rows: &[Row], policy: &Policy, found: &mut Foun
             say(kind, had, 0);
         }
     }
+    Ok(())
 }

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use tradewind_domain::{Currency, Decimal, Exact, Money, Rounding};
 
-use super::bank::Banking;
+use super::bank::{Banking, Conversion};
 use super::foot::{PayoutState, StatementState};
 use super::parts::Row;
-use super::{Found, Policy, Reason};
+use super::{Found, Policy, Reason, ReconError};
 use crate::facts::Provider;
 use crate::import::Class;
 use crate::rates::{Rates, times};
@@ -25,8 +25,39 @@ pub struct Fx {
     pub unrealised: Money,
     /// Cost of conversions: positive when it costs us.
     pub cost: Money,
-    /// (id, day, what, amount): entries of their own.
-    pub entries: Vec<(String, Date, Kind, Money)>,
+    /// Entries of their own, by id.
+    pub entries: Vec<FxEntry>,
+}
+
+/// An entry of exchange.
+#[derive(Debug, Clone)]
+pub struct FxEntry {
+    /// Its id: provider and account are in it, because two accounts may use one id.
+    pub id: String,
+    /// Day.
+    pub date: Date,
+    /// Which of the three.
+    pub kind: Kind,
+    /// Amount.
+    pub amount: Money,
+    /// The records behind it.
+    pub records: Vec<String>,
+}
+
+impl Fx {
+    fn entry(&mut self, id: String, date: Date, kind: Kind, amount: Money, records: Vec<String>) {
+        self.entries.push(FxEntry { id, date, kind, amount, records });
+    }
+}
+
+fn add(slot: &mut Money, m: Money, what: &str) -> Result<(), ReconError> {
+    *slot = slot.try_add(m).map_err(|e| ReconError::Range(format!("{what}: {e}")))?;
+    Ok(())
+}
+
+/// A row's own name in the ids of entries.
+fn place(r: &Row) -> String {
+    super::post::row_entry(r)
 }
 
 /// Which of the three.
@@ -53,7 +84,7 @@ pub(super) fn run(
     rates: &Rates,
     policy: &Policy,
     found: &mut Found,
-) -> Fx {
+) -> Result<Fx, ReconError> {
     let mut fx = Fx {
         realised: Money::zero(base),
         unrealised: Money::zero(base),
@@ -69,16 +100,16 @@ pub(super) fn run(
     };
     // A row whose sale is in another currency than the balance.
     let mut charges: BTreeMap<(usize, Currency, Currency), (i64, i64)> = BTreeMap::new();
-    let mut by_id: BTreeMap<&str, &Row> = BTreeMap::new();
+    let mut by_id: BTreeMap<(Provider, &str, &str), &Row> = BTreeMap::new();
     for r in rows.iter().filter(|r| r.posts() && r.tx.amount.currency() != r.net.currency()) {
-        by_id.insert(&r.tx.id, r);
+        by_id.insert((r.tx.provider, &r.tx.account, &r.tx.id), r);
         if let Some(s) = &r.tx.source {
-            by_id.entry(s).or_insert(r);
+            by_id.entry((r.tx.provider, &r.tx.account, s)).or_insert(r);
         }
         if let Some(o) = r.order.filter(|_| r.tx.amount.is_positive()) {
             let slot = charges.entry((o, r.tx.amount.currency(), r.net.currency())).or_insert((0, 0));
-            slot.0 += r.tx.amount.minor();
-            slot.1 += r.tx.gross_in_net().minor();
+            slot.0 = slot.0.saturating_add(r.tx.amount.minor());
+            slot.1 = slot.1.saturating_add(r.tx.gross_in_net().minor());
         }
     }
     for r in rows.iter().filter(|r| r.posts() && r.tx.amount.currency() != r.net.currency()) {
@@ -89,25 +120,24 @@ pub(super) fn run(
             && let Some(value) = times(from, reference.rate, to)
         {
             measure(
-                &r.tx.id,
+                &place(r),
                 std::slice::from_ref(&r.tx.id),
                 value,
                 gross,
                 day,
                 &reference,
                 policy,
-                base,
                 &in_base,
                 &mut fx,
                 found,
-            );
+            )?;
         }
         // Given back at another rate than it was taken at: the difference is realised.
         if from.is_negative() {
             let charge =
                 r.tx.refers_to
                     .as_deref()
-                    .and_then(|id| by_id.get(id))
+                    .and_then(|id| by_id.get(&(r.tx.provider, r.tx.account.as_str(), id)))
                     .filter(|c| {
                         c.tx.amount.is_positive()
                             && c.tx.amount.currency() == from.currency()
@@ -122,39 +152,55 @@ pub(super) fn run(
                     .and_then(|x| x.checked_div(Money::from_minor(foreign, from.currency()).decimal()))
                     .and_then(|x| Exact::new(x, to).round(Rounding::HalfUp).ok());
                 if let Some(gain) = at_charge.and_then(|x| gross.try_sub(x).ok()).filter(|g| !g.is_zero()) {
-                    fx.realised = fx.realised.try_add(in_base(gain, day)).unwrap_or(fx.realised);
-                    fx.entries.push((format!("fx:realised:{}", r.tx.id), day, Kind::Realised, gain));
+                    add(&mut fx.realised, in_base(gain, day), "realised exchange")?;
+                    let id = format!("fx:realised:{}", place(r));
+                    fx.entry(id, day, Kind::Realised, gain, vec![r.tx.id.clone()]);
                 }
             }
         }
     }
-    conversions(rows, rates, policy, base, &in_base, &mut fx, found);
+    conversions(rows, rates, policy, &in_base, &mut fx, found)?;
     // Payouts that arrived in another currency.
     for c in &banking.conversions {
         let to = c.arrived.currency();
-        let reference = rates.find(c.sent.currency(), to, c.date).or_else(|| {
-            let line = banking.lines.iter().find(|l| l.id == c.line)?;
-            rates.find(c.sent.currency(), to, line.date)
-        });
+        let reference = rates
+            .find(c.sent.currency(), to, c.date)
+            .or_else(|| rates.find(c.sent.currency(), to, banking.lines.get(c.at)?.date));
         let Some(reference) = reference else { continue };
         let Some(value) = times(c.sent, reference.rate, to) else { continue };
         measure(
-            &format!("{}:{}", c.line, c.item),
+            &format!("{}:{}", bank_entry(banking, c), transfer(c)),
             &[c.line.clone(), c.item.clone()],
             value,
             c.arrived,
             c.date,
             &reference,
             policy,
-            base,
             &in_base,
             &mut fx,
             found,
-        );
+        )?;
     }
-    carry(rows, banking, statements, payouts, base, as_of, rates, &mut fx);
-    fx.entries.sort_by(|a, b| a.0.cmp(&b.0));
-    fx
+    carry(rows, banking, statements, payouts, base, as_of, rates, &mut fx)?;
+    fx.entries.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(fx)
+}
+
+fn transfer(c: &Conversion) -> String {
+    format!("{}:{}:{}:{}", c.provider.name(), c.account, c.item, c.sent.currency())
+}
+
+fn bank_entry(banking: &Banking, c: &Conversion) -> String {
+    banking.lines.get(c.at).map_or_else(String::new, |l| format!("bank:{}:{}", l.account, l.id))
+}
+
+/// A transfer that arrived in the currency of the books, in one line or in several.
+struct Settled<'a> {
+    conversion: &'a Conversion,
+    sent: i64,
+    /// Day by which the rate is taken, and the day of the last line.
+    date: Date,
+    line: Option<Date>,
 }
 
 /// Balances in other currencies by carrying amount (IAS 21 ¶21–23, 28; fx-rates.md §6): booked at the rate of their day, retranslated
@@ -170,36 +216,35 @@ fn carry(
     as_of: Date,
     rates: &Rates,
     fx: &mut Fx,
-) {
+) -> Result<(), ReconError> {
     if rates.is_empty() {
-        return;
+        return Ok(());
     }
-    let line_day: BTreeMap<&str, Date> = banking.lines.iter().map(|l| (l.id.as_str(), l.date)).collect();
-    let arrival = |bank: &[String]| bank.iter().filter_map(|l| line_day.get(l.as_str())).max().copied();
     // When the money of a document left the provider's balance.
     let mut left: BTreeMap<(Provider, &str, &str), Date> = BTreeMap::new();
     for p in payouts {
-        left.extend(arrival(&p.bank).map(|d| ((p.provider, p.account.as_str(), p.id.as_str()), d)));
+        left.extend(p.arrived.map(|d| ((p.provider, p.account.as_str(), p.id.as_str()), d)));
     }
     for s in statements {
-        left.extend(arrival(&s.bank).map(|d| ((s.provider, s.account.as_str(), s.id.as_str()), d)));
+        left.extend(s.arrived.map(|d| ((s.provider, s.account.as_str(), s.id.as_str()), d)));
     }
-    let into_base: BTreeMap<&str, &super::bank::Conversion> = banking
-        .conversions
-        .iter()
-        .filter(|c| c.arrived.currency() == base)
-        .map(|c| (c.item.as_str(), c))
-        .collect();
+    let mut into_base: BTreeMap<(Provider, &str, &str), Settled<'_>> = BTreeMap::new();
+    for c in banking.conversions.iter().filter(|c| c.arrived.currency() == base) {
+        let line = banking.lines.get(c.at).map(|l| l.date);
+        let key = (c.provider, c.account.as_str(), c.item.as_str());
+        let slot = into_base.entry(key).or_insert(Settled { conversion: c, sent: 0, date: c.date, line });
+        slot.sent = slot.sent.saturating_add(c.sent.minor());
+        slot.date = slot.date.max(c.date);
+        slot.line = slot.line.max(line);
+    }
+    let into_base = &into_base;
     let open =
         move || rows.iter().filter(move |r| r.posts() && r.net.currency() != base && !r.is(Class::Payout));
-    let document = |r: &Row| {
-        [&r.tx.payout, &r.tx.statement].into_iter().flatten().find_map(|d| into_base.get(d.as_str()).copied())
-    };
     // A payout that its rows do not make cannot be carried by them.
-    let mut members: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut members: BTreeMap<String, i64> = BTreeMap::new();
     for r in open() {
-        if let Some(c) = document(r).filter(|c| c.sent.currency() == r.net.currency()) {
-            let slot = members.entry(c.item.as_str()).or_insert(0);
+        if let Some(x) = settled(r, into_base).filter(|x| x.conversion.sent.currency() == r.net.currency()) {
+            let slot = members.entry(transfer(x.conversion)).or_insert(0);
             *slot = slot.saturating_add(r.net.minor());
         }
     }
@@ -208,12 +253,12 @@ fn carry(
         *seen.entry((c, day)).or_insert_with(|| rates.find(c, base, day).map(|f| f.rate))
     };
     let mut unrealised: BTreeMap<(Currency, Date), Decimal> = BTreeMap::new();
-    let mut realised: BTreeMap<(&str, &str, Date), Decimal> = BTreeMap::new();
+    let mut realised: BTreeMap<(String, Date), (Decimal, Vec<String>)> = BTreeMap::new();
     for r in open() {
         let (c, booked) = (r.net.currency(), r.tx.occurred.day());
         let Some(mut carried) = rate(c, booked) else { continue };
         let conversion =
-            document(r).filter(|x| members.get(x.item.as_str()).copied() == Some(x.sent.minor()));
+            settled(r, into_base).filter(|x| members.get(&transfer(x.conversion)).copied() == Some(x.sent));
         let documents = [&r.tx.payout, &r.tx.statement].into_iter().flatten();
         let gone = documents
             .filter_map(|d| left.get(&(r.tx.provider, r.tx.account.as_str(), d.as_str())))
@@ -228,7 +273,7 @@ fn carry(
                 break;
             }
             if let Some(now) = rate(c, at) {
-                add_product(unrealised.entry((c, at)).or_default(), r.net, now - carried);
+                add_product(unrealised.entry((c, at)).or_default(), r.net, now - carried)?;
                 carried = now;
             }
             if at == as_of && (day >= as_of) {
@@ -238,36 +283,51 @@ fn carry(
             day = next.last_of_month();
         }
         if let Some(x) = conversion {
-            let now = rate(c, x.date).or_else(|| line_day.get(x.line.as_str()).and_then(|d| rate(c, *d)));
+            let now = rate(c, x.date).or_else(|| x.line.and_then(|d| rate(c, d)));
             if let Some(now) = now {
-                add_product(
-                    realised.entry((x.line.as_str(), x.item.as_str(), x.date)).or_default(),
-                    r.net,
-                    now - carried,
-                );
+                let slot = realised.entry((transfer(x.conversion), x.date)).or_insert_with(|| {
+                    (Decimal::ZERO, vec![x.conversion.item.clone(), x.conversion.line.clone()])
+                });
+                add_product(&mut slot.0, r.net, now - carried)?;
             }
         }
     }
-    let round = |x: Decimal| Exact::new(x, base).round(Rounding::HalfUp).unwrap_or(Money::zero(base));
+    let round = |x: Decimal| {
+        Exact::new(x, base).round(Rounding::HalfUp).map_err(|e| ReconError::Range(format!("exchange: {e}")))
+    };
     for ((c, day), sum) in unrealised {
-        let gain = round(sum);
+        let gain = round(sum)?;
         if !gain.is_zero() {
-            fx.unrealised = fx.unrealised.try_add(gain).unwrap_or(fx.unrealised);
-            fx.entries.push((format!("fx:unrealised:{c}:{day}"), day, Kind::Unrealised, gain));
+            add(&mut fx.unrealised, gain, "unrealised exchange")?;
+            fx.entry(format!("fx:unrealised:{c}:{day}"), day, Kind::Unrealised, gain, Vec::new());
         }
     }
-    for ((line, item, day), sum) in realised {
-        let gain = round(sum);
+    for ((transfer, day), (sum, records)) in realised {
+        let gain = round(sum)?;
         if !gain.is_zero() {
-            fx.realised = fx.realised.try_add(gain).unwrap_or(fx.realised);
-            fx.entries.push((format!("fx:realised:{line}:{item}"), day, Kind::Carrying, gain));
+            add(&mut fx.realised, gain, "realised exchange")?;
+            fx.entry(format!("fx:realised:{transfer}"), day, Kind::Carrying, gain, records);
         }
     }
+    Ok(())
+}
+
+/// The transfer that a row's payout or statement was.
+fn settled<'a, 'b>(
+    r: &'b Row,
+    by: &'a BTreeMap<(Provider, &'b str, &'b str), Settled<'b>>,
+) -> Option<&'a Settled<'b>> {
+    [&r.tx.payout, &r.tx.statement]
+        .into_iter()
+        .flatten()
+        .find_map(|d| by.get(&(r.tx.provider, r.tx.account.as_str(), d.as_str())))
 }
 
 /// `slot += amount × by`.
-fn add_product(slot: &mut Decimal, amount: Money, by: Decimal) {
-    *slot = amount.decimal().checked_mul(by).and_then(|x| slot.checked_add(x)).unwrap_or(*slot);
+fn add_product(slot: &mut Decimal, amount: Money, by: Decimal) -> Result<(), ReconError> {
+    let sum = amount.decimal().checked_mul(by).and_then(|x| slot.checked_add(x));
+    *slot = sum.ok_or_else(|| ReconError::Range(format!("the revaluation of {amount} is out of range")))?;
+    Ok(())
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -279,18 +339,16 @@ fn measure(
     day: Date,
     reference: &crate::rates::Found,
     policy: &Policy,
-    base: Currency,
     in_base: &dyn Fn(Money, Date) -> Money,
     fx: &mut Fx,
     found: &mut Found,
-) {
-    let _ = base;
-    let Ok(cost) = value.try_sub(actual) else { return };
+) -> Result<(), ReconError> {
+    let cost = value.try_sub(actual).map_err(|e| ReconError::Range(format!("{id}: {e}")))?;
     if cost.is_zero() {
-        return;
+        return Ok(());
     }
-    fx.cost = fx.cost.try_add(in_base(cost, day)).unwrap_or(fx.cost);
-    fx.entries.push((format!("fx:cost:{id}"), day, Kind::Cost, cost));
+    add(&mut fx.cost, in_base(cost, day), "cost of conversions")?;
+    fx.entry(format!("fx:cost:{id}"), day, Kind::Cost, cost, records.to_vec());
     let limit = value.decimal().abs().checked_mul(policy.fx_tolerance).unwrap_or_default();
     let reason = if cost.decimal().abs() > limit { Reason::FxOutOfTolerance } else { Reason::FxCost };
     found.add(
@@ -306,6 +364,7 @@ fn measure(
             ("by the provider's rate".to_owned(), actual.minor().saturating_neg()),
         ],
     );
+    Ok(())
 }
 
 /// Exchanges inside a wallet: the two legs share what they refer to (paypal.md §6.2).
@@ -314,20 +373,22 @@ fn conversions(
     rows: &[Row],
     rates: &Rates,
     policy: &Policy,
-    base: Currency,
     in_base: &dyn Fn(Money, Date) -> Money,
     fx: &mut Fx,
     found: &mut Found,
-) {
+) -> Result<(), ReconError> {
     let mut pairs: BTreeMap<(Provider, &str, String), Vec<&Row>> = BTreeMap::new();
     for r in rows.iter().filter(|r| r.posts() && r.is(Class::Conversion)) {
         let key =
             r.tx.refers_to.clone().or(r.tx.order.clone()).unwrap_or_else(|| r.tx.occurred.at.to_string());
         pairs.entry((r.tx.provider, r.tx.account.as_str(), key)).or_default().push(r);
     }
-    for ((.., key), legs) in pairs {
+    for ((provider, account, key), legs) in pairs {
         let mut sums: BTreeMap<Currency, i64> = BTreeMap::new();
-        legs.iter().for_each(|r| *sums.entry(r.net.currency()).or_default() += r.net.minor());
+        for r in &legs {
+            let slot = sums.entry(r.net.currency()).or_default();
+            *slot = slot.saturating_add(r.net.minor());
+        }
         let out: Vec<_> = sums.iter().filter(|(_, m)| **m < 0).collect();
         let into: Vec<_> = sums.iter().filter(|(_, m)| **m > 0).collect();
         let ([(from, sent)], [(to, got)], Some(day)) =
@@ -342,17 +403,17 @@ fn conversions(
         };
         let ids: Vec<String> = legs.iter().map(|r| r.tx.id.clone()).collect();
         measure(
-            &key,
+            &format!("{}:{account}:{key}", provider.name()),
             &ids,
             value,
             Money::from_minor(**got, **to),
             day,
             &reference,
             policy,
-            base,
             in_base,
             fx,
             found,
-        );
+        )?;
     }
+    Ok(())
 }

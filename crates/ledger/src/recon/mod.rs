@@ -145,6 +145,51 @@ reasons! {
     NotFooting = "NOT_FOOTING", "A document does not sum to its own total.";
 }
 
+impl Reason {
+    /// It waits for a person even where every cent of it is booked to an account that explains it. The others say why a number is what
+    /// it is, and pass by themselves: not yet due, held, measured, or assessed by somebody else.
+    #[must_use]
+    pub const fn asks(self) -> bool {
+        match self {
+            Reason::Timing
+            | Reason::FxCost
+            | Reason::Rounding
+            | Reason::Reserve
+            | Reason::ReserveChainGap
+            | Reason::DisputeHold
+            | Reason::DutyVariance
+            | Reason::FeeMissing
+            | Reason::PayoutReturned => false,
+            Reason::FeeUnexpected
+            | Reason::FxOutOfTolerance
+            | Reason::TaxFacilitator
+            | Reason::Duplicate
+            | Reason::Conflict
+            | Reason::AmountMismatch
+            | Reason::CurrencyMismatch
+            | Reason::OverRefund
+            | Reason::ProviderOnly
+            | Reason::OursOnly
+            | Reason::Ambiguous
+            | Reason::UnmappedCode
+            | Reason::NotFooting => true,
+        }
+    }
+}
+
+impl Difference {
+    /// It stands in the way of `reconciled`: nobody can account for a part of it, or it asks a person, and none has accepted it.
+    #[must_use]
+    pub const fn open(&self) -> bool {
+        !self.accepted && (self.unexplained != 0 || self.reason.asks())
+    }
+}
+
+/// Letters and digits only, in capitals: providers and banks drop what they do not like.
+pub(crate) fn squeeze(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
+}
+
 /// Something that does not agree, with what proves it: `amount` is Σ of `evidence`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
@@ -242,6 +287,9 @@ pub enum ReconError {
     /// The chart of accounts is unusable, or a zone is unknown.
     #[error("{0}")]
     Setup(String),
+    /// Amounts are too large to be summed: what and where.
+    #[error("out of range: {0}")]
+    Range(String),
 }
 
 /// Collects differences while the work goes on.
@@ -276,8 +324,6 @@ impl Found {
     ) {
         records.sort();
         records.dedup();
-        let evidence =
-            if evidence.is_empty() { vec![("amount".to_owned(), amount.minor())] } else { evidence };
         self.list.push(Difference {
             reason,
             amount,
@@ -365,18 +411,74 @@ fn last_day(facts: &Facts) -> Date {
     first.or(other).unwrap_or(jiff::civil::date(1970, 1, 1))
 }
 
+/// The policy's; else the currency of the bank lines, of the balances or of the orders, if there is only one; else the one of the most
+/// bank lines, balance rows or orders, the first by name of several. Exchange is measured in it, and nothing else depends on it. An
+/// input without any amount has nothing to measure, and says euro.
 fn base(facts: &Facts, policy: &Policy) -> Currency {
-    let only = |mut all: Vec<Currency>| -> Option<Currency> {
-        all.sort();
-        all.dedup();
-        if let [one] = all.as_slice() { Some(*one) } else { None }
+    type Counts = BTreeMap<Currency, usize>;
+    let count = |all: &mut dyn Iterator<Item = Currency>| -> Counts {
+        let mut out = Counts::new();
+        all.for_each(|c| *out.entry(c).or_default() += 1);
+        out
+    };
+    let kinds = [
+        count(&mut facts.bank.iter().map(|b| b.amount.currency())),
+        count(&mut facts.transactions.iter().map(|t| t.net_currency)),
+        count(&mut facts.orders.iter().map(|o| o.total.currency())),
+    ];
+    let only = |k: &Counts| k.keys().next().copied().filter(|_| k.len() == 1);
+    let most = |k: &Counts| {
+        let top = k.values().max().copied();
+        k.iter().find(|(_, n)| Some(**n) == top).map(|(c, _)| *c)
     };
     policy
         .base
-        .or_else(|| only(facts.bank.iter().map(|b| b.amount.currency()).collect()))
-        .or_else(|| only(facts.transactions.iter().map(|t| t.net_currency).collect()))
-        .or_else(|| only(facts.orders.iter().map(|o| o.total.currency()).collect()))
+        .or_else(|| kinds.iter().find_map(only))
+        .or_else(|| kinds.iter().find_map(most))
         .unwrap_or(Currency::EUR)
+}
+
+/// Every sum of a run is of amounts of the facts, each at most a few times. So one look at all of them together proves that no sum
+/// leaves its range, and the sums further on need no check of their own.
+fn in_range(facts: &Facts) -> Result<(), ReconError> {
+    // Eight amounts of the size of all of them together still fit.
+    const MOST: u128 = (i64::MAX / 8) as u128;
+    let mut sums: BTreeMap<Currency, (u128, Money, &crate::facts::Origin)> = BTreeMap::new();
+    macro_rules! take {
+        ($($list:ident: $x:ident => [$($one:expr),*] $(, $more:expr)?;)+) => {$(
+            for $x in &facts.$list {
+                let all = [$(Some($one)),*].into_iter()$(.chain($more))?;
+                for m in all.flatten().flatten() {
+                    let slot = sums.entry(m.currency()).or_insert((0, m, &$x.origin));
+                    slot.0 = slot.0.saturating_add(u128::from(m.minor().unsigned_abs()));
+                    if m.minor().unsigned_abs() > slot.1.minor().unsigned_abs() {
+                        (slot.1, slot.2) = (m, &$x.origin);
+                    }
+                }
+            }
+        )+};
+    }
+    take! {
+        orders: o => [Some(o.total), o.collected_duties, o.quoted.map(|q| q.duty), o.quoted.map(|q| q.vat),
+            o.quoted.map(|q| q.fee)];
+        refunds: r => [Some(r.amount)];
+        invoices: i => [Some(i.gross), Some(i.net), Some(i.vat)];
+        transactions: t => [Some(t.amount), t.fee, t.net, Some(t.gross_in_net())],
+            t.components.iter().map(|(_, m)| Some(Some(*m)));
+        statements: s => [s.opening, s.closing, s.total, s.converted];
+        payouts: p => [Some(p.amount), p.converted];
+        bank: b => [Some(b.amount)];
+        carrier: c => [Some(c.duty), Some(c.vat), Some(c.fee), Some(c.total)];
+    }
+    for (c, (sum, largest, origin)) in sums {
+        if sum > MOST {
+            return Err(ReconError::Range(format!(
+                "the amounts in {c} are together more than can be summed; the largest is {largest} in {}, row {}: is its scale right?",
+                origin.file, origin.row
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Reconciles.
@@ -389,6 +491,7 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
     let as_of = options.as_of.unwrap_or_else(|| last_day(facts));
     let base = base(facts, policy);
     let rates = Rates::new(&facts.rates);
+    in_range(facts)?;
     let input_hash = hash(facts);
     let mut found = Found::default();
 
@@ -397,12 +500,12 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
     let (mut statements, mut payouts) = foot::run(&clean, &mut rows, facts, &mut found);
     parts::facilitator(&mut rows, &mut found);
     parts::report(&rows, &mut found);
-    let banking = bank::run(&clean, &mut statements, &mut payouts, facts, policy, as_of, &rates, &mut found);
+    let banking = bank::run(&clean, &mut statements, &mut payouts, facts, policy, as_of, &rates, &mut found)?;
     let mut order_states =
         orders::run(&clean, &mut rows, &statements, &payouts, policy, as_of, facts, &mut found);
-    let duties = duties::run(&clean, &mut order_states, &rows, policy, as_of, facts, &mut found);
-    fees::run(&clean, &rows, policy, &mut found);
-    let fx = fx::run(&rows, &banking, &statements, &payouts, base, as_of, &rates, policy, &mut found);
+    let duties = duties::run(&clean, &mut order_states, &rows, policy, as_of, facts, &mut found)?;
+    fees::run(&clean, &rows, policy, &mut found)?;
+    let fx = fx::run(&rows, &banking, &statements, &payouts, base, as_of, &rates, policy, &mut found)?;
 
     let mut differences = found.list;
     for d in &mut differences {
@@ -483,6 +586,11 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
     matches.extend(orders::matches(&order_states));
     matches.sort_by(|a, b| (a.rule, &a.left, &a.right).cmp(&(b.rule, &b.left, &b.right)));
     let mut errors = facts.errors.clone();
+    errors.extend(facts.refused.iter().map(|r| RowError {
+        file: r.file.clone(),
+        row: 0,
+        message: format!("{}: {}", r.code, r.message),
+    }));
     errors.sort();
     Ok(Outcome {
         as_of,

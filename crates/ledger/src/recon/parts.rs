@@ -275,7 +275,7 @@ fn check(t: &Transaction, class: Option<Class>, net: Money, found: &mut Found) {
     if converted && off.abs() <= 1 {
         found.add(Reason::Rounding, amount, vec![t.id.clone()], why, evidence);
     } else if converted {
-        found.add(Reason::FxOutOfTolerance, amount, vec![t.id.clone()], why, evidence);
+        found.note(Reason::FxOutOfTolerance, amount, vec![t.id.clone()], why, evidence, off);
     } else {
         found.note(Reason::AmountMismatch, amount, vec![t.id.clone()], why, evidence, off);
     }
@@ -383,7 +383,7 @@ pub(super) fn report(rows: &[Row], found: &mut Found) {
                 r.net,
                 vec![r.tx.id.split('#').next().unwrap_or_default().to_owned()],
                 format!("row {} stands more than once in {}: it counts once", r.tx.id, r.tx.origin.file),
-                Vec::new(),
+                vec![("the row that stands again".to_owned(), r.net.minor())],
             );
         }
         if !r.posts() {
@@ -398,7 +398,7 @@ pub(super) fn report(rows: &[Row], found: &mut Found) {
                     "{} code '{}' on a row of kind '{}' is in no table: {} is in suspense",
                     r.tx.provider, p.code, r.tx.kind, p.amount
                 ),
-                Vec::new(),
+                vec![(format!("{} in row {}", p.code, r.tx.id), p.amount.minor())],
                 p.amount.minor(),
             );
         }

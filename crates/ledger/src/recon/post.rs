@@ -11,7 +11,7 @@ use super::bank::Banking;
 use super::dedupe::Clean;
 use super::duties::Duty;
 use super::foot::{PayoutState, StatementState};
-use super::fx::{Fx, Kind};
+use super::fx::{Fx, FxEntry, Kind};
 use super::orders::OrderState;
 use super::parts::Row;
 use super::{Policy, ReconError};
@@ -107,7 +107,7 @@ fn lost(b: &mut Book<'_>, rows: &[Row], orders: &[OrderState]) {
             continue;
         };
         let (provider, account) = (r.tx.provider.name(), r.tx.account.as_str());
-        for p in r.parts.iter().filter(|p| p.class == Some(Class::Dispute)) {
+        for (n, p) in r.parts.iter().filter(|p| p.class == Some(Class::Dispute)).enumerate() {
             // The claim stands in the currency in which the row posted it.
             let single = r.tx.components.is_empty() && r.tx.amount.currency() != p.amount.currency();
             let taken = if single { r.tx.amount } else { p.amount };
@@ -117,7 +117,8 @@ fn lost(b: &mut Book<'_>, rows: &[Row], orders: &[OrderState]) {
                 Posting::new(b.class(Some(Class::Dispute), provider, account, c), taken),
             ];
             b.drafts.push(draft(
-                format!("lost:{provider}:{account}:{}:{}", r.tx.id, p.code),
+                // A row may repeat a code, and an id may stand on rows of several kinds.
+                format!("lost:{}:{n}", row_entry(r)),
                 r.tx.occurred.day(),
                 format!("dispute of order {} is lost", order.id),
                 vec![r.tx.id.clone(), order.id.clone()],
@@ -156,14 +157,17 @@ fn row(b: &mut Book<'_>, r: &Row) {
 
 /// The id of a row's entry. Ids of rows may repeat across event codes (PayPal): it has them all.
 pub(crate) fn row_entry(r: &Row) -> String {
+    let sold = r.tx.amount.currency();
     format!(
-        "row:{}:{}:{}:{}:{}:{}{}",
+        "row:{}:{}:{}:{}:{}:{}{}{}",
         r.tx.provider.name(),
         r.tx.account,
         r.tx.id,
         r.tx.kind,
         r.tx.event_code.as_deref().unwrap_or_default(),
         r.net.currency(),
+        // Sold in another currency: one id may be a leg in each.
+        if sold == r.net.currency() { "" } else { sold.code() },
         if r.net.is_negative() { "-" } else { "+" }
     )
 }
@@ -175,12 +179,12 @@ pub(crate) fn close_entry(s: &StatementState) -> String {
 
 /// The id of the entry of a payout.
 pub(crate) fn payout_entry(p: &PayoutState) -> String {
-    format!("payout:{}:{}:{}", p.provider.name(), p.account, p.id)
+    format!("payout:{}:{}:{}:{}", p.provider.name(), p.account, p.id, p.amount.currency())
 }
 
 /// The id of the entry of a payout that came back where only a row booked its leaving.
 pub(crate) fn returned_entry(p: &PayoutState) -> String {
-    format!("returned:{}:{}:{}", p.provider.name(), p.account, p.id)
+    format!("returned:{}:{}:{}:{}", p.provider.name(), p.account, p.id, p.amount.currency())
 }
 
 fn transfers(
@@ -214,10 +218,17 @@ fn transfers(
         let opening = clean
             .statements
             .iter()
-            .find(|(x, _)| x.id == s.id && x.provider == s.provider && x.account == s.account)
+            .find(|(x, _)| {
+                x.id == s.id && x.provider == s.provider && x.account == s.account && x.currency == c
+            })
             .and_then(|(x, _)| x.opening)
             .map_or(0, Money::minor);
-        let carried = statements.iter().any(|x| x.carried_into.as_deref() == Some(s.id.as_str()));
+        let carried = statements.iter().any(|x| {
+            x.carried_into.as_deref() == Some(s.id.as_str())
+                && x.provider == s.provider
+                && x.account == s.account
+                && x.total.currency() == c
+        });
         if opening != 0
             && !carried
             && s.sum == s.total
@@ -273,36 +284,25 @@ fn transfers(
 }
 
 fn bank(b: &mut Book<'_>, banking: &Banking) {
-    let tolerated: std::collections::BTreeSet<&str> = banking
-        .matches
-        .iter()
-        .filter(|m| m.rule == "tolerance")
-        .flat_map(|m| m.left.iter().map(String::as_str))
-        .collect();
     for (l, line) in banking.lines.iter().enumerate() {
         let c = line.amount.currency();
         let mut postings = vec![Posting::new(b.account("bank", "", &line.account, c), line.amount)];
         let mut rest = line.amount.minor();
         let conversion = b.account("conversion", "", "", c);
-        for (provider, account, sent) in banking.taken.get(&l).into_iter().flatten() {
-            let transit = b.class(Some(Class::Payout), provider.name(), account, sent.currency());
-            postings.push(Posting::new(transit, sent.negated()));
-            if sent.currency() == c {
-                rest = rest.saturating_sub(sent.minor());
-            } else {
-                postings.push(Posting::new(conversion.clone(), *sent));
-                let arrived = banking
-                    .conversions
-                    .iter()
-                    .find(|x| x.line == line.id && x.sent == *sent && line.matched_to.contains(&x.item))
-                    .map_or(0, |x| x.arrived.minor());
-                postings
-                    .push(Posting::new(conversion.clone(), Money::from_minor(arrived.saturating_neg(), c)));
-                rest = rest.saturating_sub(arrived);
+        for t in banking.taken.get(&l).into_iter().flatten() {
+            let transit = b.class(Some(Class::Payout), t.provider.name(), &t.account, t.sent.currency());
+            postings.push(Posting::new(transit, t.sent.negated()));
+            match t.arrived {
+                None => rest = rest.saturating_sub(t.sent.minor()),
+                Some(arrived) => {
+                    postings.push(Posting::new(conversion.clone(), t.sent));
+                    postings.push(Posting::new(conversion.clone(), arrived.negated()));
+                    rest = rest.saturating_sub(arrived.minor());
+                }
             }
         }
         if rest != 0 {
-            let role = if tolerated.contains(line.id.as_str()) { "rounding" } else { "suspense" };
+            let role = if banking.tolerated.contains(&l) { "rounding" } else { "suspense" };
             postings.push(Posting::new(
                 b.account(role, "bank", &line.account, c),
                 Money::from_minor(rest.saturating_neg(), c),
@@ -319,38 +319,37 @@ fn bank(b: &mut Book<'_>, banking: &Banking) {
 fn border(b: &mut Book<'_>, duties: &[Duty]) {
     for d in duties {
         let c = d.assessed.currency();
-        let role = |b: &Book<'_>, r: &str| b.account(r, &d.provider, "", c);
-        let name = d.invoice.clone().or(d.order.clone()).unwrap_or_default();
+        let role = |b: &Book<'_>, r: &str, c: Currency| b.account(r, &d.provider, "", c);
+        // Orders of one number in two accounts are two, and so are an invoice's shares.
+        let order = d.order.as_ref().map(|o| format!("{}:{o}", d.account));
+        let name = d.order.clone().unwrap_or_default();
         if d.paid && !d.collected.is_zero() {
+            let own = d.collected.currency();
             let postings = vec![
-                Posting::new(
-                    b.class(Some(Class::Sale), &d.provider, "", d.collected.currency()),
-                    d.collected,
-                ),
-                Posting::new(role(b, "duty_clearing"), d.collected.negated()),
+                Posting::new(b.class(Some(Class::Sale), &d.provider, "", own), d.collected),
+                Posting::new(role(b, "duty_clearing", own), d.collected.negated()),
             ];
             b.drafts.push(draft(
-                format!("duty:collected:{}", d.order.clone().unwrap_or_default()),
+                format!("duty:collected:{}", order.clone().unwrap_or_default()),
                 d.date,
-                format!("duties collected on {}", d.order.clone().unwrap_or_default()),
+                format!("duties collected on {name}"),
                 d.order.iter().cloned().collect(),
                 postings,
             ));
         }
-        if d.invoice.is_none() {
-            continue;
-        }
+        let Some(invoice) = &d.invoice else { continue };
+        let key = order.as_ref().map_or_else(|| invoice.clone(), |o| format!("{invoice}:{o}"));
         let total = Money::from_minor(d.assessed.minor().saturating_add(d.fee.minor()), c);
-        let trace: Vec<String> = d.invoice.iter().chain(&d.order).cloned().collect();
+        let trace: Vec<String> = std::iter::once(invoice).chain(&d.order).cloned().collect();
         let postings = vec![
-            Posting::new(role(b, "duty_clearing"), d.assessed),
-            Posting::new(role(b, "brokerage"), d.fee),
-            Posting::new(role(b, "carrier"), total.negated()),
+            Posting::new(role(b, "duty_clearing", c), d.assessed),
+            Posting::new(role(b, "brokerage", c), d.fee),
+            Posting::new(role(b, "carrier", c), total.negated()),
         ];
         b.drafts.push(draft(
-            format!("duty:assessed:{name}"),
+            format!("duty:assessed:{key}"),
             d.date,
-            format!("carrier invoice {name}"),
+            format!("carrier invoice {invoice}"),
             trace.clone(),
             postings,
         ));
@@ -359,13 +358,13 @@ fn border(b: &mut Book<'_>, duties: &[Duty]) {
         let rest = Money::from_minor(d.assessed.minor().saturating_sub(collected), c);
         if !rest.is_zero() && d.collected.currency() == c {
             let postings = vec![
-                Posting::new(role(b, "duty_variance"), rest),
-                Posting::new(role(b, "duty_clearing"), rest.negated()),
+                Posting::new(role(b, "duty_variance", c), rest),
+                Posting::new(role(b, "duty_clearing", c), rest.negated()),
             ];
             b.drafts.push(draft(
-                format!("duty:variance:{name}"),
+                format!("duty:variance:{key}"),
                 d.date,
-                format!("landed-cost variance of {name}"),
+                format!("landed-cost variance of {invoice}"),
                 trace,
                 postings,
             ));
@@ -374,7 +373,7 @@ fn border(b: &mut Book<'_>, duties: &[Duty]) {
 }
 
 fn exchange(b: &mut Book<'_>, fx: &Fx) {
-    for (id, date, kind, amount) in &fx.entries {
+    for FxEntry { id, date, kind, amount, records } in &fx.entries {
         let c = amount.currency();
         // Income accounts are credited by gains.
         let (debit, credit, m) = match kind {
@@ -387,12 +386,6 @@ fn exchange(b: &mut Book<'_>, fx: &Fx) {
             Posting::new(b.account(debit, "", "", c), m),
             Posting::new(b.account(credit, "", "", c), m.negated()),
         ];
-        b.drafts.push(draft(
-            id.clone(),
-            *date,
-            "exchange".to_owned(),
-            vec![id.rsplit(':').next().unwrap_or_default().to_owned()],
-            postings,
-        ));
+        b.drafts.push(draft(id.clone(), *date, "exchange".to_owned(), records.clone(), postings));
     }
 }

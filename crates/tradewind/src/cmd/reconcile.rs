@@ -104,5 +104,6 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     } else {
         out.text(report::text(&outcome))?;
     }
-    Ok(if outcome.errors.is_empty() { Exit::Ok } else { Exit::Partial })
+    // A statement that was refused whole is not taken either, and stands in no list of rows.
+    Ok(if answer::status(&outcome) == "incomplete" { Exit::Partial } else { Exit::Ok })
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_domain::{Currency, Money};
 
-use super::{Work, squeeze, words};
-use crate::facts::DecisionKind;
+use super::{Work, words};
+use crate::facts::{DecisionKind, Provider};
 use crate::rates::{Rates, times};
 use crate::recon::dedupe::Clean;
+use crate::recon::squeeze;
 use crate::recon::{Found, Policy, Reason};
 
 pub(super) fn pins(w: &mut Work<'_>, clean: &Clean, found: &mut Found) {
@@ -19,6 +20,25 @@ pub(super) fn pins(w: &mut Work<'_>, clean: &Clean, found: &mut Found) {
             .collect();
         let Some(l) = line.filter(|_| !items.is_empty()) else { continue };
         let (expect, line) = (w.expect(&items), w.lines.get(l).map(|x| x.amount));
+        let foreign: BTreeSet<Currency> = items
+            .iter()
+            .filter_map(|i| w.items.get(*i))
+            .map(|i| i.expect.currency())
+            .filter(|c| Some(*c) != line.map(Money::currency))
+            .collect();
+        if let Some(amount) = line.filter(|_| foreign.len() > 1) {
+            found.add(
+                Reason::CurrencyMismatch,
+                amount,
+                d.records.clone(),
+                format!(
+                    "pinned by a user: {amount} against transfers in {}: what each brought cannot be told, pin those of one currency",
+                    foreign.iter().map(Currency::code).collect::<Vec<_>>().join(" and ")
+                ),
+                vec![("arrived".to_owned(), amount.minor())],
+            );
+            continue;
+        }
         let same = items
             .iter()
             .filter_map(|i| w.items.get(*i))
@@ -110,7 +130,7 @@ pub(super) fn references(
                             "{} names {}, which was sent as {}; {} arrived and no rate explains it",
                             line.id, item.id, item.sent, line.amount
                         ),
-                        Vec::new(),
+                        vec![(format!("arrived as {}", line.id), line.amount.minor())],
                         0,
                     );
                 }
@@ -161,30 +181,36 @@ pub(super) fn by_amount(w: &mut Work<'_>) {
         }
     }
     for (is, ls) in buckets.into_values() {
-        let pairs: Vec<(usize, usize)> =
-            ls.iter().flat_map(|l| is.iter().map(|i| (*l, *i))).filter(|(l, i)| w.may(*l, *i)).collect();
-        let lone = |l: usize, i: usize| {
-            pairs.iter().filter(|(a, _)| *a == l).count() == 1
-                && pairs.iter().filter(|(_, b)| *b == i).count() == 1
+        // Who fits whom, frozen before anything is linked. Two are enough to know that one is not alone.
+        let fits_line = |w: &Work<'_>, l: usize| -> Vec<usize> {
+            is.iter().copied().filter(|i| w.may(l, *i)).take(2).collect()
         };
-        let unique: Vec<(usize, usize)> = pairs.iter().copied().filter(|(l, i)| lone(*l, *i)).collect();
+        let mut unique: Vec<(usize, usize)> = Vec::new();
+        for l in &ls {
+            if let [i] = fits_line(w, *l).as_slice()
+                && ls.iter().filter(|k| w.may(**k, *i)).take(2).count() == 1
+            {
+                unique.push((*l, *i));
+            }
+        }
         for (l, i) in unique {
             w.link(l, &[i], "unique");
         }
         // Pools: the rest, account by account; a line that could be of two accounts stays open.
-        let account = |w: &Work<'_>, i: usize| w.items.get(i).map(|x| (x.provider, x.account.clone()));
-        let mut pool: Vec<usize> = is.iter().copied().filter(|i| w.open_item(*i)).collect();
-        pool.sort_by_key(|i| w.items.get(*i).map(|x| (x.date, x.id.clone())));
+        let mut pools: BTreeMap<(Provider, String), Vec<usize>> = BTreeMap::new();
+        for i in &is {
+            if let Some(x) = w.items.get(*i) {
+                pools.entry((x.provider, x.account.clone())).or_default().push(*i);
+            }
+        }
+        for pool in pools.values_mut() {
+            pool.sort_by_key(|i| w.items.get(*i).map(|x| (x.date, x.id.clone())));
+        }
         for l in ls.iter().copied().filter(|l| w.open_line(*l)).collect::<Vec<_>>() {
-            let fits: Vec<usize> = pool.iter().copied().filter(|i| w.open_item(*i) && w.may(l, *i)).collect();
-            let mut accounts: Vec<_> =
-                pairs.iter().filter(|(a, _)| *a == l).filter_map(|(_, i)| account(w, *i)).collect();
-            accounts.sort();
-            accounts.dedup();
-            if accounts.len() == 1
-                && let Some(i) = fits.first()
-            {
-                w.link(l, &[*i], "pool");
+            let mut mine = pools.values().filter(|pool| pool.iter().any(|i| w.may(l, *i)));
+            let (Some(pool), None) = (mine.next(), mine.next()) else { continue };
+            if let Some(i) = pool.iter().copied().find(|i| w.open_item(*i) && w.may(l, *i)) {
+                w.link(l, &[i], "pool");
             }
         }
     }
@@ -354,9 +380,9 @@ pub(super) fn near(w: &Work<'_>, ambiguous: &BTreeSet<usize>, mismatch: &mut Vec
         .collect();
     let items: Vec<usize> = (0..w.items.len()).filter(|i| w.open_item(*i) && !used.contains(i)).collect();
     for l in &lines {
-        let fits: Vec<usize> = items.iter().copied().filter(|i| close(*l, *i)).collect();
+        let fits: Vec<usize> = items.iter().copied().filter(|i| close(*l, *i)).take(2).collect();
         if let [i] = fits.as_slice()
-            && lines.iter().filter(|k| close(**k, *i)).count() == 1
+            && lines.iter().filter(|k| close(**k, *i)).take(2).count() == 1
         {
             mismatch.push((*l, fits));
         }

@@ -13,7 +13,7 @@ use tradewind_domain::Money;
 
 use super::dedupe::Clean;
 use super::foot::{PayoutState, StatementState};
-use super::{Found, Match, Policy, business_days};
+use super::{Found, Match, Policy, ReconError, business_days};
 use crate::facts::{BankLine, DecisionKind, Facts, Provider};
 use crate::rates::Rates;
 
@@ -41,11 +41,17 @@ pub struct BankState {
 /// A conversion between what was sent and what arrived.
 #[derive(Debug, Clone)]
 pub struct Conversion {
-    /// Bank line.
+    /// Bank line, by its place in [`Banking::lines`].
+    pub at: usize,
+    /// Its id.
     pub line: String,
     /// Transfer.
     pub item: String,
-    /// As sent.
+    /// Whose.
+    pub provider: Provider,
+    /// Our account there.
+    pub account: String,
+    /// As sent: this line's part of it, where the transfer arrived in several lines.
     pub sent: Money,
     /// As arrived.
     pub arrived: Money,
@@ -62,8 +68,23 @@ pub struct Banking {
     pub matches: Vec<Match>,
     /// Conversions.
     pub conversions: Vec<Conversion>,
-    /// (line, role-account transfers): what each line takes from in-transit: line → (provider, account, amount sent).
-    pub taken: BTreeMap<usize, Vec<(Provider, String, Money)>>,
+    /// What each line takes from in-transit, by the place of the line.
+    pub taken: BTreeMap<usize, Vec<Taken>>,
+    /// Lines that only the policy's rounding explains, by the place of the line.
+    pub tolerated: BTreeSet<usize>,
+}
+
+/// What a line takes from a provider's transfers in transit.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Whose.
+    pub provider: Provider,
+    /// Our account there.
+    pub account: String,
+    /// As sent.
+    pub sent: Money,
+    /// What arrived for it, where that is in another currency.
+    pub arrived: Option<Money>,
 }
 
 #[derive(Debug, Clone)]
@@ -81,10 +102,6 @@ struct Item {
     due: bool,
     statement: Option<usize>,
     payout: Option<usize>,
-}
-
-fn squeeze(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
 }
 
 fn words(text: &str) -> BTreeSet<String> {
@@ -236,7 +253,7 @@ pub(super) fn run(
     as_of: Date,
     rates: &Rates,
     found: &mut Found,
-) -> Banking {
+) -> Result<Banking, ReconError> {
     let mut lines: Vec<BankLine> = clean.bank.clone();
     lines.sort_by(|a, b| (a.date, &a.account, &a.id).cmp(&(b.date, &b.account, &b.id)));
     let items = items(statements, payouts);
@@ -266,5 +283,5 @@ pub(super) fn run(
     levels::pool_ambiguity(&w, &mut candidates);
     let ambiguous: BTreeSet<usize> = candidates.keys().copied().collect();
     levels::near(&w, &ambiguous, &mut mismatch);
-    settle::finish(w, candidates, mismatch, statements, payouts, facts, as_of, found)
+    settle::finish(&w, &candidates, &mismatch, statements, payouts, facts, as_of, found)
 }

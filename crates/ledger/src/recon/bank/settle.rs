@@ -5,23 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use tradewind_domain::Money;
 
-use super::{BankState, Banking, Conversion, Item, Work};
+use super::{BankState, Banking, Conversion, Item, Taken, Work};
 use crate::facts::{BankLine, Facts};
 use crate::recon::foot::{PayoutState, StatementState};
-use crate::recon::{Event, Found, Match, Reason, business_days};
+use crate::recon::{Event, Found, Match, Reason, ReconError, business_days};
 
 #[allow(clippy::too_many_arguments)]
 pub(super) fn finish(
-    w: Work<'_>,
-    candidates: BTreeMap<usize, Vec<Vec<String>>>,
-    mismatch: Vec<(usize, Vec<usize>)>,
+    w: &Work<'_>,
+    candidates: &BTreeMap<usize, Vec<Vec<String>>>,
+    mismatch: &[(usize, Vec<usize>)],
     statements: &mut [StatementState],
     payouts: &mut [PayoutState],
     facts: &Facts,
     as_of: Date,
     found: &mut Found,
-) -> Banking {
+) -> Result<Banking, ReconError> {
     let mut out = Banking::default();
+    let parts = parts(w)?;
     for (l, line) in w.lines.iter().enumerate() {
         let linked: &[usize] = w.item_of.get(l).map(Vec::as_slice).unwrap_or_default();
         let items: Vec<&Item> = linked.iter().filter_map(|i| w.items.get(*i)).collect();
@@ -46,6 +47,9 @@ pub(super) fn finish(
                 line.amount.minor().saturating_sub(expect)
             };
             let rule = w.rule.get(l).copied().unwrap_or_default();
+            if rule == "tolerance" {
+                out.tolerated.insert(l);
+            }
             if residual != 0 && rule == "tolerance" {
                 found.add(
                     Reason::Rounding,
@@ -64,11 +68,27 @@ pub(super) fn finish(
             }
             let crossed = items.iter().any(|i| i.expect.currency() != c);
             let mut evidence = vec![("arrived".to_owned(), line.amount.minor())];
-            if split || crossed {
-                let what = if split { "part of" } else { "by its value in this currency" };
+            if crossed {
                 let names = state.matched_to.join(" + ");
-                evidence.push((format!("{what} {names}"), line.amount.minor().saturating_neg()));
+                evidence.push((
+                    format!("by its value in this currency {names}"),
+                    line.amount.minor().saturating_neg(),
+                ));
             } else {
+                // Of a transfer in several lines: the other lines beside this one, against all that was sent.
+                let others: BTreeSet<usize> = linked
+                    .iter()
+                    .filter_map(|i| w.line_of.get(*i))
+                    .flatten()
+                    .copied()
+                    .filter(|k| *k != l)
+                    .collect();
+                evidence.extend(
+                    others
+                        .iter()
+                        .filter_map(|k| w.lines.get(*k))
+                        .map(|x| (format!("arrived as {}", x.id), x.amount.minor())),
+                );
                 evidence.extend(
                     items.iter().map(|i| (format!("sent as {}", i.id), i.expect.minor().saturating_neg())),
                 );
@@ -82,16 +102,26 @@ pub(super) fn finish(
                 evidence,
                 date: line.date,
             });
+            let arrivals = arrivals(w, line.amount, linked)?;
             let mut taken = Vec::new();
-            for item in &items {
-                let sent = if split && item.sent.currency() == c { line.amount } else { item.sent };
-                taken.push((item.provider, item.account.clone(), sent));
-                if item.sent.currency() != c {
+            for (i, item) in linked.iter().filter_map(|i| w.items.get(*i).map(|x| (*i, x))) {
+                let sent = parts.get(&(l, i)).copied().unwrap_or(item.sent);
+                let arrived = match (item.sent.currency() != c, item.expect.currency() == c) {
+                    (false, _) => None,
+                    (true, _) if items.len() == 1 => Some(line.amount),
+                    (true, true) => Some(item.expect),
+                    (true, false) => arrivals.get(&i).copied(),
+                };
+                taken.push(Taken { provider: item.provider, account: item.account.clone(), sent, arrived });
+                if let Some(arrived) = arrived {
                     out.conversions.push(Conversion {
+                        at: l,
                         line: line.id.clone(),
                         item: item.id.clone(),
-                        sent: item.sent,
-                        arrived: if items.len() == 1 { line.amount } else { item.expect },
+                        provider: item.provider,
+                        account: item.account.clone(),
+                        sent,
+                        arrived,
                         date: item.date.unwrap_or(line.date),
                     });
                 }
@@ -112,7 +142,7 @@ pub(super) fn finish(
                     line.date,
                     sets.iter().map(|s| s.join(" + ")).collect::<Vec<_>>().join(", or ")
                 ),
-                Vec::new(),
+                vec![(format!("arrived as {}", line.id), line.amount.minor())],
                 line.amount.minor(),
             );
         } else if let Some((_, is)) = mismatch.iter().find(|(k, _)| *k == l) {
@@ -146,7 +176,7 @@ pub(super) fn finish(
                 line.amount,
                 vec![line.id.clone()],
                 format!("the bank line of {} fits no payout or statement", line.date),
-                Vec::new(),
+                vec![(format!("arrived as {}", line.id), line.amount.minor())],
                 line.amount.minor(),
             );
         }
@@ -188,7 +218,8 @@ pub(super) fn finish(
             } else {
                 format!("{} for {} is on its way to the bank", item.expect, item.id)
             };
-            found.add(reason, item.expect, vec![item.id.clone()], why, Vec::new());
+            let evidence = vec![(format!("sent as {}", item.id), item.expect.minor())];
+            found.add(reason, item.expect, vec![item.id.clone()], why, evidence);
         }
         let ids: Vec<String> = lines.iter().map(|l| l.id.clone()).collect();
         let mut timeline: Vec<Event> =
@@ -204,6 +235,7 @@ pub(super) fn finish(
         }
         if let Some(s) = item.statement.and_then(|s| statements.get_mut(s)) {
             s.bank.clone_from(&ids);
+            s.arrived = last;
             s.state = state.unwrap_or(if s.failed { "Returned" } else { s.state });
             if s.failed {
                 timeline.push(Event { at: s.end.unwrap_or(as_of).to_string(), state: "Returned" });
@@ -212,6 +244,7 @@ pub(super) fn finish(
         }
         if let Some(p) = item.payout.and_then(|p| payouts.get_mut(p)) {
             p.bank = ids;
+            p.arrived = last;
             p.state = state.unwrap_or(if p.failed { "Returned" } else { p.state });
             if p.failed {
                 timeline.push(Event {
@@ -233,11 +266,57 @@ pub(super) fn finish(
             })
             .collect();
         s.bank = mine.iter().flat_map(|p| p.bank.iter().cloned()).collect();
+        s.arrived = mine.iter().filter_map(|p| p.arrived).max();
         s.state = if !mine.is_empty() && mine.iter().all(|p| p.state == "Reconciled") {
             "Reconciled"
         } else {
             "Settled"
         };
     }
-    out
+    Ok(out)
+}
+
+/// A line that a user pinned to several transfers of one other currency: each brought a part of what their own amounts in this
+/// currency leave of the line, in proportion to what was sent.
+fn arrivals(w: &Work<'_>, amount: Money, linked: &[usize]) -> Result<BTreeMap<usize, Money>, ReconError> {
+    let c = amount.currency();
+    let items = || linked.iter().filter_map(|i| w.items.get(*i).map(|x| (*i, x)));
+    let open: Vec<(usize, &Item)> = items().filter(|(_, x)| x.expect.currency() != c).collect();
+    if open.len() < 2 {
+        return Ok(BTreeMap::new());
+    }
+    let known = items().filter(|(_, x)| x.expect.currency() == c);
+    let rest = known.fold(amount.minor(), |s, (_, x)| s.saturating_sub(x.expect.minor()));
+    let weights: Vec<_> = open.iter().map(|(_, x)| x.sent.decimal().abs()).collect();
+    let shares = Money::from_minor(rest, c).allocate(&weights).map_err(|e| {
+        ReconError::Range(format!("{amount} cannot be shared over {} transfers: {e}", open.len()))
+    })?;
+    Ok(open.into_iter().map(|(i, _)| i).zip(shares).collect())
+}
+
+/// A transfer that arrived in several lines: each takes a part of what was sent, in proportion to what it brought (largest
+/// remainder), so that the parts are the transfer. Where no currency is crossed, a line's part is its own amount.
+fn parts(w: &Work<'_>) -> Result<BTreeMap<(usize, usize), Money>, ReconError> {
+    let mut out = BTreeMap::new();
+    for (i, item) in w.items.iter().enumerate() {
+        let lines: Vec<(usize, &BankLine)> =
+            w.line_of.get(i).into_iter().flatten().filter_map(|l| w.lines.get(*l).map(|x| (*l, x))).collect();
+        if lines.len() < 2 {
+            continue;
+        }
+        if lines.iter().all(|(_, x)| x.amount.currency() == item.sent.currency()) {
+            out.extend(lines.iter().map(|(l, x)| ((*l, i), x.amount)));
+            continue;
+        }
+        let weights: Vec<_> = lines.iter().map(|(_, x)| x.amount.decimal().abs()).collect();
+        let shares = item.sent.allocate(&weights).map_err(|e| {
+            ReconError::Range(format!(
+                "transfer {} cannot be shared over its {} lines: {e}",
+                item.id,
+                lines.len()
+            ))
+        })?;
+        out.extend(lines.iter().zip(shares).map(|((l, _), share)| ((*l, i), share)));
+    }
+    Ok(out)
 }

@@ -19,7 +19,7 @@ pub(super) fn run(statements: &mut [StatementState], clean: &Clean, rows: &mut [
     }
     let start =
         |i: usize| clean.statements.get(i).and_then(|(s, _)| s.from.as_ref().or(s.to.as_ref()).map(|m| m.at));
-    for ((provider, ..), mut list) in by {
+    for ((provider, account, c), mut list) in by {
         list.sort_by(|a, b| {
             let k = |i: usize| (start(i), statements.get(i).map(|s| (s.end, s.id.clone())));
             k(*a).cmp(&k(*b))
@@ -28,7 +28,6 @@ pub(super) fn run(statements: &mut [StatementState], clean: &Clean, rows: &mut [
         let mut open: Option<usize> = None;
         for i in list {
             let Some(s) = statements.get(i) else { continue };
-            let c = s.total.currency();
             if provider == Provider::Amazon {
                 let (expected, from) = held.clone().unwrap_or((0, "no earlier statement".to_owned()));
                 let gap = s.reserve_before.minor().saturating_sub(expected);
@@ -38,12 +37,15 @@ pub(super) fn run(statements: &mut [StatementState], clean: &Clean, rows: &mut [
                     s.first = held.is_none();
                 }
                 if gap != 0 {
-                    found.add(
+                    // Before the first statement the books open with it; between two, nobody knows what it is (suspense).
+                    let unexplained = if held.is_none() { 0 } else { gap };
+                    found.note(
                         Reason::ReserveChainGap,
                         Money::from_minor(gap, c),
                         std::iter::once(id.clone()).chain(held.as_ref().map(|(_, from)| from.clone())).collect(),
                         format!("statement {id} releases {before} of reserve, {from} held {}: a statement is missing or stands twice", Money::from_minor(expected, c)),
                         vec![("released".to_owned(), before.minor()), ("held before".to_owned(), expected.saturating_neg())],
+                        unexplained,
                     );
                 }
                 held = statements.get(i).map(|s| (s.reserve_after.minor(), s.id.clone()));
@@ -61,6 +63,7 @@ pub(super) fn run(statements: &mut [StatementState], clean: &Clean, rows: &mut [
                     for r in rows.iter_mut().filter(|r| {
                         r.tx.statement.as_deref() == Some(id.as_str())
                             && r.tx.provider == provider
+                            && r.tx.account == account
                             && r.net.currency() == c
                             && r.net.minor() == left.0
                             && r.posts()
@@ -83,13 +86,12 @@ pub(super) fn run(statements: &mut [StatementState], clean: &Clean, rows: &mut [
             open = Some(i);
         }
         if let Some((after, id)) = held.filter(|(after, _)| *after != 0) {
-            let c = statements.iter().find(|s| s.id == id).map_or(Currency::EUR, |s| s.total.currency());
             found.add(
                 Reason::Reserve,
                 Money::from_minor(after, c),
                 vec![id.clone()],
                 format!("held by {provider} at the end of statement {id}"),
-                Vec::new(),
+                vec![(format!("held at the end of {id}"), after)],
             );
         }
     }
@@ -107,7 +109,7 @@ pub(super) fn run(statements: &mut [StatementState], clean: &Clean, rows: &mut [
                 ),
                 None => format!("the transfer of {} for statement {} came back", s.total, s.id),
             },
-            Vec::new(),
+            vec![(format!("total of statement {}", s.id), s.total.minor())],
         );
     }
 }

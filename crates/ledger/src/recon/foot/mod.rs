@@ -39,6 +39,8 @@ pub struct StatementState {
     pub reserve_after: Money,
     /// Bank lines that it was paid by.
     pub bank: Vec<String>,
+    /// Day of the last of them.
+    pub arrived: Option<Date>,
     /// State.
     pub state: &'static str,
     /// What happened.
@@ -88,6 +90,8 @@ pub struct PayoutState {
     pub timeline: Vec<Event>,
     /// Bank lines.
     pub bank: Vec<String>,
+    /// Day of the last of them.
+    pub arrived: Option<Date>,
     /// What the bank gets.
     pub converted: Option<Money>,
     /// Arrival.
@@ -145,14 +149,14 @@ pub(super) fn run(
         let list = members.get(&doc).map(Vec::as_slice).unwrap_or_default();
         statements.push(statement::foot(s, *conflicted, list, rows, found));
     }
-    for r in &facts.refused {
-        let amount = r.difference.unwrap_or(Money::zero(Currency::EUR));
+    // A document that names no difference stands among what was not taken.
+    for (r, amount) in facts.refused.iter().filter_map(|r| r.difference.map(|m| (r, m))) {
         found.note(
             Reason::NotFooting,
             amount,
             vec![r.file.clone()],
             r.message.clone(),
-            Vec::new(),
+            vec![("difference that the importer names".to_owned(), amount.minor())],
             amount.minor(),
         );
     }

@@ -32,6 +32,7 @@ pub(super) fn run(
             state: "Expected",
             timeline: Vec::new(),
             bank: Vec::new(),
+            arrived: None,
             converted: p.converted,
             arrival: p.arrival,
             trace: p.trace.clone(),
@@ -57,6 +58,7 @@ pub(super) fn run(
         state: "Expected",
         timeline: Vec::new(),
         bank: Vec::new(),
+        arrived: None,
         converted: None,
         arrival: None,
         trace: r.tx.source.clone().or(r.tx.refers_to.clone()),
@@ -120,9 +122,9 @@ pub(super) fn run(
             }
         }
     }
-    let mut by_id: BTreeMap<(Provider, String, String), usize> = BTreeMap::new();
+    let mut by_id: BTreeMap<(Provider, String, String), Vec<usize>> = BTreeMap::new();
     for (i, p) in out.iter().enumerate() {
-        by_id.entry((p.provider, p.account.clone(), p.id.clone())).or_insert(i);
+        by_id.entry((p.provider, p.account.clone(), p.id.clone())).or_default().push(i);
     }
     for r in rows.iter().filter(|r| r.posts() && r.is(Class::Payout)) {
         let names = [
@@ -132,7 +134,12 @@ pub(super) fn run(
             Some(r.tx.id.as_str()),
         ];
         let key = |id: &str| (r.tx.provider, r.tx.account.clone(), id.to_owned());
-        let hit = names.into_iter().flatten().find_map(|id| by_id.get(&key(id)).copied());
+        // Of one id in several currencies, the row's own.
+        let own = |i: &&usize| out.get(**i).is_some_and(|p| p.amount.currency() == r.net.currency());
+        let hit = names.into_iter().flatten().find_map(|id| {
+            let all = by_id.get(&key(id))?;
+            all.iter().find(own).or(all.first()).copied()
+        });
         match hit.and_then(|i| out.get_mut(i)) {
             Some(p) if r.net.minor().signum() == p.amount.minor().signum() => {
                 p.returned_by_row = true;
@@ -143,7 +150,7 @@ pub(super) fn run(
                 let mut p = blank(r, r.tx.id.clone(), r.net.negated());
                 p.booked_by_row = true;
                 p.last_member = Some(r.tx.occurred.day());
-                by_id.insert(key(&r.tx.id), out.len());
+                by_id.entry(key(&r.tx.id)).or_default().push(out.len());
                 out.push(p);
             }
             None => {}
@@ -159,7 +166,7 @@ pub(super) fn run(
                 p.amount,
                 vec![p.id.clone()],
                 format!("payout {} came back: {}", p.id, p.history.join(" → ")),
-                Vec::new(),
+                vec![(format!("sent as {}", p.id), p.amount.minor())],
             );
         }
     }

@@ -130,6 +130,7 @@ pub(super) fn foot(
         reserve_before: Money::from_minor(before, c),
         reserve_after: Money::from_minor(after, c),
         bank: Vec::new(),
+        arrived: None,
         state: if refused { "Refused" } else { "Expected" },
         timeline: Vec::new(),
         converted: s.converted,

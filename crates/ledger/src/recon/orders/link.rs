@@ -5,19 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use foldhash::{HashMap, HashMapExt};
 use tradewind_domain::Currency;
 
-use crate::facts::{DecisionKind, Order, Transaction};
+use crate::facts::{DecisionKind, Order, Provider, Transaction};
 use crate::recon::Policy;
 use crate::recon::dedupe::Clean;
 use crate::recon::parts::Row;
+use crate::recon::squeeze;
 
 struct Keys<'a> {
     by_ref: HashMap<&'a str, Vec<usize>>,
     /// Letters and digits of the references only: providers drop what they do not like.
     squeezed: HashMap<String, Vec<usize>>,
-}
-
-fn squeeze(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
 }
 
 impl<'a> Keys<'a> {
@@ -50,13 +47,15 @@ impl<'a> Keys<'a> {
         match self.by_ref.get(key).map(Vec::as_slice)? {
             [one] => Some(*one),
             many => {
-                // One reference in several accounts: the row's own account decides, or nothing does.
-                let mine: Vec<usize> = many
-                    .iter()
-                    .copied()
-                    .filter(|i| orders.get(*i).is_some_and(|o| o.account == t.account))
-                    .collect();
-                if let [one] = mine.as_slice() { Some(*one) } else { None }
+                // One reference in several accounts: the row's own account decides
+                // (the channel's, or the one that bears the provider's name), else the amount that only one of them is.
+                let one = |keep: &dyn Fn(&Order) -> bool| -> Option<usize> {
+                    let mut mine = many.iter().copied().filter(|i| orders.get(*i).is_some_and(keep));
+                    mine.next().filter(|_| mine.next().is_none())
+                };
+                one(&|o| o.account == t.account)
+                    .or_else(|| one(&|o| o.account == t.provider.name()))
+                    .or_else(|| one(&|o| o.total == t.amount))
             }
         }
     }
@@ -67,7 +66,9 @@ pub(super) fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<
     let orders = &clean.orders;
     let keys = Keys::new(orders);
     let mut of: Vec<Vec<(usize, &'static str)>> = vec![Vec::new(); orders.len()];
-    let mut by_id: HashMap<String, usize> = HashMap::new();
+    // Ids are the provider's within an account: two accounts may use one id.
+    let mut by_id: HashMap<(Provider, String, String), usize> = HashMap::new();
+    let key = |t: &Transaction, id: &str| (t.provider, t.account.clone(), id.to_owned());
     let pinned = pins(clean, rows);
     let mut derived: BTreeSet<usize> = BTreeSet::new();
     for (i, r) in rows.iter_mut().enumerate().filter(|(_, r)| r.posts()) {
@@ -84,9 +85,9 @@ pub(super) fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<
         }
         r.order = r.order.filter(|o| !vetoed(clean, orders.get(*o), &r.tx.id));
         if let Some(o) = r.order {
-            by_id.insert(r.tx.id.clone(), o);
+            by_id.insert(key(&r.tx, &r.tx.id), o);
             if let Some(s) = &r.tx.source {
-                by_id.entry(s.clone()).or_insert(o);
+                by_id.entry(key(&r.tx, s)).or_insert(o);
             }
         }
     }
@@ -97,10 +98,11 @@ pub(super) fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<
             let up = [r.tx.refers_to.as_deref(), r.tx.source.as_deref()]
                 .into_iter()
                 .flatten()
-                .find_map(|k| by_id.get(k).copied());
+                .find_map(|k| by_id.get(&key(&r.tx, k)).copied())
+                .filter(|o| !vetoed(clean, orders.get(*o), &r.tx.id));
             if let Some(o) = up {
                 r.order = Some(o);
-                more.push((r.tx.id.clone(), o));
+                more.push((key(&r.tx, &r.tx.id), o));
             }
         }
         if more.is_empty() {
@@ -146,32 +148,32 @@ pub(super) fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<
     }
     let mut links: Vec<(usize, usize, &'static str)> = Vec::new();
     for (os, rs) in buckets.into_values() {
-        let pairs: Vec<(usize, usize)> = os
-            .iter()
-            .flat_map(|o| rs.iter().map(|r| (*o, *r)))
-            .filter(|(o, r)| matches!((orders.get(*o), rows.get(*r)), (Some(o), Some(r)) if fit(o, r)))
-            .collect();
-        let mut orders_left: Vec<usize> = os.clone();
-        let mut rows_left: Vec<usize> = rs.clone();
-        for (o, r) in &pairs {
-            let lone = pairs.iter().filter(|(a, _)| a == o).count() == 1
-                && pairs.iter().filter(|(_, b)| b == r).count() == 1;
-            if lone {
+        let fits =
+            |o: usize, r: usize| matches!((orders.get(o), rows.get(r)), (Some(o), Some(r)) if fit(o, r));
+        // Two are enough to know that one is not alone.
+        let of_order =
+            |o: usize| -> Vec<usize> { rs.iter().copied().filter(|r| fits(o, *r)).take(2).collect() };
+        let (mut paid, mut used): (BTreeSet<usize>, BTreeSet<usize>) = (BTreeSet::new(), BTreeSet::new());
+        for o in &os {
+            if let [r] = of_order(*o).as_slice()
+                && os.iter().filter(|k| fits(**k, *r)).take(2).count() == 1
+            {
                 links.push((*o, *r, "unique"));
-                orders_left.retain(|x| x != o);
-                rows_left.retain(|x| x != r);
+                paid.insert(*o);
+                used.insert(*r);
             }
         }
+        let mut orders_left: Vec<usize> = os.iter().copied().filter(|o| !paid.contains(o)).collect();
+        let mut rows_left: Vec<usize> = rs.iter().copied().filter(|r| !used.contains(r)).collect();
         orders_left.sort_by_key(|o| orders.get(*o).map(|o| (o.placed.at, o.id.clone())));
         rows_left.sort_by_key(|r| rows.get(*r).map(|r| (r.tx.occurred.at, r.tx.id.clone())));
-        let mut accounts: Vec<&str> =
+        let accounts: BTreeSet<&str> =
             orders_left.iter().filter_map(|o| orders.get(*o)).map(|o| o.account.as_str()).collect();
-        accounts.dedup();
         if accounts.len() == 1 {
             for o in &orders_left {
-                let hit = rows_left.iter().position(|r| pairs.contains(&(*o, *r)));
-                if let Some(at) = hit {
-                    links.push((*o, rows_left.remove(at), "pool"));
+                if let Some(r) = rows_left.iter().copied().find(|r| !used.contains(r) && fits(*o, *r)) {
+                    links.push((*o, r, "pool"));
+                    used.insert(r);
                 }
             }
         }
@@ -189,11 +191,16 @@ pub(super) fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<
 fn pins(clean: &Clean, rows: &[Row]) -> HashMap<usize, usize> {
     let mut out = HashMap::new();
     for d in clean.decisions.iter().filter(|d| d.kind == DecisionKind::Pin) {
-        let Some(order) = clean.orders.iter().position(|o| d.records.contains(&o.id)) else { continue };
+        let named: Vec<(usize, &Order)> =
+            clean.orders.iter().enumerate().filter(|(_, o)| d.records.contains(&o.id)).collect();
         let mine = rows.iter().enumerate().filter(|(_, r)| r.posts() && d.records.contains(&r.tx.id));
-        mine.for_each(|(i, _)| {
-            out.entry(i).or_insert(order);
-        });
+        for (i, r) in mine {
+            // One number in several accounts: the row's own account, else the first.
+            let own = named.iter().find(|(_, o)| o.account == r.tx.account).or(named.first());
+            if let Some((order, _)) = own {
+                out.entry(i).or_insert(*order);
+            }
+        }
     }
     out
 }

@@ -1,6 +1,7 @@
 //! Orders: what was paid, given back, kept, and what is still open. A state is a fold over facts, never a stored field.
 
 mod link;
+mod refunds;
 
 use foldhash::{HashMap, HashMapExt};
 use jiff::civil::Date;
@@ -10,7 +11,7 @@ use super::dedupe::Clean;
 use super::foot::{PayoutState, StatementState};
 use super::parts::Row;
 use super::{Event, Found, Match, Policy, Reason};
-use crate::facts::{Facts, Order};
+use crate::facts::{Facts, Order, Provider};
 use crate::import::Class;
 
 /// An order and where it stands.
@@ -44,6 +45,10 @@ pub struct OrderState {
     pub links: Vec<String>,
     /// The rows.
     pub rows: Vec<Linked>,
+    /// Refunds that we asked for, the oldest id first.
+    pub requests: Vec<crate::facts::Refund>,
+    /// What of `refunded` answers them: without tax that the marketplace gave back by itself.
+    pub answered: Money,
     /// Tracking number.
     pub tracking: Option<String>,
     /// Day of the order.
@@ -55,6 +60,10 @@ pub struct OrderState {
 pub struct Linked {
     /// The provider's id.
     pub id: String,
+    /// Whose row.
+    pub provider: Provider,
+    /// Our account there.
+    pub account: String,
     /// The level that linked it.
     pub rule: &'static str,
     /// What it moved, as the provider stated it.
@@ -80,19 +89,16 @@ pub(super) fn run(
     found: &mut Found,
 ) -> Vec<OrderState> {
     let of = link::link(clean, rows, policy);
-    let mut asked: HashMap<&str, Vec<&crate::facts::Refund>> = HashMap::new();
-    for r in &clean.refunds {
-        asked.entry(r.order.as_str()).or_default().push(r);
-    }
+    let asked = refunds::by_order(clean, facts, found);
     let carriers = Carriers::new(statements, payouts);
     let mut out = Vec::with_capacity(clean.orders.len());
-    for (o, linked) in clean.orders.iter().zip(&of) {
+    for (at, (o, linked)) in clean.orders.iter().zip(&of).enumerate() {
         let mut mine: Vec<(&Row, &'static str)> =
             linked.iter().filter_map(|(i, rule)| rows.get(*i).map(|r| (r, *rule))).collect();
         mine.sort_by(|(a, _), (b, _)| {
             (a.tx.occurred.at, &a.tx.id, &a.tx.kind).cmp(&(b.tx.occurred.at, &b.tx.id, &b.tx.kind))
         });
-        let refunds = asked.get(o.id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let refunds = asked.get(&at).map(Vec::as_slice).unwrap_or_default();
         out.push(fold(o, &mine, refunds, &carriers, policy, as_of, facts, found));
     }
     if facts.has("orders") {
@@ -109,79 +115,103 @@ pub(super) fn run(
                         ),
                         None => format!("{} took a payment that names no order and fits none", r.tx.provider),
                     },
-                    Vec::new(),
+                    vec![(format!("paid in row {}", r.tx.id), m.minor())],
                 );
             }
         }
     }
-    let known: std::collections::BTreeSet<&str> = clean.orders.iter().map(|o| o.id.as_str()).collect();
-    for r in clean.refunds.iter().filter(|r| !known.contains(r.order.as_str()) && facts.has("orders")) {
-        found.add(
-            Reason::OursOnly,
-            r.amount,
-            vec![r.id.clone(), r.order.clone()],
-            format!("refund {} is for order {}, which is not here", r.id, r.order),
-            Vec::new(),
-        );
+    invoices(clean, found);
+    out
+}
+
+/// Our invoices against the orders that they bill, and against their own net and VAT.
+fn invoices(clean: &Clean, found: &mut Found) {
+    let mut by_id: HashMap<&str, Vec<&Order>> = HashMap::new();
+    for o in &clean.orders {
+        by_id.entry(o.id.as_str()).or_default().push(o);
     }
     for d in &clean.invoices {
-        let listed: Vec<&Order> = clean.orders.iter().filter(|o| d.orders.contains(&o.id)).collect();
-        let sum: i64 =
-            listed.iter().filter(|o| o.total.currency() == d.gross.currency()).map(|o| o.total.minor()).sum();
-        let inner = d.net.minor().saturating_add(d.vat.minor());
-        let off = if inner != d.gross.minor() {
-            d.gross.minor() - inner
-        } else {
-            d.gross.minor().saturating_sub(sum)
-        };
-        if off != 0 && !listed.is_empty() && listed.len() == d.orders.len() {
+        let c = d.gross.currency();
+        let mut say = |off: i64, what: &str, evidence: Vec<(String, i64)>| {
+            let amount = Money::from_minor(off, c);
+            let made = Money::from_minor(d.gross.minor().saturating_sub(off), c);
             found.note(
                 Reason::AmountMismatch,
-                Money::from_minor(off, d.gross.currency()),
+                amount,
                 std::iter::once(d.id.clone()).chain(d.orders.iter().cloned()).collect(),
-                format!(
-                    "invoice {} bills {}, its orders (or net and VAT) make {}",
-                    d.id,
-                    d.gross,
-                    Money::from_minor(d.gross.minor() - off, d.gross.currency())
-                ),
-                Vec::new(),
-                0,
+                format!("invoice {} bills {}, {what} {made}", d.id, d.gross),
+                evidence,
+                off,
             );
+        };
+        let gross = ("billed gross".to_owned(), d.gross.minor());
+        let inner = d.net.minor().saturating_add(d.vat.minor());
+        if inner != d.gross.minor() {
+            let evidence = vec![
+                gross,
+                ("billed net".to_owned(), d.net.minor().saturating_neg()),
+                ("billed VAT".to_owned(), d.vat.minor().saturating_neg()),
+            ];
+            say(d.gross.minor().saturating_sub(inner), "its net and VAT make", evidence);
+            continue;
+        }
+        // One number in several accounts: of the invoice's currency; if that does not tell, nothing is said.
+        let listed: Option<Vec<&Order>> = d
+            .orders
+            .iter()
+            .map(|id| {
+                let mut all = by_id.get(id.as_str())?.iter().filter(|o| o.total.currency() == c);
+                all.next().copied().filter(|_| all.next().is_none())
+            })
+            .collect();
+        let Some(listed) = listed.filter(|l| !l.is_empty()) else { continue };
+        let sum = listed.iter().fold(0_i64, |s, o| s.saturating_add(o.total.minor()));
+        if sum != d.gross.minor() {
+            let mut evidence = vec![gross];
+            evidence.extend(
+                listed.iter().map(|o| (format!("total of order {}", o.id), o.total.minor().saturating_neg())),
+            );
+            say(d.gross.minor().saturating_sub(sum), "its orders make", evidence);
         }
     }
-    out
 }
 
 /// State, bank lines and history of a statement or payout.
 type Carrier<'a> = (&'static str, &'a [String], &'a [Event]);
 
+/// Documents by provider, account and id.
+type ByKey<'a> = HashMap<(Provider, &'a str, &'a str), Vec<(Currency, Carrier<'a>)>>;
+
+/// By provider, account and id; of one id, by currency: two accounts, or two balances of one account, may use one id.
 struct Carriers<'a> {
-    by: HashMap<(&'a str, &'a str), Carrier<'a>>,
+    payouts: ByKey<'a>,
+    statements: ByKey<'a>,
 }
 
 impl<'a> Carriers<'a> {
     fn new(statements: &'a [StatementState], payouts: &'a [PayoutState]) -> Carriers<'a> {
-        let mut by = HashMap::new();
+        let mut out = Carriers { payouts: HashMap::new(), statements: HashMap::new() };
         for s in statements {
-            by.insert(
-                (s.account.as_str(), s.id.as_str()),
-                (s.state, s.bank.as_slice(), s.timeline.as_slice()),
-            );
+            let key = (s.provider, s.account.as_str(), s.id.as_str());
+            let carrier = (s.state, s.bank.as_slice(), s.timeline.as_slice());
+            out.statements.entry(key).or_default().push((s.total.currency(), carrier));
         }
         for p in payouts {
-            by.insert(
-                (p.account.as_str(), p.id.as_str()),
-                (p.state, p.bank.as_slice(), p.timeline.as_slice()),
-            );
+            let key = (p.provider, p.account.as_str(), p.id.as_str());
+            let carrier = (p.state, p.bank.as_slice(), p.timeline.as_slice());
+            out.payouts.entry(key).or_default().push((p.amount.currency(), carrier));
         }
-        Carriers { by }
+        out
     }
     fn of(&self, r: &'a Row) -> Option<(&'a str, Carrier<'a>)> {
-        [r.tx.payout.as_deref(), r.tx.statement.as_deref()]
+        [(&self.payouts, r.tx.payout.as_deref()), (&self.statements, r.tx.statement.as_deref())]
             .into_iter()
-            .flatten()
-            .find_map(|id| self.by.get_key_value(&(r.tx.account.as_str(), id)).map(|(k, v)| (k.1, *v)))
+            .find_map(|(map, id)| {
+                let id = id?;
+                let all = map.get(&(r.tx.provider, r.tx.account.as_str(), id))?;
+                let own = all.iter().find(|(c, _)| *c == r.net.currency());
+                own.or(all.first().filter(|_| all.len() == 1)).map(|(_, carrier)| (id, *carrier))
+            })
     }
 }
 
@@ -198,22 +228,25 @@ struct Sums {
     facilitator_back: i64,
     net: i64,
     sales: Vec<(String, i64)>,
+    /// Rows that gave back: how much, and how much of it is tax that the marketplace had collected.
+    returns: Vec<refunds::Given>,
+}
+
+/// A part in the order's own currency: where the row is one amount, as the row states it; else as the part is.
+fn own(r: &Row, p: &super::parts::Part, c: Currency) -> Option<i64> {
+    let single = r.tx.components.is_empty() || r.tx.fee.is_some();
+    if p.amount.currency() == c {
+        Some(p.amount.minor())
+    } else if single && r.tx.amount.currency() == c {
+        Some(r.tx.amount.minor())
+    } else {
+        None
+    }
 }
 
 fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
     let returned = is_return(r);
-    // In the order's own currency where the row is one amount; else the parts are.
-    let single = r.tx.components.is_empty() || r.tx.fee.is_some();
-    let own = |p: &super::parts::Part| -> Option<i64> {
-        if p.amount.currency() == c {
-            Some(p.amount.minor())
-        } else if single && r.tx.amount.currency() == c {
-            Some(r.tx.amount.minor())
-        } else {
-            None
-        }
-    };
-    let before = s.gross;
+    let (before, given, tax_back) = (s.gross, s.refunded, s.facilitator_back);
     for p in &r.parts {
         let m = p.amount.minor();
         let Some(class) = p.class else { continue };
@@ -223,7 +256,7 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
             | Class::Promotion
             | Class::TaxSeller
             | Class::Refund
-            | Class::Dispute => own(p),
+            | Class::Dispute => own(r, p, c),
             _ => Some(m),
         };
         let Some(v) = value else {
@@ -238,7 +271,7 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
                         r.tx.id,
                         p.amount.currency()
                     ),
-                    Vec::new(),
+                    vec![(format!("{} in row {}", p.code, r.tx.id), p.amount.minor())],
                     0,
                 );
             }
@@ -273,6 +306,9 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
     s.net += r.net.minor();
     if s.gross > before {
         s.sales.push((r.tx.id.clone(), s.gross - before));
+    }
+    if s.refunded != given {
+        s.returns.push(refunds::Given { amount: s.refunded - given, tax: s.facilitator_back - tax_back });
     }
 }
 
@@ -318,6 +354,10 @@ fn fold<'a>(
         s.gross -= s.facilitator;
         s.refunded -= s.facilitator_back;
         s.taxes -= s.facilitator - s.facilitator_back;
+        for g in &mut s.returns {
+            g.amount -= g.tax;
+            g.tax = 0;
+        }
     }
     let expected = if s.gross != total && s.gross == total + duties { total + duties } else { total };
     let word = o.payment_state.as_deref().unwrap_or_default().to_ascii_lowercase();
@@ -343,7 +383,7 @@ fn fold<'a>(
                 o.total,
                 vec![o.id.clone()],
                 format!("order {} was due by {due_day} and no provider knows a payment", o.id),
-                Vec::new(),
+                vec![(format!("total of order {}", o.id), total)],
             );
         }
         "Missing"
@@ -354,7 +394,7 @@ fn fold<'a>(
                 o.total,
                 vec![o.id.clone()],
                 format!("the payment of order {} is expected until {due_day}", o.id),
-                Vec::new(),
+                vec![(format!("total of order {}", o.id), total)],
             );
         }
         "Expected"
@@ -366,7 +406,12 @@ fn fold<'a>(
             money(s.disputed),
             ids(mine),
             format!("{} of order {} is held in a dispute", money(s.disputed), o.id),
-            Vec::new(),
+            mine.iter()
+                .flat_map(|(r, _)| {
+                    let taken = r.parts.iter().filter(|p| p.class == Some(Class::Dispute));
+                    taken.filter_map(|p| own(r, p, c)).map(|m| (format!("taken in row {}", r.tx.id), -m))
+                })
+                .collect(),
         );
         "Disputed"
     } else if s.gross > expected {
@@ -403,51 +448,7 @@ fn fold<'a>(
             );
         }
     }
-    let requested: i64 = refunds.iter().filter(|r| r.amount.currency() == c).map(|r| r.amount.minor()).sum();
-    let given = s.refunded.max(requested);
-    let refund_records =
-        || -> Vec<String> { ids(mine).into_iter().chain(refunds.iter().map(|r| r.id.clone())).collect() };
-    if s.gross > 0 && given > s.gross {
-        found.note(
-            Reason::OverRefund,
-            money(given - s.gross),
-            refund_records(),
-            format!(
-                "{} given back or asked for on order {}, of which {} was paid",
-                money(given),
-                o.id,
-                money(s.gross)
-            ),
-            vec![("refunds".to_owned(), given), ("paid".to_owned(), -s.gross)],
-            0,
-        );
-    }
-    if facts.has("refunds")
-        && !facts.refunds_untold.contains(&o.account)
-        && s.refunded != requested
-        && s.gross > 0
-    {
-        let off = s.refunded - requested;
-        let old = refunds
-            .iter()
-            .map(|r| r.requested.day())
-            .max()
-            .is_some_and(|d| d.until(as_of).map_or(0, |x| x.get_days()) > policy.late_days);
-        let (reason, why) = if off > 0 {
-            (Reason::ProviderOnly, "the provider gave back more than we asked for")
-        } else if old {
-            (Reason::OursOnly, "a refund that we asked for was never made")
-        } else {
-            (Reason::Timing, "a refund that we asked for is on its way")
-        };
-        found.add(
-            reason,
-            money(off),
-            refund_records(),
-            format!("order {}: {why}", o.id),
-            vec![("given back".to_owned(), s.refunded), ("asked for".to_owned(), -requested)],
-        );
-    }
+    let answered = refunds::judge(o, &s, mine, refunds, policy, as_of, facts, found);
     let mut links: Vec<String> = mine.iter().map(|(r, _)| r.tx.id.clone()).collect();
     let mut last: Option<String> = None;
     for (r, _) in mine {
@@ -487,11 +488,15 @@ fn fold<'a>(
             .iter()
             .map(|(r, rule)| Linked {
                 id: r.tx.id.clone(),
+                provider: r.tx.provider,
+                account: r.tx.account.clone(),
                 rule,
                 amount: r.tx.amount,
                 day: r.tx.occurred.day(),
             })
             .collect(),
+        requests: refunds.iter().map(|r| (*r).clone()).collect(),
+        answered: money(answered),
         tracking: o.tracking.clone(),
         day: o.placed.day(),
     }

@@ -266,3 +266,45 @@ fn a_named_payout_in_another_currency_needs_a_rate() {
     assert_eq!(a.only("FX_COST")["amount"], "1.00");
     a.none("CURRENCY_MISMATCH");
 }
+
+#[test]
+fn a_converted_payout_in_two_lines_is_sent_once() {
+    // 100.00 dollars, 91.00 euros of it in two lines of 46.00 and 45.00: 100.00 × 46/91 = 50.549… and 49.450…: 50.55 and 49.45.
+    let sent = with(
+        payout("po", "2026-05-11", "USD", "100.00", "paid"),
+        json!({"converted": {"amount": "91.00", "currency": "EUR"}}),
+    );
+    let row = json!({"id": "ch", "provider": "stripe", "account": "acct", "kind": "charge", "occurred_at": "2026-05-10T10:00:00Z",
+        "currency": "USD", "amount": "100.00", "payout": "po"});
+    let a = World::new()
+        .file("transactions", &[row])
+        .file("payouts", &[sent])
+        .file(
+            "bank",
+            &[
+                bank_line("B1", "2026-05-12", "EUR", "46.00", "STRIPE"),
+                bank_line("B2", "2026-05-12", "EUR", "45.00", "STRIPE"),
+            ],
+        )
+        .base("EUR")
+        .until("2026-05-13")
+        .run();
+    assert_eq!(a.payout("po")["match"], json!(["B1", "B2"]));
+    assert_eq!(a.balance("USD", "assets:in-transit"), "0.00");
+    assert_eq!(
+        (a.balance("USD", "equity:conversion"), a.balance("EUR", "equity:conversion")),
+        ("100.00".to_owned(), "-91.00".to_owned())
+    );
+    let taken: Vec<String> = a
+        .outcome
+        .journal
+        .entries()
+        .iter()
+        .filter(|e| e.draft.id.starts_with("bank:"))
+        .flat_map(|e| &e.draft.postings)
+        .filter(|p| p.account.starts_with("assets:in-transit"))
+        .map(|p| p.amount().amount())
+        .collect();
+    assert_eq!(taken, ["-50.55", "-49.45"]);
+    a.clean();
+}

@@ -139,6 +139,77 @@ fn duties_in_another_currency_are_a_mismatch_not_a_number() {
         .run();
     assert_eq!(a.only("CURRENCY_MISMATCH")["records"], json!(["INV1", "o"]));
     a.none("DUTY_VARIANCE");
+    // Each amount says its currency, and no variance is told.
+    let v = &a.json["landed_cost"][0];
+    assert_eq!(
+        (&v["currency"], &v["assessed"], &v["variance"]),
+        (&json!("EUR"), &json!("13.10"), &json!(null))
+    );
+    assert_eq!((&v["collected_currency"], &v["collected"]), (&json!("GBP"), &json!("12.00")));
+}
+
+#[test]
+fn two_orders_in_one_parcel_share_its_invoice() {
+    let o = |account: &str, quoted: Value| {
+        with(
+            order("1001", "2026-02-01", "EUR", "100.00"),
+            json!({"account": account, "tracking": "TRK1", "quoted": quoted}),
+        )
+    };
+    let orders = [
+        o("de", json!({"duty": "2.00", "vat": "4.00", "fee": "6.00"})),
+        o("fr", json!({"duty": "4.00", "vat": "6.00", "fee": "6.00"})),
+    ];
+    let a = World::new()
+        .file("orders", &orders)
+        .file("carrier_invoices", &[invoice("INV1", "TRK1", "6.10", "10.01", "13.01", "29.12")])
+        .run();
+    // Duty 6.10 by 2 : 4 is 2.033… and 4.066…: 2.03 and 4.07. VAT 10.01 by 4 : 6 is 4.004 and 6.006: 4.00 and 6.01. Brokerage 13.01 by
+    // 6 : 6 is 6.505 twice: the cent goes to the first, 6.51 and 6.50. Assessed: 6.03 and 10.08.
+    let told: Vec<(&Value, &Value, &Value, &Value)> = a.json["landed_cost"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| (&v["account"], &v["assessed"], &v["brokerage"], &v["variance"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("de"), &json!("6.03"), &json!("6.51"), &json!("-0.03")),
+            (&json!("fr"), &json!("10.08"), &json!("6.50"), &json!("-0.08")),
+        ]
+    );
+    // The shares are the invoice: 29.12 to the carrier, 13.01 of it brokerage.
+    assert_eq!(a.balance("EUR", "liabilities:carriers"), "-29.12");
+    assert_eq!(a.balance("EUR", "expenses:brokerage"), "13.01");
+    a.none("PROVIDER_ONLY");
+    let words = a.json["differences"].to_string();
+    assert!(words.contains("its share of invoice INV1 over the 2 orders of parcel TRK1"), "{words}");
+}
+
+#[test]
+fn without_quotes_a_shared_invoice_goes_by_what_was_collected_or_by_the_totals() {
+    let share = |a: Value, b: Value| {
+        let o = |id: &str, total: &str, more: Value| {
+            with(with(order(id, "2026-02-01", "EUR", total), json!({"tracking": "TRK1"})), more)
+        };
+        let a = World::new()
+            .file("orders", &[o("a", "10.00", a), o("b", "30.00", b)])
+            .file("carrier_invoices", &[invoice("INV1", "TRK1", "4.00", "0.00", "0.00", "4.00")])
+            .run();
+        let all: Vec<String> = a.json["landed_cost"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v["assessed"].as_str().unwrap().to_owned())
+            .collect();
+        all
+    };
+    // Collected 3 : 1; nothing collected, totals 10 : 30; one of the two says nothing, totals again.
+    let collected = |m: &str| json!({"collected_duties_taxes": m});
+    assert_eq!(share(collected("3.00"), collected("1.00")), ["3.00", "1.00"]);
+    assert_eq!(share(json!({}), json!({})), ["1.00", "3.00"]);
+    assert_eq!(share(collected("3.00"), json!({})), ["1.00", "3.00"]);
 }
 
 #[test]

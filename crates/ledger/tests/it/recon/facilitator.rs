@@ -95,6 +95,10 @@ fn a_refund_gives_the_withheld_tax_back() {
 /// The example of ebay-finances §6: basis 87.50, tax 7.22 collected by eBay, fees 12.95, so 74.55 is ours. Then half of it goes
 /// back, and half of the tax, 43.75 and 3.61; no fee comes back.
 fn ebay(total: &str) -> Answer {
+    ebay_world(total).run()
+}
+
+fn ebay_world(total: &str) -> World {
     let row = |id: &str, kind: &str, amount: &str, fee: &str, parts: &[(&str, &str)]| {
         let parts: Vec<Value> = parts.iter().map(|(c, a)| json!({"code": c, "amount": a})).collect();
         json!({"id": id, "provider": "ebay", "account": "uk", "kind": kind, "occurred_at": "2026-03-05T12:00:00Z", "currency": "GBP",
@@ -121,7 +125,7 @@ fn ebay(total: &str) -> Answer {
             &[("eBayCollectedTaxAmount", "-3.61"), ("eBayCollectedTaxAmount/Withheld", "3.61")],
         ),
     ];
-    World::new().file("orders", &[order("o", "2026-03-05", "GBP", total)]).file("transactions", &rows).run()
+    World::new().file("orders", &[order("o", "2026-03-05", "GBP", total)]).file("transactions", &rows)
 }
 
 #[test]
@@ -143,6 +147,21 @@ fn an_ebay_order_is_paid_with_the_tax_that_ebay_keeps() {
         a.none("TAX_FACILITATOR");
         a.clean();
     }
+}
+
+#[test]
+fn a_refund_whose_tax_goes_back_by_itself_is_the_one_we_asked_for() {
+    // Asked for 43.75, the goods; eBay gives 3.61 of tax back beside them (ebay-finances §2, §4). Or asked for with it, 47.36.
+    let run = |total: &str, asked: &str| {
+        let q = json!({"id": "q", "order": "o", "requested_at": "2026-03-05T11:00:00Z", "currency": "GBP", "amount": asked});
+        ebay_world(total).file("refunds", &[q]).run()
+    };
+    for (total, asked) in [("94.72", "43.75"), ("94.72", "47.36"), ("87.50", "43.75")] {
+        assert_eq!(run(total, asked).differences(), [], "{total} {asked}");
+    }
+    // A penny more than was asked for is named.
+    let a = run("94.72", "47.35");
+    assert_eq!(a.only("PROVIDER_ONLY")["amount"], "0.01");
 }
 
 #[test]

@@ -220,7 +220,7 @@ fn a_month_end_between_booking_and_cash_is_unrealised_first() {
         .map(|e| e.draft.id.as_str())
         .filter(|i| i.starts_with("fx:"))
         .collect();
-    assert_eq!(ids, ["fx:unrealised:USD:2026-01-31", "fx:realised:B:po"]);
+    assert_eq!(ids, ["fx:unrealised:USD:2026-01-31", "fx:realised:stripe:acct:po:USD"]);
     assert_eq!(a.balance("EUR", "assets:fx-revaluation"), "10.00");
     a.clean();
 }

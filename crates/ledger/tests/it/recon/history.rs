@@ -125,7 +125,7 @@ fn a_payout_that_was_paid_and_then_failed_is_reversed() {
     );
     let back: Vec<_> =
         a.outcome.journal.entries().iter().filter_map(|e| e.draft.reverses.as_deref()).collect();
-    assert_eq!(back, ["payout:stripe:acct:po"]);
+    assert_eq!(back, ["payout:stripe:acct:po:EUR"]);
 }
 
 #[test]

@@ -111,3 +111,49 @@ fn rows_that_move_no_balance_are_not_booked() {
     let a = World::new().file("transactions", &[row]).run();
     assert_eq!((&a.json["trial_balance"], a.differences().len()), (&json!({}), 0));
 }
+
+#[test]
+fn a_field_that_no_schema_has_is_refused_with_the_name_it_meant() {
+    let row =
+        super::with(charge("ch", "o", "2026-02-01", "EUR", "60.00", "0.00"), json!({"referst_to": "x"}));
+    let quoted = super::with(
+        order("o", "2026-02-01", "EUR", "60.00"),
+        json!({"quoted": {"duty": "1.00", "tax": "2.00"}}),
+    );
+    for (kind, row, says) in [
+        ("transactions", row, "unknown field 'referst_to': is it 'refers_to'? known are id, provider"),
+        ("orders", quoted, "unknown field 'tax': is it 'vat'? known are duty, vat, fee"),
+        (
+            "orders",
+            super::with(order("o", "2026-02-01", "EUR", "60.00"), json!({"zzzzzzzzz": 1})),
+            "'zzzzzzzzz': known are",
+        ),
+    ] {
+        let a = World::new().file(kind, &[row]).run();
+        let e = &a.json["errors"][0];
+        assert_eq!((&e["file"], &e["row"]), (&json!(format!("{kind}-1.jsonl")), &json!(1)));
+        assert!(e["message"].as_str().unwrap().contains(says), "{says} in {e}");
+        assert_eq!(a.json["status"], "incomplete");
+    }
+}
+
+#[test]
+fn amounts_that_cannot_be_summed_are_refused_with_the_largest_of_them() {
+    // Three times thirty quadrillion are more than i64 minor units hold with room for sums.
+    let rows: Vec<_> = (0..3)
+        .map(|i| charge(&format!("c{i}"), "o", "2026-02-01", "EUR", "30000000000000000.00", "0.00"))
+        .collect();
+    let w = World::new().file("transactions", &rows);
+    let told = tradewind_ledger::recon::run(&w.facts, &w.options).unwrap_err().to_string();
+    assert!(told.contains("in EUR") && told.contains("transactions-1.jsonl, row 1"), "{told}");
+}
+
+#[test]
+fn without_a_policy_the_base_is_the_currency_of_most_bank_lines() {
+    let line = |id: &str, c: &str| super::bank_line(id, "2026-02-01", c, "1.00", "x");
+    let a = World::new().file("bank", &[line("a", "USD"), line("b", "GBP"), line("c", "USD")]).run();
+    assert_eq!(a.json["base"], "USD");
+    // A tie: the first by name.
+    let a = World::new().file("bank", &[line("a", "USD"), line("b", "GBP")]).run();
+    assert_eq!(a.json["base"], "GBP");
+}

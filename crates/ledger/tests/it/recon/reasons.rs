@@ -60,6 +60,21 @@ fn a_fee_of_a_kind_that_was_never_agreed_is_unexpected() {
     assert!(d["explanation"].as_str().unwrap().contains("advertising"), "{d}");
 }
 
+#[test]
+fn a_fixed_fee_without_a_sales_currency_is_a_question_not_zero() {
+    let w = World::new()
+        .file("transactions", &[charge("ch", "o", "2026-02-01", "USD", "100.00", "1.75")])
+        .policy(AGREED);
+    let told = tradewind_ledger::recon::run(&w.facts, &w.options).unwrap_err().to_string();
+    assert!(
+        told.contains("none in USD") && told.contains("row ch") && told.contains("USD = \"0\""),
+        "{told}"
+    );
+    let policy = |text: &str| tradewind_ledger::recon::Policy::parse(text).unwrap_err();
+    assert!(policy(&AGREED.replace("stripe", "strip")).contains("no such provider"));
+    assert!(policy(&AGREED.replace("\"1.5\"", "\"-1.5\"")).contains("not negative"));
+}
+
 fn reserve() -> World {
     let row = |kind: &str, amount: &str| {
         json!({"id": kind, "provider": "amazon", "account": "eu", "kind": format!("other-transaction/{kind}"), "occurred_at": "2026-02-01T10:00:00Z",
