@@ -123,9 +123,11 @@ impl Operation for Get {
     fn decode(&self, _: &OpCx<'_>, _: &str, response: &WireResponse) -> Result<Dispute, Error> {
         let d: Detail = response.json()?;
         let first = d.disputed_transactions.first();
+        // A dispute that names no transaction still has a date by which to answer.
         let transaction = first
             .and_then(|t| t.seller_transaction_id.clone())
-            .ok_or_else(|| Error::decode(format!("dispute {} names no transaction", d.dispute_id)))?;
+            .map(|t| TransactionId::new(t).map_err(Error::decode))
+            .transpose()?;
         let amount = d
             .dispute_amount
             .as_ref()
@@ -137,7 +139,7 @@ impl Operation for Get {
             None => d.status.clone(),
         };
         Ok(Dispute {
-            transaction: TransactionId::new(transaction).map_err(Error::decode)?,
+            transaction,
             amount: amount.money()?,
             state: state(&d.status, outcome.as_deref()),
             raw_status,
@@ -181,7 +183,7 @@ mod tests {
             "seller_response_due_date":"2026-03-14T10:00:00.000Z"}"#;
         let dispute = op.decode(&cx, "PP-000-1", &WireResponse::json_text(200, body)).unwrap();
         assert_eq!(
-            (dispute.state, dispute.amount.minor(), dispute.transaction.as_str()),
+            (dispute.state, dispute.amount.minor(), dispute.transaction.unwrap().as_str()),
             (DisputeState::NeedsResponse, 2_000, "5TY")
         );
         assert_eq!(state("RESOLVED", Some("RESOLVED_BUYER_FAVOUR")), DisputeState::Lost);

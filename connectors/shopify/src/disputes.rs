@@ -54,7 +54,6 @@ struct WireDispute {
 
 #[derive(Deserialize)]
 struct WireOrder {
-    id: String,
     #[serde(default)]
     transactions: Vec<Paid>,
 }
@@ -87,17 +86,19 @@ fn one(d: WireDispute) -> Result<Dispute, Error> {
         // A word that the schema does not have: not decided, as far as we understand; `raw_status` keeps it.
         _ => DisputeState::UnderReview,
     };
-    let order = d.order.ok_or_else(|| Error::decode(format!("dispute {} names no order", d.id)))?;
-    let paid = order
-        .transactions
+    // The schema allows a dispute without order (a charge of another shop on the same account, an order that was
+    // deleted). It is a dispute all the same, and has a date by which to answer.
+    let paid = d.order.into_iter().flat_map(|o| o.transactions);
+    let paid = paid
         .into_iter()
         .find(|t| matches!(t.kind.as_str(), "SALE" | "CAPTURE") && t.status == "SUCCESS")
-        .ok_or_else(|| Error::decode(format!("order {} of dispute {} has no payment", order.id, d.id)))?;
+        .map(|t| TransactionId::new(t.id).map_err(Error::decode))
+        .transpose()?;
     let time = |name: &str, text: &str| {
         text.parse::<Timestamp>().map_err(|e| Error::decode(format!("{name} '{text}': {e}")))
     };
     Ok(Dispute {
-        transaction: TransactionId::new(paid.id).map_err(Error::decode)?,
+        transaction: paid,
         amount: d.amount.money()?,
         state,
         raw_status: format!("{}/{}", d.kind, d.status),

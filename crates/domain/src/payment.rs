@@ -176,8 +176,9 @@ states! {
 pub struct Dispute {
     /// The provider's id.
     pub id: String,
-    /// Disputed payment.
-    pub transaction: TransactionId,
+    /// Disputed payment, when the provider names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<TransactionId>,
     /// Amount at stake, positive.
     pub amount: Money,
     /// State.

@@ -114,7 +114,7 @@ async fn payment_refund_dispute_payout_statement() {
     door(&sim, "/sim/dispute", &json!({"capture_id": capture.as_str()})).await;
     let cases = money.disputes().unwrap().changed(&cx, window(&sim), None).await.unwrap().items;
     assert_eq!((cases.len(), cases[0].amount, cases[0].state), (1, usd(6_000), DisputeState::NeedsResponse));
-    assert_eq!(cases[0].transaction, capture);
+    assert_eq!(cases[0].transaction, Some(capture));
     // At midnight the balance goes to the bank: 96.02 − 40.00 = 56.02 (the fee of a refund is kept).
     sim.advance(Duration::from_secs(28 * 3_600));
     let payouts = money.payouts().unwrap();
