@@ -15,11 +15,16 @@ pub(crate) struct Settings {
     pub(crate) seller_id: String,
     /// LWA client id of the application.
     pub(crate) client_id: String,
+    /// From how many new listings on a feed is sent instead of a call for each.
+    pub(crate) bulk_from: Option<u32>,
     /// API address; the region's own when left out.
     pub(crate) endpoint: Option<Url>,
     /// LWA token endpoint; Amazon's own when left out.
     pub(crate) token_endpoint: Option<Url>,
 }
+
+/// A feed is worked on within minutes; PUT takes five listings a second, so a thousand take as long.
+pub(crate) const BULK_FROM: u32 = 1_000;
 
 /// A store, resolved.
 #[derive(Debug, Clone)]

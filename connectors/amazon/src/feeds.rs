@@ -1,44 +1,60 @@
-//! Feeds 2021-06-30: the asynchronous way in. Used for what has no call of its own: cancelling an order
-//! (`POST_ORDER_ACKNOWLEDGEMENT_DATA`, the only seller-initiated cancel).
-//!
-//! upload → create → poll → result. Each step is an operation; what a restart needs is in the [`Handle`].
+//! Feeds 2021-06-30: the asynchronous way in. upload → create → poll → result; each step is an operation. What goes
+//! through here: cancelling an order (`cancel.rs`) and many new listings at once (`bulk.rs`).
 
 use bytes::Bytes;
 use http::Method;
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tradewind_connector::{
-    CallCx, Error, Facet, Handle, Kind, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest,
-    WireResponse, segment,
+    CallCx, Error, Facet, Kind, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse, segment,
 };
-use tradewind_domain::{CancelReason, Order};
 use url::Url;
 
 use crate::Amazon;
 use crate::config::Site;
 use crate::reports;
 
-const CONTENT_TYPE: &str = "text/xml; charset=UTF-8";
-const CANCEL: &str = "POST_ORDER_ACKNOWLEDGEMENT_DATA";
 /// A feed is not worth asking about sooner.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
+pub(crate) const PATIENCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
 
-const LIKE: OpSpec = OpSpec {
-    name: "",
-    facet: Facet::Cancel,
-    // A document that nobody refers to does nothing; the same cancellation twice cancels once.
-    safety: Safety::Natural,
-    priority: Priority::Orders,
-    buckets: &[],
-    keep: false,
-    doc: "https://developer-docs.amazon.com/sp-api/docs/feeds-api-v2021-06-30-reference",
-};
-static DOCUMENT: OpSpec = OpSpec { name: "feeds.document", buckets: &["feeds.document"], ..LIKE };
-static UPLOAD: OpSpec = OpSpec { name: crate::auth::PRESIGNED, ..LIKE };
-static CREATE: OpSpec = OpSpec { name: "feeds.create", buckets: &["feeds.create"], ..LIKE };
-static GET: OpSpec = OpSpec { name: "feeds.get", safety: Safety::Read, buckets: &["feeds.get"], ..LIKE };
-static RESULT: OpSpec =
-    OpSpec { name: "feeds.result", safety: Safety::Read, buckets: &["feeds.result"], ..LIKE };
+/// What a feed carries, and the operations that carry it on behalf of a facet.
+pub(crate) struct Feed {
+    kind: &'static str,
+    content_type: &'static str,
+    document: OpSpec,
+    upload: OpSpec,
+    create: OpSpec,
+    get: OpSpec,
+    result: OpSpec,
+}
+
+impl Feed {
+    pub(crate) const fn of(
+        kind: &'static str,
+        content_type: &'static str,
+        facet: Facet,
+        priority: Priority,
+    ) -> Feed {
+        // A document that nobody refers to does nothing; the feeds we send say what is to be, so twice is once.
+        let like = OpSpec {
+            name: "",
+            facet,
+            safety: Safety::Natural,
+            priority,
+            buckets: &[],
+            keep: false,
+            doc: "https://developer-docs.amazon.com/sp-api/docs/feeds-api-v2021-06-30-reference",
+        };
+        Feed {
+            kind,
+            content_type,
+            document: OpSpec { name: "feeds.document", buckets: &["feeds.document"], ..like },
+            upload: OpSpec { name: crate::auth::PRESIGNED, ..like },
+            create: OpSpec { name: "feeds.create", buckets: &["feeds.create"], ..like },
+            get: OpSpec { name: "feeds.get", safety: Safety::Read, buckets: &["feeds.get"], ..like },
+            result: OpSpec { name: "feeds.result", safety: Safety::Read, buckets: &["feeds.result"], ..like },
+        }
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,16 +63,16 @@ struct Place {
     url: String,
 }
 
-struct CreateDocument<'a>(&'a Site);
+struct CreateDocument<'a>(&'a Site, &'static Feed);
 
 impl Operation for CreateDocument<'_> {
     type In = ();
     type Out = Place;
     fn spec(&self) -> &OpSpec {
-        &DOCUMENT
+        &self.1.document
     }
     fn encode(&self, _: &OpCx<'_>, (): &()) -> Result<WireRequest, Error> {
-        let body = serde_json::json!({"contentType": CONTENT_TYPE});
+        let body = serde_json::json!({"contentType": self.1.content_type});
         WireRequest::new(Method::POST, &self.0.endpoint, "/feeds/2021-06-30/documents")?.json(&body)
     }
     fn decode(&self, _: &OpCx<'_>, (): &(), response: &WireResponse) -> Result<Place, Error> {
@@ -65,17 +81,17 @@ impl Operation for CreateDocument<'_> {
 }
 
 /// Raw bytes to the pre-signed address, with the announced media type and no header of ours.
-struct Upload;
+struct Upload(&'static Feed);
 
 impl Operation for Upload {
     type In = (String, Bytes);
     type Out = ();
     fn spec(&self) -> &OpSpec {
-        &UPLOAD
+        &self.0.upload
     }
     fn encode(&self, _: &OpCx<'_>, (place, bytes): &(String, Bytes)) -> Result<WireRequest, Error> {
         let url = Url::parse(place).map_err(|e| Error::decode(format!("upload address: {e}")))?;
-        let mut request = WireRequest::new(Method::PUT, &url, "")?.bytes(CONTENT_TYPE, bytes.clone());
+        let mut request = WireRequest::new(Method::PUT, &url, "")?.bytes(self.0.content_type, bytes.clone());
         request.url = url;
         Ok(request)
     }
@@ -98,17 +114,17 @@ struct Created {
     feed_id: String,
 }
 
-struct Create<'a>(&'a Site);
+struct Create<'a>(&'a Site, &'static Feed);
 
 impl Operation for Create<'_> {
     type In = String;
     type Out = String;
     fn spec(&self) -> &OpSpec {
-        &CREATE
+        &self.1.create
     }
     fn encode(&self, _: &OpCx<'_>, document: &String) -> Result<WireRequest, Error> {
         let body = NewFeed {
-            feed_type: CANCEL,
+            feed_type: self.1.kind,
             marketplace_ids: [self.0.marketplace_id],
             input_feed_document_id: document,
         };
@@ -121,35 +137,35 @@ impl Operation for Create<'_> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Feed {
+struct State {
     processing_status: String,
     #[serde(default)]
     result_feed_document_id: Option<String>,
 }
 
-struct Get<'a>(&'a Site);
+struct Get<'a>(&'a Site, &'static Feed);
 
 impl Operation for Get<'_> {
     type In = str;
-    type Out = Feed;
+    type Out = State;
     fn spec(&self) -> &OpSpec {
-        &GET
+        &self.1.get
     }
     fn encode(&self, _: &OpCx<'_>, id: &str) -> Result<WireRequest, Error> {
         WireRequest::new(Method::GET, &self.0.endpoint, &format!("/feeds/2021-06-30/feeds/{}", segment(id)))
     }
-    fn decode(&self, _: &OpCx<'_>, _: &str, response: &WireResponse) -> Result<Feed, Error> {
+    fn decode(&self, _: &OpCx<'_>, _: &str, response: &WireResponse) -> Result<State, Error> {
         response.json()
     }
 }
 
-struct ResultDocument<'a>(&'a Site);
+struct ResultDocument<'a>(&'a Site, &'static Feed);
 
 impl Operation for ResultDocument<'_> {
     type In = str;
     type Out = crate::wire::reports::Document;
     fn spec(&self) -> &OpSpec {
-        &RESULT
+        &self.1.result
     }
     fn encode(&self, _: &OpCx<'_>, id: &str) -> Result<WireRequest, Error> {
         WireRequest::new(
@@ -163,95 +179,52 @@ impl Operation for ResultDocument<'_> {
     }
 }
 
-/// Text as XML content.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// An order acknowledgement that cancels all lines.
-fn envelope(site: &Site, order: &Order, reason: CancelReason) -> String {
-    let reason = match reason {
-        CancelReason::OutOfStock => "NoInventory",
-        CancelReason::BuyerRequest => "BuyerCanceled",
-        CancelReason::Undeliverable => "ShippingAddressUndeliverable",
-        CancelReason::PricingError => "PricingError",
-        CancelReason::Restricted => "GeneralAdjustment",
-    };
-    let items: String = order
-        .lines
-        .iter()
-        .map(|l| format!("<Item><AmazonOrderItemCode>{}</AmazonOrderItemCode><CancelReason>{reason}</CancelReason></Item>", escaped(l.id.as_str())))
-        .collect();
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
-         <AmazonEnvelope xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:noNamespaceSchemaLocation=\"amzn-envelope.xsd\">\
-         <Header><DocumentVersion>1.01</DocumentVersion><MerchantIdentifier>{}</MerchantIdentifier></Header>\
-         <MessageType>OrderAcknowledgement</MessageType><Message><MessageID>1</MessageID><OrderAcknowledgement>\
-         <AmazonOrderID>{}</AmazonOrderID><StatusCode>Failure</StatusCode>{items}</OrderAcknowledgement></Message></AmazonEnvelope>",
-        escaped(&site.seller_id),
-        escaped(order.id.as_str()),
-    )
+/// How far a feed is.
+pub(crate) enum Progress {
+    /// In the queue, or worked on.
+    Running,
+    /// Processed; with its report, where there is one.
+    Done(Option<Bytes>),
+    /// Called off before it was worked on: nothing of it took effect.
+    Cancelled,
+    /// Given up: some, none or all of it may have taken effect.
+    Fatal,
 }
 
 impl Amazon {
-    pub(crate) async fn cancel_by_feed(
+    /// Uploads a document and makes a feed of it. Its number.
+    pub(crate) async fn submit_feed(
         &self,
         cx: &CallCx,
-        order: &Order,
-        reason: CancelReason,
-    ) -> Result<Submitted<()>, Error> {
-        let place = self.pipeline.call(&CreateDocument(&self.site), &(), &cx.step("document")).await?;
-        let upload = (place.url, Bytes::from(envelope(&self.site, order, reason)));
-        self.pipeline.call(&Upload, &upload, &cx.step("upload")).await?;
-        let feed =
-            self.pipeline.call(&Create(&self.site), &place.feed_document_id, &cx.step("create")).await?;
-        Ok(Submitted::Deferred(self.handle(feed)))
+        feed: &'static Feed,
+        bytes: Bytes,
+    ) -> Result<String, Error> {
+        let place = self.pipeline.call(&CreateDocument(&self.site, feed), &(), &cx.step("document")).await?;
+        self.pipeline.call(&Upload(feed), &(place.url, bytes), &cx.step("upload")).await?;
+        self.pipeline.call(&Create(&self.site, feed), &place.feed_document_id, &cx.step("create")).await
     }
 
-    fn handle(&self, feed: String) -> Handle {
-        let not_before = self.pipeline.now().checked_add(PATIENCE).ok();
-        Handle {
-            flow: "cancel".to_owned(),
-            id: feed,
-            step: "poll".to_owned(),
-            state: serde_json::Value::Null,
-            not_before,
-        }
-    }
-
-    pub(crate) async fn poll_feed(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<()>, Error> {
-        let feed = self.pipeline.call(&Get(&self.site), &handle.id, cx).await?;
-        match feed.processing_status.as_str() {
-            "IN_QUEUE" | "IN_PROGRESS" => Ok(Submitted::Deferred(self.handle(handle.id.clone()))),
+    /// Asks how far a feed is, and fetches the report of one that is done.
+    pub(crate) async fn feed_progress(
+        &self,
+        cx: &CallCx,
+        feed: &'static Feed,
+        id: &str,
+    ) -> Result<Progress, Error> {
+        let state = self.pipeline.call(&Get(&self.site, feed), id, cx).await?;
+        match state.processing_status.as_str() {
+            "IN_QUEUE" | "IN_PROGRESS" => Ok(Progress::Running),
+            "CANCELLED" => Ok(Progress::Cancelled),
+            "FATAL" => Ok(Progress::Fatal),
             "DONE" => {
-                let Some(id) = feed.result_feed_document_id else { return Ok(Submitted::Done(())) };
-                let place = self.pipeline.call(&ResultDocument(&self.site), &id, cx).await?;
-                let report = self.pipeline.call(&reports::Download, &place, cx).await?;
-                let text = String::from_utf8_lossy(&report);
-                // A processing report counts what went wrong; the order itself is read again anyway.
-                if text.contains("<MessagesWithError>0</MessagesWithError>")
-                    || !text.contains("<MessagesWithError>")
-                {
-                    Ok(Submitted::Done(()))
-                } else {
-                    Err(Error::new(
-                        Kind::Rejected,
-                        format!("Amazon did not cancel: {}", tradewind_connector::snippet(&report)),
-                    )
-                    .after_send())
-                }
+                let Some(result) = state.result_feed_document_id else { return Ok(Progress::Done(None)) };
+                let place = self.pipeline.call(&ResultDocument(&self.site, feed), &result, cx).await?;
+                self.pipeline
+                    .call(&reports::Download, &place, cx)
+                    .await
+                    .map(|report| Progress::Done(Some(report)))
             }
-            other => {
-                Err(Error::new(Kind::Rejected, format!("feed {} ended as {other}", handle.id)).after_send())
-            }
+            other => Err(Error::new(Kind::UnknownCode, format!("feed {id} is '{other}'"))),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn xml_content_is_escaped() {
-        assert_eq!(super::escaped("a<b>&c"), "a&lt;b&gt;&amp;c");
     }
 }

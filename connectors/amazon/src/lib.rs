@@ -7,6 +7,8 @@
 //! One account is one seller in one marketplace: prices, stock and orders of two marketplaces are two accounts.
 
 mod auth;
+mod bulk;
+mod cancel;
 mod config;
 mod definitions;
 mod feeds;
@@ -88,6 +90,7 @@ fn capabilities() -> Capabilities {
         // One call per SKU: the batch is the facet's, not a request's.
         // Items go one by one: a call each.
         offers_batch: None,
+        bulk_batch: Some(bulk::MOST),
         stock_batch: None,
         prices_batch: Some(20),
         listings_batch: Some(20),
@@ -112,6 +115,7 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
         marketplace_id: site.marketplace_id,
     });
     let mut granted = capabilities();
+    granted.bounds.bulk_from = Some(settings.bulk_from.unwrap_or(config::BULK_FROM));
     if hooks.is_none() {
         granted.revoke(Facet::Webhooks);
     }

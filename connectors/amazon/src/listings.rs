@@ -15,6 +15,7 @@ use tradewind_domain::{
 };
 
 use crate::Amazon;
+use crate::bulk;
 use crate::config::Site;
 use crate::wire::listings as w;
 
@@ -140,6 +141,15 @@ fn attributes(site: &Site, offer: &Offer) -> Result<Map<String, Value>, Error> {
     Ok(all)
 }
 
+/// A complete listing, as PUT and the messages of a feed carry it.
+pub(crate) fn complete(site: &Site, offer: &Offer) -> Result<w::Put, Error> {
+    Ok(w::Put {
+        product_type: offer.category.clone().unwrap_or_else(|| "PRODUCT".to_owned()),
+        requirements: "LISTING",
+        attributes: attributes(site, offer)?,
+    })
+}
+
 /// What a submission's answer means: `INVALID` inside a 200 is a refusal, its issues are the field errors.
 fn submitted(response: &WireResponse) -> Result<Option<ListingId>, Error> {
     let answer: w::Submission = response.json()?;
@@ -185,14 +195,9 @@ impl Operation for Put<'_> {
         offer.sku.to_string()
     }
     fn encode(&self, _: &OpCx<'_>, offer: &Offer) -> Result<WireRequest, Error> {
-        let body = w::Put {
-            product_type: offer.category.clone().unwrap_or_else(|| "PRODUCT".to_owned()),
-            requirements: "LISTING",
-            attributes: attributes(self.0, offer)?,
-        };
         WireRequest::new(Method::PUT, &self.0.endpoint, &path(self.0, &offer.sku))?
             .query("marketplaceIds", self.0.marketplace_id)
-            .json(&body)
+            .json(&complete(self.0, offer)?)
     }
     fn decode(&self, _: &OpCx<'_>, _: &Offer, response: &WireResponse) -> Result<Option<ListingId>, Error> {
         submitted(response)
@@ -381,8 +386,15 @@ impl Offers for Amazon {
         Ok(Submitted::Done(outcomes))
     }
 
-    async fn poll(&self, _: &CallCx, _: &Handle) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
-        Err(Error::new(Kind::Unsupported, "Amazon listings are submitted one by one and answer at once"))
+    async fn list(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        self.list_by_feed(cx, offers).await
+    }
+
+    async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        match handle.flow.as_str() {
+            bulk::FLOW => self.poll_listings(cx, handle).await,
+            other => Err(Error::new(Kind::Unsupported, format!("Amazon listings know no flow '{other}'"))),
+        }
     }
 }
 

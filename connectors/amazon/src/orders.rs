@@ -199,6 +199,6 @@ impl OrderActions for Amazon {
     }
 
     async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<()>, Error> {
-        self.poll_feed(cx, handle).await
+        self.poll_cancel(cx, handle).await
     }
 }

@@ -114,6 +114,11 @@ impl Support {
 pub struct Bounds {
     /// Items in one call of `Offers`.
     pub offers_batch: Option<u32>,
+    /// From how many new listings on one bulk submission (`Offers::list`) serves better than calls one by one; `None`
+    /// where there is no such submission.
+    pub bulk_from: Option<u32>,
+    /// Most offers in one bulk submission.
+    pub bulk_batch: Option<u32>,
     /// Items in one call of `Stock`.
     pub stock_batch: Option<u32>,
     /// Items in one call of `Prices`.

@@ -112,6 +112,12 @@ pub trait Offers: Send + Sync {
         cx: &CallCx,
         listings: &[ListingRef],
     ) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
+    /// Lists many offers that the channel does not show yet, in one submission that takes its time. For first loads:
+    /// a quantity that takes effect minutes later must not meet a listing that sells. Called from
+    /// [`Bounds::bulk_from`](crate::Bounds) offers on.
+    async fn list(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        self.put(cx, offers).await
+    }
     /// Goes on with a deferred submission.
     async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
 }

@@ -1,0 +1,266 @@
+//! Many new listings at once: feed `JSON_LISTINGS_FEED` 2.0, one message per SKU. Asynchronous, and partly refused as
+//! it may be: the processing report says which messages were not taken.
+//!
+//! Only for first loads. A feed takes effect minutes after it was sent, and its quantities would overwrite what a
+//! listing that sells shows by then.
+//!
+//! Source: SP-API, "Manage listings with feeds"; schemas `listings-feed-schema-v2` and
+//! `listings-feed-processing-report-schema-v2`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tradewind_connector::role::{Accepted, ItemOutcome};
+use tradewind_connector::{CallCx, Error, Facet, FieldError, Handle, Kind, Priority, Submitted, Upstream};
+use tradewind_domain::{Offer, Sku};
+
+use crate::Amazon;
+use crate::config::Site;
+use crate::feeds::{Feed, PATIENCE, Progress};
+use crate::listings;
+use crate::wire::listings as w;
+
+/// The flow of the handles.
+pub(crate) const FLOW: &str = "listings";
+/// Most messages of one feed; the schema's `maxItems` is 25,000. Less, so that one refusal of a document costs less.
+pub(crate) const MOST: u32 = 10_000;
+
+static LISTINGS: Feed =
+    Feed::of("JSON_LISTINGS_FEED", "application/json; charset=UTF-8", Facet::Offers, Priority::Content);
+
+#[derive(Serialize)]
+struct Document<'a> {
+    header: Header<'a>,
+    messages: Vec<Message<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Header<'a> {
+    seller_id: &'a str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Message<'a> {
+    message_id: usize,
+    sku: &'a str,
+    operation_type: &'static str,
+    #[serde(flatten)]
+    listing: w::Put,
+}
+
+/// A feed, and what is wrong with offers that cannot be written into one.
+fn document(site: &Site, offers: &[Offer]) -> Result<(Option<Bytes>, Vec<Option<Error>>), Error> {
+    let mut messages = Vec::with_capacity(offers.len());
+    let mut faults = Vec::with_capacity(offers.len());
+    for (n, offer) in offers.iter().enumerate() {
+        match listings::complete(site, offer) {
+            Ok(listing) => {
+                messages.push(Message {
+                    message_id: n + 1,
+                    sku: offer.sku.as_str(),
+                    operation_type: "UPDATE",
+                    listing,
+                });
+                faults.push(None);
+            }
+            Err(e) => faults.push(Some(e)),
+        }
+    }
+    if messages.is_empty() {
+        return Ok((None, faults));
+    }
+    let header = Header { seller_id: &site.seller_id, version: "2.0" };
+    let bytes = serde_json::to_vec(&Document { header, messages })
+        .map_err(|e| Error::invalid(format!("the feed cannot be written: {e}")))?;
+    Ok((Some(bytes.into()), faults))
+}
+
+/// What a restart needs to read the report: each SKU, and why it is not in the feed.
+#[derive(Serialize, Deserialize)]
+struct Sent {
+    sku: Sku,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left_out: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Report {
+    #[serde(default)]
+    issues: Vec<Issue>,
+    summary: Summary,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Issue {
+    /// Absent when the complaint is about the feed, not about a message.
+    #[serde(default)]
+    message_id: Option<usize>,
+    #[serde(default)]
+    code: String,
+    severity: String,
+    message: String,
+    #[serde(default)]
+    attribute_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    messages_accepted: usize,
+}
+
+/// What the report says of each message. A message that was refused without its number being named is somewhere among
+/// the others: then none of them is known to be accepted, and reading settles it.
+fn outcomes(sent: &[Sent], report: Option<&Report>) -> Vec<ItemOutcome> {
+    let mut errors: BTreeMap<usize, Vec<FieldError>> = BTreeMap::new();
+    let mut warnings: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let mut about_all = String::new();
+    for issue in report.map(|r| r.issues.as_slice()).unwrap_or_default() {
+        match (issue.message_id, issue.severity.as_str()) {
+            (Some(id), "ERROR") => errors.entry(id).or_default().push(FieldError {
+                field: issue.attribute_name.clone().unwrap_or_default(),
+                code: issue.code.clone(),
+                message: issue.message.clone(),
+            }),
+            (Some(id), _) => warnings.entry(id).or_default().push(issue.message.clone()),
+            (None, "ERROR") => about_all.clone_from(&issue.message),
+            (None, _) => {}
+        }
+    }
+    let in_feed = sent.iter().filter(|s| s.left_out.is_none()).count();
+    let accepted = report.map_or(0, |r| r.summary.messages_accepted);
+    let all_named = report.is_some() && in_feed == accepted + errors.len();
+    let outcome = |(n, item): (usize, &Sent)| {
+        let id = n + 1;
+        if let Some(why) = &item.left_out {
+            return ItemOutcome::err(&item.sku, Error::invalid(why.clone()));
+        }
+        if let Some(fields) = errors.remove(&id) {
+            let upstream = Upstream {
+                http: 200,
+                code: "INVALID".to_owned(),
+                message: "the listing was refused".to_owned(),
+                fields,
+                ..Upstream::default()
+            };
+            return ItemOutcome::err(&item.sku, Error::upstream(Kind::Rejected, upstream));
+        }
+        if all_named {
+            let warnings = warnings.remove(&id).unwrap_or_default();
+            return ItemOutcome { sku: item.sku.clone(), result: Ok(Accepted { listing: None, warnings }) };
+        }
+        let why = match (report, about_all.as_str()) {
+            (None, _) => "the feed ended without a report".to_owned(),
+            (Some(_), "") => format!(
+                "the report counts {accepted} of {in_feed} messages as accepted and does not name all others"
+            ),
+            (Some(_), about) => format!("the feed: {about}"),
+        };
+        ItemOutcome::err(&item.sku, Error::new(Kind::Indeterminate, why).after_send())
+    };
+    sent.iter().enumerate().map(outcome).collect()
+}
+
+impl Amazon {
+    pub(crate) async fn list_by_feed(
+        &self,
+        cx: &CallCx,
+        offers: &[Offer],
+    ) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let (bytes, faults) = document(&self.site, offers)?;
+        let sent: Vec<Sent> = offers
+            .iter()
+            .zip(&faults)
+            .map(|(o, fault)| Sent { sku: o.sku.clone(), left_out: fault.as_ref().map(ToString::to_string) })
+            .collect();
+        let Some(bytes) = bytes else { return Ok(Submitted::Done(outcomes(&sent, None))) };
+        let feed = self.submit_feed(cx, &LISTINGS, bytes).await?;
+        let state = serde_json::to_value(&sent).map_err(|e| Error::invalid(e.to_string()))?;
+        Ok(Submitted::Deferred(self.listing(feed, state)))
+    }
+
+    fn listing(&self, feed: String, state: serde_json::Value) -> Handle {
+        Handle {
+            flow: FLOW.to_owned(),
+            id: feed,
+            step: "poll".to_owned(),
+            state,
+            not_before: self.pipeline.now().checked_add(PATIENCE).ok(),
+        }
+    }
+
+    pub(crate) async fn poll_listings(
+        &self,
+        cx: &CallCx,
+        handle: &Handle,
+    ) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let sent: Vec<Sent> = serde_json::from_value(handle.state.clone())
+            .map_err(|e| Error::invalid(format!("the job of feed {} is not readable: {e}", handle.id)))?;
+        let done = match self.feed_progress(cx, &LISTINGS, &handle.id).await? {
+            Progress::Running => {
+                return Ok(Submitted::Deferred(self.listing(handle.id.clone(), handle.state.clone())));
+            }
+            Progress::Done(Some(bytes)) => {
+                let report: Report = serde_json::from_slice(&bytes)
+                    .map_err(|e| Error::decode(format!("report of feed {}: {e}", handle.id)))?;
+                outcomes(&sent, Some(&report))
+            }
+            Progress::Done(None) | Progress::Fatal => outcomes(&sent, None),
+            Progress::Cancelled => {
+                let why = || Error::new(Kind::Unavailable, format!("feed {} was called off", handle.id));
+                sent.iter().map(|s| ItemOutcome::err(&s.sku, why())).collect()
+            }
+        };
+        Ok(Submitted::Done(done))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(n: usize) -> Vec<Sent> {
+        (1..=n).map(|i| Sent { sku: format!("S-{i}").parse().unwrap(), left_out: None }).collect()
+    }
+
+    fn kinds(sent: &[Sent], report: Option<&str>) -> Vec<Option<Kind>> {
+        let report: Option<Report> = report.map(|r| serde_json::from_str(r).unwrap());
+        outcomes(sent, report.as_ref()).iter().map(|o| o.result.as_ref().err().map(Error::kind)).collect()
+    }
+
+    #[test]
+    fn each_message_gets_its_own_answer() {
+        // As in the schema's example: messages 4 and 5 of which several complaints are one refusal each.
+        let report = r#"{"header":{"sellerId":"A1","version":"2.0","feedId":"1"},"issues":[
+            {"messageId":2,"sku":"S-2","code":"90220","severity":"ERROR","message":"'[batteries_required]' is required but not supplied."},
+            {"messageId":2,"sku":"S-2","code":"90220","severity":"ERROR","message":"'[color]' is required but not supplied.","attributeName":"color"},
+            {"messageId":3,"sku":"S-3","code":"18027","severity":"WARNING","message":"the main image has text"}],
+            "summary":{"errors":2,"warnings":1,"messagesProcessed":3,"messagesAccepted":2,"messagesInvalid":1}}"#;
+        let found = outcomes(&sent(3), Some(&serde_json::from_str(report).unwrap()));
+        assert!(found[0].result.is_ok());
+        let refused = found[1].result.as_ref().unwrap_err();
+        assert_eq!((refused.kind(), refused.fields().len()), (Kind::Rejected, 2));
+        assert_eq!(found[2].result.as_ref().unwrap().warnings, ["the main image has text"]);
+    }
+
+    #[test]
+    fn what_the_report_does_not_say_is_not_success() {
+        // One of two was not accepted and nothing names it.
+        let hidden = r#"{"issues":[],"summary":{"errors":1,"warnings":0,"messagesProcessed":2,"messagesAccepted":1,"messagesInvalid":1}}"#;
+        assert_eq!(kinds(&sent(2), Some(hidden)), [Some(Kind::Indeterminate); 2]);
+        // A complaint about the feed as a whole.
+        let whole = r#"{"issues":[{"severity":"ERROR","message":"not JSON"}],"summary":{"errors":1,"warnings":0,"messagesProcessed":0,"messagesAccepted":0,"messagesInvalid":0}}"#;
+        assert_eq!(kinds(&sent(2), Some(whole)), [Some(Kind::Indeterminate); 2]);
+        assert_eq!(kinds(&sent(1), None), [Some(Kind::Indeterminate)]);
+        // An offer that was left out is told with its reason, and does not count as missing.
+        let mut two = sent(2);
+        two[0].left_out = Some("this store sells in EUR".to_owned());
+        let one = r#"{"summary":{"errors":0,"warnings":0,"messagesProcessed":1,"messagesAccepted":1,"messagesInvalid":0}}"#;
+        assert_eq!(kinds(&two, Some(one)), [Some(Kind::InvalidRequest), None]);
+    }
+}

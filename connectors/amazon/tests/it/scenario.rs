@@ -1,0 +1,218 @@
+//! Listings and orders at the simulated Amazon, over real HTTP, every exchange held against Amazon's models.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
+use tradewind_connector::{CallCx, Handle, Kind, Submitted, Window, all_pages};
+use tradewind_domain::{
+    CancelReason, Content, Currency, ListingRef, ListingState, Locale, Money, Offer, Order, OrderState,
+    ShipmentNotice,
+};
+use tradewind_simulator::{Demand, Simulator};
+use tradewind_testkit::{Follow, Live};
+
+async fn start(more_settings: &str) -> (Arc<Simulator>, Live) {
+    let demand =
+        Demand { orders_per_day: 8, days: 1, cancel_per_mille: 0, refund_per_mille: 0, ..Demand::default() };
+    let sim =
+        Arc::new(Simulator::builder().seed(5).demand(demand).channels(["amazon"]).start().await.unwrap());
+    let login = sim.credentials("amazon");
+    let base = sim.base_url("amazon");
+    let settings = format!(
+        "marketplace = \"DE\"\nseller_id = \"{}\"\nclient_id = \"{}\"\nendpoint = \"{base}\"\ntoken_endpoint = \"{base}/auth/o2/token\"\n{more_settings}",
+        login.get("seller_id"),
+        login.get("client_id"),
+    );
+    let (a, b) = (sim.clone(), sim.clone());
+    let clock = Arc::new(Follow { now: move || a.now(), wait: move |d| b.advance(d) });
+    let secrets =
+        [("client_secret", login.get("client_secret")), ("refresh_token", login.get("refresh_token"))];
+    // Pre-signed addresses are no operations of the API.
+    let apart = ["/auth/o2/token", "/document/"];
+    let live = Live::open(&tradewind_amazon::FACTORY, &settings, &secrets, clock, &apart).unwrap();
+    (sim, live)
+}
+
+fn eur(minor: i64) -> Money {
+    Money::from_minor(minor, Currency::new("EUR").unwrap())
+}
+
+fn offer(sku: &str, quantity: u32, brand: Option<&str>) -> Offer {
+    Offer {
+        sku: sku.parse().unwrap(),
+        product: "cup".parse().unwrap(),
+        price: eur(1_999),
+        quantity,
+        locale: Locale("de-DE".into()),
+        content: Content { title: "Teetasse".into(), description: "Eine Tasse.".into(), bullets: vec![] },
+        brand: brand.map(str::to_owned),
+        category: Some("CUP".into()),
+        gtin: None,
+        hs: None,
+        origin: None,
+        weight: None,
+        dimensions: None,
+        images: vec!["https://img.example.com/1.jpg".into()],
+        attributes: std::collections::BTreeMap::new(),
+    }
+}
+
+fn done(said: Submitted<Vec<ItemOutcome>>) -> Vec<ItemOutcome> {
+    match said {
+        Submitted::Done(items) => items,
+        Submitted::Deferred(handle) => panic!("deferred: {handle:?}"),
+    }
+}
+
+fn deferred<T: std::fmt::Debug>(said: Submitted<T>) -> Handle {
+    match said {
+        Submitted::Deferred(handle) => handle,
+        Submitted::Done(what) => panic!("done at once: {what:?}"),
+    }
+}
+
+fn accepted(said: Submitted<Vec<ItemOutcome>>) {
+    for item in done(said) {
+        item.result.unwrap();
+    }
+}
+
+async fn read(live: &Live, sku: &str) -> tradewind_domain::LiveListing {
+    let key = ListingRef { sku: sku.parse().unwrap(), listing: None };
+    let listings = live.connector.marketplace().unwrap().listings().unwrap();
+    listings.read(&CallCx::new(), &[key]).await.unwrap().remove(0)
+}
+
+async fn orders(live: &Live, window: Window) -> Vec<Order> {
+    let facet = live.connector.marketplace().unwrap().orders().unwrap();
+    let cx = CallCx::new();
+    let cx = &cx;
+    all_pages(|cursor| async move { facet.changed(cx, window, cursor.as_ref()).await }).await.unwrap()
+}
+
+#[tokio::test]
+async fn publish_change_sell_ship_cancel_settle() {
+    let (sim, live) = start("").await;
+    let from = sim.now();
+    let market = live.connector.marketplace().unwrap();
+    let offers = market.offers().unwrap();
+    assert_eq!(read(&live, "CUP").await.state, ListingState::Absent);
+    // `INVALID` in a 200: no brand.
+    let refused = done(offers.put(&CallCx::keyed("put-0"), &[offer("CUP", 500, None)]).await.unwrap());
+    assert_eq!(refused[0].result.as_ref().unwrap_err().kind(), Kind::Rejected);
+    accepted(offers.put(&CallCx::keyed("put-1"), &[offer("CUP", 500, Some("Acme"))]).await.unwrap());
+    sim.advance(Duration::from_secs(3_600));
+    let shown = read(&live, "CUP").await;
+    assert_eq!((shown.state, shown.price, shown.quantity), (ListingState::Live, Some(eur(1_999)), Some(500)));
+    let key = shown.key.clone();
+    let stock = StockChange { key: key.clone(), quantity: 450, expected: None };
+    accepted(market.stock().unwrap().set(&CallCx::keyed("stock-1"), &[stock]).await.unwrap());
+    let price = PriceChange { key: key.clone(), price: eur(1_850) };
+    accepted(market.prices().unwrap().set(&CallCx::keyed("price-1"), &[price]).await.unwrap());
+    sim.advance(Duration::from_secs(3_600));
+    let shown = read(&live, "CUP").await;
+    // Buyers were there already; Amazon counts its own sales down.
+    let sold: u32 = sim.ledger().orders["amazon"]
+        .values()
+        .flat_map(|o| &o.lines)
+        .map(|l| l.quantity)
+        .sum();
+    assert_eq!((shown.price, shown.quantity), (Some(eur(1_850)), Some(450 - sold)));
+
+    sim.advance(Duration::from_secs(36 * 3_600));
+    let found = orders(&live, Window { from, to: sim.now() }).await;
+    assert_eq!(found.len(), sim.ledger().orders["amazon"].len());
+    for order in &found {
+        assert_eq!(order.footing().unwrap(), order.total, "{}", order.id);
+        let truth = &sim.ledger().orders["amazon"][order.id.as_str()];
+        assert_eq!(order.total.minor(), truth.total, "{}", order.id);
+    }
+    let mut ready = found.iter().filter(|o| o.state == OrderState::ReadyToShip);
+    let (first, second) = (ready.next().unwrap(), ready.next().unwrap());
+    let actions = market.order_actions().unwrap();
+    let notice = ShipmentNotice {
+        order: first.id.clone(),
+        shipment: "S-1".parse().unwrap(),
+        fulfilment: None,
+        lines: first
+            .lines
+            .iter()
+            .map(|l| tradewind_domain::LineQuantity { line: l.id.clone(), quantity: l.open() })
+            .collect(),
+        carrier: "dhl-express".into(),
+        waybill: "1234567890".parse().unwrap(),
+        shipped_at: sim.now(),
+    };
+    assert_eq!(actions.ship(&CallCx::keyed("ship-1"), &notice).await.unwrap(), Submitted::Done(()));
+    let get = async |id| market.orders().unwrap().get(&CallCx::new(), id).await.unwrap();
+    assert_eq!(get(&first.id).await.state, OrderState::Shipped);
+
+    // A cancellation is a feed: not done until its report says so.
+    let cx = CallCx::keyed("cancel-1");
+    let mut handle = deferred(actions.cancel(&cx, second, CancelReason::OutOfStock).await.unwrap());
+    assert_eq!(get(&second.id).await.state, OrderState::ReadyToShip);
+    for _ in 0..20 {
+        sim.advance(Duration::from_secs(60));
+        match actions.poll(&CallCx::new(), &handle).await.unwrap() {
+            Submitted::Deferred(next) => handle = next,
+            Submitted::Done(()) => break,
+        }
+    }
+    assert_eq!(get(&second.id).await.state, OrderState::Cancelled);
+
+    // A settlement report a week later, byte for byte as Amazon published it; what it pays is in the event groups.
+    sim.advance(Duration::from_secs(9 * 24 * 3_600));
+    let window = Window { from, to: sim.now() };
+    let reports = market.statements().unwrap().list(&CallCx::new(), window, None).await.unwrap().items;
+    assert!(!reports.is_empty());
+    let file = market.statements().unwrap().fetch(&CallCx::new(), &reports[0].id).await.unwrap();
+    let text = String::from_utf8(file.bytes.to_vec()).unwrap();
+    assert!(text.starts_with("settlement-id\t") && text.contains(first.id.as_str()));
+
+    accepted(offers.withdraw(&CallCx::keyed("off-1"), std::slice::from_ref(&key)).await.unwrap());
+    sim.advance(Duration::from_secs(3_600));
+    assert_eq!(read(&live, "CUP").await.state, ListingState::Absent);
+    live.assert_exchanges(20);
+}
+
+#[tokio::test]
+async fn a_first_load_is_one_feed_of_which_a_part_is_refused() {
+    let (sim, live) = start("bulk_from = 2").await;
+    let bounds = &live.connector.capabilities().bounds;
+    assert_eq!((bounds.bulk_from, bounds.bulk_batch), (Some(2), Some(10_000)));
+    let offers = live.connector.marketplace().unwrap().offers().unwrap();
+    // The second has no brand: Amazon refuses it. The third is priced in a currency of another store: we do.
+    let mut foreign = offer("C-3", 5, Some("Acme"));
+    foreign.price = Money::from_minor(100, Currency::new("USD").unwrap());
+    let batch =
+        [offer("C-1", 5, Some("Acme")), offer("C-2", 5, None), foreign, offer("C-4", 7, Some("Acme"))];
+    let mut handle = deferred(offers.list(&CallCx::keyed("load"), &batch).await.unwrap());
+    assert_eq!(read(&live, "C-1").await.state, ListingState::Absent);
+    let mut polls = 0;
+    let items = loop {
+        assert!(polls < 20, "the feed never ends");
+        polls += 1;
+        // A restart between: all that is needed stands in the handle.
+        handle = serde_json::from_str(&serde_json::to_string(&handle).unwrap()).unwrap();
+        sim.advance(Duration::from_secs(60));
+        match offers.poll(&CallCx::new(), &handle).await.unwrap() {
+            Submitted::Deferred(next) => handle = next,
+            Submitted::Done(items) => break items,
+        }
+    };
+    assert!(polls > 1, "a feed takes its time");
+    let said: Vec<(String, Option<Kind>)> =
+        items.iter().map(|i| (i.sku.to_string(), i.result.as_ref().err().map(|e| e.kind()))).collect();
+    let expected =
+        [("C-1", None), ("C-2", Some(Kind::Rejected)), ("C-3", Some(Kind::InvalidRequest)), ("C-4", None)];
+    assert_eq!(said, expected.map(|(sku, kind)| (sku.to_owned(), kind)));
+    sim.advance(Duration::from_secs(3_600));
+    assert_eq!(read(&live, "C-4").await.quantity, Some(7));
+    for (sku, state) in
+        [("C-1", ListingState::Live), ("C-2", ListingState::Absent), ("C-4", ListingState::Live)]
+    {
+        assert_eq!(read(&live, sku).await.state, state, "{sku}");
+    }
+    live.assert_exchanges(8);
+}
