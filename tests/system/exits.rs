@@ -92,6 +92,24 @@ fn one_refused_item_of_several_is_partial_and_named() {
 }
 
 #[test]
+fn a_first_load_in_bulk_is_under_way_and_not_sent_again() {
+    let shop = Shop::open("read-write", None);
+    let path = shop.path().join("tradewind.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("marketplace = \"DE\",", "marketplace = \"DE\", bulk_from = 4,"))
+        .unwrap();
+    shop.run(&["plan", "--out", "p"], 2);
+    let applied = json(&shop.run(&["apply", "p", "--json"], 0));
+    // One feed, which Amazon works on for minutes.
+    assert_eq!((&applied["applied"]["accepted"], &applied["applied"]["deferred"]), (&0.into(), &4.into()));
+    assert_eq!(shop.simulator.ledger().listings.get("amazon").map_or(0, |l| l.len()), 0);
+    // What is under way is no change.
+    shop.run(&["plan"], 0);
+    shop.simulator.advance(std::time::Duration::from_secs(3_600));
+    assert_eq!(shop.simulator.ledger().listings.get("amazon").map_or(0, |l| l.len()), 4);
+}
+
+#[test]
 fn a_plan_of_which_nothing_may_go_out_is_blocked() {
     let shop = Shop::open("read-write", None);
     let path = shop.path().join("tradewind.toml");

@@ -124,12 +124,14 @@ impl Gateway {
         let Some(market) = connector.marketplace() else { return Ok(()) };
         let bounds = &connector.capabilities().bounds;
         let batch = |limit: Option<u32>| limit.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let mut creates: Vec<Offer> = Vec::new();
         let mut puts: Vec<Offer> = Vec::new();
         let mut lowers: Vec<StockChange> = Vec::new();
         let mut gone: Vec<ListingRef> = Vec::new();
         for change in changes {
             match &change.action {
-                Some(Action::Create { offer } | Action::Update { offer, .. }) => puts.push((**offer).clone()),
+                Some(Action::Create { offer }) => creates.push((**offer).clone()),
+                Some(Action::Update { offer, .. }) => puts.push((**offer).clone()),
                 Some(Action::Lower { key, from, to }) => {
                     lowers.push(StockChange { key: key.clone(), quantity: *to, expected: Some(*from) })
                 }
@@ -155,6 +157,18 @@ impl Gateway {
             let cx = CallCx::keyed(format!("{}/withdraw/{n}", plan.id));
             let result = offers.withdraw(&cx, items).await;
             self.outcome(id, &skus, plan, &format!("withdraw/{n}"), result, applied).await?;
+        }
+        // A first load goes in bulk where the channel takes it: it takes effect late, and nothing sells there yet.
+        if bounds.bulk_from.is_some_and(|from| creates.len() >= from as usize) {
+            for (n, items) in creates.chunks(batch(bounds.bulk_batch)).enumerate() {
+                let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
+                self.mark(id, &skus, plan, ChangeState::Sent, Some(items), false).await?;
+                let cx = CallCx::keyed(format!("{}/list/{n}", plan.id));
+                let result = offers.list(&cx, items).await;
+                self.outcome(id, &skus, plan, &format!("list/{n}"), result, applied).await?;
+            }
+        } else {
+            puts.splice(0..0, creates);
         }
         for (n, items) in puts.chunks(batch(bounds.offers_batch)).enumerate() {
             let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();

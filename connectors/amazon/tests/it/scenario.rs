@@ -113,11 +113,7 @@ async fn publish_change_sell_ship_cancel_settle() {
     sim.advance(Duration::from_secs(3_600));
     let shown = read(&live, "CUP").await;
     // Buyers were there already; Amazon counts its own sales down.
-    let sold: u32 = sim.ledger().orders["amazon"]
-        .values()
-        .flat_map(|o| &o.lines)
-        .map(|l| l.quantity)
-        .sum();
+    let sold: u32 = sim.ledger().orders["amazon"].values().flat_map(|o| &o.lines).map(|l| l.quantity).sum();
     assert_eq!((shown.price, shown.quantity), (Some(eur(1_850)), Some(450 - sold)));
 
     sim.advance(Duration::from_secs(36 * 3_600));
