@@ -1,4 +1,4 @@
-//! Exit codes against a channel that works, refuses, throttles or is gone, and what the program says then.
+//! Exit codes against a channel that works, or refuses one item or everything, and what the program says then.
 
 use std::path::Path;
 use std::process::Output;

@@ -85,6 +85,38 @@ fees = "0.15"
     assert!(text(&output).contains("blank_floor"), "{}", text(&output));
 }
 
+/// Buyers' numbers are shown by their last four characters; the store keeps them whole.
+#[test]
+fn numbers_of_buyers_are_masked() {
+    use tradewind_gateway::records::OrderRecord;
+    use tradewind_store::{Batch, KeySource, SqliteStore, Store as _};
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tradewind.toml"), "").unwrap();
+    let zero = serde_json::json!({"amount": "0.00", "currency": "USD"});
+    let at = serde_json::json!({"utc": "2026-08-01T08:00:00Z"});
+    let order: OrderRecord = serde_json::from_value(serde_json::json!({
+        "order": {
+            "account": "shop", "id": "A-1", "placed_at": at, "updated_at": at, "state": "ready_to_ship", "raw_status": "paid",
+            "currency": "USD", "lines": [], "shipping": zero, "taxes": [], "total": zero, "refunded": zero,
+            "buyer": {"name": "Li", "tax_ids": [{"kind": "chinese_id", "value": "11010519491231002X"}]}
+        },
+        "stage": "to_book", "imported_at": "2026-08-01T09:00:00Z"
+    }))
+    .unwrap();
+    let key = KeySource::File(folder.path().join("tradewind.key"));
+    let store = SqliteStore::open(&folder.path().join("tradewind.db"), &key).unwrap();
+    let mut batch = Batch::new();
+    batch.put(&order).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(store.commit(batch)).unwrap();
+    drop(store);
+    for args in
+        [&["orders", "--offline", "--json"][..], &["why", "order", "A-1", "--channel", "shop", "--json"]]
+    {
+        let shown = text(&tradewind(folder.path(), args));
+        assert!(shown.contains("\"…002X\"") && !shown.contains("19491231"), "{args:?}: {shown}");
+    }
+}
+
 #[test]
 fn connectors_list_what_they_cover() {
     let folder = tempfile::tempdir().unwrap();

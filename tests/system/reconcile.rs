@@ -128,6 +128,49 @@ fn what_is_not_taken_is_named_and_the_exit_says_so() {
     assert!(text(&run).contains("line 2"), "{}", text(&run));
 }
 
+/// Not a row of it is in the books: that must not look like success.
+#[test]
+fn a_refused_document_alone_is_exit_five() {
+    let dir = folder();
+    let f = dir.path();
+    let mut broken = SETTLEMENT.to_vec();
+    let at = broken.windows(8).position(|w| w == b"1.200,00").unwrap();
+    broken[at..at + 8].copy_from_slice(b"1.199,99");
+    write(f, "settlements/amazon/90000000001.txt", broken);
+    let run = tradewind(f, &["reconcile", "--input", ".", "--json"]);
+    assert_eq!(run.status.code(), Some(5), "{}", text(&run));
+    let a = json(&run);
+    assert_eq!(a["status"], "incomplete");
+    let error = &a["errors"][0];
+    assert_eq!(error["file"], "settlements/amazon/90000000001.txt", "{error}");
+    assert!(error["message"].as_str().unwrap().starts_with("NOT_FOOTING: "), "{error}");
+    let run = tradewind(f, &["export", "csv", "--input", ".", "--out", "books"]);
+    assert_eq!(run.status.code(), Some(5), "{}", text(&run));
+    assert!(text(&run).contains("not taken: settlements/amazon/90000000001.txt:"), "{}", text(&run));
+    assert!(f.join("books/not-taken.csv").exists());
+}
+
+/// The same for a statement in the normalised form.
+#[test]
+fn a_statement_that_does_not_foot_is_exit_five() {
+    let dir = tempfile::tempdir().unwrap();
+    let f = dir.path();
+    let row = |amount: &str| {
+        json!({"id": "t", "provider": "amazon", "kind": "Order", "occurred_at": "2026-06-02T10:00:00Z", "currency": "EUR",
+            "amount": amount, "statement": "S1", "components": [{"code": "ItemPrice/Principal", "amount": amount}]})
+    };
+    let total = json!({"id": "S1", "provider": "amazon", "currency": "EUR", "total": "10.00"});
+    lines(f, "statements.jsonl", &[total]);
+    lines(f, "transactions.jsonl", &[row("10.00")]);
+    assert_eq!(tradewind(f, &["reconcile", "--input", "."]).status.code(), Some(0));
+    lines(f, "transactions.jsonl", &[row("9.99")]);
+    let run = tradewind(f, &["reconcile", "--input", "."]);
+    assert_eq!(run.status.code(), Some(5), "{}", text(&run));
+    let run = tradewind(f, &["export", "csv", "--input", ".", "--out", "books"]);
+    assert_eq!(run.status.code(), Some(5), "{}", text(&run));
+    assert!(text(&run).contains("not taken: settlement S1"), "{}", text(&run));
+}
+
 #[test]
 fn the_small_laws_take_one_object_or_lines_of_them() {
     let dir = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Address, Buyer, Declaration, DeclaredPayment, DeclaredWaybill, Mismatch, Money, MoneyError, Sku,
+    last_four,
 };
 
 impl Declaration {
@@ -134,15 +135,10 @@ fn identity(buyer: &Buyer) -> String {
     buyer.tax_ids.iter().map(|t| t.value.as_str()).collect::<Vec<_>>().join(",")
 }
 
-/// The last four characters: enough to tell two numbers apart, not enough to use one.
 fn masked(number: &str) -> String {
-    let length = number.chars().count();
-    match length {
+    match number.chars().count() {
         0 => "none".to_owned(),
-        _ => {
-            let tail: String = number.chars().skip(length.saturating_sub(4).max(length / 2)).collect();
-            format!("…{tail} ({length} characters)")
-        }
+        length => format!("{} ({length} characters)", last_four(number)),
     }
 }
 

@@ -107,6 +107,7 @@ pub fn from_import(import: &Import) -> Facts {
     for r in &import.refused {
         let file = r.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
         if r.kind == RefusalKind::NotFooting {
+            let file = file.clone();
             let difference = r
                 .footing
                 .as_deref()
@@ -117,13 +118,13 @@ pub fn from_import(import: &Import) -> Facts {
                 difference,
                 message: r.message.clone(),
             });
-        } else {
-            facts.errors.push(RowError {
-                file,
-                row: r.line,
-                message: format!("{}: {}", r.kind.code(), r.message),
-            });
         }
+        // Its difference is explained; that none of its rows is in the books must be seen too.
+        facts.errors.push(RowError {
+            file,
+            row: r.line,
+            message: format!("{}: {}", r.kind.code(), r.message),
+        });
     }
     facts
 }

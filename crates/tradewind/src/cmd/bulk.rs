@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     }
     if out.is_json() {
         out.json(&serde_json::json!({
-            "status": if refused.is_empty() { "ok" } else { "partial" },
+            "status": match (refused.len(), reports.len()) { (0, _) => "ok", (_, 0) => "refused", _ => "partial" },
             "orders": {"rows": rows, "items": open.len(), "conflicts": open.conflicts(), "unsettled": unsettled},
             "files": reports.iter().map(|(path, r)| serde_json::json!({
                 "path": path, "lines": r.lines, "matched": r.matched, "mismatched": r.mismatched,
@@ -85,5 +85,10 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         out.text(format!("{unsettled} of {} orders are not settled", open.len()))?;
     }
-    Ok(if refused.is_empty() { Exit::Ok } else { Exit::Partial })
+    Ok(match (refused.len(), reports.len()) {
+        (0, _) => Exit::Ok,
+        // Not one report could be read: nothing was settled.
+        (_, 0) => Exit::Failed,
+        _ => Exit::Partial,
+    })
 }

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use tradewind_landed_cost::{calendar, docs};
+use tradewind_landed_cost::calendar;
 
 use super::quote::packs;
 use crate::output::{Exit, Output};
@@ -29,8 +28,6 @@ enum What {
     /// Which SKUs' margins flip under the law of another day.
     #[command(name = "what-if")]
     Flips(super::what_if::Args),
-    /// Write the document of the rules.
-    Docs(DocsArgs),
     /// Official tariff files: import, list, look up.
     Tariff(super::tariff::Args),
 }
@@ -55,18 +52,6 @@ struct CalendarArgs {
     /// Only this jurisdiction.
     #[arg(long)]
     jurisdiction: Option<String>,
-}
-
-#[derive(clap::Args)]
-struct DocsArgs {
-    #[command(flatten)]
-    dir: Dir,
-    /// Where to write.
-    #[arg(long, default_value = "docs/duty-rules.md")]
-    file: PathBuf,
-    /// Write nothing; fail when the document is not fresh.
-    #[arg(long)]
-    check: bool,
 }
 
 fn start(day: Option<Date>) -> anyhow::Result<Option<Timestamp>> {
@@ -157,17 +142,6 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         What::Tariff(args) => return super::tariff::run(args, out),
         What::Flips(args) => return super::what_if::run(args, out),
-        What::Docs(args) => {
-            let text = docs::markdown(&packs(args.dir.packs.as_deref())?);
-            if std::fs::read_to_string(&args.file).ok().as_deref() != Some(&text) {
-                if args.check {
-                    bail!("{} is not fresh: run `tradewind duty docs`", args.file.display());
-                }
-                std::fs::write(&args.file, text)
-                    .with_context(|| format!("{} cannot be written", args.file.display()))?;
-                out.note(format!("wrote {}", args.file.display()));
-            }
-        }
     }
     Ok(Exit::Ok)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use tradewind_domain::Money;
+use tradewind_ledger::answer;
 use tradewind_ledger::export::{AccountMap, Books, Kind, write};
 
 use super::reconcile::Sources;
@@ -56,9 +57,15 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         .filter(|(_, m)| **m != 0)
         .map(|(c, m)| Money::from_minor(*m, *c))
         .collect();
+    let refused: Vec<&str> = outcome.statements.iter().filter(|s| s.refused).map(|s| s.id.as_str()).collect();
+    for id in &refused {
+        out.note(format!("not taken: settlement {id} does not sum to its total; none of its rows is booked"));
+    }
+    let whole = answer::status(&outcome) != "incomplete";
     if out.is_json() {
         out.json(&serde_json::json!({
-            "status": if books.not_taken.is_empty() { "ok" } else { "partial" },
+            "status": if whole { "ok" } else { "partial" },
+            "refused_statements": refused,
             "files": files,
             "entries": books.journal.len(),
             "matches": books.matches.len(),
@@ -83,11 +90,11 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             books.journal.len(),
             books.matches.len(),
             books.exceptions.len(),
-            books.not_taken.len()
+            books.not_taken.len() + refused.len()
         ))?;
         for file in &files {
             out.text(format!("  {}", file.display()))?;
         }
     }
-    Ok(if books.not_taken.is_empty() { Exit::Ok } else { Exit::Partial })
+    Ok(if whole { Exit::Ok } else { Exit::Partial })
 }

@@ -6,6 +6,7 @@ use tradewind_store::Filter;
 use tradewind_store::typed;
 
 use crate::context::{ConfigArg, block_on, watched};
+use crate::mask;
 use crate::output::{Exit, Output};
 
 #[derive(clap::Args)]
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         Ok((pulled, typed::list::<OrderRecord>(&*gateway.store, filter).await?))
     }))?;
     if out.is_json() {
-        let orders: Vec<_> = orders.iter().map(|o| &o.value).collect();
+        let orders: Vec<_> = orders.iter().map(|o| mask::json(&o.value)).collect::<anyhow::Result<_>>()?;
         out.json(&serde_json::json!({"pulled": pulled, "orders": orders}))?;
     } else {
         let mut table = Table::new();

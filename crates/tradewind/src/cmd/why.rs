@@ -16,6 +16,7 @@ use tradewind_store::typed;
 
 use crate::cmd::reconcile::Sources;
 use crate::context::{ConfigArg, block_on};
+use crate::mask;
 use crate::output::{Exit, Output};
 
 #[derive(clap::Args)]
@@ -173,7 +174,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             if out.is_json() {
                 let all =
                     serde_json::json!({"order": record, "shipment": shipment, "declaration": declaration});
-                return out.json(&all).map(|()| Exit::Ok);
+                return out.json(&mask::json(&all)?).map(|()| Exit::Ok);
             }
             let o = &record.order;
             out.text(format!(
