@@ -51,6 +51,12 @@ pub struct Settled {
     pub again: u32,
 }
 
+/// An offer to put up, and the listing it replaces.
+struct Put<'a> {
+    offer: &'a Offer,
+    replaces: Option<&'a ListingRef>,
+}
+
 impl Applied {
     fn note(&mut self, error: &Error) {
         self.tell(error.to_string());
@@ -79,9 +85,14 @@ impl Gateway {
     /// Applies a plan.
     ///
     /// # Errors
-    /// The plan is stale, or the store failed. Failures of channels are in the result.
+    /// The plan is stale or was edited, or the store failed. Failures of channels are in the result.
     pub async fn apply(&self, plan: &Plan) -> Result<Applied> {
-        if self.inputs_hash().await? != plan.inputs {
+        let name = plan.name();
+        if name != plan.id {
+            return Err(GatewayError::Edited { id: plan.id.clone(), name });
+        }
+        let world = self.world().await?;
+        if world.inputs(self).hash() != plan.inputs {
             return Err(GatewayError::Stale(
                 "catalogue, rules, stock or live listings changed since it was made".to_owned(),
             ));
@@ -96,7 +107,7 @@ impl Gateway {
         self.store.commit(begin).await?;
         let mut by_account: BTreeMap<&AccountId, Vec<&Change>> = BTreeMap::new();
         let mut applied = Applied::default();
-        let variants = self.variants().await?;
+        let variants = world.variants;
         let prices = Prices::new(&self.config, &self.engines, self.now());
         for change in plan.changes.iter().filter(|c| c.stop.is_none() && c.action.is_some()) {
             if let Err(stop) = prices.at_send(change, &variants) {
@@ -124,14 +135,14 @@ impl Gateway {
         let Some(market) = connector.marketplace() else { return Ok(()) };
         let bounds = &connector.capabilities().bounds;
         let batch = |limit: Option<u32>| limit.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
-        let mut creates: Vec<Offer> = Vec::new();
-        let mut puts: Vec<Offer> = Vec::new();
+        let mut creates: Vec<&Offer> = Vec::new();
+        let mut puts: Vec<Put<'_>> = Vec::new();
         let mut lowers: Vec<StockChange> = Vec::new();
         let mut gone: Vec<ListingRef> = Vec::new();
         for change in changes {
             match &change.action {
-                Some(Action::Create { offer }) => creates.push((**offer).clone()),
-                Some(Action::Update { offer, .. }) => puts.push((**offer).clone()),
+                Some(Action::Create { offer }) => creates.push(offer),
+                Some(Action::Update { offer, key, .. }) => puts.push(Put { offer, replaces: Some(key) }),
                 Some(Action::Lower { key, from, to }) => {
                     lowers.push(StockChange { key: key.clone(), quantity: *to, expected: Some(*from) })
                 }
@@ -161,28 +172,31 @@ impl Gateway {
         // A first load goes in bulk where the channel takes it: it takes effect late, and nothing sells there yet.
         if bounds.bulk_from.is_some_and(|from| creates.len() >= from as usize) {
             for (n, items) in creates.chunks(batch(bounds.bulk_batch)).enumerate() {
+                let items: Vec<Offer> = items.iter().map(|o| (*o).clone()).collect();
                 let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
-                self.mark(id, &skus, plan, ChangeState::Sent, Some(items), false).await?;
+                self.mark(id, &skus, plan, ChangeState::Sent, Some(&items), false).await?;
                 let cx = CallCx::keyed(format!("{}/list/{n}", plan.id));
-                let result = offers.list(&cx, items).await;
+                let result = offers.list(&cx, &items).await;
                 self.outcome(id, &skus, plan, &format!("list/{n}"), result, applied).await?;
             }
         } else {
-            puts.splice(0..0, creates);
+            puts.splice(0..0, creates.into_iter().map(|offer| Put { offer, replaces: None }));
         }
         for (n, items) in puts.chunks(batch(bounds.offers_batch)).enumerate() {
+            let items = self.never_above(id, connector, items, applied).await?;
+            if items.is_empty() {
+                continue;
+            }
             let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
-            self.mark(id, &skus, plan, ChangeState::Sent, Some(items), false).await?;
+            self.mark(id, &skus, plan, ChangeState::Sent, Some(&items), false).await?;
             let cx = CallCx::keyed(format!("{}/put/{n}", plan.id));
-            let result = offers.put(&cx, items).await;
+            let result = offers.put(&cx, &items).await;
             self.outcome(id, &skus, plan, &format!("put/{n}"), result, applied).await?;
         }
         Ok(())
     }
 
-    /// Of quantities to lower, those that the channel still shows above what they should be. A channel counts its own
-    /// sales down; what we last read may be older than a sale, and an absolute quantity that is sent on old knowledge
-    /// would raise the listing again, over orders that were not imported yet. So it is read just before.
+    /// Of quantities to lower, those that the channel still shows above what they should be.
     async fn still_above(
         &self,
         id: &AccountId,
@@ -190,13 +204,59 @@ impl Gateway {
         lowers: Vec<StockChange>,
         applied: &mut Applied,
     ) -> Result<Vec<StockChange>> {
-        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(lowers) };
+        let keys = lowers.iter().map(|c| c.key.clone()).collect();
+        let Some(shown) = self.shown(id, connector, keys, applied).await? else { return Ok(lowers) };
+        let above = lowers.into_iter().filter_map(|change| {
+            let now = shown.get(&change.key.sku)?.quantity.filter(|q| *q > change.quantity)?;
+            Some(StockChange { expected: Some(now), ..change })
+        });
+        Ok(above.collect())
+    }
+
+    /// Offers that are about to be put; one that replaces a listing takes no more units than the listing shows now.
+    async fn never_above(
+        &self,
+        id: &AccountId,
+        connector: &dyn Connector,
+        puts: &[Put<'_>],
+        applied: &mut Applied,
+    ) -> Result<Vec<Offer>> {
+        let keys = puts.iter().filter_map(|p| p.replaces.cloned()).collect();
+        let shown = self.shown(id, connector, keys, applied).await?;
+        let mut offers = Vec::with_capacity(puts.len());
+        for put in puts {
+            let mut offer = put.offer.clone();
+            if let (Some(_), Some(shown)) = (put.replaces, &shown) {
+                let Some(live) = shown.get(&offer.sku) else { continue };
+                if live.state == ListingState::Absent {
+                    // There is nothing to update any more, and what it sold last is not known: the next plan decides.
+                    applied.postponed += 1;
+                    continue;
+                }
+                offer.quantity = live.quantity.map_or(offer.quantity, |q| q.min(offer.quantity));
+            }
+            offers.push(offer);
+        }
+        Ok(offers)
+    }
+
+    /// What the channel shows at this moment. A channel counts its own sales down; what we last read may be older than a
+    /// sale, and an absolute quantity that is sent on old knowledge would raise the listing again, over orders that were
+    /// not imported yet. So it is read just before. `None`: the channel reads nothing back. A listing that could not be
+    /// read is left out, and what was planned for it is counted as postponed.
+    async fn shown(
+        &self,
+        id: &AccountId,
+        connector: &dyn Connector,
+        keys: Vec<ListingRef>,
+        applied: &mut Applied,
+    ) -> Result<Option<BTreeMap<Sku, LiveListing>>> {
+        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(None) };
         let size =
             connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
-        let mut above = Vec::new();
-        for chunk in lowers.chunks(size) {
-            let keys: Vec<ListingRef> = chunk.iter().map(|c| c.key.clone()).collect();
-            let found = match listings.read(&CallCx::new(), &keys).await {
+        let mut shown = BTreeMap::new();
+        for chunk in keys.chunks(size) {
+            let found = match listings.read(&CallCx::new(), chunk).await {
                 Ok(found) => found,
                 Err(e) => {
                     applied.note(&e);
@@ -205,15 +265,13 @@ impl Gateway {
                 }
             };
             let mut batch = Batch::new();
-            for change in chunk {
-                let sku = &change.key.sku;
+            for key in chunk {
+                let sku = &key.sku;
                 let Some(live) = found.iter().find(|l| l.key.sku == *sku) else {
                     applied.postponed += 1;
                     continue;
                 };
-                if let Some(shown) = live.quantity.filter(|q| *q > change.quantity) {
-                    above.push(StockChange { expected: Some(shown), ..change.clone() });
-                }
+                shown.insert(sku.clone(), live.clone());
                 if let Some(known) = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await? {
                     let record =
                         OfferRecord { live: Some(live.clone()), read_at: Some(self.now()), ..known.value };
@@ -222,7 +280,7 @@ impl Gateway {
             }
             self.store.commit(batch).await?;
         }
-        Ok(above)
+        Ok(Some(shown))
     }
 
     /// Writes what is about to be sent, before it is.

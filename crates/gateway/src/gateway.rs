@@ -9,7 +9,7 @@ use tradewind_connector::role::Marketplace;
 use tradewind_connector::{Capabilities, Clock, Connector, Error};
 use tradewind_domain::{AccountId, Product, Sku, Variant};
 use tradewind_store::typed::{self, Versioned};
-use tradewind_store::{Batch, Filter, Store, StoreError};
+use tradewind_store::{Batch, Expect, Filter, Store, StoreError};
 
 use crate::catalogue::{Catalogue, Refused};
 use crate::config::Config;
@@ -32,6 +32,16 @@ pub enum GatewayError {
     /// The world moved since the plan was made.
     #[error("the plan is stale: {0}. Run plan again")]
     Stale(String),
+    /// The plan file is not what `plan` wrote.
+    #[error(
+        "the plan was changed after it was made: its id is {id}, what it holds gives {name}. A plan is not edited: change catalogue, rules or guards, and run plan again"
+    )]
+    Edited {
+        /// The id it states.
+        id: String,
+        /// The id of its content.
+        name: String,
+    },
     /// There is no landed cost.
     #[error("{0}")]
     Quote(String),
@@ -101,6 +111,16 @@ impl Gateway {
     /// A file is refused, or the store failed.
     pub async fn import(&self, folder: &Path) -> Result<(Imported, Vec<crate::catalogue::Problem>)> {
         let catalogue = Catalogue::load(&self.config.catalogue, folder)?;
+        loop {
+            match self.take_catalogue(&catalogue).await {
+                // An order took from the same shelf meanwhile: its reservation must not be overwritten.
+                Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
+                done => return Ok((done?, catalogue.warnings)),
+            }
+        }
+    }
+
+    async fn take_catalogue(&self, catalogue: &Catalogue) -> Result<Imported> {
         let known = self.products().await?;
         let stock = self.stock().await?;
         let parts = self.stock_parts();
@@ -135,7 +155,8 @@ impl Gateway {
                     record.allot(&parts, self.config.stock.buffer);
                 }
                 if before.map(|b| &b.value) != Some(&record) {
-                    batch.put(&record)?;
+                    let expect = before.map_or(Expect::Absent, |b| Expect::Version(b.version));
+                    batch.put_expecting(&record, expect)?;
                 }
             }
         }
@@ -146,7 +167,7 @@ impl Gateway {
             batch.audit(self.now(), "import", "catalogue", format!("{} variants", numbers.variants));
             self.store.commit(batch).await?;
         }
-        Ok((numbers, catalogue.warnings))
+        Ok(numbers)
     }
 
     /// Accounts that sell, with their parts of the stock.
@@ -197,38 +218,43 @@ impl Gateway {
             .collect())
     }
 
+    /// Everything that is stored and a plan is made from, read once.
+    pub(crate) async fn world(&self) -> Result<World> {
+        let stock = self.stock().await?;
+        Ok(World {
+            variants: self.variants().await?,
+            offers: self.offers().await?,
+            stock: stock.into_iter().map(|(k, v)| (k, v.value)).collect(),
+            capabilities: self.capabilities(),
+        })
+    }
+
     /// Makes a plan from what is stored. Makes no call.
     ///
     /// # Errors
     /// The store failed.
     pub async fn plan(&self) -> Result<crate::plan::Plan> {
-        let (variants, offers, stock) = (self.variants().await?, self.offers().await?, self.stock().await?);
-        let stock = stock.into_iter().map(|(k, v)| (k, v.value)).collect();
-        let capabilities = self.capabilities();
-        let inputs = Inputs {
-            config: &self.config,
-            variants: &variants,
-            offers: &offers,
-            stock: &stock,
-            capabilities: &capabilities,
-            engines: &self.engines,
-        };
-        Ok(inputs.plan(self.now()))
+        Ok(self.world().await?.inputs(self).plan(self.now()))
     }
+}
 
-    /// The hash of the inputs as they are now.
-    pub(crate) async fn inputs_hash(&self) -> Result<String> {
-        let (variants, offers, stock) = (self.variants().await?, self.offers().await?, self.stock().await?);
-        let stock = stock.into_iter().map(|(k, v)| (k, v.value)).collect();
-        let capabilities = self.capabilities();
-        let inputs = Inputs {
-            config: &self.config,
-            variants: &variants,
-            offers: &offers,
-            stock: &stock,
-            capabilities: &capabilities,
-            engines: &self.engines,
-        };
-        Ok(inputs.hash())
+/// What is stored of the world, in memory.
+pub(crate) struct World {
+    pub(crate) variants: BTreeMap<Sku, (Product, Variant)>,
+    offers: BTreeMap<String, OfferRecord>,
+    stock: BTreeMap<Sku, StockRecord>,
+    capabilities: BTreeMap<AccountId, Capabilities>,
+}
+
+impl World {
+    pub(crate) fn inputs<'a>(&'a self, gateway: &'a Gateway) -> Inputs<'a> {
+        Inputs {
+            config: &gateway.config,
+            variants: &self.variants,
+            offers: &self.offers,
+            stock: &self.stock,
+            capabilities: &self.capabilities,
+            engines: &gateway.engines,
+        }
     }
 }

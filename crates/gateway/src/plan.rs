@@ -97,7 +97,7 @@ pub struct Totals {
 /// A plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Hash of inputs and changes: the plan's name.
+    /// Hash of inputs and changes ([`Plan::name`]).
     pub id: String,
     /// Hash of what the plan was made from.
     pub inputs: String,
@@ -116,6 +116,26 @@ impl Record for Plan {
     fn key(&self) -> String {
         self.id.clone()
     }
+}
+
+impl Plan {
+    /// The name that inputs and changes give. A plan whose id is another one was changed after it was made: a stop taken
+    /// out, a price or a quantity put in that no guard has seen.
+    #[must_use]
+    pub fn name(&self) -> String {
+        name(&self.inputs, &self.changes)
+    }
+}
+
+fn name(inputs: &str, changes: &[Change]) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(inputs.as_bytes());
+    match serde_json::to_vec(changes) {
+        Ok(bytes) => hasher.update(bytes),
+        // No change has a shape that JSON lacks; were there one, its plan would get a name of its own.
+        Err(e) => hasher.update(e.to_string()),
+    }
+    hex::encode(&hasher.finalize()[..12])
 }
 
 /// What a plan is made from, all of it in memory: planning makes no call.
@@ -149,6 +169,10 @@ impl Inputs<'_> {
             self.config.account.iter().map(|a| format!("{} {:?}", a.id, a.offers)).collect();
         add("engines", &self.engines.digest);
         add("rules", &format!("{rules:?} {:?} {:?}", self.config.guard, self.config.stock));
+        // Goods that leave from another country pay another duty, and the price book asks for it.
+        let from = self.config.shipping.as_ref().map(|s| s.from.country.code());
+        add("ships from", &format!("{from:?}"));
+        add("limits", &format!("{:?}", self.capabilities));
         for (sku, (product, variant)) in self.variants {
             add(
                 sku.as_str(),
@@ -180,10 +204,7 @@ impl Inputs<'_> {
         }
         let (calls, totals) = self.totals(&changes);
         let inputs = self.hash();
-        let mut hasher = Sha256::new();
-        hasher.update(inputs.as_bytes());
-        hasher.update(serde_json::to_vec(&changes).unwrap_or_default());
-        let id = hex::encode(&hasher.finalize()[..12]);
+        let id = name(&inputs, &changes);
         Plan { id, inputs, made_at: now, changes, calls, totals }
     }
 

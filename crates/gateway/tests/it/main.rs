@@ -1,6 +1,8 @@
 //! Tests of the gateway.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a panic is the failure report
 
+mod apply;
 mod books;
+mod fakes;
 mod landed;
 mod pricing;

@@ -214,6 +214,7 @@ async fn apply_holds_a_price_that_no_longer_keeps_its_floor() {
         cause: String::new(),
         stop: None,
     }];
+    plan.id = plan.name();
     let applied = gateway.apply(&plan).await.unwrap();
     assert_eq!((applied.held, applied.accepted), (1, 0));
     assert!(

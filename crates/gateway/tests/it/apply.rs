@@ -1,0 +1,164 @@
+//! Plan and apply against a channel that goes on selling: what is sent never raises a listing, and only the plan that
+//! was made is sent.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tradewind_connector::{Facet, Kind, VirtualClock};
+use tradewind_domain::{Product, Sku};
+use tradewind_gateway::config::Config;
+use tradewind_gateway::plan::{Action, Plan};
+use tradewind_gateway::records::{ProductRecord, StockRecord};
+use tradewind_gateway::{Engines, Gateway, GatewayError};
+use tradewind_store::{Batch, KeySource, SqliteStore, Store};
+
+use crate::fakes::Fake;
+
+const CONFIG: &str = r#"
+[[account]]
+id = "shop"
+connector = "fake"
+[account.offers]
+currency = "EUR"
+margin_floor = "0"
+[[account]]
+id = "carrier"
+connector = "fake"
+[shipping]
+from = { country = "CN" }
+carrier = "carrier"
+parcel_mm = [200, 150, 100]
+"#;
+
+fn product(price: &str) -> ProductRecord {
+    let eur = |amount: &str| json!({"amount": amount, "currency": "EUR"});
+    let bag: Product = serde_json::from_value(json!({"id": "BAG", "content": {"en": {"title": "Bag"}},
+        "variants": [{"sku": "BAG-1", "price": eur(price), "cost": eur("6.00"), "hs": "420222", "origin": "CN", "quantity": 10}]}))
+    .unwrap();
+    ProductRecord(bag)
+}
+
+async fn put(gateway: &Gateway, product: &ProductRecord) {
+    let mut batch = Batch::new();
+    batch.put(product).unwrap();
+    gateway.store.commit(batch).await.unwrap();
+}
+
+/// Ten bags of 36.00 EUR, live in one shop.
+async fn shop(dir: &std::path::Path) -> (Gateway, Arc<Fake>) {
+    let config = Config::parse(CONFIG, "tradewind.toml").unwrap();
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&dir.join("t.db"), &KeySource::File(dir.join("key"))).unwrap());
+    let stock = StockRecord {
+        sku: sku(),
+        on_hand: 10,
+        reserved: 0,
+        allotted: [("shop".parse().unwrap(), 10)].into(),
+        oversold: 0,
+    };
+    let mut batch = Batch::new();
+    batch.put(&product("36.00")).unwrap().put(&stock).unwrap();
+    store.commit(batch).await.unwrap();
+    let channel = Fake::new("shop", &[Facet::Offers, Facet::Stock, Facet::Listings]);
+    let engines = Arc::new(Engines::load(&config, dir).unwrap());
+    let clock = Arc::new(VirtualClock::starting("2026-08-01T10:00:00Z".parse().unwrap()));
+    let accounts = [("shop".parse().unwrap(), channel.clone() as Arc<dyn tradewind_connector::Connector>)];
+    let gateway = Gateway { config, accounts: accounts.into(), store, clock, engines };
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!(plan.totals.create, 1, "{plan:?}");
+    gateway.apply(&plan).await.unwrap();
+    gateway.settle().await.unwrap();
+    assert_eq!(channel.other().listings[&sku()].quantity, Some(10));
+    (gateway, channel)
+}
+
+fn sku() -> Sku {
+    "BAG-1".parse().unwrap()
+}
+
+fn sell(channel: &Fake, units: u32) {
+    let mut other = channel.other();
+    let listing = other.listings.get_mut(&sku()).unwrap();
+    listing.quantity = listing.quantity.map(|q| q - units);
+}
+
+#[tokio::test]
+async fn an_update_never_raises_a_listing_over_sales_that_were_not_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    put(&gateway, &product("40.00")).await;
+    let plan = gateway.plan().await.unwrap();
+    let Some(Action::Update { offer, .. }) = &plan.changes[0].action else { panic!("{plan:?}") };
+    assert_eq!(offer.quantity, 10, "as it was read when it went live");
+    // Four are sold, the orders are not imported.
+    sell(&channel, 4);
+    let applied = gateway.apply(&plan).await.unwrap();
+    assert_eq!((applied.accepted, applied.postponed), (1, 0), "{applied:?}");
+    let live = channel.other().listings[&sku()].clone();
+    // 10 − 4; the price is the new one.
+    assert_eq!((live.quantity, live.price.unwrap().amount().as_str()), (Some(6), "40.00"));
+    // What was sent is what is now intended: the read-back finds it live.
+    let (settled, _) = gateway.settle().await.unwrap();
+    assert_eq!(settled.live, 1, "{settled:?}");
+}
+
+#[tokio::test]
+async fn an_update_that_cannot_be_read_first_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    put(&gateway, &product("40.00")).await;
+    let plan = gateway.plan().await.unwrap();
+    channel.other().fail.push(("read", Kind::Unavailable));
+    let applied = gateway.apply(&plan).await.unwrap();
+    assert_eq!((applied.accepted, applied.postponed), (0, 1), "{applied:?}");
+    assert_eq!(channel.other().listings[&sku()].price.unwrap().amount(), "36.00");
+    // Sold out and taken down by the channel: nothing is put up again on old knowledge.
+    channel.other().listings.clear();
+    let applied = gateway.apply(&plan).await.unwrap();
+    assert_eq!((applied.accepted, applied.postponed), (0, 1), "{applied:?}");
+    assert!(channel.other().listings.is_empty());
+}
+
+/// The plan as its file holds it, changed by a hand.
+async fn edited(gateway: &Gateway, plan: &Plan, edit: impl FnOnce(&mut Value)) -> Result<u32, GatewayError> {
+    let mut file = serde_json::to_value(plan).unwrap();
+    edit(&mut file);
+    let read: Plan = serde_json::from_str(&file.to_string()).unwrap();
+    gateway.apply(&read).await.map(|a| a.accepted)
+}
+
+#[tokio::test]
+async fn a_plan_that_was_edited_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    // From 36.00 to 90.00 is a jump of 150 %: stopped.
+    put(&gateway, &product("90.00")).await;
+    let plan = gateway.plan().await.unwrap();
+    assert!(plan.changes[0].stop.is_some(), "{plan:?}");
+    let refused = |r| matches!(r, Err(GatewayError::Edited { .. }));
+    let let_go = |file: &mut Value| drop(file["changes"][0].as_object_mut().unwrap().remove("stop"));
+    assert!(refused(edited(&gateway, &plan, let_go).await));
+    let more = |file: &mut Value| file["changes"][0]["offer"]["quantity"] = json!(99);
+    assert!(refused(edited(&gateway, &plan, more).await));
+    // A quantity that is no quantity would read as a change without an action.
+    let broken = |file: &mut Value| file["changes"][0]["offer"]["quantity"] = json!("many");
+    assert!(refused(edited(&gateway, &plan, broken).await));
+    assert_eq!(channel.other().listings[&sku()].price.unwrap().amount(), "36.00");
+    // The file as it was written, of a plan with every kind of value in it, is taken.
+    put(&gateway, &product("40.00")).await;
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!(edited(&gateway, &plan, |_| ()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_plan_is_stale_when_the_goods_leave_from_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut gateway, _channel) = shop(dir.path()).await;
+    put(&gateway, &product("40.00")).await;
+    let plan = gateway.plan().await.unwrap();
+    // Duty is asked by where the goods come from: the same plan is another one.
+    let moved = CONFIG.replace("from = { country = \"CN\" }", "from = { country = \"DE\" }");
+    gateway.config = Config::parse(&moved, "tradewind.toml").unwrap();
+    let told = gateway.apply(&plan).await.unwrap_err();
+    assert!(matches!(told, GatewayError::Stale(_)), "{told}");
+}

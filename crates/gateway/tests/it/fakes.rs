@@ -1,0 +1,277 @@
+//! A channel and a carrier in memory, whose next call can be told to do something first: that is where races live.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tradewind_connector::role::{
+    ItemOutcome, Listings, Logistics, Marketplace, Offers, OrderActions, Orders, Shipments, Stock,
+    StockChange,
+};
+use tradewind_connector::*;
+use tradewind_domain::{
+    BookedShipment, ListingRef, ListingState, LiveListing, Offer, Order, OrderId, ShipmentId, ShipmentNotice,
+    ShipmentRequest, Sku, Waybill,
+};
+
+type Before = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// What the other side knows.
+#[derive(Default)]
+pub(crate) struct Other {
+    pub(crate) listings: BTreeMap<Sku, LiveListing>,
+    pub(crate) orders: BTreeMap<OrderId, Order>,
+    pub(crate) shipped: Vec<ShipmentNotice>,
+    pub(crate) labels: BTreeMap<ShipmentId, Waybill>,
+    pub(crate) voided: Vec<Waybill>,
+    /// Calls, by name.
+    pub(crate) calls: Vec<&'static str>,
+    /// Errors that the next calls of a name end with, after they were carried out.
+    pub(crate) fail: Vec<(&'static str, Kind)>,
+}
+
+pub(crate) struct Fake {
+    info: ConnectorInfo,
+    capabilities: Capabilities,
+    pipeline: Pipeline,
+    other: Mutex<Other>,
+    before: Mutex<Vec<(&'static str, Before)>>,
+}
+
+impl Fake {
+    pub(crate) fn new(id: &str, facets: &[Facet]) -> Arc<Fake> {
+        let support: Vec<(Facet, Support)> = facets.iter().map(|f| (*f, Support::Native)).collect();
+        let capabilities = Capabilities::new(&support, Bounds::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let runtime = Runtime {
+            clock: clock.clone(),
+            chance: Arc::new(SeededChance::new(1)),
+            transport: Arc::new(NoNetwork),
+            journal: Arc::new(Memory::default()),
+            limiter: Arc::new(Limiter::new(clock)),
+        };
+        let parts = Parts {
+            connector: "fake".parse().unwrap(),
+            account: id.parse().unwrap(),
+            app: String::new(),
+            access: Access::ReadWrite,
+            capabilities: Arc::new(capabilities.clone()),
+            protocol: Arc::new(Quiet),
+            limits: Limits::default(),
+            errors: ErrorTable::parse("").unwrap(),
+            patience: Patience::default(),
+        };
+        Arc::new(Fake {
+            info: ConnectorInfo {
+                id: "fake".parse().unwrap(),
+                name: "Fake".to_owned(),
+                roles: vec![Role::Marketplace, Role::Logistics],
+                api_version: "1".to_owned(),
+                docs: String::new(),
+            },
+            capabilities,
+            pipeline: Pipeline::new(parts, runtime),
+            other: Mutex::default(),
+            before: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn other(&self) -> MutexGuard<'_, Other> {
+        self.other.lock().unwrap()
+    }
+
+    /// Does something before the next call of a name is carried out.
+    pub(crate) fn before<F>(&self, call: &'static str, what: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.before.lock().unwrap().push((call, Box::new(move || Box::pin(what()))));
+    }
+
+    async fn enter(&self, call: &'static str) {
+        let next = {
+            let mut before = self.before.lock().unwrap();
+            before.iter().position(|(name, _)| *name == call).map(|n| before.remove(n).1)
+        };
+        if let Some(next) = next {
+            next().await;
+        }
+        self.other().calls.push(call);
+    }
+
+    fn leave<T>(&self, call: &'static str, answer: T) -> Result<T> {
+        let mut other = self.other();
+        match other.fail.iter().position(|(name, _)| *name == call) {
+            Some(n) => Err(Error::new(other.fail.remove(n).1, "told to fail")),
+            None => Ok(answer),
+        }
+    }
+}
+
+struct Quiet;
+impl Protocol for Quiet {}
+
+struct NoNetwork;
+#[async_trait]
+impl Transport for NoNetwork {
+    async fn send(&self, _: &WireRequest, _: Duration) -> Result<WireResponse, TransportError> {
+        Err(TransportError { maybe_sent: false, message: "no network here".to_owned() })
+    }
+}
+
+impl Connector for Fake {
+    fn info(&self) -> &ConnectorInfo {
+        &self.info
+    }
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+    fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+    fn marketplace(&self) -> Option<&dyn Marketplace> {
+        self.capabilities.support(Facet::Offers).works().then_some(self)
+    }
+    fn logistics(&self) -> Option<&dyn Logistics> {
+        self.capabilities.support(Facet::Shipments).works().then_some(self)
+    }
+}
+
+impl Marketplace for Fake {
+    fn offers(&self) -> Option<&dyn Offers> {
+        Some(self)
+    }
+    fn stock(&self) -> Option<&dyn Stock> {
+        Some(self)
+    }
+    fn listings(&self) -> Option<&dyn Listings> {
+        Some(self)
+    }
+    fn orders(&self) -> Option<&dyn Orders> {
+        Some(self)
+    }
+    fn order_actions(&self) -> Option<&dyn OrderActions> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Offers for Fake {
+    async fn put(&self, _: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>> {
+        self.enter("put").await;
+        for offer in offers {
+            let live = LiveListing {
+                key: ListingRef { sku: offer.sku.clone(), listing: None },
+                state: ListingState::Live,
+                price: Some(offer.price),
+                quantity: Some(offer.quantity),
+                title: Some(offer.content.title.clone()),
+                issues: Vec::new(),
+            };
+            self.other().listings.insert(offer.sku.clone(), live);
+        }
+        self.leave("put", Submitted::Done(offers.iter().map(|o| ItemOutcome::ok(&o.sku, None)).collect()))
+    }
+    async fn withdraw(&self, _: &CallCx, gone: &[ListingRef]) -> Result<Submitted<Vec<ItemOutcome>>> {
+        self.enter("withdraw").await;
+        gone.iter().for_each(|key| drop(self.other().listings.remove(&key.sku)));
+        self.leave("withdraw", Submitted::Done(gone.iter().map(|k| ItemOutcome::ok(&k.sku, None)).collect()))
+    }
+    async fn poll(&self, _: &CallCx, _: &Handle) -> Result<Submitted<Vec<ItemOutcome>>> {
+        Ok(Submitted::Done(Vec::new()))
+    }
+}
+
+#[async_trait]
+impl Stock for Fake {
+    async fn set(&self, _: &CallCx, changes: &[StockChange]) -> Result<Submitted<Vec<ItemOutcome>>> {
+        self.enter("stock").await;
+        for change in changes {
+            if let Some(live) = self.other().listings.get_mut(&change.key.sku) {
+                live.quantity = Some(change.quantity);
+            }
+        }
+        let outcomes = changes.iter().map(|c| ItemOutcome::ok(&c.key.sku, None)).collect();
+        self.leave("stock", Submitted::Done(outcomes))
+    }
+}
+
+#[async_trait]
+impl Listings for Fake {
+    async fn read(&self, _: &CallCx, keys: &[ListingRef]) -> Result<Vec<LiveListing>> {
+        self.enter("read").await;
+        let found = {
+            let other = self.other();
+            let live = |k: &ListingRef| other.listings.get(&k.sku).cloned();
+            keys.iter().map(|k| live(k).unwrap_or_else(|| LiveListing::absent(k.clone()))).collect()
+        };
+        self.leave("read", found)
+    }
+    async fn sweep(&self, _: &CallCx, _: Option<&Cursor>) -> Result<Page<LiveListing>> {
+        Err(Error::new(Kind::Unsupported, "not here"))
+    }
+}
+
+#[async_trait]
+impl Orders for Fake {
+    async fn changed(&self, _: &CallCx, _: Window, _: Option<&Cursor>) -> Result<Page<Order>> {
+        self.enter("orders").await;
+        let items = self.other().orders.values().cloned().collect();
+        self.leave("orders", Page { items, next: None })
+    }
+    async fn get(&self, _: &CallCx, id: &OrderId) -> Result<Order> {
+        self.enter("order").await;
+        let found = self.other().orders.get(id).cloned();
+        self.leave("order", ())?;
+        found.ok_or_else(|| Error::new(Kind::NotFound, "no such order"))
+    }
+}
+
+#[async_trait]
+impl OrderActions for Fake {
+    async fn ship(&self, _: &CallCx, notice: &ShipmentNotice) -> Result<Submitted<()>> {
+        self.enter("ship").await;
+        self.other().shipped.push(notice.clone());
+        self.leave("ship", Submitted::Done(()))
+    }
+}
+
+impl Logistics for Fake {
+    fn shipments(&self) -> Option<&dyn Shipments> {
+        Some(self)
+    }
+}
+
+fn label(id: &ShipmentId, waybill: Waybill) -> BookedShipment {
+    BookedShipment {
+        id: id.clone(),
+        waybill,
+        pieces: Vec::new(),
+        charge: None,
+        documents: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+#[async_trait]
+impl Shipments for Fake {
+    async fn create(&self, _: &CallCx, request: &ShipmentRequest) -> Result<Submitted<BookedShipment>> {
+        self.enter("book").await;
+        let waybill = Waybill::new(format!("W{}", self.other().labels.len() + 1)).unwrap();
+        self.other().labels.insert(request.id.clone(), waybill.clone());
+        self.leave("book", Submitted::Done(label(&request.id, waybill)))
+    }
+    async fn find(&self, _: &CallCx, id: &ShipmentId, _: jiff::Timestamp) -> Result<Option<BookedShipment>> {
+        self.enter("find").await;
+        let found = self.other().labels.get(id).cloned();
+        self.leave("find", found.map(|waybill| label(id, waybill)))
+    }
+    async fn void(&self, _: &CallCx, waybill: &Waybill) -> Result<()> {
+        self.enter("void").await;
+        self.other().labels.retain(|_, w| w != waybill);
+        self.other().voided.push(waybill.clone());
+        self.leave("void", ())
+    }
+}
