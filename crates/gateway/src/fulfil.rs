@@ -2,16 +2,18 @@
 //! row with a stage; each step commits before and after its call, so a crash goes on where it stopped.
 
 mod book;
+mod call_back;
 mod cancel;
 mod confirm;
 mod declare;
 mod track;
 
 use serde::Serialize;
-use tradewind_store::Filter;
-use tradewind_store::typed;
+use tradewind_store::typed::{self, Record};
+use tradewind_store::{Batch, Collection, Expect, Filter, StoreError};
 
-use crate::gateway::{Gateway, Result};
+use crate::gateway::{Gateway, GatewayError, Result};
+use crate::orders::advance;
 use crate::records::{OrderRecord, Stage};
 
 /// Numbers of a round.
@@ -29,6 +31,10 @@ pub struct Fulfilled {
     pub confirmed: u32,
     /// Cancellations that went to their marketplaces.
     pub cancelled: u32,
+    /// Labels voided because their orders were cancelled.
+    pub voided: u32,
+    /// Orders found cancelled after their parcel was booked, where the label cannot be voided: a person must stop it.
+    pub after_cancellation: u32,
     /// Parcels whose state moved.
     pub moved: u32,
     /// Orders that need a person.
@@ -56,20 +62,32 @@ impl Gateway {
         let mut done = Fulfilled::default();
         self.receipts(&mut done).await?;
         self.withdraw(&mut done).await?;
-        for record in self.orders_in(Stage::Waiting).await? {
-            self.cancel(record, &mut done).await?;
-        }
-        for stage in [Stage::ToBook, Stage::ToDeclare, Stage::Declared, Stage::ToConfirm] {
-            for record in self.orders_in(stage).await? {
-                // A later stage may be reached within the round: each step reads its order again.
-                match stage {
-                    Stage::ToBook => self.book(record, &mut done).await?,
-                    Stage::ToDeclare => self.declare(record, &mut done).await?,
-                    Stage::Declared => self.await_release(record, &mut done).await?,
-                    _ => self.confirm(record, &mut done).await?,
-                }
+        for listed in self.orders_in(Stage::Waiting).await? {
+            if let Some(record) = self.still_in(&listed, Stage::Waiting).await? {
+                let step = self.cancel(record, &mut done).await;
+                unless_overtaken(step, &mut done)?;
             }
         }
+        let mut catalogue = None;
+        for stage in [Stage::ToBook, Stage::ToDeclare, Stage::Declared, Stage::ToConfirm] {
+            for listed in self.orders_in(stage).await? {
+                let Some(record) = self.still_in(&listed, stage).await? else { continue };
+                let step = match stage {
+                    Stage::ToBook => {
+                        let variants = match &mut catalogue {
+                            Some(known) => known,
+                            none => none.insert(self.variants().await?),
+                        };
+                        self.book(record, variants, &mut done).await
+                    }
+                    Stage::ToDeclare => self.declare(record, &mut done).await,
+                    Stage::Declared => self.await_release(record, &mut done).await,
+                    _ => self.confirm(record, &mut done).await,
+                };
+                unless_overtaken(step, &mut done)?;
+            }
+        }
+        self.call_back(&mut done).await?;
         self.track(&mut done).await?;
         done.stuck = self.orders_in(Stage::Stuck).await?.len() as u32;
         Ok(done)
@@ -84,17 +102,86 @@ impl Gateway {
         Ok(all.into_iter().map(|o| o.value).collect())
     }
 
-    /// Moves an order on, in one commit with what belongs to it.
+    /// An order of a list, read again: calls were made since, and the pull may have taken something in.
+    async fn still_in(&self, listed: &OrderRecord, stage: Stage) -> Result<Option<OrderRecord>> {
+        let known = typed::get::<OrderRecord>(&*self.store, &listed.key()).await?;
+        Ok(known.map(|k| k.value).filter(|r| r.stage == stage))
+    }
+
+    /// The condition that an order is still as a step read it, for the commit that stands before a call: nothing is
+    /// begun for an order that was cancelled meanwhile. `None`: it is not.
+    async fn unchanged(&self, record: &OrderRecord) -> Result<Option<Expect>> {
+        let known = typed::get::<OrderRecord>(&*self.store, &record.key()).await?;
+        Ok(known.filter(|k| k.value == *record).map(|k| k.expect()))
+    }
+
+    /// Moves an order on, in one commit with what belongs to it. `record` is the order as the step read it, with what the
+    /// step learned; what the pull took in since is kept.
     async fn stage(
         &self,
-        mut record: OrderRecord,
+        record: OrderRecord,
         stage: Stage,
         note: Option<String>,
-        mut batch: tradewind_store::Batch,
+        batch: Batch,
     ) -> Result<()> {
-        record.stage = stage;
-        record.note = note;
-        batch.put(&record)?;
-        Ok(self.store.commit(batch).await?)
+        loop {
+            match self.try_stage(&record, stage, note.clone(), batch.clone()).await {
+                // The pull was faster once more: laid over what it wrote.
+                Err(GatewayError::Store(StoreError::Conflict { collection, .. }))
+                    if collection == Collection::Orders.table() => {}
+                other => return other.map(drop),
+            }
+        }
+    }
+
+    /// [`Gateway::stage`], once; the stage in which the order is now.
+    async fn try_stage(
+        &self,
+        record: &OrderRecord,
+        stage: Stage,
+        note: Option<String>,
+        mut batch: Batch,
+    ) -> Result<Stage> {
+        let known = typed::get::<OrderRecord>(&*self.store, &record.key()).await?;
+        let expect = known.as_ref().map_or(Expect::Absent, typed::Versioned::expect);
+        let known = known.map_or_else(|| record.clone(), |k| k.value);
+        let merged = merge(known, record, stage, note);
+        batch.put_expecting(&merged, expect)?;
+        self.store.commit(batch).await?;
+        Ok(merged.stage)
+    }
+}
+
+/// What a step learned, laid over what is stored now. The order itself is the pull's and never taken from the step. The
+/// stage is the step's, unless somebody moved the order meanwhile: a cancellation stays, and an order that was put back to
+/// waiting is judged anew from where the step has brought it.
+fn merge(known: OrderRecord, step: &OrderRecord, stage: Stage, note: Option<String>) -> OrderRecord {
+    let moved = known.stage != step.stage && known.stage != Stage::Waiting
+        || known.stage == Stage::Cancelled && stage != Stage::Cancelled;
+    let mut merged = OrderRecord {
+        shipment: step.shipment.clone().or(known.shipment),
+        declaration: step.declaration.clone().or(known.declaration),
+        confirm_attempt: known.confirm_attempt.max(step.confirm_attempt),
+        cancel: step.cancel.clone(),
+        cancel_attempt: known.cancel_attempt.max(step.cancel_attempt),
+        ..known
+    };
+    if !moved {
+        merged.stage = stage;
+        merged.note = note;
+        advance(&mut merged);
+    }
+    merged
+}
+
+/// Another process was faster with the same parcel or shelf: nothing was written, and the next round looks again.
+fn unless_overtaken(step: Result<()>, done: &mut Fulfilled) -> Result<()> {
+    match step {
+        Err(GatewayError::Store(e @ StoreError::Conflict { .. })) => {
+            done.note(e.to_string());
+            done.postponed += 1;
+            Ok(())
+        }
+        other => other,
     }
 }

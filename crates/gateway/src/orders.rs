@@ -215,7 +215,7 @@ impl Gateway {
 }
 
 /// The stage that follows from what the channel now says.
-fn advance(record: &mut OrderRecord) {
+pub(crate) fn advance(record: &mut OrderRecord) {
     let order = &record.order;
     match order.state {
         OrderState::Cancelled if record.stage != Stage::Confirmed => record.stage = Stage::Cancelled,

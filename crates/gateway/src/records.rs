@@ -235,6 +235,9 @@ pub struct ShipmentRecord {
     /// Released by customs, under this number of theirs.
     #[serde(default)]
     pub cleared: Option<String>,
+    /// What a person must know of it: its order was cancelled after it was booked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 record!(ShipmentRecord, Shipments, |r| r.request.id.to_string(), r.account.to_string(), r.state.to_string());
 

@@ -117,6 +117,17 @@ pub mod typed {
         pub version: i64,
     }
 
+    impl<T> Versioned<T> {
+        /// What must still be stored when this one is written back: nobody else was faster.
+        #[must_use]
+        pub const fn expect(&self) -> Expect {
+            match self.version {
+                0 => Expect::Absent,
+                version => Expect::Version(version),
+            }
+        }
+    }
+
     /// Reads one.
     ///
     /// # Errors
@@ -150,6 +161,14 @@ pub mod typed {
         /// It cannot be serialised.
         pub fn put<T: Record>(&mut self, value: &T) -> Result<&mut Batch, StoreError> {
             self.put_expecting(value, Expect::Any)
+        }
+
+        /// Writes a record back in whose stored version it was read; after the commit it is one version on.
+        ///
+        /// # Errors
+        /// It cannot be serialised.
+        pub fn put_back<T: Record>(&mut self, record: &Versioned<T>) -> Result<&mut Batch, StoreError> {
+            self.put_expecting(&record.value, record.expect())
         }
 
         /// Puts a typed record if the stored one is as expected.

@@ -1,15 +1,17 @@
 //! Booking a parcel. The shipment's id exists before the call and is the carrier's reference: a lost answer is
 //! settled by looking it up, never by booking again blindly — most carriers bill a second label.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
 use tradewind_domain::{
     Address, BookedShipment, Commodity, Dimensions, Grams, Incoterm, Invoice, Money, OrderLine, Parcel,
-    ShipmentId, ShipmentRequest, ShipmentState, TrackingState,
+    Product, ShipmentId, ShipmentRequest, ShipmentState, Sku, TrackingState, Variant,
 };
 use tradewind_store::Batch;
-use tradewind_store::typed::{self, Record};
+use tradewind_store::typed::{self, Record, Versioned};
 
 use super::Fulfilled;
 use crate::config::ShippingConfig;
@@ -20,7 +22,12 @@ use crate::records::{OrderRecord, ShipmentRecord, Stage};
 const LOOKUP_LAG: SignedDuration = SignedDuration::from_mins(60);
 
 impl Gateway {
-    pub(super) async fn book(&self, record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
+    pub(super) async fn book(
+        &self,
+        record: OrderRecord,
+        variants: &BTreeMap<Sku, (Product, Variant)>,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
         let Some(shipping) = &self.config.shipping else {
             return Err(GatewayError::Config(
                 "[shipping] is missing: parcels need a sender and a carrier account".to_owned(),
@@ -30,14 +37,14 @@ impl Gateway {
         let id = shipment_id(&record);
         let known = typed::get::<ShipmentRecord>(&*self.store, &id).await?;
         let mut shipment = match known {
-            Some(known) => known.value,
+            Some(known) => known,
             None => {
-                let request = match self.shipment_request(&record, shipping, &id).await? {
+                let request = match self.shipment_request(&record, shipping, variants, &id)? {
                     Ok(request) => request,
                     Err(why) => return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await,
                 };
-                self.quote(&record, shipping, done).await?;
-                ShipmentRecord {
+                self.quote(&record, shipping, variants, done).await?;
+                let value = ShipmentRecord {
                     account: shipping.carrier.clone(),
                     order: record.key(),
                     request,
@@ -49,39 +56,85 @@ impl Gateway {
                     attempt: 0,
                     handle: None,
                     cleared: None,
-                }
+                    note: None,
+                };
+                Versioned { value, version: 0 }
             }
         };
-        if shipment.booked.is_some() {
-            return self.booked(record, shipment, done).await;
+        if shipment.value.is_in_doubt() || shipment.value.booked.is_some() {
+            return self.settle_booking(record, shipment, done).await;
         }
-        if matches!(shipment.state, ShipmentState::CreatePending | ShipmentState::CreateUnknown) {
-            // A process died in the middle, or the answer was lost: look before doing anything.
-            return self.look_up(record, shipment, carrier.as_ref(), done).await;
-        }
-        if shipment.request.ship_at <= self.now() {
+        // Nothing is booked for an order that was cancelled since it was read, and nothing that another process books.
+        let Some(expect) = self.unchanged(&record).await? else { return Ok(()) };
+        let parcel = &mut shipment.value;
+        if parcel.request.ship_at <= self.now() {
             // Earlier tries took longer than the planned hand-over: carriers refuse a date in the past.
-            shipment.request.ship_at = hand_over(self.now());
+            parcel.request.ship_at = hand_over(self.now());
         }
-        shipment.state = ShipmentState::CreatePending;
-        shipment.attempt += 1;
+        parcel.state = ShipmentState::CreatePending;
+        parcel.attempt += 1;
         let mut batch = Batch::new();
-        batch.put(&shipment)?;
+        batch.put_back(&shipment)?.put_expecting(&record, expect)?;
         self.store.commit(batch).await?;
+        shipment.version += 1;
         let Some(shipments) = carrier.logistics().and_then(|l| l.shipments()) else {
             return Err(GatewayError::Config(format!("account '{}' books no parcels", shipping.carrier)));
         };
-        let cx = CallCx::keyed(format!("{id}/{}", shipment.attempt));
-        match shipments.create(&cx, &shipment.request).await {
+        let cx = CallCx::keyed(format!("{id}/{}", shipment.value.attempt));
+        let answer = shipments.create(&cx, &shipment.value.request).await;
+        self.book_answered(record, shipment, answer, done).await
+    }
+
+    async fn book_answered(
+        &self,
+        record: OrderRecord,
+        mut shipment: Versioned<ShipmentRecord>,
+        answer: Result<Submitted<BookedShipment>, Error>,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        match answer {
             Ok(Submitted::Done(booked)) => self.book_done(record, shipment, booked, done).await,
             Ok(Submitted::Deferred(handle)) => {
-                shipment.state = ShipmentState::LabelPending;
-                shipment.handle = Some(handle);
+                done.postponed += 1;
+                shipment.value.state = ShipmentState::LabelPending;
+                shipment.value.handle = Some(handle);
                 let mut batch = Batch::new();
-                batch.put(&shipment)?;
+                batch.put_back(&shipment)?;
                 Ok(self.store.commit(batch).await?)
             }
             Err(e) => self.book_failed(record, shipment, &e, done).await,
+        }
+    }
+
+    /// Goes on with a booking that was sent: asks for its label, or looks it up where a process died in the middle or the
+    /// answer was lost. Nothing is sent anew.
+    pub(super) async fn settle_booking(
+        &self,
+        record: OrderRecord,
+        shipment: Versioned<ShipmentRecord>,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        if shipment.value.booked.is_some() {
+            return self.booked(record, shipment).await;
+        }
+        let carrier = self.account(&shipment.value.account)?.clone();
+        let Some(shipments) = carrier.logistics().and_then(|l| l.shipments()) else { return Ok(()) };
+        match (shipment.value.state, shipment.value.handle.clone()) {
+            (ShipmentState::LabelPending, Some(handle)) => {
+                if handle.not_before.is_some_and(|t| t > self.now()) {
+                    return Ok(());
+                }
+                match shipments.poll(&CallCx::new(), &handle).await {
+                    // Asking failed, the booking did not.
+                    Err(e) if !e.kind().is_business() => {
+                        done.note(e.to_string());
+                        done.postponed += 1;
+                        Ok(())
+                    }
+                    answer => self.book_answered(record, shipment, answer, done).await,
+                }
+            }
+            _ => self.look_up(record, shipment, carrier.as_ref(), done).await,
         }
     }
 
@@ -91,13 +144,14 @@ impl Gateway {
         &self,
         record: &OrderRecord,
         shipping: &ShippingConfig,
+        variants: &BTreeMap<Sku, (Product, Variant)>,
         done: &mut Fulfilled,
     ) -> Result<()> {
         let to = record.order.ship_to.as_ref().map(|a| a.country);
         if to.is_none_or(|country| country == shipping.from.country) {
             return Ok(());
         }
-        match self.landed_cost(record).await {
+        match self.landed_cost_of(record, variants).await {
             Ok(_) => done.quoted += 1,
             Err(GatewayError::Quote(why)) => done.note(why),
             Err(e) => return Err(e),
@@ -108,7 +162,7 @@ impl Gateway {
     async fn book_failed(
         &self,
         record: OrderRecord,
-        mut shipment: ShipmentRecord,
+        mut shipment: Versioned<ShipmentRecord>,
         error: &Error,
         done: &mut Fulfilled,
     ) -> Result<()> {
@@ -116,12 +170,13 @@ impl Gateway {
         let mut batch = Batch::new();
         if error.kind() == Kind::Indeterminate {
             done.postponed += 1;
-            shipment.state = ShipmentState::CreateUnknown;
-            batch.put(&shipment)?;
+            shipment.value.state = ShipmentState::CreateUnknown;
+            batch.put_back(&shipment)?;
             return Ok(self.store.commit(batch).await?);
         }
-        shipment.state = ShipmentState::Draft;
-        batch.put(&shipment)?;
+        shipment.value.state = ShipmentState::Draft;
+        shipment.value.handle = None;
+        batch.put_back(&shipment)?;
         if error.kind().is_business() {
             return self.stage(record, Stage::Stuck, Some(error.to_string()), batch).await;
         }
@@ -134,12 +189,13 @@ impl Gateway {
     async fn look_up(
         &self,
         record: OrderRecord,
-        mut shipment: ShipmentRecord,
+        mut shipment: Versioned<ShipmentRecord>,
         carrier: &dyn Connector,
         done: &mut Fulfilled,
     ) -> Result<()> {
         let Some(shipments) = carrier.logistics().and_then(|l| l.shipments()) else { return Ok(()) };
-        match shipments.find(&CallCx::new(), &shipment.request.id, shipment.request.ship_at).await {
+        let request = &shipment.value.request;
+        match shipments.find(&CallCx::new(), &request.id, request.ship_at).await {
             Ok(Some(booked)) => self.book_done(record, shipment, booked, done).await,
             Ok(None) => {
                 let now = self.now();
@@ -148,14 +204,14 @@ impl Gateway {
                     .bounds
                     .visibility_lag_minutes
                     .map_or(LOOKUP_LAG, |m| SignedDuration::from_mins(i64::from(m)));
-                let since = *shipment.missing_since.get_or_insert(now);
+                let since = *shipment.value.missing_since.get_or_insert(now);
                 if now.duration_since(since) > lag {
-                    shipment.state = ShipmentState::Draft;
-                    shipment.missing_since = None;
+                    shipment.value.state = ShipmentState::Draft;
+                    shipment.value.missing_since = None;
                 }
                 done.postponed += 1;
                 let mut batch = Batch::new();
-                batch.put(&shipment)?;
+                batch.put_back(&shipment)?;
                 Ok(self.store.commit(batch).await?)
             }
             Err(e) => {
@@ -169,46 +225,42 @@ impl Gateway {
     async fn book_done(
         &self,
         record: OrderRecord,
-        mut shipment: ShipmentRecord,
+        mut shipment: Versioned<ShipmentRecord>,
         booked: BookedShipment,
         done: &mut Fulfilled,
     ) -> Result<()> {
         for document in &booked.documents {
             self.store.keep_payload(&document.bytes).await?;
         }
-        shipment.state = ShipmentState::LabelCreated;
-        shipment.booked = Some(booked);
+        shipment.value.state = ShipmentState::LabelCreated;
+        shipment.value.booked = Some(booked);
         done.booked += 1;
-        self.booked(record, shipment, done).await
+        self.booked(record, shipment).await
     }
 
-    async fn booked(
-        &self,
-        mut record: OrderRecord,
-        shipment: ShipmentRecord,
-        _done: &mut Fulfilled,
-    ) -> Result<()> {
+    async fn booked(&self, mut record: OrderRecord, shipment: Versioned<ShipmentRecord>) -> Result<()> {
         let shipping = self.config.shipping.as_ref();
-        let declared_here = shipping.is_some_and(|s| s.customs.contains_key(&shipment.request.to.country));
-        record.shipment = Some(shipment.request.id.to_string());
+        let request = &shipment.value.request;
+        let declared_here = shipping.is_some_and(|s| s.customs.contains_key(&request.to.country));
+        record.shipment = Some(request.id.to_string());
         let mut batch = Batch::new();
-        batch.put(&shipment)?.audit(self.now(), "book", record.key(), shipment.request.id.to_string());
+        batch.put_back(&shipment)?.audit(self.now(), "book", record.key(), request.id.to_string());
         let next = if declared_here { Stage::ToDeclare } else { Stage::ToConfirm };
         self.stage(record, next, None, batch).await
     }
 
     /// What is asked of the carrier, or why it cannot be.
-    async fn shipment_request(
+    fn shipment_request(
         &self,
         record: &OrderRecord,
         shipping: &ShippingConfig,
+        variants: &BTreeMap<Sku, (Product, Variant)>,
         id: &str,
     ) -> Result<Result<ShipmentRequest, String>> {
         let order = &record.order;
         let Some(to) = order.ship_to.clone() else {
             return Ok(Err("the channel did not give an address".to_owned()));
         };
-        let variants = self.variants().await?;
         let mut contents = Vec::new();
         let mut weight = shipping.packing_grams;
         for line in order.lines.iter().filter(|l| l.open() > 0) {
@@ -273,6 +325,16 @@ impl Gateway {
             sender_registrations: shipping.registrations.clone(),
             ship_at: hand_over(now),
         }))
+    }
+}
+
+impl ShipmentRecord {
+    /// A booking was sent and what became of it is not known yet.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        matches!(
+            self.state,
+            ShipmentState::CreatePending | ShipmentState::CreateUnknown | ShipmentState::LabelPending
+        )
     }
 }
 

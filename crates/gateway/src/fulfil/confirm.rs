@@ -2,11 +2,12 @@
 
 use tradewind_connector::{CallCx, Kind, Submitted};
 use tradewind_domain::{LineQuantity, OrderState, ShipmentNotice};
-use tradewind_store::Batch;
-use tradewind_store::typed::{self, Record};
+use tradewind_store::typed::{self, Record, Versioned};
+use tradewind_store::{Batch, StoreError};
 
 use super::Fulfilled;
-use crate::gateway::{Gateway, Result};
+use crate::gateway::{Gateway, GatewayError, Result};
+use crate::orders::Pulled;
 use crate::records::{OrderRecord, Reservation, ReservationState, ShipmentRecord, Stage, StockRecord};
 
 impl Gateway {
@@ -57,37 +58,28 @@ impl Gateway {
                 // Read: did it arrive?
                 done.note(e.to_string());
                 let Some(orders) = connector.marketplace().and_then(|m| m.orders()) else { return Ok(()) };
-                match orders.get(&CallCx::new(), &record.order.id).await {
-                    Ok(now)
-                        if matches!(
-                            now.state,
-                            OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup
-                        ) =>
-                    {
-                        record.order = now;
-                        self.confirmed(record, done).await
-                    }
-                    Ok(now) if now.state == OrderState::Cancelled => {
-                        record.order = now;
-                        self.stage(
-                            record,
-                            Stage::Cancelled,
-                            Some("cancelled while the parcel was booked: call the parcel back".to_owned()),
-                            Batch::new(),
-                        )
-                        .await
-                    }
-                    Ok(now) => {
-                        // It did not arrive: the next round tells it again, under a new key.
-                        record.order = now;
-                        record.confirm_attempt += 1;
-                        done.postponed += 1;
-                        self.stage(record, Stage::ToConfirm, None, Batch::new()).await
-                    }
+                let now = match orders.get(&CallCx::new(), &record.order.id).await {
+                    Ok(now) => now,
                     Err(e) => {
                         done.note(e.to_string());
                         done.postponed += 1;
-                        Ok(())
+                        return Ok(());
+                    }
+                };
+                let state = now.state;
+                // In by the pull's door: what is held for it follows its state.
+                self.take_order(now, &mut Pulled::default()).await?;
+                match state {
+                    OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup => {
+                        self.confirmed(record, done).await
+                    }
+                    // Its parcel is called back within this round.
+                    OrderState::Cancelled => Ok(()),
+                    _ => {
+                        // It did not arrive: the next round tells it again, under a new key.
+                        record.confirm_attempt += 1;
+                        done.postponed += 1;
+                        self.stage(record, Stage::ToConfirm, None, Batch::new()).await
                     }
                 }
             }
@@ -103,32 +95,48 @@ impl Gateway {
         }
     }
 
-    /// The marketplace knows: the units leave the stock ledger in the same commit.
+    /// The marketplace knows: the units leave the stock ledger in the same commit. All of it is read and written in its
+    /// version: the pull may take an order in, or a cancellation, between the two.
     async fn confirmed(&self, record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
-        done.confirmed += 1;
+        loop {
+            let mut batch = Batch::new();
+            self.units_leave(&record, &mut batch).await?;
+            batch.audit(self.now(), "confirm", record.key(), record.shipment.clone().unwrap_or_default());
+            match self.try_stage(&record, Stage::Confirmed, None, batch).await {
+                Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
+                Ok(stage) => {
+                    done.confirmed += u32::from(stage == Stage::Confirmed);
+                    return Ok(());
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    async fn units_leave(&self, record: &OrderRecord, batch: &mut Batch) -> Result<()> {
         let order = &record.order;
-        let mut batch = Batch::new();
-        let mut stock: std::collections::BTreeMap<String, StockRecord> = std::collections::BTreeMap::new();
+        let mut stock: std::collections::BTreeMap<String, Versioned<StockRecord>> =
+            std::collections::BTreeMap::new();
         for line in &order.lines {
             let key = format!("{}/{}/{}", order.account, order.id, line.id);
-            let Some(held) = typed::get::<Reservation>(&*self.store, &key).await? else { continue };
+            let Some(mut held) = typed::get::<Reservation>(&*self.store, &key).await? else { continue };
             if held.value.state != ReservationState::Held {
                 continue;
             }
             let sku = held.value.sku.to_string();
             if !stock.contains_key(&sku) {
                 let Some(shelf) = typed::get::<StockRecord>(&*self.store, &sku).await? else { continue };
-                stock.insert(sku.clone(), shelf.value);
+                stock.insert(sku.clone(), shelf);
             }
             if let Some(shelf) = stock.get_mut(&sku) {
-                shelf.ship(held.value.quantity);
+                shelf.value.ship(held.value.quantity);
             }
-            batch.put(&Reservation { state: ReservationState::Shipped, ..held.value })?;
+            held.value.state = ReservationState::Shipped;
+            batch.put_back(&held)?;
         }
         for shelf in stock.values() {
-            batch.put(shelf)?;
+            batch.put_back(shelf)?;
         }
-        batch.audit(self.now(), "confirm", record.key(), record.shipment.clone().unwrap_or_default());
-        self.stage(record, Stage::Confirmed, None, batch).await
+        Ok(())
     }
 }

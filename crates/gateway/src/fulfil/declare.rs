@@ -65,17 +65,20 @@ impl Gateway {
                 }
             }
         };
+        let before = record.clone();
         record.declaration = Some(id.clone());
         let doubtful = matches!(filed.state, DeclarationState::Sent | DeclarationState::Indeterminate);
         if doubtful {
             // A process died in the middle, or the answer was lost: the authority's receipts tell.
             return self.ask_authority(record, filed, done).await;
         }
+        // Nothing is filed for an order that was cancelled since it was read.
+        let Some(expect) = self.unchanged(&before).await? else { return Ok(()) };
         filed.state = DeclarationState::Sent;
         filed.filed_at = Some(self.now());
         let mut batch = Batch::new();
         batch.put(&filed)?;
-        batch.put(&record)?;
+        batch.put_expecting(&record, expect)?;
         self.store.commit(batch).await?;
         let result = filing.submit(&CallCx::keyed(id), &filed.declaration).await;
         let mut batch = Batch::new();
@@ -281,9 +284,9 @@ impl Gateway {
                 let mut batch = Batch::new();
                 // The parcel knows that it may move.
                 let shipment = record.shipment.clone().unwrap_or_default();
-                if let Some(parcel) = typed::get::<ShipmentRecord>(&*self.store, &shipment).await? {
-                    let cleared = filed.value.authority_ref.clone().or_else(|| Some(id.clone()));
-                    batch.put(&ShipmentRecord { cleared, ..parcel.value })?;
+                if let Some(mut parcel) = typed::get::<ShipmentRecord>(&*self.store, &shipment).await? {
+                    parcel.value.cleared = filed.value.authority_ref.clone().or_else(|| Some(id.clone()));
+                    batch.put_back(&parcel)?;
                 }
                 batch.audit(
                     self.now(),

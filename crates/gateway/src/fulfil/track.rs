@@ -2,8 +2,8 @@
 
 use tradewind_connector::CallCx;
 use tradewind_domain::{AccountId, ShipmentState, TrackingState, Waybill, fold_tracking};
-use tradewind_store::typed;
-use tradewind_store::{Batch, Filter};
+use tradewind_store::typed::{self, Versioned};
+use tradewind_store::{Batch, Filter, StoreError};
 
 use super::Fulfilled;
 use crate::gateway::{Gateway, Result};
@@ -14,10 +14,10 @@ impl Gateway {
     pub(super) async fn track(&self, done: &mut Fulfilled) -> Result<()> {
         let open = [ShipmentState::LabelCreated, ShipmentState::Manifested, ShipmentState::InTransit];
         let parcels = typed::list::<ShipmentRecord>(&*self.store, Filter::all().states(&open)).await?;
-        let mut by_account: std::collections::BTreeMap<AccountId, Vec<ShipmentRecord>> =
+        let mut by_account: std::collections::BTreeMap<AccountId, Vec<Versioned<ShipmentRecord>>> =
             std::collections::BTreeMap::new();
         for parcel in parcels {
-            by_account.entry(parcel.value.account.clone()).or_default().push(parcel.value);
+            by_account.entry(parcel.value.account.clone()).or_default().push(parcel);
         }
         for (id, parcels) in by_account {
             let carrier = self.account(&id)?.clone();
@@ -25,7 +25,7 @@ impl Gateway {
             let size = carrier.capabilities().bounds.tracking_batch.map_or(1, |n| n as usize).max(1);
             for chunk in parcels.chunks(size) {
                 let waybills: Vec<Waybill> =
-                    chunk.iter().filter_map(|p| Some(p.booked.as_ref()?.waybill.clone())).collect();
+                    chunk.iter().filter_map(|p| Some(p.value.booked.as_ref()?.waybill.clone())).collect();
                 let reports = match tracking.track(&CallCx::new(), &waybills).await {
                     Ok(reports) => reports,
                     Err(e) => {
@@ -34,11 +34,11 @@ impl Gateway {
                         continue;
                     }
                 };
-                let mut batch = Batch::new();
                 for parcel in chunk {
-                    let Some(waybill) = parcel.booked.as_ref().map(|b| &b.waybill) else { continue };
+                    let Some(waybill) = parcel.value.booked.as_ref().map(|b| &b.waybill) else { continue };
                     let Some(report) = reports.iter().find(|r| r.waybill == *waybill) else { continue };
-                    let mut parcel = parcel.clone();
+                    let mut scanned = parcel.clone();
+                    let parcel = &mut scanned.value;
                     for event in &report.events {
                         if !parcel.events.contains(event) {
                             parcel.events.push(event.clone());
@@ -53,10 +53,15 @@ impl Gateway {
                     if let Some(state) = state.filter(|s| parcel.state.can_become(*s)) {
                         parcel.state = state;
                     }
-                    done.moved += 1;
-                    batch.put(&parcel)?;
+                    let mut batch = Batch::new();
+                    batch.put_back(&scanned)?;
+                    match self.store.commit(batch).await {
+                        Ok(()) => done.moved += 1,
+                        // Somebody wrote to the parcel meanwhile: the scans are told again in the next round.
+                        Err(StoreError::Conflict { .. }) => {}
+                        Err(e) => return Err(e.into()),
+                    }
                 }
-                self.store.commit(batch).await?;
             }
         }
         Ok(())

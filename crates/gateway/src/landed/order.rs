@@ -1,11 +1,13 @@
 //! The landed cost of an order: asked once, pinned, the same bytes ever after.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Map, Value, json};
 use tradewind_domain::{
-    CollectedTax, Country, Currency, Exact, Money, MoneyError, Order, OrderLine, Rounding, Sku, TaxIdKind,
-    TaxKind, Variant,
+    CollectedTax, Country, Currency, Exact, Money, MoneyError, Order, OrderLine, Product, Rounding, Sku,
+    TaxIdKind, TaxKind, Variant,
 };
 use tradewind_fx::calendar::Regime;
 use tradewind_landed_cost::counter::BuyerKey;
@@ -45,11 +47,19 @@ impl Gateway {
     /// # Errors
     /// The order has no address or nothing open, its address names an unknown region, or the store failed.
     pub async fn landed_cost(&self, order: &OrderRecord) -> Result<Landed> {
+        self.landed_cost_of(order, &self.variants().await?).await
+    }
+
+    /// [`Gateway::landed_cost`] with the catalogue that the caller has read already.
+    pub(crate) async fn landed_cost_of(
+        &self,
+        order: &OrderRecord,
+        variants: &BTreeMap<Sku, (Product, Variant)>,
+    ) -> Result<Landed> {
         if let Some(known) = typed::get::<QuoteRecord>(&*self.store, &order.key()).await? {
             let quote = self.reproduce(&known.value).await?;
             return Ok(Landed { record: known.value, quote });
         }
-        let variants = self.variants().await?;
         let variant = |sku: &Sku| variants.get(sku).map(|(_, v)| v);
         let order_ = &order.order;
         let now = self.now();

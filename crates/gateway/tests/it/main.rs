@@ -4,5 +4,6 @@
 mod apply;
 mod books;
 mod fakes;
+mod fulfil;
 mod landed;
 mod pricing;

@@ -51,6 +51,9 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
         text += &counts("declarations", &figures);
     }
     text += &counts("parcels", &[(p.booked, "booked"), (p.delivered, "delivered"), (p.unknown, "unknown")]);
+    if p.after_cancellation > 0 {
+        text += &counts("", &[(p.after_cancellation, "booked for orders that were cancelled afterwards")]);
+    }
     if !s.quotes.is_empty() {
         let mut figures = vec![(s.quotes.values().sum(), "quoted")];
         figures.extend(s.quotes.iter().map(|(status, n)| (*n, status.as_str())));

@@ -1,0 +1,165 @@
+//! Parcels whose orders were cancelled after their label was booked. Where the carrier can void a label, it is voided.
+//! Where it cannot, order and parcel say so: a person must keep the parcel back, and the label may be billed.
+
+use tradewind_connector::{CallCx, Error, Facet, Kind};
+use tradewind_domain::ShipmentState;
+use tradewind_store::typed::{self, Record, Versioned};
+use tradewind_store::{Batch, Filter};
+
+use super::{Fulfilled, unless_overtaken};
+use crate::gateway::{Gateway, Result};
+use crate::records::{OrderRecord, ShipmentRecord, Stage};
+
+impl Gateway {
+    pub(super) async fn call_back(&self, done: &mut Fulfilled) -> Result<()> {
+        // A booking that was under way when the cancellation came: without its outcome a label may exist that nobody
+        // knows, and no other step looks at a cancelled order.
+        let doubt = [ShipmentState::CreatePending, ShipmentState::CreateUnknown, ShipmentState::LabelPending];
+        let open = typed::list::<ShipmentRecord>(&*self.store, Filter::all().states(&doubt)).await?;
+        for parcel in open {
+            let order = typed::get::<OrderRecord>(&*self.store, &parcel.value.order).await?;
+            let Some(order) = order.map(|o| o.value).filter(|o| o.stage == Stage::Cancelled) else {
+                continue;
+            };
+            let step = self.settle_booking(order, parcel, done).await;
+            unless_overtaken(step, done)?;
+        }
+        for order in self.orders_in(Stage::Cancelled).await? {
+            let Some(id) = &order.shipment else { continue };
+            let Some(parcel) = typed::get::<ShipmentRecord>(&*self.store, id).await? else { continue };
+            let step = self.stop_parcel(order, parcel, done).await;
+            unless_overtaken(step, done)?;
+        }
+        Ok(())
+    }
+
+    async fn stop_parcel(
+        &self,
+        order: OrderRecord,
+        mut parcel: Versioned<ShipmentRecord>,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        let Some(waybill) = parcel.value.booked.as_ref().map(|b| b.waybill.clone()) else { return Ok(()) };
+        // Voided, or told already.
+        let told = parcel.value.note.is_some();
+        if told || matches!(parcel.value.state, ShipmentState::Voided | ShipmentState::Failed) {
+            return Ok(());
+        }
+        let carrier = self.account(&parcel.value.account)?.clone();
+        let name = &carrier.info().name;
+        let shipments = carrier.logistics().and_then(|l| l.shipments());
+        let void = shipments.filter(|_| carrier.capabilities().support(Facet::VoidShipment).works());
+        let (Some(shipments), ShipmentState::LabelCreated | ShipmentState::VoidPending) =
+            (void, parcel.value.state)
+        else {
+            let why = match (void, parcel.value.state) {
+                (None, ShipmentState::LabelCreated) => format!("{name} has no call to void a label"),
+                (_, state) => format!("the parcel is {state} already"),
+            };
+            return self.tell(order, parcel, &why, done).await;
+        };
+        if parcel.value.state == ShipmentState::VoidPending {
+            // The answer was lost, or a process died: is the label still there?
+            let request = &parcel.value.request;
+            return match shipments.find(&CallCx::new(), &request.id, request.ship_at).await {
+                Ok(None) => self.voided(order, parcel, done).await,
+                Ok(Some(_)) => {
+                    // It is: asked again in the next round, under a new key.
+                    parcel.value.attempt += 1;
+                    self.not_voided(parcel, done).await
+                }
+                Err(e) => {
+                    done.note(e.to_string());
+                    done.postponed += 1;
+                    Ok(())
+                }
+            };
+        }
+        parcel.value.state = ShipmentState::VoidPending;
+        let mut batch = Batch::new();
+        batch.put_back(&parcel)?;
+        self.store.commit(batch).await?;
+        parcel.version += 1;
+        let cx = CallCx::keyed(format!("{}/void/{}", parcel.value.request.id, parcel.value.attempt));
+        match shipments.void(&cx, &waybill).await {
+            Ok(()) => self.voided(order, parcel, done).await,
+            Err(e) => self.void_failed(order, parcel, &e, done).await,
+        }
+    }
+
+    async fn voided(
+        &self,
+        order: OrderRecord,
+        mut parcel: Versioned<ShipmentRecord>,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        let id = parcel.value.request.id.to_string();
+        parcel.value.state = ShipmentState::Voided;
+        parcel.value.note = Some("voided: its order was cancelled".to_owned());
+        let mut batch = Batch::new();
+        batch.put_back(&parcel)?.audit(self.now(), "void", order.key(), id.clone());
+        done.voided += 1;
+        self.stage(
+            order,
+            Stage::Cancelled,
+            Some(format!("cancelled; the label of parcel {id} is void")),
+            batch,
+        )
+        .await
+    }
+
+    async fn void_failed(
+        &self,
+        order: OrderRecord,
+        mut parcel: Versioned<ShipmentRecord>,
+        error: &Error,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        if error.kind().is_business() {
+            parcel.value.state = ShipmentState::LabelCreated;
+            return self
+                .tell(order, parcel, &format!("the carrier does not void its label: {error}"), done)
+                .await;
+        }
+        done.note(error.to_string());
+        if error.kind() == Kind::Indeterminate {
+            // Stays as it is: the next round looks whether the label is still there.
+            done.postponed += 1;
+            return Ok(());
+        }
+        self.not_voided(parcel, done).await
+    }
+
+    async fn not_voided(&self, mut parcel: Versioned<ShipmentRecord>, done: &mut Fulfilled) -> Result<()> {
+        done.postponed += 1;
+        parcel.value.state = ShipmentState::LabelCreated;
+        let mut batch = Batch::new();
+        batch.put_back(&parcel)?;
+        Ok(self.store.commit(batch).await?)
+    }
+
+    /// Writes on order and parcel what a person must do, once.
+    async fn tell(
+        &self,
+        order: OrderRecord,
+        mut parcel: Versioned<ShipmentRecord>,
+        why: &str,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        let waybill = parcel.value.booked.as_ref().map(|b| b.waybill.to_string()).unwrap_or_default();
+        let note = format!(
+            "cancelled after parcel {waybill} was booked, and {why}: keep it back, or have it returned; the carrier may bill it"
+        );
+        parcel.value.note = Some(note.clone());
+        let mut batch = Batch::new();
+        batch.put_back(&parcel)?.audit(
+            self.now(),
+            "after cancellation",
+            order.key(),
+            parcel.value.request.id.to_string(),
+        );
+        done.after_cancellation += 1;
+        done.note(format!("order {}: {note}", order.key()));
+        self.stage(order, Stage::Cancelled, Some(note), batch).await
+    }
+}

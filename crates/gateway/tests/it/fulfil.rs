@@ -1,0 +1,241 @@
+//! Fulfilment while the channel goes on: a cancellation that comes during a call is not overwritten, and a parcel whose
+//! order was cancelled is voided or told of.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tradewind_connector::{Connector, Facet, Kind, VirtualClock};
+use tradewind_domain::{Order, OrderState, Product, ShipmentState};
+use tradewind_gateway::config::Config;
+use tradewind_gateway::orders::Pulled;
+use tradewind_gateway::records::{
+    OrderRecord, ProductRecord, Reservation, ReservationState, ShipmentRecord, Stage, StockRecord,
+};
+use tradewind_gateway::{Engines, Gateway};
+use tradewind_store::typed::{self, Record};
+use tradewind_store::{Batch, Filter, KeySource, SqliteStore, Store};
+
+use crate::fakes::Fake;
+
+const CONFIG: &str = r#"
+[[account]]
+id = "shop"
+connector = "fake"
+[account.offers]
+currency = "EUR"
+[[account]]
+id = "carrier"
+connector = "fake"
+[shipping]
+from = { country = "DE" }
+carrier = "carrier"
+parcel_mm = [200, 150, 100]
+"#;
+
+struct Trade {
+    gateway: Arc<Gateway>,
+    channel: Arc<Fake>,
+    carrier: Arc<Fake>,
+    _dir: tempfile::TempDir,
+}
+
+/// Three units in an order of one line, to be shipped within a country.
+fn order(state: OrderState, hour: u8) -> Order {
+    let eur = |amount: &str| json!({"amount": amount, "currency": "EUR"});
+    serde_json::from_value(json!({
+        "account": "shop", "id": "A-1", "placed_at": {"utc": "2026-08-01T08:00:00Z"},
+        "updated_at": {"utc": format!("2026-08-01T{hour:02}:00:00Z")}, "state": state, "raw_status": state.to_string(),
+        "currency": "EUR", "ship_to": {"country": "DE", "lines": ["Teststr. 1"]},
+        "lines": [{"id": "1", "sku": "BAG-1", "quantity": 3, "unit_price": eur("36.00"), "total": eur("108.00"), "discount": eur("0.00")}],
+        "shipping": eur("0.00"), "total": eur("108.00"), "refunded": eur("0.00")
+    }))
+    .unwrap()
+}
+
+impl Trade {
+    /// Ten bags on the shelf, all allotted to the shop, and an order for three of them.
+    async fn new(carrier_can: &[Facet]) -> Trade {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::parse(CONFIG, "tradewind.toml").unwrap();
+        let key = KeySource::File(dir.path().join("key"));
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&dir.path().join("t.db"), &key).unwrap());
+        let bag: Product = serde_json::from_value(json!({"id": "BAG", "content": {"en": {"title": "Bag"}}, "variants": [
+            {"sku": "BAG-1", "price": {"amount": "36.00", "currency": "EUR"}, "origin": "CN", "hs": "420222", "weight": 400}]}))
+        .unwrap();
+        let stock = StockRecord {
+            sku: "BAG-1".parse().unwrap(),
+            on_hand: 10,
+            reserved: 0,
+            allotted: [("shop".parse().unwrap(), 10)].into(),
+            oversold: 0,
+        };
+        let mut batch = Batch::new();
+        batch.put(&ProductRecord(bag)).unwrap().put(&stock).unwrap();
+        store.commit(batch).await.unwrap();
+        let channel = Fake::new("shop", &[Facet::Offers, Facet::Orders, Facet::Ship]);
+        let carrier = Fake::new("carrier", carrier_can);
+        let accounts = [
+            ("shop".parse().unwrap(), channel.clone() as Arc<dyn Connector>),
+            ("carrier".parse().unwrap(), carrier.clone() as Arc<dyn Connector>),
+        ];
+        let engines = Arc::new(Engines::load(&config, dir.path()).unwrap());
+        let clock = Arc::new(VirtualClock::starting("2026-08-01T10:00:00Z".parse().unwrap()));
+        let gateway = Arc::new(Gateway { config, accounts: accounts.into(), store, clock, engines });
+        let trade = Trade { gateway, channel, carrier, _dir: dir };
+        trade.take(order(OrderState::ReadyToShip, 9)).await;
+        trade
+    }
+
+    async fn take(&self, order: Order) {
+        self.gateway.take_order(order, &mut Pulled::default()).await.unwrap();
+    }
+
+    /// A cancellation that the pull brings in while a call is on its way.
+    fn cancel_during(&self, fake: &Fake, call: &'static str) {
+        let (gateway, channel) = (self.gateway.clone(), self.channel.clone());
+        fake.before(call, move || async move {
+            let cancelled = order(OrderState::Cancelled, 11);
+            channel.other().orders.insert(cancelled.id.clone(), cancelled.clone());
+            gateway.take_order(cancelled, &mut Pulled::default()).await.unwrap();
+        });
+    }
+
+    async fn one<T: Record>(&self) -> T {
+        let mut all = typed::list::<T>(&*self.gateway.store, Filter::all()).await.unwrap();
+        assert_eq!(all.len(), 1);
+        all.remove(0).value
+    }
+
+    /// On the shelf, and promised.
+    async fn shelf(&self) -> (u32, u32) {
+        let s = self.one::<StockRecord>().await;
+        (s.on_hand, s.reserved)
+    }
+}
+
+#[tokio::test]
+async fn units_leave_when_the_marketplace_knows() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    assert_eq!(t.shelf().await, (10, 3));
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!((done.booked, done.confirmed, done.after_cancellation), (1, 1, 0), "{done:?}");
+    assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Confirmed);
+    assert_eq!(t.shelf().await, (7, 0));
+}
+
+#[tokio::test]
+async fn a_cancellation_during_the_booking_is_not_overwritten() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    t.cancel_during(&t.carrier, "book");
+    let done = t.gateway.fulfil().await.unwrap();
+    let record = t.one::<OrderRecord>().await;
+    assert_eq!((record.stage, record.order.state), (Stage::Cancelled, OrderState::Cancelled));
+    assert_eq!((done.booked, done.confirmed), (1, 0), "{done:?}");
+    assert!(
+        t.channel.other().shipped.is_empty(),
+        "the marketplace is not told of a parcel that nobody wants"
+    );
+    assert_eq!(t.one::<Reservation>().await.state, ReservationState::Released);
+    assert_eq!(t.shelf().await, (10, 0));
+    // The label exists, the carrier cannot void it: both sides say so, once.
+    assert_eq!(done.after_cancellation, 1, "{done:?}");
+    let note = record.note.unwrap();
+    assert!(note.contains("W1") && note.contains("keep it back"), "{note}");
+    assert_eq!(t.one::<ShipmentRecord>().await.note.unwrap(), note);
+    assert_eq!(t.gateway.fulfil().await.unwrap().after_cancellation, 0);
+}
+
+#[tokio::test]
+async fn a_cancellation_during_the_confirmation_releases_once() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    t.cancel_during(&t.channel, "ship");
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Cancelled);
+    assert_eq!((done.confirmed, done.after_cancellation), (0, 1), "{done:?}");
+    // Released by the pull: they did not leave as well.
+    assert_eq!(t.one::<Reservation>().await.state, ReservationState::Released);
+    assert_eq!(t.shelf().await, (10, 0));
+}
+
+#[tokio::test]
+async fn a_sale_during_the_confirmation_stays_reserved() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    let gateway = t.gateway.clone();
+    t.channel.before("ship", move || async move {
+        let mut second = order(OrderState::PendingPayment, 11);
+        second.id = "A-2".parse().unwrap();
+        gateway.take_order(second, &mut Pulled::default()).await.unwrap();
+    });
+    t.gateway.fulfil().await.unwrap();
+    // Three left, three more are promised.
+    assert_eq!(t.shelf().await, (7, 3));
+}
+
+#[tokio::test]
+async fn nothing_is_booked_for_an_order_cancelled_since_it_was_listed() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    let mut second = order(OrderState::ReadyToShip, 9);
+    second.id = "A-2".parse().unwrap();
+    t.take(second).await;
+    // While the first parcel is booked, the second order is cancelled.
+    let gateway = t.gateway.clone();
+    t.carrier.before("book", move || async move {
+        let mut cancelled = order(OrderState::Cancelled, 11);
+        cancelled.id = "A-2".parse().unwrap();
+        gateway.take_order(cancelled, &mut Pulled::default()).await.unwrap();
+    });
+    t.gateway.fulfil().await.unwrap();
+    assert_eq!(t.carrier.other().labels.len(), 1);
+}
+
+#[tokio::test]
+async fn a_label_is_voided_where_the_carrier_can() {
+    let t = Trade::new(&[Facet::Shipments, Facet::VoidShipment]).await;
+    t.cancel_during(&t.carrier, "book");
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!((done.voided, done.after_cancellation), (1, 0), "{done:?}");
+    assert_eq!(t.one::<ShipmentRecord>().await.state, ShipmentState::Voided);
+    assert!(t.one::<OrderRecord>().await.note.unwrap().contains("void"));
+    assert_eq!(t.carrier.other().voided.len(), 1);
+    // A lost answer is settled by looking: the label is gone.
+    let t = Trade::new(&[Facet::Shipments, Facet::VoidShipment]).await;
+    t.cancel_during(&t.carrier, "book");
+    t.carrier.other().fail.push(("void", Kind::Indeterminate));
+    t.gateway.fulfil().await.unwrap();
+    assert_eq!(t.one::<ShipmentRecord>().await.state, ShipmentState::VoidPending);
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!((done.voided, t.carrier.other().voided.len()), (1, 1), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_booking_in_doubt_is_found_although_its_order_was_cancelled() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    t.cancel_during(&t.carrier, "book");
+    // The label was made, the answer was lost.
+    t.carrier.other().fail.push(("book", Kind::Indeterminate));
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!((done.booked, done.after_cancellation), (1, 1), "{done:?}");
+    let record = t.one::<OrderRecord>().await;
+    assert_eq!(record.stage, Stage::Cancelled);
+    assert!(record.shipment.is_some() && record.note.unwrap().contains("W1"));
+}
+
+#[tokio::test]
+async fn a_cancellation_found_by_reading_after_a_refusal_releases_the_units() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    // The pull has not seen it; the channel refuses the shipment of a cancelled order.
+    let channel = t.channel.clone();
+    t.channel.before("ship", move || async move {
+        let cancelled = order(OrderState::Cancelled, 11);
+        let mut other = channel.other();
+        other.orders.insert(cancelled.id.clone(), cancelled);
+        other.fail.push(("ship", Kind::Conflict));
+    });
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!((done.confirmed, done.after_cancellation), (0, 1), "{done:?}");
+    assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Cancelled);
+    assert_eq!(t.shelf().await, (10, 0));
+    // The pull that comes later finds nothing left to do.
+    t.gateway.pull().await.unwrap();
+    assert_eq!(t.shelf().await, (10, 0));
+}
