@@ -103,7 +103,7 @@ struct MemoryState {
     intents: HashMap<(String, String, String), (Timestamp, Option<WireResponse>)>,
     tokens: HashMap<(String, String), TokenSet>,
     kept: Vec<Exchange>,
-    keys: Vec<String>,
+    begun: Vec<Intent>,
 }
 
 impl Memory {
@@ -120,7 +120,13 @@ impl Memory {
     /// The keys begun so far, in order, repeated ones repeated.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        self.lock().keys.clone()
+        self.lock().begun.iter().map(|i| i.key.clone()).collect()
+    }
+
+    /// The intents begun so far, in order, repeated ones repeated.
+    #[must_use]
+    pub fn begun(&self) -> Vec<Intent> {
+        self.lock().begun.clone()
     }
 }
 
@@ -128,7 +134,7 @@ impl Memory {
 impl Journal for Memory {
     async fn begin(&self, intent: &Intent) -> Result<Begun, Error> {
         let mut state = self.lock();
-        state.keys.push(intent.key.clone());
+        state.begun.push(intent.clone());
         let key = (intent.account.to_string(), intent.operation.clone(), intent.key.clone());
         Ok(match state.intents.get(&key) {
             None => {

@@ -1,4 +1,4 @@
-//! The conformance suite over the fixtures beside this file, and the connector against the simulator.
+//! The conformance suite over the fixtures beside this file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a panic is the failure report
 
 mod conformance;

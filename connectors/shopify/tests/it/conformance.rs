@@ -3,6 +3,9 @@
 use tradewind_connector::Safety;
 use tradewind_testkit::{Answer, Suite, calls};
 
+/// How long Shopify remembers a key (see `inventory.rs`).
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
 #[tokio::test]
 async fn conformance() {
     // Shape of the fact sheet §14.
@@ -19,17 +22,17 @@ async fn conformance() {
             401,
             r#"{"errors":"[API] Invalid API key or access token (unrecognized login or wrong password)"}"#,
         ))
-        .call(calls::put("offers.put", Safety::Read))
-        .call(calls::withdraw("offers.withdraw", Safety::Read))
-        .call(calls::stock("stock.set", Safety::Read))
-        .call(calls::prices("prices.set", Safety::Read))
+        .call(calls::put("offers.put", Safety::Natural))
+        .call(calls::withdraw("offers.withdraw", Safety::Natural))
+        .call(calls::stock("stock.set", Safety::Keyed { ttl: DAY }))
+        .call(calls::prices("prices.set", Safety::Natural))
         .call(calls::read("listings.read", Safety::Read))
         .call(calls::sweep("listings.sweep", Safety::Read).paged())
         .call(calls::orders("orders.search", Safety::Read).paged())
         .call(calls::order("orders.get", Safety::Read))
-        .call(calls::ship("orders.ship", Safety::Read))
+        .call(calls::ship("orders.ship", Safety::ReadBack))
         .call(calls::cancel("orders.cancel", Safety::Natural))
-        .call(calls::refund_order("orders.refund", Safety::Read))
+        .call(calls::refund_order("orders.refund", Safety::Keyed { ttl: DAY }))
         .call(calls::payouts("payouts.list", Safety::Read).paged())
         .call(calls::transactions("transactions.list", Safety::Read).paged())
         .call(calls::returns("returns.list", Safety::Read).paged())

@@ -28,9 +28,11 @@
 //! - **Settings**: the example opens offline; a typo in it and each missing secret is refused, without a request.
 //! - **Codec**: requests byte for byte on a frozen clock and nonce, outcomes from the recorded answers.
 //! - **Faults**: 429 with and without a time, 401 → one refresh, 500, hang, refused connection, truncated body,
-//!   skewed clock, repeated cursor. Counts requests; same request but for the [`Suite::volatile`] parts; those named
-//!   with [`Suite::fresh`] differ in every attempt; the limiter was drawn from.
-//! - **Declaration**: declared facets exist; a read-only account writes nothing; a revoked facet is refused unsent.
+//!   skewed clock, repeated cursor, at each request of the conversation in turn. Counts requests; same request but for
+//!   the [`Suite::volatile`] parts; those named with [`Suite::fresh`] differ in every attempt; a write that must not be
+//!   repeated is not; the limiter was drawn from.
+//! - **Declaration**: declared facets exist; a read-only account writes nothing, also where it looks something up first;
+//!   a revoked facet is refused unsent.
 //! - **Robustness**: mutilated answers give errors, never a panic.
 //! - **Specification**: requests and recorded answers against the official specification, where one is at hand.
 //! - **Secrets**: no secret in an outcome or an error.
@@ -75,6 +77,7 @@ pub struct Call {
     facet: Facet,
     also: Vec<Facet>,
     safety: Safety,
+    writes: Vec<(String, Safety)>,
     paged: bool,
     no_spec: Option<String>,
     anonymous: Option<String>,
@@ -83,8 +86,8 @@ pub struct Call {
 }
 
 impl Call {
-    /// `op` is the folder of its fixtures and the operation's name; `safety` that of the first request it makes.
-    /// The closure gets the opened connector and the case's `input.json`, and gives the outcome as JSON.
+    /// `op` is the folder of its fixtures and the operation's name; `safety` that of what it writes ([`Safety::Read`]
+    /// for a call that only reads, whatever it looks up before it writes; see [`Call::writes`]). The closure gets the opened connector and the case's `input.json`, and gives the outcome as JSON.
     pub fn new<F, Fut>(op: &str, facet: Facet, safety: Safety, drive: F) -> Call
     where
         F: Fn(Arc<dyn Connector>, Value) -> Fut + Send + Sync + 'static,
@@ -96,12 +99,27 @@ impl Call {
             facet,
             also: Vec::new(),
             safety,
+            writes: Vec::new(),
             paged: false,
             no_spec: None,
             anonymous: None,
             open_ended: None,
             drive,
         }
+    }
+
+    /// A write of the conversation with a safety of its own, by its operation's name.
+    #[must_use]
+    pub fn writes(mut self, operation: &str, safety: Safety) -> Call {
+        self.writes.push((operation.to_owned(), safety));
+        self
+    }
+
+    /// What happens when a request of the conversation arrives twice; `None` for a write that was not announced.
+    fn safety_of(&self, sent: &Sent) -> Option<Safety> {
+        let Some(operation) = &sent.writes else { return Some(Safety::Read) };
+        let own = self.writes.iter().find(|(name, _)| name == operation).map(|(_, safety)| *safety);
+        own.or_else(|| (!self.safety.is_read()).then_some(self.safety))
     }
 
     /// Serves further facets as well.
@@ -328,8 +346,8 @@ impl Suite {
         // 2026-08-01 was chosen once; every golden holds it.
         let start = jiff::Timestamp::from_second(1_785_542_400).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let clock = VirtualClock::starting(start);
-        let script = Script::new(&self.tokens, steps, rest, clock.clone());
         let journal = Arc::new(Memory::default());
+        let script = Script::new(&self.tokens, steps, rest, clock.clone(), journal.clone());
         let runtime = Runtime {
             clock: Arc::new(clock.clone()),
             chance: Arc::new(SeededChance::new(1)),

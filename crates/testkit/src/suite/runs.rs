@@ -196,41 +196,61 @@ impl Suite {
         }
     }
 
+    /// A conversation that writes, on an account that may not: it may look things up, no more.
     pub(super) async fn read_only(&self, call: &Call, case: &Case, report: &mut Report) {
-        if call.safety.is_read() {
-            return;
+        let steps = || case.answers.iter().cloned().map(Step::Answer).collect();
+        let Ok(calm) = self.open(Access::ReadWrite, steps(), None) else { return };
+        let _ = (call.drive)(calm.connector.clone(), case.input.clone()).await;
+        if calm.journal.begun().is_empty() {
+            return report.expect(Group::Declaration, call.safety.is_read(), || {
+                format!("{}: announced as a write, and the happy case writes nothing", call.op)
+            });
         }
-        let Ok(bench) = self.open(Access::ReadOnly, vec![], None) else { return };
+        let Ok(bench) = self.open(Access::ReadOnly, steps(), None) else { return };
         let outcome = (call.drive)(bench.connector.clone(), case.input.clone()).await;
-        let sent = bench.script.calls().len();
+        let begun = bench.journal.begun().len();
         let refused = match &outcome {
             Err(e) => e.to_string().contains("read-only"),
             Ok(v) => v.to_string().contains("read-only"),
         };
-        report.expect(Group::Declaration, sent == 0 && refused, || {
-            format!("{}: a read-only account sent {sent} requests; outcome {}", call.op, render(&outcome))
+        // A read-only pipeline begins no intent; beyond that, no request may be one of the calm run's writes.
+        let writes: Vec<String> = calm
+            .script
+            .sent()
+            .iter()
+            .filter(|s| s.writes.is_some())
+            .map(|s| fixture::show(&s.request))
+            .collect();
+        let sent = bench.script.calls().iter().filter(|r| writes.contains(&fixture::show(r))).count();
+        report.expect(Group::Declaration, begun == 0 && sent == 0 && refused, || {
+            format!("{}: a read-only account sent {sent} writes; outcome {}", call.op, render(&outcome))
         });
     }
 
     pub(super) async fn mutilated(&self, call: &Call, case: &Case, report: &mut Report) {
-        let Some(first) = case.answers.first().filter(|a| !a.body.is_empty()) else {
+        if case.answers.iter().all(|a| a.body.is_empty()) {
             return report.skip(Group::Robustness, format!("{}: the answer has no body", call.op));
-        };
+        }
         let chance = SeededChance::new(7);
-        for round in 0..48_u64 {
-            let body = mutilate(&first.body, round, &chance);
-            let answer = Answer { body, ..first.clone() };
-            let Ok(bench) = self.open(Access::ReadWrite, vec![], Some(answer.clone())) else { return };
-            // The call runs as a task of its own: a panic in it is caught, and is the failure.
-            let task = tokio::spawn((call.drive)(bench.connector.clone(), case.input.clone()));
-            match task.await {
-                Ok(outcome) => {
-                    report.pass(Group::Robustness);
-                    self.leaks(&case.label(), &outcome, report);
-                }
-                Err(e) => {
-                    let body = String::from_utf8_lossy(&answer.body).chars().take(300).collect::<String>();
-                    return report.fail(Group::Robustness, format!("{}: {e} on answer {body}", case.label()));
+        for (at, answer) in case.answers.iter().enumerate().filter(|(_, a)| !a.body.is_empty()) {
+            for round in 0..if at == 0 { 48 } else { 16 } {
+                let body = mutilate(&answer.body, round, &chance);
+                let answer = Answer { body, ..answer.clone() };
+                let steps = case.answers.iter().take(at).cloned().map(Step::Answer).collect();
+                let Ok(bench) = self.open(Access::ReadWrite, steps, Some(answer.clone())) else { return };
+                // The call runs as a task of its own: a panic in it is caught, and is the failure.
+                let task = tokio::spawn((call.drive)(bench.connector.clone(), case.input.clone()));
+                match task.await {
+                    Ok(outcome) => {
+                        report.pass(Group::Robustness);
+                        self.leaks(&case.label(), &outcome, report);
+                    }
+                    Err(e) => {
+                        let body =
+                            String::from_utf8_lossy(&answer.body).chars().take(300).collect::<String>();
+                        let text = format!("{} #{}: {e} on answer {body}", case.label(), at + 1);
+                        return report.fail(Group::Robustness, text);
+                    }
                 }
             }
         }

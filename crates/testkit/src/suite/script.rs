@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tradewind_connector::{Clock, Transport, TransportError, VirtualClock, WireRequest, WireResponse};
+use tradewind_connector::{
+    Clock, Memory, Transport, TransportError, VirtualClock, WireRequest, WireResponse,
+};
 
 /// An answer of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub struct Sent {
     pub request: WireRequest,
     /// Asked for a token.
     pub token: bool,
+    /// The operation, when it is the first attempt of a write: an intent was begun since the request before.
+    pub writes: Option<String>,
 }
 
 #[derive(Default)]
@@ -71,6 +75,8 @@ struct State {
     /// Answers once the steps are used up; `None` refuses.
     rest: Option<Answer>,
     sent: Vec<Sent>,
+    /// Intents begun when the last request but for tokens left.
+    begun: usize,
 }
 
 /// The scripted transport. Token requests are recognised by path and answered apart.
@@ -78,6 +84,7 @@ pub(crate) struct Script {
     state: Mutex<State>,
     tokens: Vec<(String, Answer)>,
     clock: VirtualClock,
+    journal: Arc<Memory>,
 }
 
 impl Script {
@@ -86,9 +93,10 @@ impl Script {
         steps: Vec<Step>,
         rest: Option<Answer>,
         clock: VirtualClock,
+        journal: Arc<Memory>,
     ) -> Arc<Script> {
-        let state = State { steps: steps.into(), rest, sent: Vec::new() };
-        Arc::new(Script { state: Mutex::new(state), tokens: tokens.to_vec(), clock })
+        let state = State { steps: steps.into(), rest, sent: Vec::new(), begun: 0 };
+        Arc::new(Script { state: Mutex::new(state), tokens: tokens.to_vec(), clock, journal })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -115,7 +123,13 @@ impl Transport for Script {
         let token = self.tokens.iter().find(|(part, _)| request.url.path().contains(part.as_str()));
         let step = {
             let mut state = self.lock();
-            state.sent.push(Sent { request: request.clone(), token: token.is_some() });
+            let mut writes = None;
+            if token.is_none() {
+                let begun = self.journal.begun();
+                writes = begun.get(state.begun..).and_then(|new| new.last()).map(|i| i.operation.clone());
+                state.begun = begun.len();
+            }
+            state.sent.push(Sent { request: request.clone(), token: token.is_some(), writes });
             match token {
                 Some((_, answer)) => Step::Answer(answer.clone()),
                 None => match (state.steps.pop_front(), &state.rest) {

@@ -1,7 +1,7 @@
 //! A small right connector, and the same with one thing wrong.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use async_trait::async_trait;
 use http::Method;
@@ -22,6 +22,8 @@ pub(crate) enum Defect {
     PanicsOnGarbage,
     TakesErrorForSuccess,
     DeclaresTooMuch,
+    RepeatsInDoubt,
+    CallsAWriteARead,
 }
 
 static DEFECT: AtomicU8 = AtomicU8::new(0);
@@ -44,6 +46,13 @@ static DIALECT: AtomicU8 = AtomicU8::new(0);
 
 pub(crate) fn speaking(dialect: Dialect) {
     DIALECT.store(dialect as u8, Ordering::SeqCst);
+}
+
+static LOOKS_FIRST: AtomicBool = AtomicBool::new(false);
+
+/// Whether it looks something up before it writes.
+pub(crate) fn looking_first(first: bool) {
+    LOOKS_FIRST.store(first, Ordering::SeqCst);
 }
 
 fn is(defect: Defect) -> bool {
@@ -94,9 +103,30 @@ impl Protocol for Wire {
     }
 }
 
+/// What is looked up.
+struct Look(Url);
+
+static LOOK: OpSpec = OpSpec { name: "stock.look", safety: Safety::Read, ..SPEC };
+static SET: OpSpec = SPEC;
+static LIE: OpSpec = OpSpec { safety: Safety::Read, ..SPEC };
+
+impl Operation for Look {
+    type In = ();
+    type Out = serde_json::Value;
+    fn spec(&self) -> &OpSpec {
+        &LOOK
+    }
+    fn encode(&self, _: &OpCx<'_>, _: &()) -> Result<WireRequest> {
+        WireRequest::new(Method::GET, &self.0, "/stock")
+    }
+    fn decode(&self, _: &OpCx<'_>, _: &(), r: &WireResponse) -> Result<serde_json::Value> {
+        r.json()
+    }
+}
+
 struct SetStock(Url);
 
-static SPEC: OpSpec = OpSpec {
+const SPEC: OpSpec = OpSpec {
     name: "stock.set",
     facet: Facet::Stock,
     safety: Safety::Natural,
@@ -110,7 +140,7 @@ impl Operation for SetStock {
     type In = StockChange;
     type Out = bool;
     fn spec(&self) -> &OpSpec {
-        &SPEC
+        if is(Defect::CallsAWriteARead) { &LIE } else { &SET }
     }
     fn encode(&self, _: &OpCx<'_>, input: &StockChange) -> Result<WireRequest> {
         let field = if is(Defect::WrongField) { "qty" } else { "quantity" };
@@ -174,7 +204,14 @@ impl Stock for Corner {
     async fn set(&self, cx: &CallCx, changes: &[StockChange]) -> Result<Submitted<Vec<ItemOutcome>>> {
         let mut out = Vec::new();
         for change in changes {
-            match self.pipeline.call(&self.op, change, cx).await {
+            if LOOKS_FIRST.load(Ordering::SeqCst) {
+                self.pipeline.call(&Look(self.op.0.clone()), &(), cx).await?;
+            }
+            let mut done = self.pipeline.call(&self.op, change, cx).await;
+            if is(Defect::RepeatsInDoubt) && done.as_ref().is_err_and(|e| e.kind() == Kind::Indeterminate) {
+                done = self.pipeline.call(&self.op, change, &cx.step("again")).await;
+            }
+            match done {
                 Ok(_) => out.push(ItemOutcome::ok(&change.key.sku, None)),
                 Err(e) if is(Defect::LeaksSecret) => {
                     return Err(Error::config(format!("{e} with {}", self.secret.expose_secret())));

@@ -7,7 +7,7 @@ use tradewind_connector::{CallCx, Facet, Safety};
 use tradewind_testkit::spec::{GraphQl, OpenApi, SpecSet, Top, Xsd};
 use tradewind_testkit::{Answer, Call, Report, Suite, json};
 
-use crate::corner::{Defect, Dialect, FACTORY, speaking, with};
+use crate::corner::{Defect, Dialect, FACTORY, looking_first, speaking, with};
 
 const SPEC: &str = r#"{"openapi":"3.0.0","info":{},"paths":{"/stock":{"put":{
   "requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","required":["sku","quantity"],
@@ -59,6 +59,12 @@ async fn the_suite_bites() {
         (Defect::TakesErrorForSuccess, "Codec", "taken for success"),
         (Defect::DeclaresTooMuch, "Declaration", "accessor"),
         (Defect::DeclaresTooMuch, "Manifest", "Prices"),
+        (
+            Defect::RepeatsInDoubt,
+            "Faults",
+            "stock.set/ok: truncated body: a write whose answer was lost was sent again",
+        ),
+        (Defect::CallsAWriteARead, "Declaration", "announced as a write"),
     ] {
         let failures = run(defect, &fixtures).await.failures();
         let found = failures.iter().any(|f| f.starts_with(group) && f.contains(words));
@@ -68,7 +74,43 @@ async fn the_suite_bites() {
     // Without fixtures nothing is proven, and that is a failure.
     let empty = run(Defect::None, Path::new("/nonexistent")).await;
     assert!(!empty.failures().is_empty());
+    a_write_behind_a_look_up_is_faulted().await;
     each_kind_of_specification_bites().await;
+}
+
+/// The second request of a conversation is faulted as the first is, and a read-only account stops before it.
+async fn a_write_behind_a_look_up_is_faulted() {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corner-looks-first");
+    let case = scratch.join("stock.set/ok");
+    std::fs::create_dir_all(&case).unwrap();
+    for (name, text) in [
+        ("meta.toml", "kind = \"happy\"\nprovenance = \"made by this test\""),
+        ("input.json", r#"[{"key":{"sku":"A-1"},"quantity":7}]"#),
+        ("response", "200\ncontent-type: application/json\n\n{\"ok\":true}\n"),
+        ("response.2", "200\ncontent-type: application/json\n\n{\"ok\":true}\n"),
+    ] {
+        std::fs::write(case.join(name), text).unwrap();
+    }
+    let failures = async |defect| -> Vec<String> {
+        let all = run(defect, &scratch).await.failures();
+        // Goldens are another test's business.
+        all.into_iter().filter(|f| f.starts_with("Faults") || f.starts_with("Declaration")).collect()
+    };
+    looking_first(true);
+    assert_eq!(failures(Defect::None).await, Vec::<String>::new());
+    for (defect, words) in [
+        (
+            Defect::RepeatsInDoubt,
+            "stock.set/ok #2: truncated body: a write whose answer was lost was sent again",
+        ),
+        (Defect::KeyPerAttempt, "stock.set/ok #2: 500: the second attempt is another request"),
+        (Defect::StaleSignature, "#2: 500: 'x-sign' is not fresh"),
+    ] {
+        let found = failures(defect).await;
+        assert!(found.iter().any(|f| f.contains(words)), "{defect:?} '{words}': {found:#?}");
+    }
+    looking_first(false);
+    with(Defect::None);
 }
 
 const GRAPHQL: &str = r#"{"data":{"__schema":{"queryType":{"name":"Query"},"mutationType":{"name":"Mutation"},"directives":[],"types":[
