@@ -47,7 +47,8 @@ pub struct Config {
 pub struct StoreConfig {
     /// Database file, relative to the configuration.
     pub path: PathBuf,
-    /// Key file; made on first use. A key in the environment variable `TRADEWIND_KEY` goes before it.
+    /// Key file; made on first use, and needed ever after: back it up, apart from the store. A key in the environment
+    /// variable `TRADEWIND_KEY` goes before it.
     pub key_file: PathBuf,
 }
 

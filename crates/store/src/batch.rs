@@ -45,6 +45,27 @@ impl Collection {
         Collection::Cursors,
     ];
 
+    /// Its bodies may name persons: buyers, receivers, numbers of identity cards. A store seals them at rest; what lists
+    /// filter by (key, account, state) stays readable, and must name nobody.
+    #[must_use]
+    pub const fn is_personal(self) -> bool {
+        matches!(
+            self,
+            Collection::Orders
+                | Collection::Shipments
+                | Collection::Declarations
+                | Collection::Receipts
+                | Collection::Quotes
+        )
+    }
+
+    /// Its state is what a person is found by (a hash that anybody could compute): a store keeps a hash under its own key
+    /// in place of it. The state of a row that was read is that hash.
+    #[must_use]
+    pub const fn state_names_a_person(self) -> bool {
+        matches!(self, Collection::Quotes)
+    }
+
     /// Its name in the database.
     #[must_use]
     pub const fn table(self) -> &'static str {

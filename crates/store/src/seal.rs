@@ -1,8 +1,10 @@
-//! Encryption of secrets at rest: AES-256-GCM with a random nonce per value, bound to its place.
+//! Encryption of secrets and of what names persons at rest: AES-256-GCM with a random nonce per value, bound to its
+//! place.
 
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -18,7 +20,10 @@ pub enum KeySource {
 }
 
 /// Seals and opens values.
-pub struct Sealer(RandomizedNonceKey);
+pub struct Sealer {
+    seal: RandomizedNonceKey,
+    blind: hmac::Key,
+}
 
 impl Sealer {
     /// With the key of a source.
@@ -40,7 +45,20 @@ impl Sealer {
             bytes.ok_or_else(|| StoreError::Key("must be 64 hexadecimal digits (32 bytes)".to_owned()))?;
         let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes)
             .map_err(|_| StoreError::Key("not usable".to_owned()))?;
-        Ok(Sealer(key))
+        // A key of its own, so that the two uses share nothing.
+        let root = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        let blind = hmac::sign(&root, b"tradewind blind index");
+        Ok(Sealer { seal: key, blind: hmac::Key::new(hmac::HMAC_SHA256, blind.as_ref()) })
+    }
+
+    /// A hash that finds equal values again and that nobody without the key can compute: hexadecimal.
+    #[must_use]
+    pub fn blind(&self, place: &str, plain: &str) -> String {
+        let mut context = hmac::Context::with_key(&self.blind);
+        context.update(&(place.len() as u64).to_be_bytes());
+        context.update(place.as_bytes());
+        context.update(plain.as_bytes());
+        hex::encode(context.sign())
     }
 
     /// Seals a value for one place; it cannot be opened at another.
@@ -50,7 +68,7 @@ impl Sealer {
     pub fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut data = plain.to_vec();
         let nonce = self
-            .0
+            .seal
             .seal_in_place_append_tag(Aad::from(place.as_bytes()), &mut data)
             .map_err(|_| StoreError::Key("could not seal".to_owned()))?;
         let mut out = nonce.as_ref().to_vec();
@@ -72,7 +90,7 @@ impl Sealer {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| wrong())?;
         let mut data = data.to_vec();
         let plain =
-            self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut data).map_err(|_| wrong())?;
+            self.seal.open_in_place(nonce, Aad::from(place.as_bytes()), &mut data).map_err(|_| wrong())?;
         Ok(plain.to_vec())
     }
 }
@@ -125,6 +143,15 @@ mod tests {
         assert!(s.unseal("tokens/y", &sealed).is_err());
         assert!(sealer('b').unseal("tokens/x", &sealed).is_err());
         assert!(s.unseal("tokens/x", &sealed[..5]).is_err());
+    }
+
+    #[test]
+    fn a_blind_hash_is_of_its_key_and_place() {
+        let s = sealer('a');
+        assert_eq!(s.blind("quotes", "x"), s.blind("quotes", "x"));
+        assert_ne!(s.blind("quotes", "x"), s.blind("other", "x"));
+        assert_ne!(s.blind("quotes", "x"), sealer('b').blind("quotes", "x"));
+        assert_eq!(s.blind("quotes", "x").len(), 64);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The pipeline's memory in SQLite: intents, tokens, exchanges.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,14 +14,15 @@ use tradewind_connector::{
 };
 use tradewind_domain::{AccountId, ConnectorId};
 
-use super::{SqliteStore, keep_payload, payload};
+use super::{SqliteStore, keep_payload, payload, sealed};
 use crate::StoreError;
+use crate::seal::Sealer;
 
 #[async_trait]
 impl Journal for SqliteStore {
     async fn begin(&self, intent: &Intent) -> Result<Begun, Error> {
-        let intent = intent.clone();
-        Ok(self.writer.run(move |connection| begin(connection, &intent)).await?)
+        let (intent, sealer) = (intent.clone(), Arc::clone(&self.sealer));
+        Ok(self.writer.run(move |connection| begin(connection, &sealer, &intent)).await?)
     }
 
     async fn finish(
@@ -34,14 +36,16 @@ impl Journal for SqliteStore {
         // Not waited for: whatever the caller commits next stands behind it in the same queue, and an outcome that a
         // crash takes leaves the intent unfinished, which is read as "may have been sent".
         let what = format!("outcome of {account} {operation} {key}");
-        Ok(self
-            .writer
-            .run_behind(what, move |connection| finish(connection, &account, &operation, &key, &outcome))?)
+        let sealer = Arc::clone(&self.sealer);
+        Ok(self.writer.run_behind(what, move |connection| {
+            finish(connection, &sealer, &account, &operation, &key, &outcome)
+        })?)
     }
 
     async fn keep(&self, exchange: Exchange) -> Result<(), Error> {
+        let sealer = Arc::clone(&self.sealer);
         let kept = self.writer.run(move |connection| {
-            let hash = keep_payload(connection, &exchange.body)?;
+            let hash = keep_payload(connection, &sealer, &exchange.body)?;
             connection
                 .prepare_cached("INSERT INTO exchanges (account, connector, operation, at, status, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
                 .execute(params![
@@ -59,7 +63,7 @@ impl Journal for SqliteStore {
 
     async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>, Error> {
         let (account, audience) = (account.to_string(), audience.to_owned());
-        let place = place(&account, &audience);
+        let place = token_place(&account, &audience);
         let sealed: Option<Vec<u8>> = self
             .read(move |connection| {
                 Ok(connection
@@ -79,7 +83,7 @@ impl Journal for SqliteStore {
         let (account, audience) = (account.to_string(), audience.to_owned());
         let plain = serde_json::to_vec(&StoredToken::from(token))
             .map_err(|e| Error::new(Kind::Internal, format!("token not storable: {e}")))?;
-        let sealed = self.sealer.seal(&place(&account, &audience), &plain)?;
+        let sealed = self.sealer.seal(&token_place(&account, &audience), &plain)?;
         let saved = self.writer.run(move |connection| {
             connection
                 .prepare_cached("INSERT INTO tokens (account, audience, sealed) VALUES (?1, ?2, ?3) ON CONFLICT (account, audience) DO UPDATE SET sealed = ?3")?
@@ -90,7 +94,8 @@ impl Journal for SqliteStore {
     }
 }
 
-fn place(account: &str, audience: &str) -> String {
+/// Where a token is bound to.
+pub(super) fn token_place(account: &str, audience: &str) -> String {
     format!("tokens/{account}/{audience}")
 }
 
@@ -125,7 +130,7 @@ impl From<StoredToken> for TokenSet {
     }
 }
 
-fn begin(connection: &Connection, intent: &Intent) -> Result<Begun, StoreError> {
+fn begin(connection: &Connection, sealer: &Sealer, intent: &Intent) -> Result<Begun, StoreError> {
     type Known = (String, Option<u16>, Option<String>, Option<String>, String);
     let known: Option<Known> = connection
         .prepare_cached("SELECT state, status, headers, payload, begun_at FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3")?
@@ -144,7 +149,8 @@ fn begin(connection: &Connection, intent: &Intent) -> Result<Begun, StoreError> 
     let (Some(status), Some(hash), "done") = (status, hash, state.as_str()) else {
         return Ok(Begun::Unfinished { since });
     };
-    let body = payload(connection, &hash)?.ok_or_else(|| corrupt(format!("payload {hash} is gone")))?;
+    let body =
+        payload(connection, sealer, &hash)?.ok_or_else(|| corrupt(format!("payload {hash} is gone")))?;
     let pairs: Vec<(String, String)> = serde_json::from_str(&headers.unwrap_or_else(|| "[]".to_owned()))
         .map_err(|e| corrupt(e.to_string()))?;
     let mut headers = http::HeaderMap::new();
@@ -160,6 +166,7 @@ fn begin(connection: &Connection, intent: &Intent) -> Result<Begun, StoreError> 
 
 fn finish(
     connection: &Connection,
+    sealer: &Sealer,
     account: &str,
     operation: &str,
     key: &str,
@@ -167,7 +174,7 @@ fn finish(
 ) -> Result<(), StoreError> {
     match outcome {
         Outcome::Done(response) => {
-            let hash = keep_payload(connection, &response.body)?;
+            let hash = keep_payload(connection, sealer, &response.body)?;
             let headers: Vec<(&str, &str)> = response
                 .headers
                 .iter()
@@ -182,7 +189,7 @@ fn finish(
         Outcome::Indeterminate(note) => {
             connection
                 .prepare_cached("UPDATE intents SET state = 'indeterminate', note = ?4 WHERE account = ?1 AND operation = ?2 AND key = ?3")?
-                .execute(params![account, operation, key, note])?;
+                .execute(params![account, operation, key, sealed::text(sealer, "intents", key, note)?])?;
         }
         // Certainly not carried out: the key is free again.
         Outcome::Failed(_) => {
@@ -196,6 +203,7 @@ fn finish(
 
 pub(super) fn exchanges(
     connection: &Connection,
+    sealer: &Sealer,
     account: &str,
     operation: &str,
 ) -> Result<Vec<Exchange>, StoreError> {
@@ -209,7 +217,8 @@ pub(super) fn exchanges(
     for row in rows {
         let (connector, at, status, hash) = row?;
         let corrupt = |why: String| StoreError::Corrupt { collection: "exchanges", key: hash.clone(), why };
-        let body = payload(connection, &hash)?.ok_or_else(|| corrupt("payload is gone".to_owned()))?;
+        let body =
+            payload(connection, sealer, &hash)?.ok_or_else(|| corrupt("payload is gone".to_owned()))?;
         found.push(Exchange {
             account: AccountId::new(account).map_err(|e| corrupt(e.to_string()))?,
             connector: ConnectorId::new(connector).map_err(|e| corrupt(e.to_string()))?,

@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 
 use crate::StoreError;
 
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_foundation.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../migrations/0001_foundation.sql")),
+    (2, include_str!("../../migrations/0002_sealed.sql")),
+];
 
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let unusable = |why: String| StoreError::Unusable { path: path.display().to_string(), why };

@@ -2,6 +2,7 @@
 
 mod journal;
 mod migrate;
+mod sealed;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use tradewind_connector::Exchange;
 use crate::batch::{Batch, Collection, Expect, Filter, Row, Write};
 use crate::seal::{KeySource, Sealer};
 use crate::{Store, StoreError};
+use sealed::Stored;
 use writer::Writer;
 
 /// A store in one SQLite file.
@@ -37,7 +39,7 @@ impl SqliteStore {
     /// Opens or creates the file, and brings its schema up to date.
     ///
     /// # Errors
-    /// The file is no database of ours, is from a newer program, or the key is wrong.
+    /// The file is no database of ours, is from a newer program, or the key is missing or another one.
     pub fn open(path: &Path, key: &KeySource) -> Result<SqliteStore, StoreError> {
         let unusable = |e: rusqlite::Error| StoreError::Unusable {
             path: path.display().to_string(),
@@ -46,10 +48,11 @@ impl SqliteStore {
         let mut connection = Connection::open(path).map_err(unusable)?;
         configure(&connection).map_err(unusable)?;
         migrate::run(&mut connection, path)?;
+        let sealer = sealed::bring_up(&mut connection, path, key)?;
         Ok(SqliteStore {
             writer: Writer::start(connection)?,
             readers: Arc::new(Readers { path: path.to_owned(), idle: Mutex::default() }),
-            sealer: Arc::new(Sealer::open(key)?),
+            sealer: Arc::new(sealer),
             path: path.to_owned(),
         })
     }
@@ -100,11 +103,13 @@ impl Readers {
 }
 
 /// Applies a batch inside the writer's transaction.
-fn apply(connection: &Connection, batch: &Batch) -> Result<(), StoreError> {
+fn apply(connection: &Connection, sealer: &Sealer, batch: &Batch) -> Result<(), StoreError> {
     for write in &batch.writes {
         match write {
             Write::Put { collection, key, account, state, body, expect } => {
-                put(connection, *collection, key, account, state, body, *expect)?;
+                let state = sealed::state(sealer, *collection, state);
+                let body = sealed::body(sealer, *collection, key, body)?;
+                put(connection, *collection, key, account, &state, &body, *expect)?;
             }
             Write::Delete { collection, key } => {
                 let sql = format!("DELETE FROM {} WHERE key = ?1", collection.table());
@@ -122,7 +127,7 @@ fn put(
     key: &str,
     account: &str,
     state: &str,
-    body: &str,
+    body: &Value,
     expect: Expect,
 ) -> Result<(), StoreError> {
     let table = collection.table();
@@ -188,7 +193,7 @@ fn chain(previous: &str, seq: i64, at: &str, action: &str, subject: &str, detail
     hex::encode(hasher.finalize())
 }
 
-fn keep_payload(connection: &Connection, bytes: &[u8]) -> Result<String, StoreError> {
+fn keep_payload(connection: &Connection, sealer: &Sealer, bytes: &[u8]) -> Result<String, StoreError> {
     let hash = hex::encode(Sha256::digest(bytes));
     let known: Option<i64> = connection
         .prepare_cached("SELECT 1 FROM payloads WHERE hash = ?1")?
@@ -199,25 +204,26 @@ fn keep_payload(connection: &Connection, bytes: &[u8]) -> Result<String, StoreEr
             zstd::bulk::compress(bytes, 3).map_err(|e| StoreError::Database(format!("compress: {e}")))?;
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         connection
-            .prepare_cached("INSERT INTO payloads (hash, size, zstd) VALUES (?1, ?2, ?3)")?
-            .execute(params![hash, size, zstd])?;
+            .prepare_cached("INSERT INTO payloads (hash, size, zstd, sealed) VALUES (?1, ?2, ?3, 1)")?
+            .execute(params![hash, size, sealed::payload(sealer, &hash, &zstd)?])?;
     }
     Ok(hash)
 }
 
-fn payload(connection: &Connection, hash: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    let row: Option<(i64, Vec<u8>)> = connection
-        .prepare_cached("SELECT size, zstd FROM payloads WHERE hash = ?1")?
-        .query_row([hash], |r| Ok((r.get(0)?, r.get(1)?)))
+fn payload(connection: &Connection, sealer: &Sealer, hash: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let row: Option<(i64, Vec<u8>, bool)> = connection
+        .prepare_cached("SELECT size, zstd, sealed FROM payloads WHERE hash = ?1")?
+        .query_row([hash], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
         .optional()?;
-    let Some((size, zstd)) = row else { return Ok(None) };
+    let Some((size, stored, is_sealed)) = row else { return Ok(None) };
+    let zstd = sealed::open_payload(sealer, hash, is_sealed, stored)?;
     let size = usize::try_from(size).unwrap_or(0);
     let bytes = zstd::bulk::decompress(&zstd, size)
         .map_err(|e| StoreError::Database(format!("payload {hash}: {e}")))?;
     Ok(Some(bytes))
 }
 
-fn conditions(filter: &Filter) -> (String, Vec<Value>) {
+fn conditions(sealer: &Sealer, collection: Collection, filter: &Filter) -> (String, Vec<Value>) {
     let mut sql = String::from(" WHERE 1 = 1");
     let mut values = Vec::new();
     if let Some(account) = &filter.account {
@@ -227,7 +233,7 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     if !filter.states.is_empty() {
         let marks = vec!["?"; filter.states.len()].join(", ");
         sql.push_str(&format!(" AND state IN ({marks})"));
-        values.extend(filter.states.iter().cloned().map(Value::from));
+        values.extend(filter.states.iter().map(|s| Value::from(sealed::state(sealer, collection, s))));
     }
     if let Some(prefix) = &filter.prefix {
         // A range instead of LIKE: the prefix may hold % or _, and the range uses the primary key.
@@ -248,39 +254,43 @@ impl Store for SqliteStore {
         if batch.is_empty() {
             return Ok(());
         }
-        self.writer.run(move |connection| apply(connection, &batch)).await
+        let sealer = Arc::clone(&self.sealer);
+        self.writer.run(move |connection| apply(connection, &sealer, &batch)).await
     }
 
     async fn get(&self, collection: Collection, key: &str) -> Result<Option<Row>, StoreError> {
-        let key = key.to_owned();
+        let (key, sealer) = (key.to_owned(), Arc::clone(&self.sealer));
         self.read(move |connection| {
             let sql = format!(
                 "SELECT key, account, state, body, version FROM {} WHERE key = ?1",
                 collection.table()
             );
-            Ok(connection.prepare_cached(&sql)?.query_row([&key], row).optional()?)
+            let found = connection.prepare_cached(&sql)?.query_row([&key], Stored::read).optional()?;
+            found.map(|row| row.open(&sealer, collection)).transpose()
         })
         .await
     }
 
     async fn list(&self, collection: Collection, filter: Filter) -> Result<Vec<Row>, StoreError> {
+        let sealer = Arc::clone(&self.sealer);
         self.read(move |connection| {
-            let (conditions, mut values) = conditions(&filter);
+            let (conditions, mut values) = conditions(&sealer, collection, &filter);
             values.push(Value::from(filter.limit.map_or(-1, i64::from)));
             let sql = format!(
                 "SELECT key, account, state, body, version FROM {}{conditions} ORDER BY key LIMIT ?",
                 collection.table()
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map(params_from_iter(values), row)?;
-            Ok(rows.collect::<rusqlite::Result<Vec<Row>>>()?)
+            let rows = statement.query_map(params_from_iter(values), Stored::read)?;
+            rows.map(|row| row?.open(&sealer, collection)).collect()
         })
         .await
     }
 
     async fn count(&self, collection: Collection, filter: Filter) -> Result<u64, StoreError> {
+        let sealer = Arc::clone(&self.sealer);
         self.read(move |connection| {
-            let (conditions, values) = conditions(&filter);
+            let (conditions, values) = conditions(&sealer, collection, &filter);
             let sql = format!("SELECT count(*) FROM {}{conditions}", collection.table());
             let n: i64 =
                 connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |r| r.get(0))?;
@@ -290,18 +300,19 @@ impl Store for SqliteStore {
     }
 
     async fn payload(&self, hash: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let hash = hash.to_owned();
-        self.read(move |connection| payload(connection, &hash)).await
+        let (hash, sealer) = (hash.to_owned(), Arc::clone(&self.sealer));
+        self.read(move |connection| payload(connection, &sealer, &hash)).await
     }
 
     async fn keep_payload(&self, bytes: &[u8]) -> Result<String, StoreError> {
-        let bytes = bytes.to_vec();
-        self.writer.run(move |connection| keep_payload(connection, &bytes)).await
+        let (bytes, sealer) = (bytes.to_vec(), Arc::clone(&self.sealer));
+        self.writer.run(move |connection| keep_payload(connection, &sealer, &bytes)).await
     }
 
     async fn exchanges(&self, account: &str, operation: &str) -> Result<Vec<Exchange>, StoreError> {
         let (account, operation) = (account.to_owned(), operation.to_owned());
-        self.read(move |connection| journal::exchanges(connection, &account, &operation)).await
+        let sealer = Arc::clone(&self.sealer);
+        self.read(move |connection| journal::exchanges(connection, &sealer, &account, &operation)).await
     }
 
     async fn verify_audit(&self) -> Result<Result<u64, u64>, StoreError> {
@@ -324,8 +335,4 @@ impl Store for SqliteStore {
         })
         .await
     }
-}
-
-fn row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    Ok(Row { key: r.get(0)?, account: r.get(1)?, state: r.get(2)?, body: r.get(3)?, version: r.get(4)? })
 }
