@@ -5,9 +5,11 @@
 //! is read, counted and forgotten; memory holds the open items and one number per line for undoing. What does not settle is what the
 //! full reconciliation then has to explain.
 //!
-//! The rules are the same as there. A statement that does not foot is refused whole, and every item is as it was before. A
-//! reference is compared byte for byte, an amount to the last minor unit; nothing is matched by amount alone. A test proves that
-//! importer and bulk pass sum alike.
+//! The rules are the same as there, in one place (`recon/orders/side.rs`): what a line is to its order, and that a total may hold the
+//! tax that the marketplace withholds or leave it out. A statement that does not foot is refused whole, and every item is as it was
+//! before. The same statement again has no effect; another content under its id is a conflict, and the first version stays. A
+//! reference is compared byte for byte, an amount to the last minor unit; nothing is matched by amount alone. A property test runs
+//! both over the same files, whole and in pieces.
 
 mod index;
 mod lines;

@@ -13,8 +13,12 @@ use memchr::memchr_iter;
 use tradewind_domain::{Currency, Money};
 
 use super::OpenItems;
+use super::index::Seen;
 use super::lines::{self, Blocks, Reading, amount, undecided};
-use crate::import::{Class, CodeTable, Footing, ImportResult, Mark, Provider, Refusal, excel_mangled};
+use crate::import::{
+    Class, CodeTable, Footing, ImportResult, Mark, Provider, Refusal, RefusalKind, excel_mangled,
+};
+use crate::recon::orders::side::{Side, returns, side};
 
 /// A settlement that sums to its own total.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +50,10 @@ pub struct Report {
     pub unmapped: u64,
     /// References without an item, the first hundred of the file.
     pub unknown: Vec<String>,
+    /// Settlements of the file that were read before, with the same content: without effect.
+    pub repeated: Vec<String>,
+    /// Settlements that were read before with another content: the first version is kept.
+    pub conflicts: Vec<String>,
 }
 
 /// References shown of those that name no item.
@@ -97,6 +105,15 @@ impl Columns {
 /// What lines bring: the index of the item, and minor units.
 type Brought = Vec<(u32, i64)>;
 
+/// Tax of an item: what its buyer paid of it, and what the marketplace withheld.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Tax {
+    item: u32,
+    settlement: u32,
+    paid: i64,
+    withheld: i64,
+}
+
 /// A place in the file: block, and line of the block.
 type Place = (usize, u64);
 
@@ -108,18 +125,14 @@ struct Foot {
     total: Option<i64>,
     sum: i128,
     lines: u64,
+    digest: u64,
+    /// It was read before: its lines count here and bring nothing.
+    known: bool,
     first: Place,
 }
 
-/// What a code means to an open item.
-#[derive(Clone, Copy)]
-enum Meaning {
-    /// Part of what the buyer paid.
-    Paid,
-    /// Something else.
-    Aside,
-    Unmapped,
-}
+/// What a code means on a row of a kind: its class, and that the row gives back. [`side`] says the rest, by the sign.
+type Meaning = Option<(Class, bool)>;
 
 /// The meanings of (kind, type, description), looked up once each: a report has a few dozen.
 struct Codes<'a> {
@@ -133,12 +146,8 @@ impl Codes<'_> {
             return *m;
         }
         let [kind, amount_type, description] = key.map(|b| String::from_utf8_lossy(b).into_owned());
-        let meaning = match self.table.class(&kind, &format!("{amount_type}/{description}")) {
-            // What an order is due is what its buyer pays: goods, shipping, tax. Promotions, fees and refunds stand aside.
-            Some(Class::Sale | Class::Shipping | Class::TaxSeller) => Meaning::Paid,
-            Some(_) => Meaning::Aside,
-            None => Meaning::Unmapped,
-        };
+        let class = self.table.class(&kind, &format!("{amount_type}/{description}"));
+        let meaning = class.map(|c| (c, returns(&kind)));
         // An attacker's report of endless codes must not make this list endless.
         if self.seen.len() < 1_000 {
             self.seen.push((key.map(<[u8]>::to_vec), meaning));
@@ -157,6 +166,8 @@ struct Part<'a> {
     bounds: Vec<usize>,
     /// What lines bring to which item.
     brought: Brought,
+    /// Tax, by the part's own number of the settlement.
+    taxes: Vec<Tax>,
     report: Report,
     unknown: Vec<(Place, String)>,
     /// Lines whose amount reads two ways before any line told which: read again when all threads have been heard.
@@ -216,17 +227,18 @@ impl OpenItems {
                         scope.spawn(move || mine.run(begun, source, stop))
                     })
                     .collect();
-                // A thread that panicked would be a defect of ours; its part is missing, and then nothing foots.
-                workers.into_iter().filter_map(|w| w.join().ok()).collect()
-            });
+                // A thread that panicked would be a defect of ours. Its lines are missing: nothing may be settled by the others'.
+                workers.into_iter().map(|w| w.join().map_err(|_| lost())).collect::<ImportResult<_>>()
+            })?;
             parts.extend(rest);
         }
-        let (report, brought) = together(parts)?;
-        self.apply(report, brought)
+        let told = together(parts)?;
+        self.apply(told)
     }
 
     /// Brings the items what the lines brought.
-    fn apply(&mut self, mut report: Report, brought: Vec<Brought>) -> ImportResult<Report> {
+    fn apply(&mut self, told: Told) -> ImportResult<Report> {
+        let Told { mut report, brought, mut taxes, feet } = told;
         let all = || brought.iter().flatten();
         for (n, (i, m)) in all().enumerate() {
             let Some(e) = self.entries.get_mut(*i as usize) else { continue };
@@ -240,11 +252,32 @@ impl OpenItems {
             };
             e.paid = paid;
         }
+        // As far as a settlement withholds it, an order's tax is the marketplace's.
+        taxes.sort_unstable();
+        for of in taxes.chunk_by(|a, b| (a.item, a.settlement) == (b.item, b.settlement)) {
+            let sum = |pick: fn(&Tax) -> i64| of.iter().fold(0_i64, |s, t| s.saturating_add(pick(t)));
+            let collected = sum(|t| t.paid).min(sum(|t| t.withheld)).max(0);
+            if let Some(e) = of.first().and_then(|t| self.entries.get_mut(t.item as usize)) {
+                e.collected = e.collected.saturating_add(collected);
+            }
+        }
+        for f in feet {
+            let Some(total) = f.total else { continue };
+            let seen = Seen { currency: f.currency, total, lines: f.lines, digest: f.digest };
+            let id = String::from_utf8_lossy(&f.id).into_owned();
+            match self.seen.get(&f.id) {
+                None => {
+                    self.seen.insert(f.id, seen);
+                }
+                Some(had) if *had == seen => report.repeated.push(id),
+                Some(_) => report.conflicts.push(id),
+            }
+        }
         self.passes += 1;
         for (i, _) in all() {
             if let Some(e) = self.entries.get_mut(*i as usize).filter(|e| e.pass != self.passes) {
                 e.pass = self.passes;
-                if e.paid == e.due {
+                if e.settled() {
                     report.matched += 1;
                 } else {
                     report.mismatched += 1;
@@ -265,6 +298,7 @@ impl<'a> Part<'a> {
             at: 0,
             bounds: Vec::new(),
             brought: Vec::new(),
+            taxes: Vec::new(),
             report: Report::default(),
             unknown: Vec::new(),
             later: Vec::new(),
@@ -355,6 +389,8 @@ impl<'a> Part<'a> {
                         total: None,
                         sum: 0,
                         lines: 0,
+                        digest: 0,
+                        known: self.open.seen.contains_key(id),
                         first: place,
                     });
                     self.feet.len() - 1
@@ -381,17 +417,30 @@ impl<'a> Part<'a> {
         }
         foot.sum += i128::from(m);
         foot.lines += 1;
-        self.report.lines += 1;
-        match self.codes.of([cell(c.kind), cell(c.amount_type), cell(c.description)]) {
-            Meaning::Aside => return Ok(()),
-            Meaning::Unmapped => {
-                self.report.unmapped += 1;
-                return Ok(());
-            }
-            Meaning::Paid => {}
-        }
+        let code = [cell(c.kind), cell(c.amount_type), cell(c.description)];
         let reference = cell(c.order);
-        if reference.is_empty() {
+        let [kind, amount_type, description] = code;
+        foot.digest =
+            foot.digest.wrapping_add(self.open.digest([kind, amount_type, description, reference], m));
+        self.report.lines += 1;
+        if foot.known {
+            return Ok(());
+        }
+        let (currency, settlement) = (foot.currency, u32::try_from(self.at).unwrap_or(u32::MAX));
+        let Some((class, returned)) = self.codes.of(code) else {
+            self.report.unmapped += 1;
+            return Ok(());
+        };
+        let side = side(class, m, returned);
+        if reference.is_empty() || !matches!(side, Side::Paid | Side::Withheld) {
+            return Ok(());
+        }
+        if side == Side::Withheld {
+            // What is withheld of a sale is negative; what a refund releases belongs to no payment.
+            if let Some(i) = self.open.find(reference).filter(|_| class == Class::TaxWithheld && m < 0) {
+                let item = u32::try_from(i).unwrap_or(u32::MAX);
+                self.taxes.push(Tax { item, settlement, paid: 0, withheld: m.saturating_neg() });
+            }
             return Ok(());
         }
         let Some(i) = self.open.find(reference) else {
@@ -410,13 +459,33 @@ impl<'a> Part<'a> {
             }
             return Ok(());
         };
-        if self.open.entries.get(i).is_some_and(|e| e.currency != foot.currency) {
+        if self.open.entries.get(i).is_some_and(|e| e.currency != currency) {
             self.report.currency_mismatch += 1;
             return Ok(());
         }
-        self.brought.push((u32::try_from(i).unwrap_or(u32::MAX), m));
+        let item = u32::try_from(i).unwrap_or(u32::MAX);
+        self.brought.push((item, m));
+        if class == Class::TaxSeller {
+            self.taxes.push(Tax { item, settlement, paid: m, withheld: 0 });
+        }
         Ok(())
     }
+}
+
+fn lost() -> Refusal {
+    Refusal::new(
+        RefusalKind::Malformed,
+        0,
+        "a thread of the bulk pass broke down, which is a defect of tradewind: nothing was settled; read the file with reconcile",
+    )
+}
+
+/// Everything that a file told.
+struct Told {
+    report: Report,
+    brought: Vec<Brought>,
+    taxes: Vec<Tax>,
+    feet: Vec<Foot>,
 }
 
 fn mixed(id: &[u8], a: Currency, b: &str) -> Refusal {
@@ -430,7 +499,7 @@ fn two_totals(id: &[u8]) -> Refusal {
 }
 
 /// Puts the parts together: the first fault of the file, or one report and what was brought.
-fn together(mut parts: Vec<Part<'_>>) -> ImportResult<(Report, Vec<Brought>)> {
+fn together(mut parts: Vec<Part<'_>>) -> ImportResult<Told> {
     let mut counts: Vec<(usize, u64)> =
         parts.iter_mut().flat_map(|p| std::mem::take(&mut p.counts)).collect();
     counts.sort_unstable();
@@ -446,8 +515,9 @@ fn together(mut parts: Vec<Part<'_>>) -> ImportResult<(Report, Vec<Brought>)> {
         return Err(refusal);
     }
     let mut all: Vec<Foot> = Vec::new();
-    for f in parts.iter_mut().flat_map(|p| std::mem::take(&mut p.feet)) {
-        merge(&mut all, f)?;
+    let mut taxes: Vec<Tax> = Vec::new();
+    for p in &mut parts {
+        gather(p, &mut all, &mut taxes)?;
     }
     // Amounts that read two ways, now that the marks are known.
     let mut later: Vec<(Place, Vec<u8>)> =
@@ -468,9 +538,7 @@ fn together(mut parts: Vec<Part<'_>>) -> ImportResult<(Report, Vec<Brought>)> {
                 r
             })?;
         }
-        for f in std::mem::take(&mut last.feet) {
-            merge(&mut all, f)?;
-        }
+        gather(last, &mut all, &mut taxes)?;
     }
     let mut report = Report::default();
     let mut unknown: Vec<(Place, String)> = Vec::new();
@@ -487,18 +555,33 @@ fn together(mut parts: Vec<Part<'_>>) -> ImportResult<(Report, Vec<Brought>)> {
     let mut told = BTreeSet::new();
     unknown.retain(|(_, u)| told.insert(u.clone()));
     report.unknown = unknown.into_iter().take(SHOWN).map(|(_, u)| u).collect();
+    // The numbers of the settlements in `taxes` tell them apart and nothing else.
     all.sort_by_key(|f| f.first);
     if all.is_empty() {
         return Err(Refusal::truncated(1, "the file has a header and no settlement"));
     }
     report.settlements = all.iter().map(footed).collect::<ImportResult<_>>()?;
-    Ok((report, brought))
+    Ok(Told { report, brought, taxes, feet: all })
 }
 
-fn merge(all: &mut Vec<Foot>, f: Foot) -> ImportResult<()> {
-    let Some(had) = all.iter_mut().find(|h| h.id == f.id) else {
+/// Takes a part's settlements and taxes over, under the settlements' numbers in `all`.
+fn gather(p: &mut Part<'_>, all: &mut Vec<Foot>, taxes: &mut Vec<Tax>) -> ImportResult<()> {
+    let mut numbers = Vec::new();
+    for f in std::mem::take(&mut p.feet) {
+        numbers.push(merge(all, f)?);
+    }
+    for t in std::mem::take(&mut p.taxes) {
+        let number = numbers.get(t.settlement as usize).copied().ok_or_else(lost)?;
+        taxes.push(Tax { settlement: u32::try_from(number).map_err(|_| lost())?, ..t });
+    }
+    Ok(())
+}
+
+/// The settlement's number in `all`.
+fn merge(all: &mut Vec<Foot>, f: Foot) -> ImportResult<usize> {
+    let Some((at, had)) = all.iter_mut().enumerate().find(|(_, h)| h.id == f.id) else {
         all.push(f);
-        return Ok(());
+        return Ok(all.len() - 1);
     };
     if had.currency != f.currency {
         return Err(mixed(&f.id, had.currency, f.currency.code()));
@@ -518,8 +601,9 @@ fn merge(all: &mut Vec<Foot>, f: Foot) -> ImportResult<()> {
     had.total = had.total.or(f.total);
     had.sum += f.sum;
     had.lines += f.lines;
+    had.digest = had.digest.wrapping_add(f.digest);
     had.first = had.first.min(f.first);
-    Ok(())
+    Ok(at)
 }
 
 /// A settlement, if it sums to its own total.

@@ -126,7 +126,12 @@ fn slot(row: &mut Summary, class: Option<Class>) -> &mut Money {
         Some(Class::Sale | Class::Shipping | Class::Promotion) => &mut row.sales,
         Some(Class::Refund) => &mut row.refunds,
         Some(
-            Class::TaxSeller | Class::TaxFacilitator | Class::Withholding | Class::ImportVat | Class::Duty,
+            Class::TaxSeller
+            | Class::TaxFacilitator
+            | Class::TaxWithheld
+            | Class::Withholding
+            | Class::ImportVat
+            | Class::Duty,
         ) => &mut row.taxes,
         Some(Class::Reserve) => &mut row.reserve,
         Some(Class::Conversion) => &mut row.fx,

@@ -40,7 +40,8 @@ classes! {
     Shipping = "shipping", "Shipping charged to the buyer.";
     Promotion = "promotion", "Discount that we fund.";
     TaxSeller = "tax.seller", "Tax collected for us to remit.";
-    TaxFacilitator = "tax.facilitator", "Tax that the marketplace collects and remits; nets to zero.";
+    TaxFacilitator = "tax.facilitator", "Tax that the marketplace collects and remits; nets to zero with what it withholds.";
+    TaxWithheld = "tax.withheld", "What the marketplace withholds of the tax that it collected.";
     Refund = "refund", "Money back to a buyer.";
     Dispute = "dispute", "Money taken or returned in a dispute.";
     Reimbursement = "reimbursement", "The channel pays for loss or error.";
@@ -207,7 +208,7 @@ mod tests {
         // amazon-settlement §3: the sample files it under ItemFees.
         assert_eq!(
             t.class("Order", "ItemFees/MarketplaceFacilitatorVAT-Principal"),
-            Some(Class::TaxFacilitator)
+            Some(Class::TaxWithheld)
         );
         assert_eq!(t.class("Order", "ItemFees/SomethingNew"), None);
         let t = CodeTable::builtin(Provider::Paypal).unwrap();

@@ -106,7 +106,16 @@ pub(super) fn run(clean: &Clean, rows: &[Row], policy: &Policy, found: &mut Foun
         }
         let c = r.net.currency();
         let is_sale = |class: Option<Class>| {
-            matches!(class, Some(Class::Sale | Class::Shipping | Class::TaxSeller | Class::TaxFacilitator))
+            matches!(
+                class,
+                Some(
+                    Class::Sale
+                        | Class::Shipping
+                        | Class::TaxSeller
+                        | Class::TaxFacilitator
+                        | Class::TaxWithheld
+                )
+            )
         };
         let paid = r.parts.iter().filter(|p| is_sale(p.class) && p.amount.is_positive());
         let paid = Money::from_minor(paid.fold(0_i64, |s, p| s.saturating_add(p.amount.minor())), c);

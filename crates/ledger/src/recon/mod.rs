@@ -586,11 +586,6 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
     matches.extend(orders::matches(&order_states));
     matches.sort_by(|a, b| (a.rule, &a.left, &a.right).cmp(&(b.rule, &b.left, &b.right)));
     let mut errors = facts.errors.clone();
-    errors.extend(facts.refused.iter().map(|r| RowError {
-        file: r.file.clone(),
-        row: 0,
-        message: format!("{}: {}", r.code, r.message),
-    }));
     errors.sort();
     Ok(Outcome {
         as_of,

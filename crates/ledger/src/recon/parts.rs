@@ -22,6 +22,13 @@ pub struct Part {
     pub amount: Money,
 }
 
+impl Part {
+    /// Tax that the marketplace collected, or withheld of it.
+    pub(super) fn facilitator(&self) -> bool {
+        matches!(self.class, Some(Class::TaxFacilitator | Class::TaxWithheld))
+    }
+}
+
 /// A balance row, ready to be booked.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -180,7 +187,7 @@ fn row(t: &Transaction, codes: &mut Codes, found: &mut Found) -> (Money, Vec<Par
     let (aside, listed): (Vec<Part>, Vec<Part>) = if listed_sum == net.minor() {
         (Vec::new(), listed)
     } else {
-        listed.into_iter().partition(|p| p.class == Some(Class::TaxFacilitator))
+        listed.into_iter().partition(|p| p.facilitator())
     };
     let (aside, listed) = if sum(&aside) == 0 {
         (aside, listed)
@@ -290,32 +297,28 @@ pub(super) fn facilitator(rows: &mut [Row], found: &mut Found) {
         let doc = r.tx.statement.clone().or(r.tx.payout.clone()).unwrap_or_default();
         (r.tx.provider, r.tx.account.clone(), doc, r.tx.order.clone().unwrap_or_default(), r.net.currency())
     };
-    let of = |r: &Row, class: Class| {
-        r.parts
-            .iter()
-            .filter(|p| p.class == Some(class))
-            .fold(0_i64, |s, p| s.saturating_add(p.amount.minor()))
+    // What is collected as such nets out with what is withheld of it; the rest is withheld of the tax parts.
+    let held = |r: &Row| {
+        r.parts.iter().filter(|p| p.facilitator()).fold(0_i64, |s, p| s.saturating_add(p.amount.minor()))
     };
     let mut groups: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
     for (i, r) in rows.iter().enumerate().filter(|(_, r)| r.posts()) {
-        let touched = |p: &Part| matches!(p.class, Some(Class::TaxSeller | Class::TaxFacilitator));
+        let touched = |p: &Part| p.facilitator() || p.class == Some(Class::TaxSeller);
         if r.parts.iter().any(touched) {
             groups.entry(key(r)).or_default().push(i);
         }
     }
     for ((_, _, doc, order, currency), members) in groups {
-        let held = members
-            .iter()
-            .filter_map(|i| rows.get(*i))
-            .fold(0_i64, |s, r| s.saturating_add(of(r, Class::TaxFacilitator)));
-        if !members.iter().filter_map(|i| rows.get(*i)).any(|r| of(r, Class::TaxFacilitator) != 0) {
+        let of_rows: Vec<i64> = members.iter().filter_map(|i| rows.get(*i)).map(held).collect();
+        let withheld = of_rows.iter().fold(0_i64, |s, m| s.saturating_add(*m));
+        if of_rows.iter().all(|m| *m == 0) {
             continue;
         }
         // What stays of parts of which only a piece was withheld.
         let (mut left, mut torn) = (0_i64, BTreeMap::new());
         for i in &members {
             let Some(r) = rows.get_mut(*i) else { continue };
-            let mine = of(r, Class::TaxFacilitator).saturating_neg();
+            let mine = held(r).saturating_neg();
             left = left.saturating_add(withhold(*i, r, mine, &mut torn));
         }
         for i in &members {
@@ -328,7 +331,7 @@ pub(super) fn facilitator(rows: &mut [Row], found: &mut Found) {
             let mut records: Vec<String> =
                 members.iter().filter_map(|i| rows.get(*i)).map(|r| r.tx.id.clone()).collect();
             records.extend((!order.is_empty()).then_some(order));
-            let collected = off.saturating_sub(held);
+            let collected = off.saturating_sub(withheld);
             found.note(
                 Reason::TaxFacilitator,
                 amount,
@@ -336,9 +339,9 @@ pub(super) fn facilitator(rows: &mut [Row], found: &mut Found) {
                 format!(
                     "{doc}: {} collected as tax, {} withheld by the facilitator: it does not net to zero",
                     Money::from_minor(collected, currency),
-                    Money::from_minor(held, currency)
+                    Money::from_minor(withheld, currency)
                 ),
-                vec![("collected".to_owned(), collected), ("withheld".to_owned(), held)],
+                vec![("collected".to_owned(), collected), ("withheld".to_owned(), withheld)],
                 off,
             );
         }

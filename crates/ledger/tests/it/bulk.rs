@@ -32,10 +32,10 @@ fn a_settlement_settles_its_orders() {
     assert_eq!((r.lines, r.matched, r.mismatched), (12, 1, 0));
     let left: Vec<&str> = open.unsettled().map(|i| i.reference).collect();
     assert_eq!(left, ["302-9999999-0000001"]);
-    // The same again pays twice: that is no match.
+    // The same document again has no effect.
     let r = open.settle(Provider::Amazon, fixture().as_slice()).unwrap();
-    assert_eq!((r.matched, r.mismatched), (0, 1));
-    assert_eq!(open.get("302-0000001-0000001").unwrap().paid, eur("2856.00"));
+    assert_eq!((r.matched, r.mismatched, r.repeated), (0, 0, vec!["90000000001".to_owned()]));
+    assert_eq!(open.get("302-0000001-0000001").unwrap().paid, eur("1428.00"));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn open_items_from_csv() {
     }
 }
 
-const TITLES: &str = "settlement-id\tsettlement-start-date\tsettlement-end-date\tdeposit-date\ttotal-amount\tcurrency\t\
+pub(crate) const TITLES: &str = "settlement-id\tsettlement-start-date\tsettlement-end-date\tdeposit-date\ttotal-amount\tcurrency\t\
     transaction-type\torder-id\tmerchant-order-id\tadjustment-id\tshipment-id\tmarketplace-name\tamount-type\t\
     amount-description\tamount\tfulfillment-id\tposted-date\tposted-date-time\torder-item-code\t\
     merchant-order-item-id\tmerchant-adjustment-item-id\tsku\tquantity-purchased\tpromotion-id\n";
@@ -157,6 +157,31 @@ fn the_number_of_threads_does_not_matter() {
         assert_eq!((refusal.kind, refusal.line), (RefusalKind::Malformed, line as u64), "{refusal}");
         assert_eq!(paid, vec![0; 6]);
     }
+}
+
+/// A source that breaks down in a thread takes the whole pass with it: what the other threads read settles nothing.
+#[test]
+fn a_thread_that_breaks_down_settles_nothing() {
+    struct Breaking<'a>(&'a [u8], usize);
+    impl std::io::Read for Breaking<'_> {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            assert!(
+                self.1 < 3 << 20,
+                "breaks down on purpose, behind the blocks that are read before there are threads"
+            );
+            let n = self.0.read(into)?;
+            self.1 += n;
+            Ok(n)
+        }
+    }
+    let rows: Vec<(u8, u8, i64)> = (0..40_000_i64).map(|i| (0, 0, i + 1)).collect();
+    let text = report(&rows, 0, true);
+    assert!(text.len() > 4 << 20);
+    let mut open = OpenItems::new();
+    open.add(b"order-0", eur("1.00")).unwrap();
+    let refusal = open.settle_with(Provider::Amazon, Breaking(text.as_bytes(), 0), 2).unwrap_err();
+    assert!(refusal.message.contains("nothing was settled"), "{refusal}");
+    assert_eq!(open.get("order-0").unwrap().paid, eur("0"));
 }
 
 /// An amount that reads two ways waits until its settlement's mark is known.

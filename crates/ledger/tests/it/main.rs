@@ -3,6 +3,7 @@
 
 mod bad_files;
 mod bulk;
+mod bulk_rule;
 mod exports;
 mod importers;
 mod properties;

@@ -37,6 +37,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
     }
     let unsettled = open.unsettled().count();
+    let whole = refused.is_empty() && reports.iter().all(|(_, r)| r.conflicts.is_empty());
     if let Some(path) = &args.unsettled {
         let file = File::create(path).with_context(|| format!("writing {}", path.display()))?;
         let mut w = std::io::BufWriter::new(file);
@@ -54,12 +55,12 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     }
     if out.is_json() {
         out.json(&serde_json::json!({
-            "status": match (refused.len(), reports.len()) { (0, _) => "ok", (_, 0) => "refused", _ => "partial" },
+            "status": match (whole, reports.len()) { (true, _) => "ok", (_, 0) => "refused", _ => "partial" },
             "orders": {"rows": rows, "items": open.len(), "conflicts": open.conflicts(), "unsettled": unsettled},
             "files": reports.iter().map(|(path, r)| serde_json::json!({
                 "path": path, "lines": r.lines, "matched": r.matched, "mismatched": r.mismatched,
                 "provider_only": r.provider_only, "currency_mismatch": r.currency_mismatch, "unmapped": r.unmapped,
-                "unknown": r.unknown,
+                "unknown": r.unknown, "repeated": r.repeated, "conflicts": r.conflicts,
                 "settlements": r.settlements.iter().map(|s| serde_json::json!({
                     "id": s.id, "lines": s.lines, "currency": s.total.currency(), "total": s.total.amount(),
                 })).collect::<Vec<_>>(),
@@ -80,13 +81,26 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 r.provider_only
             ))?;
         }
+        for (path, r) in &reports {
+            if !r.repeated.is_empty() {
+                out.text(format!(
+                    "{}: read before, without effect: {}",
+                    path.display(),
+                    r.repeated.join(", ")
+                ))?;
+            }
+            if !r.conflicts.is_empty() {
+                let list = r.conflicts.join(", ");
+                out.text(format!("{}: CONFLICT, the first version is kept: {list}", path.display()))?;
+            }
+        }
         for r in &refused {
             out.text(format!("refused whole: {r}"))?;
         }
         out.text(format!("{unsettled} of {} orders are not settled", open.len()))?;
     }
-    Ok(match (refused.len(), reports.len()) {
-        (0, _) => Exit::Ok,
+    Ok(match (whole, reports.len()) {
+        (true, _) => Exit::Ok,
         // Not one report could be read: nothing was settled.
         (_, 0) => Exit::Failed,
         _ => Exit::Partial,

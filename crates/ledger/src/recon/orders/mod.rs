@@ -2,6 +2,7 @@
 
 mod link;
 mod refunds;
+pub(crate) mod side;
 
 use foldhash::{HashMap, HashMapExt};
 use jiff::civil::Date;
@@ -13,6 +14,7 @@ use super::parts::Row;
 use super::{Event, Found, Match, Policy, Reason};
 use crate::facts::{Facts, Order, Provider};
 use crate::import::Class;
+use side::{Side, settles, side};
 
 /// An order and where it stands.
 #[derive(Debug, Clone)]
@@ -70,11 +72,6 @@ pub struct Linked {
     pub amount: Money,
     /// Day.
     pub day: Date,
-}
-
-fn is_return(r: &Row) -> bool {
-    r.tx.kind.to_ascii_lowercase().contains("refund")
-        || r.parts.iter().any(|p| p.class == Some(Class::Refund))
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -245,7 +242,7 @@ fn own(r: &Row, p: &super::parts::Part, c: Currency) -> Option<i64> {
 }
 
 fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
-    let returned = is_return(r);
+    let returned = side::returns(&r.tx.kind);
     let (before, given, tax_back) = (s.gross, s.refunded, s.facilitator_back);
     for p in &r.parts {
         let m = p.amount.minor();
@@ -277,30 +274,23 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
             }
             continue;
         };
-        match class {
-            Class::Sale | Class::Shipping | Class::TaxSeller if v < 0 || returned => s.refunded -= v,
-            Class::Promotion if returned => s.refunded -= v,
-            Class::Sale | Class::Shipping | Class::Promotion | Class::TaxSeller => s.gross += v,
-            // The buyer's tax, collected and withheld by the marketplace.
-            Class::TaxFacilitator => {
-                if p.code.contains("ithheld") || p.code.contains("Facilitator") || p.code.contains("LowValue")
-                {
-                    s.taxes -= v;
-                } else if p.amount.currency() != c {
-                    // In the balance's currency, while the order's sums are in its own.
-                } else if returned || v < 0 {
-                    s.refunded -= v;
-                    s.facilitator_back -= v;
-                } else {
-                    s.gross += v;
-                    s.facilitator += v;
-                }
+        match side(class, v, returned) {
+            Side::Paid => s.gross += v,
+            // In the balance's currency, while the order's sums are in its own.
+            Side::Collected | Side::CollectedBack if p.amount.currency() != c => {}
+            Side::Collected => {
+                s.gross += v;
+                s.facilitator += v;
             }
-            Class::Refund => s.refunded -= v,
-            Class::Dispute => s.disputed -= v,
-            Class::Withholding => s.taxes -= v,
-            _ if class.is_fee() => s.fees -= v,
-            _ => {}
+            Side::Back => s.refunded -= v,
+            Side::CollectedBack => {
+                s.refunded -= v;
+                s.facilitator_back -= v;
+            }
+            Side::Disputed => s.disputed -= v,
+            Side::Withheld => s.taxes -= v,
+            Side::Fee => s.fees -= v,
+            Side::Aside => {}
         }
     }
     s.net += r.net.minor();
@@ -350,7 +340,7 @@ fn fold<'a>(
     }
     // Totals with and without the tax that the marketplace collects, and with the duties on top, are all the order's total.
     let duties = o.collected_duties.map_or(0, Money::minor);
-    if s.gross != total && s.facilitator != 0 && s.gross - s.facilitator == total {
+    if s.gross != total && settles(s.gross, s.facilitator, total) {
         s.gross -= s.facilitator;
         s.refunded -= s.facilitator_back;
         s.taxes -= s.facilitator - s.facilitator_back;
