@@ -244,10 +244,7 @@ impl role::Offers for AliExpress {
     async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
         let mut outcomes = Vec::with_capacity(offers.len());
         for offer in offers {
-            outcomes.push(match self.put_one(cx, offer).await {
-                Ok(listing) => ItemOutcome::ok(&offer.sku, Some(listing)),
-                Err(e) => ItemOutcome::err(&offer.sku, e),
-            });
+            outcomes.push(ItemOutcome::of(&offer.sku, self.put_one(cx, offer).await.map(Some)));
         }
         Ok(Submitted::Done(outcomes))
     }

@@ -24,6 +24,7 @@ const LIKE: OpSpec = OpSpec {
 };
 static SEARCH: OpSpec = OpSpec { name: "definitions.search", ..LIKE };
 static GET: OpSpec = OpSpec { name: "definitions.get", ..LIKE };
+static SCHEMA: OpSpec = reports::download(Facet::Categories, Priority::Content);
 
 struct Search<'a>(&'a Site);
 
@@ -136,7 +137,7 @@ impl Categories for Amazon {
 
     async fn attributes(&self, cx: &CallCx, category: &str) -> Result<Vec<CategoryAttribute>, Error> {
         let place = self.pipeline.call(&Get(&self.site), category, cx).await?;
-        let bytes = self.pipeline.call(&reports::Download, &place, cx).await?;
+        let bytes = self.pipeline.call(&reports::Download(&SCHEMA), &place, cx).await?;
         let schema =
             serde_json::from_slice(&bytes).map_err(|e| Error::decode(format!("product type schema: {e}")))?;
         attributes(&schema)

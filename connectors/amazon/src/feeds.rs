@@ -25,6 +25,7 @@ pub(crate) struct Feed {
     create: OpSpec,
     get: OpSpec,
     result: OpSpec,
+    report: OpSpec,
 }
 
 impl Feed {
@@ -52,6 +53,7 @@ impl Feed {
             create: OpSpec { name: "feeds.create", buckets: &["feeds.create"], ..like },
             get: OpSpec { name: "feeds.get", safety: Safety::Read, buckets: &["feeds.get"], ..like },
             result: OpSpec { name: "feeds.result", safety: Safety::Read, buckets: &["feeds.result"], ..like },
+            report: reports::download(facet, priority),
         }
     }
 }
@@ -220,7 +222,7 @@ impl Amazon {
                 let Some(result) = state.result_feed_document_id else { return Ok(Progress::Done(None)) };
                 let place = self.pipeline.call(&ResultDocument(&self.site, feed), &result, cx).await?;
                 self.pipeline
-                    .call(&reports::Download, &place, cx)
+                    .call(&reports::Download(&feed.report), &place, cx)
                     .await
                     .map(|report| Progress::Done(Some(report)))
             }

@@ -13,7 +13,6 @@ use tradewind_domain::{Currency, FeeKind, ListingRef, Money, Sku};
 
 use crate::Amazon;
 use crate::config::Site;
-use crate::listings::number;
 
 static ESTIMATE: OpSpec = OpSpec {
     name: "fees.estimate",
@@ -92,7 +91,7 @@ impl Operation for Estimate<'_> {
         let body = json!({"FeesEstimateRequest": {
             "MarketplaceId": self.0.marketplace_id,
             "IsAmazonFulfilled": false,
-            "PriceToEstimateFees": {"ListingPrice": {"CurrencyCode": price.currency(), "Amount": number(*price)?}},
+            "PriceToEstimateFees": {"ListingPrice": {"CurrencyCode": price.currency(), "Amount": Num(price.decimal()).to_value()?}},
             // Echoed back; names the request in their logs.
             "Identifier": sku.as_str(),
         }});

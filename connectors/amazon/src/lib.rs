@@ -87,12 +87,11 @@ fn capabilities() -> Capabilities {
         (Facet::Webhooks, Emulated),
     ];
     let bounds = Bounds {
-        // One call per SKU: the batch is the facet's, not a request's.
-        // Items go one by one: a call each.
+        // Offers, quantities and prices go one by one, a call each.
         offers_batch: None,
         bulk_batch: Some(bulk::MOST),
         stock_batch: None,
-        prices_batch: Some(20),
+        prices_batch: None,
         listings_batch: Some(20),
         title_chars: Some(200),
         images: Some(9),

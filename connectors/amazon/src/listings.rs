@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use http::Method;
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, json};
 use tradewind_connector::role::{
     ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange, read_each,
 };
 use tradewind_connector::{
-    CallCx, Cursor, Error, Facet, FieldError, Handle, Kind, OpCx, OpSpec, Operation, Page, Priority, Safety,
-    Submitted, Upstream, WireRequest, WireResponse, segment,
+    CallCx, Cursor, Error, Facet, FieldError, Handle, Kind, Num, OpCx, OpSpec, Operation, Page, Priority,
+    Safety, Submitted, Upstream, WireRequest, WireResponse, segment,
 };
 use tradewind_domain::{
     Currency, ListingId, ListingIssue, ListingRef, ListingState, LiveListing, Money, Offer, Sku,
@@ -68,24 +68,13 @@ static SWEEP: OpSpec = OpSpec {
     ..LIKE
 };
 
-/// `value_with_tax` is a JSON number: written from the decimal text, never through a float.
-pub(crate) fn number(money: Money) -> Result<Value, Error> {
-    let raw = RawValue::from_string(money.amount()).map_err(|e| Error::invalid(e.to_string()))?;
-    let value = serde_json::to_value(raw).map_err(|e| Error::invalid(e.to_string()))?;
-    // A JSON value holds a number in binary: what does not come out as it went in is not sent.
-    if tradewind_domain::parse_decimal(&value.to_string())? != money.decimal() {
-        return Err(Error::invalid(format!("{money} has more digits than a JSON number carries")));
-    }
-    Ok(value)
-}
-
 fn purchasable_offer(site: &Site, price: Money) -> Result<Value, Error> {
     if price.currency() != site.currency {
         return Err(Error::invalid(format!("this store sells in {}, the price is {price}", site.currency)));
     }
     Ok(json!({
         "marketplace_id": site.marketplace_id, "currency": price.currency(),
-        "our_price": [{"schedule": [{"value_with_tax": number(price)?}]}],
+        "our_price": [{"schedule": [{"value_with_tax": Num(price.decimal()).to_value()?}]}],
     }))
 }
 
@@ -365,10 +354,7 @@ impl Offers for Amazon {
         let mut outcomes = Vec::with_capacity(offers.len());
         for offer in offers {
             let result = self.pipeline.call(&Put(&self.site), offer, &cx.step(offer.sku.as_str())).await;
-            outcomes.push(match result {
-                Ok(listing) => ItemOutcome::ok(&offer.sku, listing),
-                Err(e) => ItemOutcome::err(&offer.sku, e),
-            });
+            outcomes.push(ItemOutcome::of(&offer.sku, result));
         }
         Ok(Submitted::Done(outcomes))
     }
@@ -381,7 +367,7 @@ impl Offers for Amazon {
         let mut outcomes = Vec::with_capacity(listings.len());
         for key in listings {
             let result = self.pipeline.call(&Delete(&self.site), &key.sku, &cx.step(key.sku.as_str())).await;
-            outcomes.push(outcome(&key.sku, result));
+            outcomes.push(ItemOutcome::of(&key.sku, result.map(|()| None)));
         }
         Ok(Submitted::Done(outcomes))
     }
@@ -398,13 +384,6 @@ impl Offers for Amazon {
     }
 }
 
-fn outcome(sku: &Sku, result: Result<(), Error>) -> ItemOutcome {
-    match result {
-        Ok(()) => ItemOutcome::ok(sku, None),
-        Err(e) => ItemOutcome::err(sku, e),
-    }
-}
-
 #[async_trait]
 impl Stock for Amazon {
     async fn set(&self, cx: &CallCx, changes: &[StockChange]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
@@ -416,7 +395,7 @@ impl Stock for Amazon {
                 .pipeline
                 .call(&patch, &Change::Quantity(sku.clone(), change.quantity), &cx.step(sku.as_str()))
                 .await;
-            outcomes.push(outcome(sku, result));
+            outcomes.push(ItemOutcome::of(sku, result.map(|()| None)));
         }
         Ok(Submitted::Done(outcomes))
     }
@@ -433,7 +412,7 @@ impl Prices for Amazon {
                 .pipeline
                 .call(&patch, &Change::Price(sku.clone(), change.price), &cx.step(sku.as_str()))
                 .await;
-            outcomes.push(outcome(sku, result));
+            outcomes.push(ItemOutcome::of(sku, result.map(|()| None)));
         }
         Ok(Submitted::Done(outcomes))
     }

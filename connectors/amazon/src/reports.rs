@@ -32,7 +32,7 @@ const LIKE: OpSpec = OpSpec {
 };
 static LIST: OpSpec = OpSpec { name: "reports.list", buckets: &["reports.list"], ..LIKE };
 static DOCUMENT: OpSpec = OpSpec { name: "reports.document", buckets: &["reports.document"], ..LIKE };
-static DOWNLOAD: OpSpec = OpSpec { name: PRESIGNED, keep: true, ..LIKE };
+static DOWNLOAD: OpSpec = OpSpec { keep: true, ..download(Facet::Statements, Priority::Report) };
 
 /// The report's number is what people quote, the document's is what is fetched: both are kept.
 pub(crate) fn statement_id(report: &str, document: &str) -> Result<StatementId, Error> {
@@ -105,14 +105,19 @@ impl Operation for Document<'_> {
     }
 }
 
+/// A download from a pre-signed address, on behalf of a facet.
+pub(crate) const fn download(facet: Facet, priority: Priority) -> OpSpec {
+    OpSpec { name: PRESIGNED, facet, priority, ..LIKE }
+}
+
 /// A download from a pre-signed address, which lives five minutes and takes no credential.
-pub(crate) struct Download;
+pub(crate) struct Download(pub(crate) &'static OpSpec);
 
 impl Operation for Download {
     type In = w::Document;
     type Out = Bytes;
     fn spec(&self) -> &OpSpec {
-        &DOWNLOAD
+        self.0
     }
     fn encode(&self, _: &OpCx<'_>, document: &w::Document) -> Result<WireRequest, Error> {
         let url = Url::parse(&document.url).map_err(|e| Error::decode(format!("document address: {e}")))?;
@@ -155,7 +160,7 @@ impl Statements for Amazon {
     async fn fetch(&self, cx: &CallCx, id: &StatementId) -> Result<MoneyDocument, Error> {
         let document = id.as_str().split_once(':').map_or(id.as_str(), |(_, d)| d);
         let place = self.pipeline.call(&Document(&self.site), document, cx).await?;
-        let bytes = self.pipeline.call(&Download, &place, cx).await?;
+        let bytes = self.pipeline.call(&Download(&DOWNLOAD), &place, cx).await?;
         let file_name = format!("{}.txt", id.as_str().replace(':', "-"));
         Ok(MoneyDocument {
             id: id.clone(),

@@ -16,17 +16,9 @@ pub(crate) fn china(at: Timestamp, format: &str) -> String {
 }
 
 /// A message number: 36 characters, upper case. Made from what is filed and nothing else, so that the same filing bears
-/// the same number in every attempt and every process; in the form of a UUID of version 8 (RFC 9562 §5.8).
+/// the same number in every attempt and every process.
 pub(crate) fn guid(account: &str, key: &str, kind: &str) -> String {
-    let mut bytes = signing::digest(signing::Hash::Sha256, format!("{account}\n{key}\n{kind}").as_bytes());
-    bytes.truncate(16);
-    if let [_, _, _, _, _, _, version, _, variant, ..] = bytes.as_mut_slice() {
-        *version = (*version & 0x0f) | 0x80;
-        *variant = (*variant & 0x3f) | 0x80;
-    }
-    let hex = signing::hex(&bytes).to_uppercase();
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+    signing::uuid8(&format!("{account}\n{key}\n{kind}")).to_uppercase()
 }
 
 /// Wraps a business message. `CreatTime` is the schema's own spelling.

@@ -3,12 +3,11 @@
 use async_trait::async_trait;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
-use rust_decimal::Decimal;
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 use tradewind_connector::role::{Paperwork, Shipments};
 use tradewind_connector::{
-    CallCx, Error, Facet, Kind, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest,
+    CallCx, Error, Facet, Kind, Num, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest,
     WireResponse, segment, signing,
 };
 use tradewind_domain::{
@@ -41,20 +40,8 @@ const LIKE: OpSpec = OpSpec {
     doc: "https://developer.dhl.com/api-reference/dhl-express-mydhl-api",
 };
 
-/// A decimal as a JSON number, from its text. A JSON value holds a number in binary: what does not come out as it went in
-/// is not sent.
-fn number(value: Decimal) -> Result<Value, Error> {
-    let raw =
-        RawValue::from_string(value.normalize().to_string()).map_err(|e| Error::invalid(e.to_string()))?;
-    let number = serde_json::to_value(raw).map_err(|e| Error::invalid(e.to_string()))?;
-    if tradewind_domain::parse_decimal(&number.to_string())? != value {
-        return Err(Error::invalid(format!("{value} has more digits than a JSON number carries")));
-    }
-    Ok(number)
-}
-
 fn amount(money: Money) -> Result<Value, Error> {
-    number(money.decimal())
+    Num(money.decimal()).to_value()
 }
 
 /// Millimetres as centimetres, rounded up: a carrier never bills less than the box is.
@@ -93,7 +80,7 @@ impl Operation for Create<'_> {
         for parcel in &r.parcels {
             let d = parcel.dimensions;
             packages.push(json!({
-                "weight": number(parcel.weight.kilograms())?,
+                "weight": Num(parcel.weight.kilograms()).to_value()?,
                 "dimensions": {"length": centimetres(d.length_mm), "width": centimetres(d.width_mm), "height": centimetres(d.height_mm)},
             }));
         }
@@ -238,7 +225,7 @@ fn line(n: usize, c: &Commodity) -> Result<Value, Error> {
         "commodityCodes": [{"typeCode": "outbound", "value": c.hs.as_str()}, {"typeCode": "inbound", "value": c.hs.as_str()}],
         "exportReasonType": "permanent",
         "manufacturerCountry": c.origin.code(),
-        "weight": {"netValue": number(net)?, "grossValue": number(net)?},
+        "weight": {"netValue": Num(net).to_value()?, "grossValue": Num(net).to_value()?},
     }))
 }
 

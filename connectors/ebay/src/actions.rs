@@ -229,7 +229,7 @@ impl Ebay {
         Ok(parcels.iter().any(|p| p.shipment_tracking_number.as_deref() == Some(number.as_str())))
     }
 
-    /// The amount of each line: all of it for one line; by what the units cost where there are several.
+    /// The amount of each line: all of it for one line; by what was paid for the units where there are several.
     async fn shares(&self, cx: &CallCx, refund: &RefundRequest) -> Result<Vec<(OrderLineId, Money)>, Error> {
         if refund.lines.len() < 2 {
             return Ok(refund.lines.iter().map(|l| (l.line.clone(), refund.amount)).collect());
@@ -239,7 +239,8 @@ impl Ebay {
             let line = order.line_items.iter().find(|l| l.line_item_id == wanted.line.as_str()).ok_or_else(
                 || Error::invalid(format!("order {} has no line {}", refund.order, wanted.line)),
             )?;
-            let cost = line.line_item_cost.money()?.decimal();
+            let paid = line.discounted_line_item_cost.as_ref().unwrap_or(&line.line_item_cost);
+            let cost = paid.money()?.decimal();
             Ok::<Decimal, Error>(cost * Decimal::from(wanted.quantity) / Decimal::from(line.quantity.max(1)))
         };
         let weights = refund.lines.iter().map(weight).collect::<Result<Vec<_>, _>>()?;

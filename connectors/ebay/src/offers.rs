@@ -524,10 +524,8 @@ impl Offers for Ebay {
     ) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
         let mut outcomes = Vec::with_capacity(listings.len());
         for key in listings {
-            outcomes.push(match self.withdraw_one(cx, key).await {
-                Ok(()) => ItemOutcome::ok(&key.sku, key.listing.clone()),
-                Err(e) => ItemOutcome::err(&key.sku, e),
-            });
+            let done = self.withdraw_one(cx, key).await.map(|()| key.listing.clone());
+            outcomes.push(ItemOutcome::of(&key.sku, done));
         }
         settled(outcomes)
     }

@@ -150,19 +150,12 @@ impl Ebay {
     }
 }
 
-fn outcome(sku: &Sku, result: Result<(), Error>) -> ItemOutcome {
-    match result {
-        Ok(()) => ItemOutcome::ok(sku, None),
-        Err(e) => ItemOutcome::err(sku, e),
-    }
-}
-
 #[async_trait]
 impl Stock for Ebay {
     async fn set(&self, cx: &CallCx, changes: &[StockChange]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
         let mut outcomes = Vec::with_capacity(changes.len());
         for change in changes {
-            outcomes.push(outcome(&change.key.sku, self.set_stock(cx, change).await));
+            outcomes.push(ItemOutcome::of(&change.key.sku, self.set_stock(cx, change).await.map(|()| None)));
         }
         settled(outcomes)
     }
@@ -173,7 +166,7 @@ impl Prices for Ebay {
     async fn set(&self, cx: &CallCx, changes: &[PriceChange]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
         let mut outcomes = Vec::with_capacity(changes.len());
         for change in changes {
-            outcomes.push(outcome(&change.key.sku, self.set_price(cx, change).await));
+            outcomes.push(ItemOutcome::of(&change.key.sku, self.set_price(cx, change).await.map(|()| None)));
         }
         settled(outcomes)
     }

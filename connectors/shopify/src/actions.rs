@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tradewind_connector::signing::uuid8;
 use tradewind_connector::{Error, Facet, OpCx, OpSpec, Priority, Safety, WireResponse};
 use tradewind_domain::{CancelReason, Money, OrderId, RefundRequest, ShipmentNotice};
 
 use crate::config::Shop;
-use crate::gql::{Connection, data, uuid_of};
+use crate::gql::{Connection, data};
 
 // ---- what can be shipped and refunded ------------------------------------------------------------
 
@@ -261,6 +262,6 @@ pub(crate) fn refund_variables(shop: &Shop, cx: &OpCx<'_>, input: &RefundIn<'_>)
         json!({"in": {"orderId": refund.order.as_str(), "refundLineItems": lines, "notify": true, "note": refund.id.as_str(),
             "transactions": [{"orderId": refund.order.as_str(), "parentId": input.parent.0, "amount": amount.amount(),
                 "kind": "REFUND", "gateway": input.parent.1}]},
-        "k": uuid_of(cx.key)}),
+        "k": uuid8(cx.key)}),
     )
 }

@@ -66,10 +66,7 @@ impl Shopify {
                             .pipeline
                             .call(&call, one.as_slice(), &cx.step(&format!("stock-{sku}")))
                             .await;
-                        outcomes.push(ItemOutcome {
-                            sku: sku.clone(),
-                            result: result.map(|()| tradewind_connector::role::Accepted::default()),
-                        });
+                        outcomes.push(ItemOutcome::of(sku, result.map(|()| None)));
                     }
                 }
                 Err(e) => outcomes.extend(batch.iter().map(|(sku, _)| ItemOutcome::err(sku, e.clone()))),
@@ -316,11 +313,7 @@ impl Prices for Shopify {
             let result = self.pipeline.call(&call, &input, &cx.step(&format!("price-{product}"))).await;
             for (change, _) in batch {
                 let sku = &change.key.sku;
-                let outcome = match &result {
-                    Ok(()) => ItemOutcome::ok(sku, None),
-                    Err(e) => ItemOutcome::err(sku, e.clone()),
-                };
-                outcomes.insert(sku.clone(), outcome);
+                outcomes.insert(sku.clone(), ItemOutcome::of(sku, result.clone().map(|()| None)));
             }
         }
         let missing = |sku: &Sku| ItemOutcome::err(sku, Error::decode("no outcome for this SKU"));

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tradewind_connector::signing::{Hash, digest, hex};
 use tradewind_connector::{Error, OpCx, OpSpec, Operation, WireRequest, WireResponse};
 
 use crate::config::Shop;
@@ -54,14 +53,6 @@ pub(crate) fn data<T: DeserializeOwned>(response: &WireResponse) -> Result<T, Er
     answer.data.ok_or_else(|| Error::decode("the answer has no data"))
 }
 
-/// The idempotency key as Shopify wants it, a UUID, made from ours.
-pub(crate) fn uuid_of(key: &str) -> String {
-    let h = hex(&digest(Hash::Sha256, key.as_bytes()));
-    let part = |from: usize, to: usize| h.get(from..to).unwrap_or_default();
-    // Version 8 (custom) and variant bits, RFC 9562 §5.8.
-    format!("{}-{}-8{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
-}
-
 /// A value in the search syntax: quoted, with quotes and backslashes escaped.
 pub(crate) fn term(field: &str, value: &str) -> String {
     format!("{field}:'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
@@ -95,12 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_become_uuids_and_terms_are_quoted() {
-        let id = uuid_of("stock/1");
-        assert_eq!(id.len(), 36);
-        assert_eq!(id, uuid_of("stock/1"));
-        assert_ne!(id, uuid_of("stock/2"));
-        assert_eq!(&id[14..15], "8");
+    fn terms_are_quoted() {
         assert_eq!(term("sku", "O'Hara\\1"), r"sku:'O\'Hara\\1'");
     }
 }

@@ -1,10 +1,10 @@
 //! Stock: compare-and-set with an idempotency key.
 
 use serde_json::{Value, json};
+use tradewind_connector::signing::uuid8;
 use tradewind_connector::{Error, Facet, OpCx, OpSpec, Priority, Safety};
 
 use crate::config::Shop;
-use crate::gql::uuid_of;
 
 pub(crate) static SET_STOCK: OpSpec = OpSpec {
     name: "stock.set",
@@ -38,7 +38,7 @@ pub(crate) fn variables(shop: &Shop, cx: &OpCx<'_>, input: &[Level]) -> Result<V
     // A key may only ever come with the same parameters. After a lost answer a later process reads another compare
     // value and therefore needs another key; the compare value keeps that safe.
     let quantities = Value::from(quantities);
-    let key = uuid_of(&format!("{} {quantities}", cx.key));
+    let key = uuid8(&format!("{} {quantities}", cx.key));
     Ok(json!({
         "in": {"name": "available", "reason": "correction", "referenceDocumentUri": "tradewind://stock", "quantities": quantities},
         "k": key,

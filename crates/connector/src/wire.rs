@@ -262,6 +262,20 @@ impl Num {
     pub fn money(self, currency: tradewind_domain::Currency) -> Result<tradewind_domain::Money, Error> {
         Ok(tradewind_domain::Money::from_decimal(self.0, currency)?)
     }
+
+    /// As a number inside a JSON value that is built by hand, from its text. Such a value holds a number in binary: what
+    /// does not come out as it went in is not sent.
+    ///
+    /// # Errors
+    /// More digits than a JSON value carries.
+    pub fn to_value(self) -> Result<serde_json::Value, Error> {
+        let value =
+            serde_json::to_value(Num(self.0.normalize())).map_err(|e| Error::invalid(e.to_string()))?;
+        if tradewind_domain::parse_decimal(&value.to_string())? != self.0 {
+            return Err(Error::invalid(format!("{} has more digits than a JSON number carries", self.0)));
+        }
+        Ok(value)
+    }
 }
 
 #[cfg(test)]
@@ -280,6 +294,17 @@ mod tests {
         assert_eq!(serde_json::from_str::<T>(r#"{"d":"1.10"}"#).unwrap().d.0.to_string(), "1.10");
         assert!(serde_json::from_str::<T>(r#"{"d":1e3}"#).is_err());
         assert!(serde_json::from_str::<T>(r#"{"d":null}"#).is_err());
+    }
+
+    #[test]
+    fn a_number_in_a_value_is_the_number_or_an_error() {
+        let num = |text: &str| Num(tradewind_domain::parse_decimal(text).unwrap());
+        for text in ["19.99", "0.1", "1500000.00", "-3", "0"] {
+            let value = num(text).to_value().unwrap();
+            assert_eq!(tradewind_domain::parse_decimal(&value.to_string()).unwrap(), num(text).0, "{text}");
+        }
+        // 2^53 + 1 with a cent: more than a binary fraction of 53 bits holds.
+        assert!(num("9007199254740993.01").to_value().is_err());
     }
 
     #[test]

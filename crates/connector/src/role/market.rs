@@ -91,6 +91,12 @@ impl ItemOutcome {
         ItemOutcome { sku: sku.clone(), result: Ok(Accepted { listing, warnings: Vec::new() }) }
     }
 
+    /// As a call about this item alone ended.
+    #[must_use]
+    pub fn of(sku: &Sku, result: Result<Option<ListingId>, Error>) -> ItemOutcome {
+        result.map_or_else(|e| ItemOutcome::err(sku, e), |listing| ItemOutcome::ok(sku, listing))
+    }
+
     /// Refused.
     #[must_use]
     pub fn err(sku: &Sku, error: Error) -> ItemOutcome {

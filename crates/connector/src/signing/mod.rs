@@ -38,6 +38,20 @@ pub fn digest(hash: Hash, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
+/// A UUID made from a text: the same text, the same UUID, in every process. Version 8 (RFC 9562 §5.8), lower case.
+#[must_use]
+pub fn uuid8(text: &str) -> String {
+    let mut bytes = digest(Hash::Sha256, text.as_bytes());
+    bytes.truncate(16);
+    if let [_, _, _, _, _, _, version, _, variant, ..] = bytes.as_mut_slice() {
+        *version = (*version & 0x0f) | 0x80;
+        *variant = (*variant & 0x3f) | 0x80;
+    }
+    let hex = hex(&bytes);
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+}
+
 /// The keyed digest (HMAC, RFC 2104) of some bytes.
 #[must_use]
 pub fn hmac(hash: Hash, key: &[u8], bytes: &[u8]) -> Vec<u8> {
@@ -117,6 +131,13 @@ mod tests {
             hex(&hmac(Hash::Sha256, b"Jefe", b"what do ya want for nothing?")),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
+    }
+
+    #[test]
+    fn a_uuid_of_a_text() {
+        // SHA-256 of "abc" as above, its first 16 bytes, with 8 as the version and 10 as the variant's bits: cfea → 8fea,
+        // 4141 → 8141.
+        assert_eq!(uuid8("abc"), "ba7816bf-8f01-8fea-8141-40de5dae2223");
     }
 
     #[test]
