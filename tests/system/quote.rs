@@ -142,6 +142,24 @@ fn bad_requests_are_told_with_their_place_and_remedy() {
         &|r| r["destination"]["country"] = json!("QQ"),
         &["request 2: destination.country", "'QQ'", "ISO 3166-1"],
     );
+    // A field nobody reads is no fact that counts: its path, and the nearest that there is.
+    refused(
+        &|r| r["incoterms"] = json!("DDP"),
+        &["standard input:2: request 2: incoterms: no such field", "did you mean 'incoterm'?"],
+    );
+    refused(
+        &|r| r["lines"][0]["rates"]["dutty"] = json!("0.10"),
+        &["lines[0].rates.dutty: no such field", "did you mean 'duty'?", "consumption_tax"],
+    );
+    refused(
+        &|r| r["lines"][0]["facts"]["ad_cdv"] = json!(false),
+        &["lines.1.facts.ad_cdv: no rule asks for this fact", "did you mean 'ad_cvd'?"],
+    );
+    refused(
+        &|r| r["buyer"]["yeartotal"] = json!("0"),
+        &["buyer.yeartotal: no such field", "year_total_before"],
+    );
+    refused(&|r| r["rates"]["vat"] = json!("-0.20"), &["rates.vat: -0.20 is negative"]);
     refused(
         &|r| r["destination"] = json!({"country": "CA", "region": "ZZ"}),
         &["destination.region: 'ZZ' is no region of CA", "ON"],
@@ -159,6 +177,17 @@ fn bad_requests_are_told_with_their_place_and_remedy() {
     refused(&|r| r["currency"] = json!("EURO"), &["currency", "EURO"]);
     refused(&|r| r["pack_versions"] = json!({"EU": "2019"}), &["pack_versions", "2019", "--packs"]);
     refused(&|r| r["parcels"] = json!([["1"], ["9"]]), &["parcels: '9' is no line"]);
+    // Over several lines: the line of the field itself; blank lines and lines inside requests count.
+    let wide = format!(
+        "\n\n{}\n{{\n\"currency\": \"EUR\",\n\"curency\": 1}}\n",
+        serde_json::to_string_pretty(&request()).unwrap()
+    );
+    let line = wide.lines().position(|l| l.contains("curency")).unwrap() + 1;
+    let told = text(&quote(&wide, &["--json"]));
+    assert!(
+        told.contains(&format!("standard input:{line}: request 2: curency: no such field")),
+        "{line}: {told}"
+    );
     let cut = quote("[{\"destination\":", &["--json"]);
     assert_eq!(cut.status.code(), Some(1), "{}", text(&cut));
     assert!(text(&cut).contains("after 0 requests"), "{}", text(&cut));

@@ -241,9 +241,9 @@ fn batch(_: &mut Criterion) {
         let mut sink = std::io::sink();
         let start = std::time::Instant::now();
         let count = tradewind_landed_cost::batch::for_each(
-            input,
+            tradewind_landed_cost::batch::Lines::new(input),
             tradewind_landed_cost::batch::Shape::Objects,
-            &mut |text| {
+            &mut |_, text| {
                 let request = Request::parse(text).map_err(|e| e.to_string())?;
                 let quote = engine.quote(&request).map_err(|e| e.to_string())?;
                 serde_json::to_writer(&mut sink, &quote).map_err(|e| e.to_string())

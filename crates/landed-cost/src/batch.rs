@@ -1,7 +1,9 @@
 //! Many requests in constant memory: one object, an array, or JSON lines; each answer leaves before the next
 //! question is read.
 
+use std::cell::Cell;
 use std::io::{BufRead, Read};
+use std::rc::Rc;
 
 use serde::de::{DeserializeSeed, Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -29,6 +31,43 @@ pub enum BatchError {
     Stopped(String),
 }
 
+/// A reader that knows on which line it stands: messages name the line of the file.
+#[derive(Debug)]
+pub struct Lines<R> {
+    inner: R,
+    line: Rc<Cell<usize>>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// At line 1.
+    pub fn new(inner: R) -> Lines<R> {
+        Lines { inner, line: Rc::new(Cell::new(1)) }
+    }
+}
+
+impl<R: BufRead> Read for Lines<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(out)?;
+        let passed = out.get(..n).unwrap_or_default().iter().filter(|b| **b == b'\n').count();
+        self.line.set(self.line.get() + passed);
+        Ok(n)
+    }
+}
+
+impl<R: BufRead> BufRead for Lines<R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, n: usize) {
+        if let Ok(buffer) = self.inner.fill_buf() {
+            let passed = buffer.iter().take(n).filter(|b| **b == b'\n').count();
+            self.line.set(self.line.get() + passed);
+        }
+        self.inner.consume(n);
+    }
+}
+
 /// Whether an array or objects follow; skips blanks.
 ///
 /// # Errors
@@ -49,15 +88,20 @@ pub fn shape(input: &mut impl BufRead) -> Result<Shape, BatchError> {
     }
 }
 
-/// Calls `each` with the text of every request, in order. Returns how many there were.
+/// What is called for each request: the line it begins on, and its text.
+pub type OnRequest<'a> = &'a mut dyn FnMut(usize, &str) -> Result<(), String>;
+
+/// Calls `each` for every request, in order. Returns how many there were.
 ///
 /// # Errors
 /// The input is no JSON, cannot be read, or `each` failed.
-pub fn for_each(
-    input: impl Read,
-    shape: Shape,
-    each: &mut dyn FnMut(&str) -> Result<(), String>,
-) -> Result<usize, BatchError> {
+pub fn for_each<R: BufRead>(input: Lines<R>, shape: Shape, each: OnRequest<'_>) -> Result<usize, BatchError> {
+    let line = input.line.clone();
+    // A request has been read to its end, and not a byte further, when it is handed over.
+    let mut each = |text: &str| {
+        let inside = text.bytes().filter(|b| *b == b'\n').count();
+        each(line.get().saturating_sub(inside), text)
+    };
     let mut de = serde_json::Deserializer::from_reader(input);
     match shape {
         Shape::Objects => {
@@ -70,7 +114,7 @@ pub fn for_each(
         }
         Shape::Array => {
             let mut stopped = None;
-            let result = de.deserialize_seq(Each { each, stopped: &mut stopped });
+            let result = de.deserialize_seq(Each { each: &mut each, stopped: &mut stopped });
             match (stopped, result) {
                 (Some(s), _) => Err(BatchError::Stopped(s)),
                 (None, r) => {

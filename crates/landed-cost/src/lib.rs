@@ -15,6 +15,7 @@ pub mod batch;
 pub mod calendar;
 pub mod counter;
 pub mod docs;
+mod fields;
 pub mod pack;
 pub mod quote;
 pub mod rates;

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use tradewind_domain::{Country, Currency, HsCode};
 use tradewind_fx::calendar::Regime;
 
 /// A duty rate as a tariff prints it, parsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rate {
     /// "Free": a stated zero.
     Free,
@@ -61,7 +63,7 @@ impl std::fmt::Display for Rate {
 }
 
 /// A rate that needs a proof of origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preference {
     /// The rate.
     pub rate: Rate,
@@ -70,7 +72,8 @@ pub struct Preference {
 }
 
 /// A tariff's answer for one commodity.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lookup {
     /// The rate that applies (most favoured nation unless a preference is proven elsewhere).
     Found {
@@ -78,12 +81,12 @@ pub enum Lookup {
         rate: Rate,
         /// The row and version it came from, such as `HTS 2025-04 8518.30.20 sha256:ab12…`.
         source: String,
+        /// The whole checksum of the file, hexadecimal.
+        sha256: String,
         /// The China Section 301 list of the commodity (`1`, `2`, `3`, `4A`, `none`), where the tariff knows it.
         section_301_list: Option<String>,
         /// A lower rate for this origin, for which proof is needed.
         preference: Option<Preference>,
-        /// An anti-dumping or countervailing measure stands for this origin: the request must answer `facts.ad_cvd`.
-        remedy: bool,
     },
     /// The code is too short: the codes below it have different rates.
     Ambiguous {
@@ -101,6 +104,12 @@ pub trait TariffSource: Send + Sync {
     /// The rate for a commodity. `jurisdiction` is a pack's name: `US`, `GB`, `EU`; `origin` is the
     /// non-preferential origin, `None` when unknown.
     fn lookup(&self, jurisdiction: &str, hs: &HsCode, origin: Option<Country>, at: Timestamp) -> Lookup;
+
+    /// An anti-dumping, countervailing or additional duty stands, or may stand, for this origin: the request must answer
+    /// `facts.ad_cvd`. Asked whatever the rate of the duty is, and where that comes from.
+    fn remedy(&self, _jurisdiction: &str, _hs: &HsCode, _origin: Option<Country>, _at: Timestamp) -> bool {
+        false
+    }
 
     /// Whether the nomenclature has the code's subheading; `None` when no nomenclature is loaded.
     fn knows(&self, _hs: &HsCode) -> Option<bool> {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tradewind_domain::parse_decimal;
 
+use crate::fields;
+
 /// A decimal from a JSON string or number, by its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Num(pub Decimal);
@@ -47,6 +49,7 @@ impl<'de> Deserialize<'de> for Fact {
 
 /// Where to.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Destination {
     /// ISO 3166-1 alpha-2.
     pub country: String,
@@ -56,6 +59,7 @@ pub struct Destination {
 
 /// An exchange rate: an amount in `from` times `rate` is the amount in `to`.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fx {
     /// ISO 4217.
     pub from: String,
@@ -67,7 +71,7 @@ pub struct Fx {
 
 /// What is known of the buyer.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Buyer {
     /// China: dutiable value bought this year before this order.
     pub year_total_before: Option<Num>,
@@ -79,7 +83,7 @@ pub struct Buyer {
 
 /// What is known of the seller.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Seller {
     /// Registered for the destination's tax at sale.
     pub registered: Option<bool>,
@@ -87,7 +91,7 @@ pub struct Seller {
 
 /// Rates for the whole order.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct OrderRates {
     /// VAT, GST, ...
     pub vat: Option<Num>,
@@ -97,7 +101,7 @@ pub struct OrderRates {
 
 /// Rates for one line.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LineRates {
     /// Duty, ad valorem.
     pub duty: Option<Num>,
@@ -114,13 +118,14 @@ pub type Facts = BTreeMap<String, Option<Fact>>;
 
 /// One line.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LineRequest {
     /// Id, unique in the order.
     pub id: String,
     /// Price of one.
     pub unit_price: Num,
     /// How many.
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "or_one")]
     pub quantity: Num,
     /// Taken off the line.
     pub discount: Option<Num>,
@@ -140,12 +145,17 @@ fn one() -> Num {
     Num(Decimal::ONE)
 }
 
+fn or_one<'de, D: Deserializer<'de>>(d: D) -> Result<Num, D::Error> {
+    Ok(Option::<Num>::deserialize(d)?.unwrap_or_else(one))
+}
+
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
 }
 
 /// A request for a quote.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Request {
     /// Where to.
     pub destination: Destination,
@@ -200,12 +210,31 @@ pub struct Request {
     pub lines: Vec<LineRequest>,
 }
 
+/// The text is no request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct RequestError {
+    /// Line of the text, from 1.
+    pub line: usize,
+    /// The field, what is wrong with it, and what to write instead.
+    pub message: String,
+}
+
 impl Request {
     /// One request from its JSON text.
     ///
     /// # Errors
-    /// The text is no such request: the message names the field and the column.
-    pub fn parse(json: &str) -> Result<Request, serde_json::Error> {
-        serde_json::from_str(json)
+    /// The text is no such request: the message names the field, and for one that no request has the nearest that is.
+    pub fn parse(json: &str) -> Result<Request, RequestError> {
+        serde_json::from_str(json).map_err(|e| {
+            // Read again without types only when something is wrong: the path is worth more than the column.
+            let unknown = match serde_json::from_str::<serde_json::Value>(json) {
+                Ok(value) if e.is_data() && e.to_string().starts_with("unknown field") => {
+                    fields::unknown(&value)
+                }
+                _ => None,
+            };
+            RequestError { line: e.line().max(1), message: unknown.unwrap_or_else(|| e.to_string()) }
+        })
     }
 }

@@ -1,13 +1,14 @@
 //! All packs together: the embedded ones, a folder's, and older versions by digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use tradewind_domain::Country;
 
 use super::load::PackError;
-use super::model::Pack;
+use super::model::{Kind, Pack};
+use crate::fields::instead;
 
 macro_rules! embedded {
     ($($name:literal)+) => {
@@ -28,7 +29,13 @@ pub struct PackSet {
     current: Vec<Arc<Pack>>,
     older: Vec<Arc<Pack>>,
     by_country: BTreeMap<Country, usize>,
+    /// Facts that some pack asks for.
+    facts: BTreeSet<Arc<str>>,
 }
+
+/// Facts that the engine itself asks for; quantities (`quantity_kg`, ...) come besides.
+const FACTS: [&str; 5] =
+    ["ad_cvd", "in_transit_exception", "indivisible", "preference_proof", "section_301_list"];
 
 impl PackSet {
     /// The packs that are part of the program.
@@ -78,7 +85,10 @@ impl PackSet {
         }
         for (file, text) in older {
             match Pack::parse(file, text) {
-                Ok(pack) => set.older.push(Arc::new(pack)),
+                Ok(pack) => {
+                    set.learn(&pack);
+                    set.older.push(Arc::new(pack));
+                }
                 Err(e) => errors.extend(e),
             }
         }
@@ -98,13 +108,34 @@ impl PackSet {
                 });
             }
         }
+        self.learn(&pack);
         self.current.push(Arc::new(pack));
+    }
+
+    fn learn(&mut self, pack: &Pack) {
+        for layer in &pack.layers {
+            self.facts.extend(layer.needs.iter().chain(&layer.unless).cloned());
+            if let Kind::Stated(fact) = &layer.formula.kind {
+                self.facts.insert(fact.clone());
+            }
+        }
+    }
+
+    /// Why a name is no fact that any rule asks for: what to write instead. `None` when it is one.
+    #[must_use]
+    pub fn unknown_fact(&self, name: &str) -> Option<String> {
+        if FACTS.contains(&name) || name.starts_with("quantity_") || self.facts.contains(name) {
+            return None;
+        }
+        let known: BTreeSet<&str> = self.facts.iter().map(AsRef::as_ref).chain(FACTS).collect();
+        Some(format!("no rule asks for this fact{}", instead(name, &known.into_iter().collect::<Vec<_>>())))
     }
 
     /// Keeps the packs of another set as older versions, for quotes that are pinned to them.
     pub fn keep_older(&mut self, other: PackSet) {
         for pack in other.current.into_iter().chain(other.older) {
             if !self.current.iter().chain(&self.older).any(|p| p.digest == pack.digest) {
+                self.learn(&pack);
                 self.older.push(pack);
             }
         }

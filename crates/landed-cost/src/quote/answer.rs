@@ -17,7 +17,8 @@ use crate::pack::Part;
 pub enum Status {
     /// Everything.
     Complete,
-    /// The amounts stand, and something that is not zero may come on top: see `missing`.
+    /// The amounts that are shown stand, and something that is not zero may come on top: see `missing`. What consists of
+    /// the unknown alone, or rests on it, is `null`.
     Partial,
     /// An amount cannot be known: see `missing`.
     Indeterminate,
@@ -337,6 +338,9 @@ pub struct Quote {
     pub fx: Vec<FxUsed>,
     /// Pack versions used.
     pub packs: BTreeMap<String, String>,
+    /// Tariff files that gave a rate, by jurisdiction: their checksums. The row stands in the charge.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tariffs: BTreeMap<String, Vec<String>>,
     /// As in the request.
     pub legal_event_at: String,
     /// Line ids of a parcel's quote.

@@ -38,6 +38,7 @@ pub(super) fn fees(order: &Order<'_>, known: &mut Known) -> Result<Vec<FeeLine>,
             match order.fx.convert(d, order.pack.currency, order.cur) {
                 Some(v) => round(v, order.cur).map(Some),
                 None => {
+                    known.fees_unknown = true;
                     known.missing(format!("fx.{}.{}", order.pack.currency, order.cur));
                     Ok(None)
                 }
@@ -94,6 +95,7 @@ pub(super) fn fees(order: &Order<'_>, known: &mut Known) -> Result<Vec<FeeLine>,
         out.push(line);
     }
     if !covered {
+        known.fees_unknown = true;
         known.soft(format!("fees.entry_type_{entry}"));
     }
     Ok(out)

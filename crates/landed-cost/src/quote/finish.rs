@@ -1,22 +1,53 @@
 //! Adding up: from charged lines to the answer.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use tradewind_domain::{Country, Money};
 
+use super::QuoteError;
 use super::answer::*;
 use super::collect::Treatment;
 use super::known::{Known, push};
-use super::prepare::{Order, round};
+use super::prepare::{self, Order, Work, round};
 use super::select;
 use crate::pack::{Metric, Outcome, Part, Rule};
 use crate::request::Request;
 
-pub(super) fn no_pack(req: &Request, country: Country) -> Quote {
-    let cur = tradewind_domain::Currency::new(&req.currency).unwrap_or(tradewind_domain::Currency::USD);
-    let zero = Money::zero(cur);
-    Quote {
+/// A country without rules: what the request itself says is shown, everything else is not known.
+pub(super) fn no_pack(req: &Request, country: Country) -> Result<Quote, QuoteError> {
+    let (cur, worth) = prepare::worth(req)?;
+    let none = |goods, freight, insurance| Totals {
+        goods,
+        freight,
+        insurance,
+        duty: None,
+        excise: None,
+        consumption_tax: None,
+        vat: None,
+        taxes: None,
+        fees: None,
+        landed: None,
+    };
+    let sum = |f: fn(&[Money; 3]) -> Money| Money::try_sum(cur, worth.iter().map(f));
+    let out_of_range = |e: tradewind_domain::MoneyError| QuoteError(e.to_string());
+    let totals = none(
+        sum(|w| w[0]).map_err(out_of_range)?,
+        sum(|w| w[1]).map_err(out_of_range)?,
+        sum(|w| w[2]).map_err(out_of_range)?,
+    );
+    let lines = req.lines.iter().zip(&worth).map(|(l, [goods, freight, insurance])| Line {
+        id: l.id.clone(),
+        goods: *goods,
+        freight: *freight,
+        insurance: *insurance,
+        duty: None,
+        excise: None,
+        consumption_tax: None,
+        vat: None,
+        landed: None,
+        charges: Vec::new(),
+    });
+    Ok(Quote {
         status: Status::Indeterminate,
         missing: vec![format!("rules.{country}")],
         flags: Vec::new(),
@@ -26,32 +57,22 @@ pub(super) fn no_pack(req: &Request, country: Country) -> Quote {
             country.name()
         )),
         fallback: None,
-        lines: Vec::new(),
-        totals: Totals {
-            goods: zero,
-            freight: zero,
-            insurance: zero,
-            duty: None,
-            excise: None,
-            consumption_tax: None,
-            vat: None,
-            taxes: None,
-            fees: None,
-            landed: None,
-        },
+        lines: lines.collect(),
+        totals,
         fees: Vec::new(),
         waived: Vec::new(),
         parcels: None,
         year_total_after: None,
         valuation: None,
         tax_treatment: TaxTreatment { collected_at_sale: false, scheme: None, collector: None },
-        currency: req.currency.clone(),
+        currency: cur.to_string(),
         fx: Vec::new(),
         packs: BTreeMap::new(),
+        tariffs: BTreeMap::new(),
         legal_event_at: req.legal_event_at.clone(),
         parcel: None,
         rule: None,
-    }
+    })
 }
 
 /// An answer with what its bounds are made of.
@@ -93,8 +114,11 @@ pub(super) fn finish(
     let quoted = outcome == Outcome::Quote;
     if quoted && known.side().is_none() && known.hard.is_empty() {
         // An amount that could not be computed (out of range) is missing too, never zero.
-        for w in order.lines.iter().filter(|w| w.duty.is_none() || w.consumption.is_none() || w.vat.is_none())
-        {
+        // (Without its excise a line has no VAT either: that is said already.)
+        let lost = |w: &&Work<'_>| {
+            w.duty.is_none() || w.consumption.is_none() || (w.vat.is_none() && w.excise.is_some())
+        };
+        for w in order.lines.iter().filter(lost) {
             push(&mut known.hard, format!("lines.{}.duty", w.req.id));
         }
     }
@@ -107,9 +131,11 @@ pub(super) fn finish(
         Outcome::Quote => Status::Complete,
     };
     let valuation = rule.map(|r| valuation(&order, r));
-    let year_total_after = rule
-        .filter(|r| r.counter && quoted)
-        .and_then(|_| round(order.req.buyer.year_total_before?.0 + order.cif(), cur).ok());
+    let limit = order.pack.currency;
+    let year_total_after = rule.filter(|r| r.counter && quoted).and_then(|_| {
+        let value = order.fx.convert(order.cif(), cur, limit)?;
+        round(order.req.buyer.year_total_before?.0.checked_add(value)?, limit).ok()
+    });
     let plus = |a: Option<Money>, b: Option<Money>| a?.try_add(b?).ok();
     let add = |a: Money, b: Money| a.try_add(b).unwrap_or(a);
     let mut totals = Totals {
@@ -124,18 +150,21 @@ pub(super) fn finish(
         fees: None,
         landed: None,
     };
+    // The rate that the order's amounts were converted with; other rates of the quote belong to the amounts of rules,
+    // or only compared a threshold.
+    let converted = if order.source_cur == cur { None } else { order.fx.between(order.source_cur, cur) };
     let (fx, failures) = order.fx.into_used();
-    let converted: Option<Arc<str>> = fx.first().map(|f| f.id.as_str().into());
     let mut charged = zero;
     let mut lines = Vec::with_capacity(order.lines.len());
     for mut w in order.lines {
         for c in &mut w.charges {
-            c.fx.clone_from(&converted);
+            c.fx = match (c.fx.take(), &converted) {
+                (Some(own), Some(all)) if own != *all => Some(format!("{all}; {own}").into()),
+                (own, all) => own.or_else(|| all.clone()),
+            };
         }
-        // Excise without a figure leaves a partial answer: the amounts that stand are shown, the bound is open.
-        let excise = if status == Status::Partial { w.excise.or(Some(zero)) } else { w.excise };
         let (duty, excise, ct, vat) =
-            if quoted { (w.duty, excise, w.consumption, w.vat) } else { (None, None, None, None) };
+            if quoted { (w.duty, w.excise, w.consumption, w.vat) } else { (None, None, None, None) };
         let cost = add(add(w.goods, w.freight), w.insurance);
         let taxes = plus(plus(duty, excise), plus(ct, vat));
         charged = w.charges.iter().fold(charged, |s, c| add(s, c.amount));
@@ -162,7 +191,7 @@ pub(super) fn finish(
     let fee_sum = fees.iter().fold(zero, |s, f| add(s, f.amount));
     let cost = add(add(totals.goods, totals.freight), totals.insurance);
     totals.taxes = plus(plus(totals.duty, totals.excise), plus(totals.consumption_tax, totals.vat));
-    totals.fees = quoted.then_some(fee_sum);
+    totals.fees = Some(fee_sum).filter(|_| quoted && !known.fees_unknown);
     totals.landed = plus(plus(Some(cost), totals.taxes), totals.fees);
     let bounds = matches!(status, Status::Partial | Status::Indeterminate).then(|| Bounds {
         taxes: Range { low: charged, high: None },
@@ -173,6 +202,10 @@ pub(super) fn finish(
     missing.extend(known.soft);
     if missing.iter().any(|m| m.starts_with("fx.")) && known.reason.is_none() && !failures.is_empty() {
         known.reason = Some(failures.join("; "));
+    }
+    let mut tariffs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (jurisdiction, sha256) in known.tariffs {
+        tariffs.entry(jurisdiction.to_string()).or_default().push(format!("sha256:{sha256}"));
     }
     let mut flags = known.flags;
     if order.pack.fx_unverified && !fx.is_empty() {
@@ -200,6 +233,7 @@ pub(super) fn finish(
         currency: cur.to_string(),
         fx,
         packs: BTreeMap::from([(order.pack.jurisdiction.to_string(), order.pack.digest.to_string())]),
+        tariffs,
         legal_event_at: order.req.legal_event_at.clone(),
         parcel: None,
         rule: rule.map(|r| r.meta.id.clone()),

@@ -1,6 +1,7 @@
 //! Conversion inside a quote: the request's rates first, then the rate book; every rate used is recorded.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -17,7 +18,7 @@ pub(super) struct Converter<'a> {
     book: &'a dyn FxSource,
     at: Timestamp,
     regime: Option<Regime>,
-    used: RefCell<Vec<FxUsed>>,
+    used: RefCell<Vec<(Arc<str>, FxUsed)>>,
     /// Why the book had no rate.
     failures: RefCell<Vec<String>>,
 }
@@ -42,24 +43,34 @@ impl<'a> Converter<'a> {
 
     /// `value` of `from` in `to`, unrounded; `None` without a rate in either direction.
     pub(super) fn convert(&self, value: Decimal, from: Currency, to: Currency) -> Option<Decimal> {
+        self.exchange(value, from, to).map(|(v, _)| v)
+    }
+
+    /// As [`Converter::convert`], with the id of the rate that was used, where one was.
+    pub(super) fn exchange(
+        &self,
+        value: Decimal,
+        from: Currency,
+        to: Currency,
+    ) -> Option<(Decimal, Option<Arc<str>>)> {
         if from == to {
-            return Some(value);
+            return Some((value, None));
         }
         let direct = |a: Currency, b: Currency| {
             self.given.iter().find(|f| f.from == a.code() && f.to == b.code()).map(|f| f.rate.0)
         };
         if let Some(rate) = direct(from, to) {
-            self.note(from, to, rate, format!("request:{from}/{to}:{rate}"));
-            return value.checked_mul(rate);
+            let id = self.note(from, to, rate, format!("request:{from}/{to}:{rate}"));
+            return Some((value.checked_mul(rate)?, Some(id)));
         }
         if let Some(rate) = direct(to, from).filter(|r| *r > Decimal::ZERO) {
-            self.note(to, from, rate, format!("request:{to}/{from}:{rate}"));
-            return value.checked_div(rate);
+            let id = self.note(to, from, rate, format!("request:{to}/{from}:{rate}"));
+            return Some((value.checked_div(rate)?, Some(id)));
         }
         let found = self.booked(from, to)?;
         let out = value.checked_mul(found.rate);
-        self.note(from, to, found.rate, found.id);
-        out
+        let id = self.note(from, to, found.rate, found.id);
+        Some((out?, Some(id)))
     }
 
     pub(super) fn can(&self, from: Currency, to: Currency) -> bool {
@@ -70,11 +81,15 @@ impl<'a> Converter<'a> {
             || self.booked(from, to).is_some()
     }
 
-    fn note(&self, from: Currency, to: Currency, rate: Decimal, id: String) {
+    fn note(&self, from: Currency, to: Currency, rate: Decimal, id: String) -> Arc<str> {
         let mut used = self.used.borrow_mut();
-        if !used.iter().any(|u| u.id == id) {
-            used.push(FxUsed { id, from: from.to_string(), to: to.to_string(), rate: rate.to_string() });
+        if let Some((known, _)) = used.iter().find(|(k, _)| k.as_ref() == id) {
+            return known.clone();
         }
+        let shared: Arc<str> = id.as_str().into();
+        let entry = FxUsed { id, from: from.to_string(), to: to.to_string(), rate: rate.to_string() };
+        used.push((shared.clone(), entry));
+        shared
     }
 
     fn booked(&self, from: Currency, to: Currency) -> Option<FxRate> {
@@ -82,8 +97,18 @@ impl<'a> Converter<'a> {
         self.book.rate(regime, from, to, self.at).map_err(|e| push(&mut self.failures.borrow_mut(), e)).ok()
     }
 
+    /// The id of the rate that stands between two currencies, of those used.
+    pub(super) fn between(&self, from: Currency, to: Currency) -> Option<Arc<str>> {
+        let (from, to) = (from.code(), to.code());
+        let is = |u: &FxUsed, a: &str, b: &str| u.from == a && u.to == b;
+        let used = self.used.borrow();
+        let found = used.iter().find(|(_, u)| is(u, from, to) || is(u, to, from));
+        found.map(|(id, _)| id.clone())
+    }
+
     /// The rates used, and why rates were not found.
     pub(super) fn into_used(self) -> (Vec<FxUsed>, Vec<String>) {
-        (self.used.into_inner(), self.failures.into_inner())
+        let used = self.used.into_inner().into_iter().map(|(_, u)| u);
+        (used.collect(), self.failures.into_inner())
     }
 }

@@ -1,5 +1,8 @@
 //! What is learnt on the way: gaps, flags, reasons.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use rust_decimal::Decimal;
 
 /// Which end of the bounds is being computed: every gap is then filled with its best or its worst value.
@@ -21,6 +24,10 @@ pub(crate) struct Known {
     side: Option<Side>,
     /// Some gap has no known worst value.
     pub(super) unbounded: bool,
+    /// A fee is due whose amount is not known.
+    pub(super) fees_unknown: bool,
+    /// Tariff files that gave a rate: jurisdiction and checksum.
+    pub(super) tariffs: BTreeSet<(Arc<str>, String)>,
 }
 
 pub(super) fn push(list: &mut Vec<String>, s: String) {
@@ -77,6 +84,11 @@ impl Known {
         if !self.flags.iter().any(|f| f == s) {
             self.flags.push(s.to_owned());
         }
+    }
+
+    /// A rate came from this file.
+    pub(super) fn tariff(&mut self, jurisdiction: &Arc<str>, sha256: String) {
+        self.tariffs.insert((jurisdiction.clone(), sha256));
     }
 
     pub(crate) fn reason(&mut self, s: &str) {

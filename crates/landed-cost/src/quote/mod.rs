@@ -21,7 +21,7 @@ use collect::{treatment, waive};
 use finish::{Finished, finish, no_pack};
 pub(crate) use known::{Known, Side};
 
-use crate::pack::{Outcome, Pack, PackSet};
+use crate::pack::{Formula, Outcome, Pack, PackSet, Part};
 use crate::rates::{FxSource, NoFx, NoTariff, TariffSource};
 use crate::request::Request;
 use prepare::Order;
@@ -40,13 +40,14 @@ pub struct Engine<'a> {
     packs: &'a PackSet,
     tariff: &'a dyn TariffSource,
     book: &'a dyn FxSource,
+    stored: bool,
 }
 
 impl<'a> Engine<'a> {
     /// An engine in which every rate comes from the request or the packs.
     #[must_use]
     pub fn new(packs: &'a PackSet) -> Engine<'a> {
-        Engine { packs, tariff: &NoTariff, book: &NoFx }
+        Engine { packs, tariff: &NoTariff, book: &NoFx, stored: false }
     }
 
     /// With a tariff for rates that the request leaves out.
@@ -59,6 +60,13 @@ impl<'a> Engine<'a> {
     #[must_use]
     pub fn with_fx(self, book: &'a dyn FxSource) -> Engine<'a> {
         Engine { book, ..self }
+    }
+
+    /// For a request that was answered before, by packs of which only the ones it used need be here: whether some rule
+    /// asks for its facts is not checked again.
+    #[must_use]
+    pub fn for_stored(self) -> Engine<'a> {
+        Engine { stored: true, ..self }
     }
 
     /// Answers a request.
@@ -106,7 +114,14 @@ impl<'a> Engine<'a> {
             req.mode_of_transport.as_deref(),
             &["air", "ocean", "rail", "road", "post"],
         )?;
-        let Some(pack) = self.pack_for(req, country)? else { return Ok(no_pack(req, country)) };
+        for line in req.lines.iter().filter(|_| !self.stored) {
+            for fact in line.facts.keys() {
+                if let Some(why) = self.packs.unknown_fact(fact) {
+                    return Err(bad(&format!("lines.{}.facts.{fact}", line.id), why));
+                }
+            }
+        }
+        let Some(pack) = self.pack_for(req, country)? else { return no_pack(req, country) };
         if !region.is_empty()
             && !pack.regions.is_empty()
             && !pack.regions.iter().any(|r| r.as_ref() == region)
@@ -237,15 +252,21 @@ impl<'a> Engine<'a> {
             } else if treatment.reverse_charge {
                 known.flag("REVERSE_CHARGE".to_owned());
             } else {
-                // A missing excise does not hide the tax that is known; the status says that more may come.
+                // Where excise is owed and not known, the tax on the rest is computed as what is due at least: it is in
+                // the bounds and among the charges, and the line's own tax stays unknown.
                 let unknown: Vec<bool> = order.lines.iter().map(|l| l.excise.is_none()).collect();
                 for line in &mut order.lines {
                     line.excise = Some(Money::zero(order.cur));
                 }
                 charges::tax(&mut order, rule, f, &treatment.tax, &mut known)?;
-                for (line, u) in order.lines.iter_mut().zip(unknown) {
-                    if u {
-                        line.excise = None;
+                let taxed = f.base.contains(&Part::Excise);
+                for (line, _) in order.lines.iter_mut().zip(unknown).filter(|(_, u)| *u) {
+                    line.excise = None;
+                    if taxed {
+                        line.vat = None;
+                        for c in line.charges.iter_mut().filter(|c| is_tax_on(c, f)) {
+                            c.note = Some("at least: the excise in its base is not known".into());
+                        }
                     }
                 }
             }
@@ -254,6 +275,11 @@ impl<'a> Engine<'a> {
         let fees = if rule.layers { fees::fees(&order, &mut known)? } else { Vec::new() };
         Ok(finish(order, Some(rule), known, Outcome::Quote, Some(treatment), fees, waived))
     }
+}
+
+/// The charge is one of this tax: by its base, which no duty shares.
+fn is_tax_on(charge: &Charge, tax: &Formula) -> bool {
+    charge.components.iter().any(|(p, _)| *p == Part::Excise) && charge.formula == tax.kind.name()
 }
 
 fn closed(field: &str, value: Option<&str>, known: &[&str]) -> Result<(), QuoteError> {

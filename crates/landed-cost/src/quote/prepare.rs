@@ -8,7 +8,7 @@ use tradewind_domain::{Country, Currency, Exact, HsCode, Money, Rounding};
 use super::fx::Converter;
 use super::{QuoteError, bad};
 use crate::pack::{Pack, expand};
-use crate::request::{Fact, LineRequest, Request};
+use crate::request::{Fact, LineRequest, Num, Request};
 
 /// A line, valued in the currency of the quote.
 pub(super) struct Work<'a> {
@@ -82,13 +82,109 @@ fn currency(field: &str, code: &str) -> Result<Currency, QuoteError> {
     Currency::new(code).map_err(|e| bad(field, e.to_string()))
 }
 
-/// Zero when absent; never below. The field is named only when it is wrong.
-fn amount(field: impl FnOnce() -> String, value: Option<crate::request::Num>) -> Result<Decimal, QuoteError> {
+/// Zero when absent; never below, and never more than money holds: sums of amounts cannot overflow then. The field is
+/// named only when it is wrong.
+fn amount(field: impl FnOnce() -> String, value: Option<Num>, cur: Currency) -> Result<Decimal, QuoteError> {
     let v = value.map_or(Decimal::ZERO, |n| n.0);
     if v.is_sign_negative() && !v.is_zero() {
         return Err(bad(&field(), format!("{v} is negative: amounts are zero or more")));
     }
+    if round(v, cur).is_err() {
+        return Err(bad(&field(), format!("{v} is more than {cur} amounts can be")));
+    }
     Ok(v)
+}
+
+/// A rate is a share: 0.20 for 20 %. `most` is beyond what any law has, and below what a percentage looks like.
+fn share(field: impl FnOnce() -> String, value: Option<Num>, most: u32) -> Result<(), QuoteError> {
+    match value {
+        Some(Num(v)) if v.is_sign_negative() && !v.is_zero() => {
+            Err(bad(&field(), format!("{v} is negative: rates are zero or more")))
+        }
+        Some(Num(v)) if v > Decimal::from(most) => {
+            Err(bad(&field(), format!("{v} is more than {most}00 %: a rate is a share, 0.20 for 20 %")))
+        }
+        _ => Ok(()),
+    }
+}
+
+const MOST_VAT: u32 = 1;
+const MOST_DUTY: u32 = 100;
+
+/// A line as the request values it: price × quantity − discount, in the request's currency, checked.
+fn valued(line: &LineRequest, cur: Currency) -> Result<Decimal, QuoteError> {
+    let at = |f: &str| format!("lines.{}.{f}", line.id);
+    let price = amount(|| at("unit_price"), Some(line.unit_price), cur)?;
+    let quantity = line.quantity.0;
+    if quantity <= Decimal::ZERO {
+        return Err(bad(&at("quantity"), format!("{quantity} is not above zero")));
+    }
+    let discount = amount(|| at("discount"), line.discount, cur)?;
+    let value = price
+        .checked_mul(quantity)
+        .and_then(|v| v.checked_sub(discount))
+        .filter(|v| round(*v, cur).is_ok())
+        .ok_or_else(|| {
+            bad(&at("unit_price"), format!("{price} × {quantity} is more than {cur} amounts can be"))
+        })?;
+    if value.is_sign_negative() && !value.is_zero() {
+        return Err(bad(&at("discount"), format!("{discount} is more than the line's {}", price * quantity)));
+    }
+    share(|| at("rates.duty"), line.rates.duty, MOST_DUTY)?;
+    share(|| at("rates.vat"), line.rates.vat, MOST_VAT)?;
+    share(|| at("rates.consumption_tax"), line.rates.consumption_tax, MOST_VAT)?;
+    share(|| at("rates.postal_class"), line.rates.postal_class, MOST_DUTY)?;
+    Ok(value)
+}
+
+/// What holds for every request, whatever the destination: its currency, and that the order makes sense.
+fn checked(req: &Request) -> Result<Currency, QuoteError> {
+    let cur = currency("currency", &req.currency)?;
+    for (i, f) in req.fx.iter().enumerate() {
+        currency(&format!("fx[{i}].from"), &f.from)?;
+        currency(&format!("fx[{i}].to"), &f.to)?;
+        if f.rate.0 <= Decimal::ZERO {
+            return Err(bad(&format!("fx[{i}].rate"), format!("{} is not above zero", f.rate.0)));
+        }
+    }
+    share(|| "rates.vat".to_owned(), req.rates.vat, MOST_VAT)?;
+    share(|| "rates.duty".to_owned(), req.rates.duty, MOST_DUTY)?;
+    if req.lines.is_empty() {
+        return Err(bad("lines", "the order has no line".to_owned()));
+    }
+    let mut seen = std::collections::HashSet::with_capacity(req.lines.len());
+    for line in &req.lines {
+        if !seen.insert(line.id.as_str()) {
+            return Err(bad(&format!("lines.{}", line.id), "the line id is used twice".to_owned()));
+        }
+    }
+    Ok(cur)
+}
+
+/// Goods, freight and insurance of each line in the request's currency, for a destination without rules.
+pub(super) fn worth(req: &Request) -> Result<(Currency, Vec<[Money; 3]>), QuoteError> {
+    let cur = checked(req)?;
+    let mut goods = Vec::with_capacity(req.lines.len());
+    for line in &req.lines {
+        let value = valued(line, cur)?;
+        let contained = match line.rates.vat.or(req.rates.vat) {
+            _ if !req.prices_include_tax => Decimal::ZERO,
+            Some(rate) => rate.0,
+            None => {
+                let field = format!("lines.{}.rates.vat", line.id);
+                return Err(bad(&field, "prices include tax, and its rate is not known: give rates.vat"));
+            }
+        };
+        goods.push(round(value.checked_div(Decimal::ONE + contained).unwrap_or(value), cur)?);
+    }
+    let weights = weights(goods.iter().copied());
+    let shared = |field: &str, value: Option<Num>| -> Result<Vec<Money>, QuoteError> {
+        let value = round(amount(|| field.to_owned(), value, cur)?, cur)?;
+        value.allocate(&weights).map_err(|e| QuoteError(e.to_string()))
+    };
+    let (freight, insurance) = (shared("freight", req.freight)?, shared("insurance", req.insurance)?);
+    let rows = goods.into_iter().zip(freight).zip(insurance).map(|((g, f), i)| [g, f, i]);
+    Ok((cur, rows.collect()))
 }
 
 impl<'a> Order<'a> {
@@ -99,14 +195,7 @@ impl<'a> Order<'a> {
         at: Timestamp,
         book: &'a dyn crate::rates::FxSource,
     ) -> Result<Order<'a>, QuoteError> {
-        let source_cur = currency("currency", &req.currency)?;
-        for (i, f) in req.fx.iter().enumerate() {
-            currency(&format!("fx[{i}].from"), &f.from)?;
-            currency(&format!("fx[{i}].to"), &f.to)?;
-            if f.rate.0 <= Decimal::ZERO {
-                return Err(bad(&format!("fx[{i}].rate"), format!("{} is not above zero", f.rate.0)));
-            }
-        }
+        let source_cur = checked(req)?;
         // The pack's rule is that of the states that share its currency; the others have their own authority's.
         let regime = pack.fx.filter(|_| pack.currency_of(country) == pack.currency);
         let fx = Converter::new(&req.fx, book, at, regime);
@@ -114,9 +203,7 @@ impl<'a> Order<'a> {
         let choice = [wanted, Some(pack.currency_of(country)), Some(pack.currency), Some(source_cur)];
         let cur = choice.into_iter().flatten().find(|c| fx.can(source_cur, *c)).unwrap_or(source_cur);
         let region = req.destination.region.as_deref().unwrap_or("");
-        if req.lines.is_empty() {
-            return Err(bad("lines", "the order has no line".to_owned()));
-        }
+        amount(|| "buyer.year_total_before".to_owned(), req.buyer.year_total_before, pack.currency)?;
         let mut order = Order {
             req,
             pack,
@@ -129,11 +216,7 @@ impl<'a> Order<'a> {
             freight_source: Decimal::ZERO,
             lines: Vec::with_capacity(req.lines.len()),
         };
-        let mut seen = std::collections::HashSet::with_capacity(req.lines.len());
         for line in &req.lines {
-            if !seen.insert(line.id.as_str()) {
-                return Err(bad(&format!("lines.{}", line.id), "the line id is used twice".to_owned()));
-            }
             let work = order.line(line)?;
             order.lines.push(work);
         }
@@ -148,29 +231,7 @@ impl<'a> Order<'a> {
 
     fn line(&self, line: &'a LineRequest) -> Result<Work<'a>, QuoteError> {
         let at = |f: &str| format!("lines.{}.{f}", line.id);
-        let price = amount(|| at("unit_price"), Some(line.unit_price))?;
-        let quantity = line.quantity.0;
-        if quantity <= Decimal::ZERO {
-            return Err(bad(&at("quantity"), format!("{quantity} is not above zero")));
-        }
-        let discount = amount(|| at("discount"), line.discount)?;
-        let mut source = price
-            .checked_mul(quantity)
-            .and_then(|v| v.checked_sub(discount))
-            .ok_or_else(|| bad(&at("unit_price"), "out of range".to_owned()))?;
-        if source.is_sign_negative() && !source.is_zero() {
-            return Err(bad(
-                &at("discount"),
-                format!("{discount} is more than the line's {}", price * quantity),
-            ));
-        }
-        for (name, rate) in [
-            ("duty", line.rates.duty),
-            ("vat", line.rates.vat),
-            ("consumption_tax", line.rates.consumption_tax),
-        ] {
-            amount(|| at(&format!("rates.{name}")), rate)?;
-        }
+        let mut source = valued(line, self.source_cur)?;
         let hs = match line.hs.as_deref().map(str::trim).filter(|h| !h.is_empty()) {
             None => None,
             Some(text) => Some(HsCode::new(text).map_err(|e| bad(&at("hs"), e.to_string()))?),
@@ -190,7 +251,8 @@ impl<'a> Order<'a> {
                 )
             })?;
             let one = Decimal::ONE + rate;
-            let net = round(goods.decimal().checked_div(one).unwrap_or_default(), self.cur)?;
+            // Divided by one or more: always in range.
+            let net = round(goods.decimal().checked_div(one).unwrap_or(goods.decimal()), self.cur)?;
             contained_tax = Some(goods.decimal() - net.decimal());
             goods = net;
             source = source.checked_div(one).map_or(source, |v| {
@@ -237,8 +299,8 @@ impl<'a> Order<'a> {
     }
 
     fn allocate(&mut self) -> Result<(), QuoteError> {
-        let freight = amount(|| "freight".to_owned(), self.req.freight)?;
-        let insurance = amount(|| "insurance".to_owned(), self.req.insurance)?;
+        let freight = amount(|| "freight".to_owned(), self.req.freight, self.source_cur)?;
+        let insurance = amount(|| "insurance".to_owned(), self.req.insurance, self.source_cur)?;
         self.freight_source = freight + insurance;
         let weights = weights(self.lines.iter().map(|l| l.goods));
         for (value, is_freight) in [(freight, true), (insurance, false)] {

@@ -145,6 +145,7 @@ impl Builder {
             name: format!("HTS {edition}"),
             sha256: checksum(text),
             whole: true,
+            column2: true,
             rates: self.rates,
             specials: self.specials,
             leaves: self.leaves,
@@ -237,14 +238,15 @@ fn list(footnotes: Option<&[Footnote]>) -> List {
     if text.contains("9903.91.") {
         return List::Unknown;
     }
-    for (heading, name) in
-        [("9903.88.01", "1"), ("9903.88.02", "2"), ("9903.88.03", "3"), ("9903.88.15", "4A")]
-    {
-        if text.contains(heading) {
-            return List::Is(name);
-        }
+    const LISTS: [(&str, &str); 4] =
+        [("9903.88.01", "1"), ("9903.88.02", "2"), ("9903.88.03", "3"), ("9903.88.15", "4A")];
+    let mut named = LISTS.iter().filter(|(heading, _)| text.contains(heading));
+    match (named.next(), named.next()) {
+        (Some((_, name)), None) => List::Is(name),
+        (None, _) if !text.contains("9903.88.") => List::None,
+        // Several, or headings outside the four lists: which one it is, is not said.
+        _ => List::Unknown,
     }
-    if text.contains("9903.88.") { List::Unknown } else { List::None }
 }
 
 /// Reads the whole table from JSON: an array of rows with `htsno`, `indent`, `general`, `special`, `other`, `footnotes`.

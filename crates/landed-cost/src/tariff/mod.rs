@@ -70,6 +70,12 @@ struct Measure {
     what: What,
 }
 
+impl Measure {
+    fn holds(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.until
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Origins {
     Of(Vec<Box<str>>),
@@ -103,6 +109,8 @@ pub struct Table {
     pub sha256: String,
     /// The whole tariff, as against some of its codes: what it does not hold does not exist.
     whole: bool,
+    /// Column 2 stands in it (the United States).
+    column2: bool,
     rates: Vec<Rate>,
     /// The special column as printed; read when it is asked for.
     specials: Vec<Box<str>>,
@@ -111,8 +119,8 @@ pub struct Table {
     measures: Vec<Measure>,
 }
 
-/// Normal trade relations are denied to these: column 2 applies (HTS General Note 3(b), with Public Law 117-110
-/// for Russia and Belarus).
+/// The United States deny normal trade relations to these: column 2 applies (HTS General Note 3(b), with Public Law
+/// 117-110 for Russia and Belarus). No other tariff has the column.
 const COLUMN_2: [&str; 4] = ["BY", "CU", "KP", "RU"];
 
 impl Table {
@@ -136,7 +144,7 @@ impl Table {
     }
 
     fn rate_of(&self, leaf: &Leaf, second: bool) -> Option<&Rate> {
-        let index = if second && self.whole { leaf.column2 } else { leaf.general };
+        let index = if second { leaf.column2 } else { leaf.general };
         index.and_then(|i| self.rates.get(i as usize))
     }
 
@@ -150,9 +158,15 @@ impl Table {
             .take_while(|l| l.code.starts_with(hs))
             .filter(|l| l.from <= at && at < l.until)
             .collect();
-        let second = origin.is_some_and(|c| COLUMN_2.contains(&c.code()));
+        let second = self.column2 && origin.is_some_and(|c| COLUMN_2.contains(&c.code()));
         let Some(first) = below.first() else { return Lookup::Missing };
         let found = self.rate_of(first, second);
+        if !self.whole && below.iter().any(|l| l.code.len() > hs.len()) {
+            // Other codes below the same heading may stand in files that were not imported.
+            let mut codes: Vec<String> = below.iter().map(|l| l.code.to_string()).collect();
+            codes.dedup();
+            return Lookup::Ambiguous { codes, ad_valorem: None };
+        }
         if below.iter().any(|l| self.rate_of(l, second) != found || l.list != first.list) {
             let rates: Option<Vec<Decimal>> =
                 below.iter().map(|l| self.rate_of(l, second)?.ad_valorem()).collect();
@@ -163,27 +177,38 @@ impl Table {
         }
         let version = self.sha256.get(..12).unwrap_or(&self.sha256);
         let mut preference = None;
-        let mut remedy = false;
         if let Some(origin) = origin.filter(|_| !second) {
             let special = first.special.and_then(|i| self.specials.get(i as usize));
             preference = special.and_then(|text| grammar::special(text, origin.code()));
-            for m in self.measures.iter().filter(|m| m.code.starts_with(hs) && m.from <= at && at < m.until) {
-                if m.origins.contains(origin) {
-                    match &m.what {
-                        What::Preference(p) => preference = preference.or_else(|| Some(p.clone())),
-                        What::Remedy => remedy = true,
-                    }
+        }
+        if let Some(origin) = origin.filter(|_| !second && preference.is_none()) {
+            preference = self.measures.iter().find_map(|m| match &m.what {
+                What::Preference(p)
+                    if m.code.starts_with(hs) && m.holds(at) && m.origins.contains(origin) =>
+                {
+                    Some(p.clone())
                 }
-            }
+                _ => None,
+            });
         }
         Lookup::Found {
             // a row without any rate, own or inherited, is not free: nobody stated a zero
             rate: found.cloned().unwrap_or_else(|| Rate::Unparsed("no rate printed".to_owned())),
             source: format!("{} {} line {} sha256:{version}", self.name, first.code, first.line),
+            sha256: self.sha256.clone(),
             section_301_list: first.list.as_deref().map(str::to_owned),
             preference,
-            remedy,
         }
+    }
+
+    /// A trade remedy stands, or may stand, for the origin: one that is no single country ("EU") may be the one meant.
+    fn remedy(&self, hs: &str, origin: Option<Country>, at: Timestamp) -> bool {
+        self.measures.iter().any(|m| {
+            matches!(m.what, What::Remedy)
+                && m.code.starts_with(hs)
+                && m.holds(at)
+                && origin.is_none_or(|o| m.origins.contains(o))
+        })
     }
 }
 
@@ -232,6 +257,19 @@ impl TariffStore {
         self.nomenclature.as_ref()
     }
 
+    /// Every instant at which an answer may change: a version comes into force, a rate or measure begins or ends.
+    pub fn instants(&self) -> impl Iterator<Item = Timestamp> {
+        self.tables
+            .values()
+            .flatten()
+            .flat_map(|(from, t)| {
+                let spans = t.leaves.iter().map(|l| (l.from, l.until));
+                let spans = spans.chain(t.measures.iter().map(|m| (m.from, m.until)));
+                std::iter::once(*from).chain(spans.flat_map(|(from, until)| [from, until]))
+            })
+            .filter(|t| *t != Timestamp::MIN && *t != Timestamp::MAX)
+    }
+
     /// Every version.
     pub fn versions(&self) -> impl Iterator<Item = Version<'_>> {
         self.tables.iter().flat_map(|(j, v)| {
@@ -250,7 +288,7 @@ impl TariffStore {
 impl TariffSource for TariffStore {
     fn lookup(&self, jurisdiction: &str, hs: &HsCode, origin: Option<Country>, at: Timestamp) -> Lookup {
         let versions = self.tables.get(jurisdiction).map(Vec::as_slice).unwrap_or_default();
-        // The US table is whole: only its newest version speaks. The UK's come one commodity a file.
+        // A whole table is the only one that speaks. The UK's come one commodity a file.
         for (_, table) in versions.iter().rev().filter(|(from, _)| *from <= at) {
             let answer = table.lookup(hs.as_str(), origin, at);
             if table.whole || answer != Lookup::Missing {
@@ -258,6 +296,26 @@ impl TariffSource for TariffStore {
             }
         }
         Lookup::Missing
+    }
+
+    fn remedy(&self, jurisdiction: &str, hs: &HsCode, origin: Option<Country>, at: Timestamp) -> bool {
+        let versions = self.tables.get(jurisdiction).map(Vec::as_slice).unwrap_or_default();
+        // Of several files of one commodity the newest speaks; of several commodities below a short code each does.
+        let mut heard: Vec<&str> = Vec::new();
+        for (_, table) in versions.iter().rev().filter(|(from, _)| *from <= at) {
+            if table.whole {
+                return table.remedy(hs.as_str(), origin, at);
+            }
+            let code = table.leaves.first().map(|l| &*l.code).or(table.measures.first().map(|m| &*m.code));
+            let Some(code) = code.filter(|c| c.starts_with(hs.as_str()) && !heard.contains(c)) else {
+                continue;
+            };
+            heard.push(code);
+            if table.remedy(hs.as_str(), origin, at) {
+                return true;
+            }
+        }
+        false
     }
 
     fn knows(&self, hs: &HsCode) -> Option<bool> {

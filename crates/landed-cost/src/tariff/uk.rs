@@ -1,11 +1,12 @@
 //! One commodity of the UK Trade Tariff: the API's answer (JSON:API, `data` and `included`) or the flat form that the
 //! official duty calculator records. Third country duty is the measure of type 103 for all origins (area 1011);
-//! preferences (142, 145) need a proof of origin; a trade remedy or additional duty (551 to 554, 695, 696)
-//! for the origin must be answered.
+//! preferences (142, 145) need a proof of origin; a trade remedy or additional duty (551 to 555, 695, 696)
+//! for the origin must be answered, whatever its rate: none of these is read into a figure.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -56,14 +57,8 @@ pub fn read(text: &str, file: &str, service: &str) -> Result<Table, TariffError>
     let parsed: Value =
         serde_json::from_str(text).map_err(|e| refuse(e.line(), format!("this is no JSON: {e}")))?;
     let flat = if parsed.get("included").is_some() {
-        flatten(&parsed).ok_or_else(|| {
-            refuse(
-                0,
-                "not a commodity of the UK Trade Tariff API: no data.attributes.goods_nomenclature_item_id, \
-                       or a measure without type, area or start"
-                    .to_owned(),
-            )
-        })?
+        flatten(&parsed)
+            .map_err(|what| refuse(0, format!("not a commodity of the UK Trade Tariff API: {what}")))?
     } else {
         serde_json::from_value(parsed)
             .map_err(|e| refuse(0, format!("not a commodity of the UK Trade Tariff: {e}")))?
@@ -80,11 +75,14 @@ pub fn read(text: &str, file: &str, service: &str) -> Result<Table, TariffError>
         } else {
             grammar::parse(&base)
         };
-        let from = m.effective_start_date;
-        // the end is the last day, printed at its midnight: half-open, it ends a day later
-        let until = m.effective_end_date.map_or(Timestamp::MAX, |end| {
-            end.checked_add(jiff::SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX)
-        });
+        let days =
+            |e: jiff::Error| refuse(0, format!("a measure of type {} has no days: {e}", m.measure_type.id));
+        let from = begins(m.effective_start_date, 0).map_err(days)?;
+        // The end is the last day: half-open, the measure ends when the next one begins.
+        let until = match m.effective_end_date {
+            Some(end) => begins(end, 1).map_err(days)?,
+            None => Timestamp::MAX,
+        };
         let everywhere = m.geographical_area.id == "1011";
         let kind = m.measure_type.id.as_str();
         match kind {
@@ -101,7 +99,7 @@ pub fn read(text: &str, file: &str, service: &str) -> Result<Table, TariffError>
                 });
                 rates.push(rate);
             }
-            "142" | "145" | "551" | "552" | "553" | "554" | "695" | "696" => {
+            "142" | "145" | "551" | "552" | "553" | "554" | "555" | "695" | "696" => {
                 let area = &m.geographical_area;
                 let preference = matches!(kind, "142" | "145");
                 // A group whose members are not in the answer may hold any origin: a remedy is asked about.
@@ -128,6 +126,7 @@ pub fn read(text: &str, file: &str, service: &str) -> Result<Table, TariffError>
         name: format!("{service} Trade Tariff"),
         sha256: checksum(text),
         whole: false,
+        column2: false,
         rates,
         specials: Vec::new(),
         leaves,
@@ -135,45 +134,74 @@ pub fn read(text: &str, file: &str, service: &str) -> Result<Table, TariffError>
     })
 }
 
-/// JSON:API to the flat form: references are followed into `included`.
-fn flatten(doc: &Value) -> Option<Flat> {
-    let included: BTreeMap<(&str, &str), &Value> = doc
-        .get("included")?
-        .as_array()?
+/// The beginning, in legal time, of a printed day or of one some days later. The tariff prints days as their midnight (or,
+/// for an end, their last second) in UTC, whatever the season.
+fn begins(printed: Timestamp, later: i64) -> Result<Timestamp, jiff::Error> {
+    let day = printed.to_zoned(TimeZone::UTC).date().checked_add(jiff::Span::new().days(later))?;
+    Ok(day.in_tz("Europe/London")?.timestamp())
+}
+
+/// JSON:API to the flat form: references are followed into `included`. What a measure does not say is an error here, not an
+/// empty value: an end that cannot be read would make it last for ever.
+fn flatten(doc: &Value) -> Result<Flat, String> {
+    let included = doc.get("included").and_then(Value::as_array).ok_or("'included' is no list")?;
+    let included: BTreeMap<(&str, &str), &Value> = included
         .iter()
         .filter_map(|v| Some(((v.get("type")?.as_str()?, v.get("id")?.as_str()?), v)))
         .collect();
-    let data = doc.get("data")?;
+    let data = doc.get("data").ok_or("no data")?;
     let attribute = |v: &Value, name: &str| v.get("attributes").and_then(|a| a.get(name)).cloned();
     let related = |v: &Value, name: &str| v.get("relationships")?.get(name)?.get("data").cloned();
     let id = |v: &Value| v.get("id").and_then(Value::as_str).map(str::to_owned);
-    let ids = |v: Option<Value>| -> Vec<Id> {
-        let list = v.and_then(|v| v.as_array().cloned()).unwrap_or_default();
-        list.iter().filter_map(id).map(|id| Id { id }).collect()
+    let ids = |v: Value, of: &str| -> Result<Vec<Id>, String> {
+        let list = v.as_array().ok_or_else(|| format!("{of}: no list"))?;
+        list.iter()
+            .map(|v| Ok(Id { id: id(v).ok_or_else(|| format!("{of}: an entry without id"))? }))
+            .collect()
     };
-    let time = |v: &Value, name: &str| attribute(v, name)?.as_str()?.parse::<Timestamp>().ok();
+    let measures = related(data, "import_measures").ok_or("no import_measures")?;
     let mut import_measures = Vec::new();
-    for reference in related(data, "import_measures")?.as_array()? {
-        let measure = included.get(&("measure", reference.get("id")?.as_str()?))?;
-        let area = id(&related(measure, "geographical_area")?)?;
-        let children = included
-            .get(&("geographical_area", area.as_str()))
-            .map(|a| ids(related(a, "children_geographical_areas")))
-            .unwrap_or_default();
+    for reference in measures.as_array().ok_or("import_measures is no list")? {
+        let number = id(reference).ok_or("import_measures: an entry without id")?;
+        let lacks = |what: &str| format!("measure {number}: no {what} that can be read");
+        let measure =
+            included.get(&("measure", number.as_str())).ok_or_else(|| lacks("entry in 'included'"))?;
+        let kind =
+            related(measure, "measure_type").as_ref().and_then(id).ok_or_else(|| lacks("measure_type"))?;
+        let area = related(measure, "geographical_area");
+        let area = area.as_ref().and_then(id).ok_or_else(|| lacks("geographical_area"))?;
+        let children = match included.get(&("geographical_area", area.as_str())) {
+            Some(a) => match related(a, "children_geographical_areas") {
+                Some(list) => ids(list, "children_geographical_areas")?,
+                None => Vec::new(),
+            },
+            None => Vec::new(),
+        };
+        let excluded = related(measure, "excluded_countries");
+        let excluded = ids(excluded.ok_or_else(|| lacks("excluded_countries"))?, "excluded_countries")?;
+        let time = |name: &str| match attribute(measure, name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(t)) => t.parse::<Timestamp>().map(Some).map_err(|_| lacks(name)),
+            Some(_) => Err(lacks(name)),
+        };
+        // Without an expression the rate depends on conditions, and is then not read.
         let expression = related(measure, "duty_expression")
             .and_then(|d| id(&d))
             .and_then(|d| included.get(&("duty_expression", d.as_str())).copied())
             .and_then(|e| attribute(e, "base"))
             .and_then(|b| b.as_str().map(str::to_owned));
         import_measures.push(FlatMeasure {
-            measure_type: Id { id: id(&related(measure, "measure_type")?)? },
+            measure_type: Id { id: kind },
             geographical_area: Area { id: area, children_geographical_areas: children },
-            excluded_countries: ids(related(measure, "excluded_countries")),
-            effective_start_date: time(measure, "effective_start_date")?,
-            effective_end_date: time(measure, "effective_end_date"),
+            excluded_countries: excluded,
+            effective_start_date: time("effective_start_date")?
+                .ok_or_else(|| lacks("effective_start_date"))?,
+            effective_end_date: time("effective_end_date")?,
             duty_expression: expression.map(|base| Expression { base }),
         });
     }
-    let code = attribute(data, "goods_nomenclature_item_id")?.as_str()?.to_owned();
-    Some(Flat { goods_nomenclature_item_id: code, import_measures })
+    let code = attribute(data, "goods_nomenclature_item_id");
+    let code =
+        code.as_ref().and_then(Value::as_str).ok_or("no data.attributes.goods_nomenclature_item_id")?;
+    Ok(Flat { goods_nomenclature_item_id: code.to_owned(), import_measures })
 }

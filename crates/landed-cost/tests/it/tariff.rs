@@ -274,6 +274,156 @@ fn the_nomenclature_tells_a_code_from_a_mistake() {
     assert!(q["flags"].to_string().contains("HS_NOT_IN_NOMENCLATURE:1"));
 }
 
+/// A commodity of Great Britain: third country duty 2.7 %, anti-dumping against Russia and, by a group whose members are
+/// not told, against others; nothing readable in either.
+const REMEDIES: &str = r#"{"goods_nomenclature_item_id": "7202118000", "import_measures": [
+    {"measure_type": {"id": "103"}, "geographical_area": {"id": "1011"}, "effective_start_date": "1999-01-01T00:00:00.000Z",
+     "duty_expression": {"base": "2.70 %"}},
+    {"measure_type": {"id": "552"}, "geographical_area": {"id": "RU"}, "effective_start_date": "2021-01-01T00:00:00.000Z",
+     "duty_expression": {"base": "144.10 GBP / 1000 kg/biodiesel"}},
+    {"measure_type": {"id": "554"}, "geographical_area": {"id": "FR", "children_geographical_areas": []},
+     "effective_start_date": "2021-01-01T00:00:00.000Z", "duty_expression": null}]}"#;
+
+fn to_gb(hs: &str, origin: &str, more: &str) -> String {
+    format!(
+        r#"{{"destination": {{"country": "GB"}}, "legal_event_at": "2026-08-10T12:00:00+01:00", "currency": "GBP",
+            "lines": [{{"id": "1", "unit_price": "200", "hs": "{hs}", "origin": "{origin}"{more}}}]}}"#
+    )
+}
+
+/// An anti-dumping answer that is missing or cannot be read is never a zero, whatever the origin: Belarus, Cuba, North
+/// Korea and Russia are outside normal trade relations with the United States only.
+#[test]
+fn a_trade_remedy_of_great_britain_is_asked_about_for_every_origin() {
+    let mut store = TariffStore::default();
+    store.add("GB", Timestamp::MIN, uk::read(REMEDIES, "c.json", "UK").unwrap());
+    let asked = |text: &str| {
+        let q = quote(&store, text);
+        assert_eq!(q["missing"], serde_json::json!(["lines.1.facts.ad_cvd"]), "{text}: {q}");
+        assert_eq!(q["status"], "partial", "{text}");
+        assert_eq!(q["bounds"]["taxes"]["high"], Value::Null, "{text}");
+    };
+    asked(&to_gb("7202118000", "RU", ""));
+    // One of the European Union's states is meant: it may be France.
+    asked(&to_gb("7202118000", "EU", ""));
+    asked(&to_gb("7202118000", "RU", r#", "facts": {"ad_cvd": "who knows"}"#));
+    // A duty rate in the request is no answer about the remedy.
+    asked(&to_gb("7202118000", "RU", r#", "rates": {"duty": "0.027"}"#));
+    // 200 × 2.7 % = 5.40; (200 + 5.40) × 20 % = 41.08. With a remedy of 25 %: 50.00 more, and 255.40 × 20 % = 51.08.
+    for (origin, answer, duty, vat) in [
+        ("BY", "", "5.40", "41.08"),
+        ("RU", r#", "facts": {"ad_cvd": false}"#, "5.40", "41.08"),
+        ("RU", r#", "facts": {"ad_cvd": "0.25"}"#, "55.40", "51.08"),
+    ] {
+        let q = quote(&store, &to_gb("7202118000", origin, answer));
+        assert_eq!((&q["status"], &q["totals"]["duty"]), (&"complete".into(), &duty.into()), "{origin}: {q}");
+        assert_eq!(q["totals"]["vat"], vat, "{origin}: {q}");
+    }
+}
+
+#[test]
+fn the_recorded_trade_remedies_are_asked_about() {
+    let mut store = TariffStore::default();
+    for code in ["7202118000", "1516209821"] {
+        let Some(text) = data(&format!("tariff/uk-trade-tariff/fixtures/uk/commodities/{code}.json")) else {
+            return;
+        };
+        store.add("GB", Timestamp::MIN, uk::read(&text, "c.json", "UK").unwrap());
+    }
+    let missing = |code: &str, origin: &str| {
+        quote(&store, &to_gb(code, origin, ""))["missing"].to_string().contains("lines.1.facts.ad_cvd")
+    };
+    // Type 552 for all origins but Canada and the United States; these by 695, Canada by a group without members.
+    for origin in ["CN", "RU", "BY", "CU", "KP", "US", "CA"] {
+        assert!(missing("7202118000", origin), "{origin}");
+    }
+    // Types 552 and 554 for Canada alone.
+    assert!(missing("1516209821", "CA"));
+    assert!(!missing("1516209821", "RU") && !missing("1516209821", "CN"));
+}
+
+/// Of Great Britain only some commodities are imported: a short code may mean one that was not.
+#[test]
+fn a_short_code_is_not_taken_for_the_one_commodity_that_is_known() {
+    let mut store = TariffStore::default();
+    store.add("GB", Timestamp::MIN, uk::read(REMEDIES, "c.json", "UK").unwrap());
+    let q = quote(&store, &to_gb("720211", "CN", ""));
+    assert_eq!(q["status"], "indeterminate");
+    assert!(q["flags"].to_string().contains("HS_TOO_SHORT:1"), "{q}");
+}
+
+#[test]
+fn a_measure_whose_end_cannot_be_read_is_refused() {
+    let api = |end: &str, excluded: &str| {
+        format!(
+            r#"{{"data": {{"attributes": {{"goods_nomenclature_item_id": "7202118000"}}, "relationships": {{"import_measures": {{"data": [
+                {{"type": "measure", "id": "9"}}]}}}}}},
+              "included": [{{"type": "measure", "id": "9", "attributes": {{"effective_start_date": "2021-06-01T00:00:00.000Z", "effective_end_date": {end}}},
+                "relationships": {{"measure_type": {{"data": {{"type": "measure_type", "id": "103"}}}}, {excluded}
+                  "geographical_area": {{"data": {{"type": "geographical_area", "id": "1011"}}}},
+                  "duty_expression": {{"data": {{"type": "duty_expression", "id": "9-x"}}}}}}}},
+              {{"type": "duty_expression", "id": "9-x", "attributes": {{"base": "5.00 %"}}}}]}}"#
+        )
+    };
+    let none = r#""excluded_countries": {"data": []},"#;
+    let told = |text: &str| uk::read(text, "c.json", "UK").unwrap_err().to_string();
+    assert!(told(&api("\"31.12.2026\"", none)).contains("measure 9: no effective_end_date that can be read"));
+    assert!(told(&api("null", "")).contains("measure 9: no excluded_countries"));
+    // Days are days of London: the first begins at 23:00 UTC of the day before in summer, the last is whole.
+    let mut store = TariffStore::default();
+    let text = api("\"2026-08-31T00:00:00.000Z\"", none);
+    store.add("GB", Timestamp::MIN, uk::read(&text, "c.json", "UK").unwrap());
+    let found = |at: &str| {
+        let at: Timestamp = at.parse().unwrap();
+        store.lookup("GB", &HsCode::new("7202118000").unwrap(), None, at) != Lookup::Missing
+    };
+    assert_eq!(
+        ["2021-05-31T22:59:59Z", "2021-05-31T23:00:00Z", "2026-08-31T22:59:59Z", "2026-08-31T23:00:00Z"]
+            .map(found),
+        [false, true, true, false]
+    );
+}
+
+/// The quote names the whole checksum of each file that gave a rate, beside the row in the charge.
+#[test]
+fn a_quote_pins_the_tariff_file() {
+    let mut store = TariffStore::default();
+    store.add("GB", Timestamp::MIN, uk::read(REMEDIES, "c.json", "UK").unwrap());
+    let q = quote(&store, &to_gb("7202118000", "BY", ""));
+    let version = store.versions().next().unwrap().sha256;
+    assert_eq!(q["tariffs"], serde_json::json!({"GB": [format!("sha256:{version}")]}));
+    let row = q["lines"][0]["charges"][0]["rate_source"].as_str().unwrap();
+    assert!(row.contains("7202118000") && row.ends_with(&version[..12]), "{row}");
+}
+
+/// A charge names the exchange rate of its own amounts, not the first one that was looked at.
+#[test]
+fn a_charge_names_its_own_exchange_rate() {
+    let ask = |cur: &str, to: &str, fx: &str| {
+        let store = TariffStore::default();
+        quote(
+            &store,
+            &format!(
+                r#"{{"destination": {{"country": "{to}"}}, "legal_event_at": "2026-07-10T12:00:00+02:00", "currency": "{cur}", "fx": [{fx}],
+                "lines": [{{"id": "1", "unit_price": "30", "hs": "420222"}}]}}"#
+            ),
+        )
+    };
+    let of = |q: &Value, n: usize| q["lines"][0]["charges"][n]["fx"].clone();
+    // Krona order to Sweden: only the 3 EUR are converted, not the VAT (nor the 30 SEK that 150 EUR are compared with).
+    let krona = r#"{"from": "EUR", "to": "SEK", "rate": "11"}"#;
+    let q = ask("SEK", "SE", krona);
+    assert_eq!((q["totals"]["duty"].clone(), of(&q, 0)), ("33.00".into(), "request:EUR/SEK:11".into()));
+    assert_eq!(of(&q, 1), Value::Null);
+    // Dollar order to France: everything was converted once, the 3 EUR were not.
+    let q = ask("USD", "FR", r#"{"from": "USD", "to": "EUR", "rate": "0.9"}"#);
+    assert_eq!((of(&q, 0), of(&q, 1)), ("request:USD/EUR:0.9".into(), "request:USD/EUR:0.9".into()));
+    // Dollar order to Sweden: both.
+    let q = ask("USD", "SE", &format!(r#"{krona}, {{"from": "USD", "to": "SEK", "rate": "10"}}"#));
+    assert_eq!(of(&q, 0), "request:USD/SEK:10; request:EUR/SEK:11");
+    assert_eq!(of(&q, 1), "request:USD/SEK:10");
+}
+
 #[test]
 fn a_folder_keeps_versions_by_checksum_and_refuses_an_edited_file() {
     let dir = std::env::temp_dir().join(format!("tradewind-tariffs-{}", std::process::id()));

@@ -50,11 +50,12 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     } else {
         args.request.display().to_string()
     };
-    let mut input: Box<dyn BufRead> = if args.request.as_os_str() == "-" {
+    let input: Box<dyn BufRead> = if args.request.as_os_str() == "-" {
         Box::new(BufReader::new(std::io::stdin()))
     } else {
         Box::new(BufReader::new(File::open(&args.request).with_context(|| format!("{name} cannot be read"))?))
     };
+    let mut input = batch::Lines::new(input);
     let shape = batch::shape(&mut input)?;
     let mut sink = BufWriter::new(std::io::stdout().lock());
     let (mut count, mut failed, mut open) = (0_usize, 0_usize, 0_usize);
@@ -62,12 +63,12 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if array {
         sink.write_all(b"[")?;
     }
-    let mut each = |text: &str| -> Result<(), String> {
+    let mut each = |line: usize, text: &str| -> Result<(), String> {
         count += 1;
         let separator: &[u8] = if array && count > 1 { b",\n" } else { b"" };
         let answer = Request::parse(text)
-            .map_err(|e| e.to_string())
-            .and_then(|r| engine.quote(&r).map_err(|e| e.to_string()));
+            .map_err(|e| (line + e.line - 1, e.message))
+            .and_then(|r| engine.quote(&r).map_err(|e| (line, e.to_string())));
         let written = sink.write_all(separator).and_then(|()| match &answer {
             Ok(quote) => {
                 open += usize::from(quote.status != Status::Complete);
@@ -77,9 +78,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     sink.write_all(table(quote).as_bytes())
                 }
             }
-            Err(message) => {
+            Err((line, message)) => {
                 failed += 1;
-                let message = format!("{name}: request {count}: {message}");
+                let message = format!("{name}:{line}: request {count}: {message}");
                 let body = serde_json::json!({"error": {"message": message, "causes": []}});
                 out.note(format!("error: {message}"));
                 if out.is_json() {

@@ -181,7 +181,8 @@ pub(super) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 out.note(format!("{code:<6} {text}"));
             }
             let (body, text) = match found {
-                Lookup::Found { rate, source, section_301_list, preference, remedy } => {
+                Lookup::Found { rate, source, sha256, section_301_list, preference } => {
+                    let remedy = store.remedy(jurisdiction, hs, *origin, at);
                     let preference = preference.map(|p| format!("{} ({})", p.rate, p.programme));
                     let mut text = format!("{rate}\n{source}");
                     if let Some(l) = &section_301_list {
@@ -194,7 +195,7 @@ pub(super) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                         text.push_str("\nan anti-dumping or countervailing measure stands for this origin");
                     }
                     (
-                        serde_json::json!({"rate": rate.to_string(), "source": source, "section_301_list": section_301_list,
+                        serde_json::json!({"rate": rate.to_string(), "source": source, "sha256": sha256, "section_301_list": section_301_list,
                             "preference": preference, "trade_remedy": remedy}),
                         text,
                     )

@@ -9,8 +9,8 @@ use tradewind_domain::{Currency, Money};
 use super::super::answer::RateSource;
 use super::super::prepare::{Order, Work, round, weights};
 use super::super::{Known, QuoteError, Side, bad};
-use super::tariff::tariff_rate;
-use super::{Maker, Rated, Resolved, Sum, add_duty, base_of, components, japan, mul, steps_of, to_step};
+use super::tariff::{remedy, tariff_rate};
+use super::{Maker, Rated, Resolved, Sum, add, add_duty, base_of, components, japan, mul, steps_of, to_step};
 use crate::pack::{Formula, Kind, Part, Rule};
 use crate::rates::TariffSource;
 
@@ -41,16 +41,28 @@ pub(in crate::quote) fn duty(
     for line in &order.lines {
         resolved.push(resolve(order, line, f, maker, tariff, known, first)?);
     }
+    let asked = first && matches!(f.kind, Kind::Tariff);
+    let mut remedies: Vec<Option<Decimal>> = Vec::with_capacity(order.lines.len());
+    for line in &order.lines {
+        remedies.push(if asked { remedy(order, line, tariff, known) } else { None });
+    }
     if steps.base.is_some() && first {
+        for ((line, rated), _) in
+            order.lines.iter().zip(&mut resolved).zip(&remedies).filter(|(_, r)| r.is_some())
+        {
+            // How a second duty is truncated is not in the rule sheet.
+            known.missing(format!("lines.{}.rates.duty", line.req.id));
+            *rated = None;
+        }
         return japan::truncated_duty(order, rule, f, maker, &resolved, steps, known);
     }
     let cur = order.cur;
-    for (line, rated) in order.lines.iter_mut().zip(resolved) {
+    for ((line, rated), remedy) in order.lines.iter_mut().zip(resolved).zip(remedies) {
         let (Some(rated), Some(base)) = (rated, base_of(line, &f.base, rule.factor)) else {
             line.duty = None;
             continue;
         };
-        let raw = mul(base, rated.rate)? + rated.fixed;
+        let raw = add(mul(base, rated.rate)?, rated.fixed)?;
         if first {
             line.mfn = rated.ad_valorem();
         }
@@ -63,8 +75,26 @@ pub(in crate::quote) fn duty(
             raw,
             amount: to_step(raw, steps.duty, steps, cur)?,
             note: rated.note.map(Into::into),
+            fx: rated.fx,
         };
         add_duty(line, maker.charge(f, sum), first);
+        if let Some(rate) = remedy.filter(|r| !r.is_zero()) {
+            let raw = mul(base, rate)?;
+            let sum = Sum {
+                layer: "AD/CVD".into(),
+                base,
+                components: components(line, &f.base),
+                rate: Some(rate),
+                source: RateSource::Request,
+                raw,
+                amount: to_step(raw, steps.duty, steps, cur)?,
+                note: Some("trade remedy that the tariff names for this origin: facts.ad_cvd".into()),
+                fx: None,
+            };
+            let mut charge = maker.charge(f, sum);
+            charge.kind = "additional_duty".into();
+            add_duty(line, charge, false);
+        }
     }
     Ok(())
 }
@@ -148,7 +178,7 @@ fn percent_minus_fixed(
     known: &mut Known,
 ) -> Result<(), QuoteError> {
     let steps = steps_of(order);
-    let Some(off) = order.fx.convert(minus, currency, order.cur) else {
+    let Some((off, fx)) = order.fx.exchange(minus, currency, order.cur) else {
         known.missing(format!("fx.{currency}.{}", order.cur));
         order.lines.iter_mut().for_each(|l| l.duty = None);
         return Ok(());
@@ -168,6 +198,7 @@ fn percent_minus_fixed(
             raw,
             amount: to_step(raw, steps.duty, steps, order.cur)?,
             note: Some(format!("less {} of the fixed deduction", share.decimal()).into()),
+            fx: fx.clone(),
         };
         add_duty(line, maker.charge(f, sum), true);
     }
@@ -210,7 +241,7 @@ fn flat(
     digits: usize,
     known: &mut Known,
 ) -> Result<(), QuoteError> {
-    let Some(each) = order.fx.convert(amount, currency, order.cur) else {
+    let Some((each, fx)) = order.fx.exchange(amount, currency, order.cur) else {
         known.missing(format!("fx.{currency}.{}", order.cur));
         order.lines.iter_mut().for_each(|l| l.duty = None);
         return Ok(());
@@ -225,6 +256,7 @@ fn flat(
         raw,
         amount,
         note,
+        fx: fx.clone(),
     };
     if let [line] = order.lines.as_mut_slice()
         && line.hs.as_ref().is_some_and(|h| h.len() >= digits)

@@ -70,6 +70,7 @@ pub(super) fn truncated_duty(
                     format!("value truncated to {truncated}, duty {raw} truncated to {}", total.decimal())
                         .into(),
                 ),
+                fx: None,
             };
             add_duty(line, maker.charge(f, sum), true);
         }
@@ -142,6 +143,7 @@ pub(super) fn truncated_tax(
                     note: Some(
                         format!("{whole} × {tax_rate} = {raw}, truncated to {}", tax.decimal()).into(),
                     ),
+                    fx: None,
                 };
                 let mut c = maker.charge(f, sum);
                 c.kind = kind.into();

@@ -187,6 +187,7 @@ fn of_line(
             raw,
             amount: to_step(raw, steps.duty, steps, order.cur)?,
             note,
+            fx: None,
         };
         let maker = Maker { meta: &layer.meta, collector: &rule.duty_collector, pack: &pack.digest };
         out.push(maker.charge(&layer.formula, sum));

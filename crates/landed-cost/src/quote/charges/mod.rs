@@ -32,11 +32,13 @@ struct Rated {
     fixed: Decimal,
     source: RateSource,
     note: Option<String>,
+    /// The exchange rate of the fixed part.
+    fx: Option<Arc<str>>,
 }
 
 impl Rated {
     fn new(rate: Decimal, source: RateSource) -> Rated {
-        Rated { rate, fixed: Decimal::ZERO, source, note: None }
+        Rated { rate, fixed: Decimal::ZERO, source, note: None, fx: None }
     }
 
     /// Taken for a bound, never for an answer.
@@ -126,6 +128,8 @@ struct Sum {
     raw: Decimal,
     amount: Money,
     note: Option<Arc<str>>,
+    /// The exchange rate of an amount of the rule itself, such as 3 EUR.
+    fx: Option<Arc<str>>,
 }
 
 impl Maker<'_> {
@@ -144,7 +148,7 @@ impl Maker<'_> {
             amount: sum.amount,
             collector: self.collector.clone(),
             note: sum.note,
-            fx: None,
+            fx: sum.fx,
             pack: self.pack.clone(),
         }
     }
@@ -152,6 +156,10 @@ impl Maker<'_> {
 
 fn mul(a: Decimal, b: Decimal) -> Result<Decimal, QuoteError> {
     a.checked_mul(b).ok_or_else(|| QuoteError(format!("{a} × {b} is out of range")))
+}
+
+fn add(a: Decimal, b: Decimal) -> Result<Decimal, QuoteError> {
+    a.checked_add(b).ok_or_else(|| QuoteError(format!("{a} + {b} is out of range")))
 }
 
 /// Adds a duty to a line; the first one is the base of surcharges on it.

@@ -17,10 +17,10 @@ pub(super) fn tariff_rate(
     tariff: &dyn TariffSource,
     known: &mut Known,
 ) -> Resolved {
+    let id = &line.req.id;
     if let Some(r) = line.req.rates.duty.or(order.req.rates.duty) {
         return Some(Rated::new(r.0, RateSource::Request));
     }
-    let id = &line.req.id;
     let Some(hs) = &line.hs else {
         return known.lacks(format!("lines.{id}.hs"), Decimal::ZERO, None).map(Rated::assumed);
     };
@@ -29,10 +29,8 @@ pub(super) fn tariff_rate(
     };
     let want = format!("lines.{id}.rates.duty");
     match tariff.lookup(&order.pack.jurisdiction, hs, Country::new(origin).ok(), order.at) {
-        Lookup::Found { rate, source, preference, remedy, .. } => {
-            if remedy && !matches!(line.fact("ad_cvd"), Some(Fact::No)) {
-                known.soft(format!("lines.{id}.facts.ad_cvd"));
-            }
+        Lookup::Found { rate, source, sha256, preference, .. } => {
+            known.tariff(&order.pack.jurisdiction, sha256);
             let mut note = None;
             let mut rate = rate;
             if let Some(p) = preference {
@@ -71,6 +69,30 @@ pub(super) fn tariff_rate(
     }
 }
 
+/// The deposit or duty of a trade remedy that the tariff names for the line's origin: what the request answers, and
+/// missing without an answer. It is a question of its own, whatever rate the duty has and where that comes from.
+/// `None` when no measure stands, or the answer is that none applies.
+pub(super) fn remedy(
+    order: &Order<'_>,
+    line: &Work<'_>,
+    tariff: &dyn TariffSource,
+    known: &mut Known,
+) -> Option<Decimal> {
+    let hs = line.hs.as_ref()?;
+    let origin = line.origin.and_then(|o| Country::new(o).ok());
+    if !tariff.remedy(&order.pack.jurisdiction, hs, origin, order.at) {
+        return None;
+    }
+    match line.fact("ad_cvd") {
+        Some(Fact::No) => None,
+        Some(Fact::Text(_)) if line.number("ad_cvd").is_some() => line.number("ad_cvd"),
+        _ => {
+            known.soft(format!("lines.{}.facts.ad_cvd", line.req.id));
+            None
+        }
+    }
+}
+
 /// A printed rate on this line: shares add up, and amounts per unit are multiplied by the line's quantity in that unit.
 fn printed(order: &Order<'_>, line: &Work<'_>, rate: &Rate, known: &mut Known) -> Resolved {
     let id = &line.req.id;
@@ -85,7 +107,7 @@ fn printed(order: &Order<'_>, line: &Work<'_>, rate: &Rate, known: &mut Known) -
                     .map(Rated::assumed);
             };
             let total = amount.checked_mul(quantity)?;
-            let Some(fixed) = order.fx.convert(total, *currency, order.cur) else {
+            let Some((fixed, fx)) = order.fx.exchange(total, *currency, order.cur) else {
                 return known
                     .lacks(format!("fx.{currency}.{}", order.cur), Decimal::ZERO, None)
                     .map(Rated::assumed);
@@ -95,15 +117,17 @@ fn printed(order: &Order<'_>, line: &Work<'_>, rate: &Rate, known: &mut Known) -
                 fixed,
                 source: RateSource::None,
                 note: Some(format!("{rate}, on {} {unit}", quantity.normalize())),
+                fx,
             }
         }
         Rate::Compound(parts) => {
             let mut sum = Rated::new(Decimal::ZERO, RateSource::None);
             for p in parts {
                 let one = printed(order, line, p, known)?;
-                sum.rate += one.rate;
-                sum.fixed += one.fixed;
+                sum.rate = sum.rate.checked_add(one.rate)?;
+                sum.fixed = sum.fixed.checked_add(one.fixed)?;
                 sum.note = sum.note.or(one.note);
+                sum.fx = sum.fx.or(one.fx);
             }
             sum
         }

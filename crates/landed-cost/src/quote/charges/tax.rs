@@ -9,7 +9,7 @@ use super::super::answer::{Charge, RateSource};
 use super::super::prepare::{Order, Work};
 use super::super::{Known, QuoteError, bad};
 use super::japan::{Split, truncated_tax};
-use super::{Maker, Sum, components, mul, part, steps_of, to_step};
+use super::{Maker, Sum, add, components, mul, part, steps_of, to_step};
 use crate::pack::{Formula, Kind, Rule, TaxRate, expand};
 
 /// The rate of a tax on a line.
@@ -138,7 +138,7 @@ fn plain(
         // C8: the tax inside the price is gross − net; the rest of the base is taxed on top.
         (_, Some(inside)) => {
             let rest = base - line.goods.decimal();
-            (inside + mul(rest, rate)?, Some(Arc::from("price includes the tax: gross − net")))
+            (add(inside, mul(rest, rate)?)?, Some(Arc::from("price includes the tax: gross − net")))
         }
         _ => (mul(base, rate)?, None),
     };
@@ -151,6 +151,7 @@ fn plain(
         raw,
         amount: to_step(raw, steps.tax, steps, order.cur)?,
         note,
+        fx: None,
     };
     let mut c = maker.charge(f, sum);
     if let Some(kind) = found.kind {
@@ -212,6 +213,7 @@ fn cbec(
             raw: ct_raw,
             amount: to_step(ct_raw, steps.tax, steps, cur)?,
             note: share.clone(),
+            fx: None,
         };
         let vat_raw = mul(mul(dv + full, found.rate)?, factor)?;
         let vat = Sum {
@@ -223,6 +225,7 @@ fn cbec(
             raw: vat_raw,
             amount: to_step(vat_raw, steps.tax, steps, cur)?,
             note: share,
+            fx: None,
         };
         let (mut consumption, mut vat) = (maker.charge(f, consumption), maker.charge(f, vat));
         (consumption.kind, vat.kind) = ("consumption_tax".into(), "vat".into());
