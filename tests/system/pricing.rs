@@ -163,3 +163,59 @@ fn what_if_lists_the_skus_whose_margin_flips() {
     let bad = tradewind(folder.path(), &["duty", "what-if", "--date", "July"]);
     assert!(text(&bad).contains("'July' is neither a date"), "{}", text(&bad));
 }
+
+/// The duty rate of a price comes from the stored tariff where the goods file states none, and `why price` names the row.
+#[test]
+fn the_stored_tariff_is_in_the_price_and_why_names_the_row() {
+    let folder = shop();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let run = |args: &[&str]| tradewind(folder.path(), args);
+    let config = CONFIG
+        .replace(
+            "[landed.to.DE]",
+            "[landed]\ngoods = \"goods.toml\"\ntariffs = \"tariffs\"\n[landed.to.US]\nentry_type = \"11\"",
+        )
+        .replace("marketplace = \"DE\"", "marketplace = \"US\"")
+        .replace("\"EUR\"", "\"USD\"")
+        .replace("channel = \"de\"", "channel = \"us\"");
+    let book = BOOK
+        .replace("EUR", "USD")
+        .replace(".de", ".us")
+        .replace("\"DE\"", "\"US\"")
+        .replace("\"landed\"", "\"0\"");
+    let goods = "[[goods]]\nhs = \"6912\"\nfacts = { ad_cvd = \"none\", section_301_list = \"4A\" }\nsource = \"a test\"\n";
+    write("tradewind.toml", &config);
+    write("prices.toml", &book);
+    write("goods.toml", goods);
+    write("c.csv", &ROWS.replace("EUR", "USD").replace("691200,", "6912004400,"));
+    let why = ["why", "price", "DEAR", "--channel", "shop", "--at", "2026-08-10T16:00:00Z"];
+    let output = run(&why);
+    assert!(text(&output).contains("duty tariff import"), "{}", text(&output));
+    write(
+        "hts.csv",
+        "HTS Number,Indent,Description,Unit of Quantity,General Rate of Duty,Special Rate of Duty,Column 2 Rate of Duty,Quota Quantity,Additional Duties\n\
+         6912.00.44.00,0,Mugs,,10%,,25%,,\n",
+    );
+    let output =
+        run(&["duty", "tariff", "import", "hts.csv", "--from", "2026-01-01", "--edition", "2026-01"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(run(&["import"]).status.code(), Some(0));
+    let shown = text(&run(&why));
+    // 49.99 USD: 10 % of the tariff 5.00, list 4A 7.5 % 3.75, forced labour 12.5 % 6.25.
+    for words in ["HTS 2026-01 6912004400 line 2 sha256:", "-5.00", "-3.75", "-6.25", "config/duty/us.toml:"]
+    {
+        assert!(shown.contains(words), "{words} is not in:\n{shown}");
+    }
+    // A rate of the goods file goes before it: 49.99 × 2 % = 1.00.
+    write("goods.toml", &goods.replace("facts", "rates = { duty = \"0.02\" }\nfacts"));
+    let shown = text(&run(&why));
+    assert!(shown.contains("-1.00") && !shown.contains("HTS 2026-01"), "{shown}");
+    // A fact that no rule asks for is refused with its place.
+    write("goods.toml", &goods.replace("section_301_list", "section_301_lists"));
+    let shown = text(&run(&why));
+    assert!(
+        shown.contains("goods.toml:3:1: facts.section_301_lists")
+            && shown.contains("did you mean 'section_301_list'"),
+        "{shown}"
+    );
+}

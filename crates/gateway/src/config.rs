@@ -208,6 +208,9 @@ pub struct PricingConfig {
 pub struct LandedConfig {
     /// Folder of rule packs; the program's own when absent.
     pub packs: Option<PathBuf>,
+    /// Folder of official tariffs, as `tradewind duty tariff import` keeps them: duty rates of goods for which the file of
+    /// commodity facts states none. A rate stated there goes before the tariff's.
+    pub tariffs: Option<PathBuf>,
     /// File of commodity facts: tariff rates and answers per HS prefix, destination and origin.
     pub goods: Option<PathBuf>,
     /// How goods get into a country, by its code; `"*"` for the rest.

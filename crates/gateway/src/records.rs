@@ -13,6 +13,8 @@ use tradewind_domain::{
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
 
+use crate::landed::TariffPins;
+
 macro_rules! record {
     ($type:ty, $collection:ident, |$r:ident| $key:expr, $account:expr, $state:expr) => {
         impl Record for $type {
@@ -311,6 +313,9 @@ pub struct QuoteRecord {
     pub fx: Vec<QuotedRate>,
     /// Digest of each pack used, by jurisdiction.
     pub packs: BTreeMap<String, String>,
+    /// What the tariffs answered, row by row.
+    #[serde(default, skip_serializing_if = "TariffPins::is_empty")]
+    pub tariff: TariffPins,
     /// The answer, JSON, byte for byte.
     pub answer: String,
     /// Where the destination keeps a yearly limit per buyer (China): whose and which year.
@@ -330,7 +335,7 @@ record!(
 pub struct Counted {
     /// The buyer's identity, hashed.
     pub buyer: String,
-    /// Calendar year, legal time of the destination.
+    /// Calendar year in which the order was placed, legal time of the destination.
     pub year: i16,
     /// Dutiable value of the order.
     pub value: Money,

@@ -40,12 +40,11 @@ impl Gateway {
                     Ok(d) => d,
                     Err(why) => return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await,
                 };
-                if let Some(scheme) = shipping.scheme.get(&declaration.to.country) {
-                    let filed = self.declarations().await?;
-                    if let Some(why) = limits::refuse(&declaration, scheme, &filed) {
-                        let note = format!("not filed, {why}");
-                        return self.stage(record, Stage::Stuck, Some(note), Batch::new()).await;
-                    }
+                if let Some(scheme) = shipping.scheme.get(&declaration.to.country)
+                    && let Some(why) = self.scheme_refuses(&declaration, scheme, &record.key()).await?
+                {
+                    let note = format!("not filed, {why}");
+                    return self.stage(record, Stage::Stuck, Some(note), Batch::new()).await;
                 }
                 let mismatches = filing.validate(&declaration);
                 if !mismatches.is_empty() {

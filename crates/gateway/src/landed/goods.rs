@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 use tradewind_domain::{Country, HsCode};
+use tradewind_landed_cost::pack::PackSet;
 
 use crate::config::ConfigError;
 
@@ -24,6 +25,8 @@ struct Entry {
     origin: Vec<Country>,
     rates: BTreeMap<String, String>,
     facts: BTreeMap<String, Value>,
+    /// Line of each fact.
+    places: BTreeMap<String, usize>,
     source: String,
     line: usize,
     file: String,
@@ -100,7 +103,7 @@ impl Goods {
                     return Err(bad(at, format!("{name} = \"{rate}\" is no rate: write 9.8 % as \"0.098\"")));
                 }
             }
-            let mut facts = BTreeMap::new();
+            let (mut facts, mut places) = (BTreeMap::new(), BTreeMap::new());
             for (name, value) in r.facts {
                 let place = value.span().start;
                 let value = match value.into_inner() {
@@ -113,6 +116,7 @@ impl Goods {
                         ));
                     }
                 };
+                places.insert(name.clone(), line_of(place));
                 facts.insert(name, value);
             }
             let entry = Entry {
@@ -121,6 +125,7 @@ impl Goods {
                 origin: r.origin,
                 rates: r.rates,
                 facts,
+                places,
                 source: r.source.into_inner(),
                 line: line_of(at),
                 file: file.to_owned(),
@@ -138,6 +143,23 @@ impl Goods {
         }
         entries.sort_by_key(|e| e.hs.len());
         Ok(Goods { entries })
+    }
+
+    /// Every fact is one that some rule asks for: a mistyped one would silently not count.
+    pub(crate) fn check(&self, packs: &PackSet) -> Result<(), ConfigError> {
+        for entry in &self.entries {
+            for (fact, line) in &entry.places {
+                if let Some(why) = packs.unknown_fact(fact) {
+                    return Err(ConfigError::Invalid {
+                        path: entry.file.clone(),
+                        line: *line,
+                        column: 1,
+                        message: format!("facts.{fact}: {why}"),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What applies to goods: entries of longer prefixes override those of shorter ones, fact by fact.
@@ -226,6 +248,15 @@ source = "HTS 6912.00.39"
             let told = Goods::parse(&FILE.replacen(from, to, 1), "goods.toml").unwrap_err().to_string();
             assert!(told.starts_with(says), "{told} should start with {says}");
         }
+        let packs = PackSet::embedded().unwrap();
+        assert!(Goods::parse(FILE, "goods.toml").unwrap().check(&packs).is_ok());
+        let mistyped =
+            Goods::parse(&FILE.replace("section_301_list", "section_301_lst"), "goods.toml").unwrap();
+        let told = mistyped.check(&packs).unwrap_err().to_string();
+        assert!(
+            told.starts_with("goods.toml:13:1: facts.section_301_lst: no rule asks for this fact; did you mean 'section_301_list'"),
+            "{told}"
+        );
         let twice = FILE.replace("hs = \"691200\"", "hs = \"69\"").replace("section_301_list", "ad_cvd");
         let told = Goods::parse(&twice, "goods.toml").unwrap_err().to_string();
         assert!(told.contains("told twice") && told.contains("goods.toml:3"), "{told}");

@@ -5,25 +5,32 @@
 //! what an order costs at the border, keeps the answer with everything it was computed from, and gives the same bytes
 //! ever after, whatever packs and rates are loaded later.
 
+mod ask;
 mod goods;
+mod limit;
 mod order;
+mod pins;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use tradewind_domain::{Country, Currency, Incoterm};
+use tradewind_domain::{Country, Currency};
 use tradewind_fx::calendar::Regime;
 use tradewind_fx::{Policy, RateBook, import};
 use tradewind_landed_cost::pack::PackSet;
 use tradewind_landed_cost::quote::Engine;
 use tradewind_landed_cost::rates::tariff::fx::CustomsRates;
+use tradewind_landed_cost::rates::tariff::{TariffStore, folder};
 use tradewind_landed_cost::rates::{FxRate, FxSource};
 use tradewind_pricing::{Input, PriceBook};
 
+pub(crate) use ask::{Article, Ask};
 pub use goods::{Goods, GoodsFacts};
 pub use order::Landed;
+pub use pins::{TariffPins, TariffRow};
 
 use crate::config::{Config, ConfigError, FxConfig, Lane, OfferRules};
 use crate::pricing::Found;
@@ -39,6 +46,8 @@ pub struct Engines {
     pub fx: FxConfig,
     /// What is known of commodities: rates and answers that no catalogue holds.
     pub goods: Goods,
+    /// Official tariffs, for the duty rates that the goods facts leave out.
+    pub tariff: Arc<TariffStore>,
     /// Price book, where one is configured.
     pub book: Option<PriceBook>,
     /// Hash of all of it: a plan made with other engines is stale.
@@ -77,10 +86,22 @@ impl Engines {
             Some(file) => {
                 let text = read(folder, file)?;
                 add(&text);
-                Goods::parse(&text, &file.display().to_string())?
+                let goods = Goods::parse(&text, &file.display().to_string())?;
+                goods.check(&packs)?;
+                goods
             }
             None => Goods::default(),
         };
+        let tariff = match &config.landed.tariffs {
+            Some(dir) => folder::load(&folder.join(dir)).map_err(|e| ConfigError::Refused(e.to_string()))?,
+            None => TariffStore::default(),
+        };
+        for version in tariff.versions() {
+            add(&format!("{} {} {}", version.jurisdiction, version.from, version.sha256));
+        }
+        if let Some(nomenclature) = tariff.nomenclature() {
+            add(&nomenclature.sha256);
+        }
         let book = match &config.pricing {
             Some(pricing) => {
                 let text = read(folder, &pricing.book)?;
@@ -121,8 +142,8 @@ impl Engines {
         }
         let digest = hex::encode(hash.finalize());
         let fx = config.fx.clone();
-        let mut engines =
-            Engines { packs, rates, fx, goods, book, digest, changes: Vec::new(), found: Found::default() };
+        let (tariff, changes, found) = (Arc::new(tariff), Vec::new(), Found::default());
+        let mut engines = Engines { packs, rates, fx, goods, tariff, book, digest, changes, found };
         engines.changes = engines.instants();
         Ok(engines)
     }
@@ -151,10 +172,10 @@ impl Engines {
         DestinationRates { engines: self, regime }
     }
 
-    /// The quote engine over the configured packs.
+    /// The quote engine over the configured packs and tariffs.
     #[must_use]
     pub fn quotes<'a>(&'a self, rates: &'a dyn FxSource) -> Engine<'a> {
-        Engine::new(&self.packs).with_fx(rates)
+        Engine::new(&self.packs).with_fx(rates).with_tariff(&*self.tariff)
     }
 }
 
@@ -240,17 +261,10 @@ impl Lane {
             }
         }
         if let Some(term) = self.incoterm {
-            request.insert("incoterm".to_owned(), json!(term_code(term)));
+            request.insert("incoterm".to_owned(), json!(term.code()));
         }
         if let Some(registered) = self.seller_registered {
             request.insert("seller".to_owned(), json!({"registered": registered}));
         }
-    }
-}
-
-pub(crate) fn term_code(term: Incoterm) -> &'static str {
-    match term {
-        Incoterm::Dap => "DAP",
-        Incoterm::Ddp => "DDP",
     }
 }

@@ -3,25 +3,24 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rust_decimal::{Decimal, RoundingStrategy};
-use serde_json::{Map, Value, json};
+use rust_decimal::Decimal;
 use tradewind_domain::{
-    CollectedTax, Country, Currency, Exact, Money, MoneyError, Order, OrderLine, Product, Rounding, Sku,
+    Address, CollectedTax, Country, Currency, Money, MoneyError, Order, OrderLine, Product, Rounding, Sku,
     TaxIdKind, TaxKind, Variant,
 };
 use tradewind_fx::calendar::Regime;
-use tradewind_landed_cost::counter::BuyerKey;
 use tradewind_landed_cost::pack::PackSet;
 use tradewind_landed_cost::quote::{Engine, Quote};
 use tradewind_landed_cost::rates::{FxRate, FxSource};
 use tradewind_landed_cost::request::Request;
+use tradewind_store::Batch;
 use tradewind_store::typed::{self, Record};
-use tradewind_store::{Batch, Filter};
 
-use super::term_code;
+use super::pins::Recording;
+use super::{Article, Ask};
 use crate::config::SoldVia;
 use crate::gateway::{Gateway, GatewayError, Result};
-use crate::records::{Counted, OrderRecord, QuoteRecord, QuotedRate, Stage};
+use crate::records::{Counted, OrderRecord, QuoteRecord, QuotedRate};
 
 /// A pinned quote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,20 +62,23 @@ impl Gateway {
         let variant = |sku: &Sku| variants.get(sku).map(|(_, v)| v);
         let order_ = &order.order;
         let now = self.now();
-        let (destination, mut request) = self.quote_request(order_, &variant, now)?;
-        let buyer = self.limited_buyer(order_, destination, now);
+        let to =
+            order_.ship_to.as_ref().ok_or_else(|| refused(order_, "the channel tells no address yet"))?;
+        let destination = to.country;
+        let buyer = self.engines.limited(&order_.buyer, destination, order_.placed_at.utc);
         let before = match &buyer {
-            Some((key, year)) => Some(self.year_total(key, *year, &order.key()).await?),
+            Some(who) => self.year_total(who, &order.key()).await?,
             None => None,
         };
-        if let (Some(total), Some(buyer)) = (before, request.get_mut("buyer").and_then(Value::as_object_mut))
-        {
-            buyer.insert("year_total_before".to_owned(), json!(total.to_string()));
-        }
+        let mut ask = self.question(order_, to, &variant, now)?;
+        ask.year_total_before = before;
+        let (request, _) = ask.request(&self.engines);
         let text = request.to_string();
         let parsed = Request::parse(&text).map_err(|e| refused(order_, e))?;
         let rates = self.engines.rates_for(destination);
-        let quote = self.engines.quotes(&rates).quote(&parsed).map_err(|e| refused(order_, e))?;
+        let recording = Recording::new(&*self.engines.tariff);
+        let engine = self.engines.quotes(&rates).with_tariff(&recording);
+        let quote = engine.quote(&parsed).map_err(|e| refused(order_, e))?;
         for (name, digest) in &quote.packs {
             if let Some(pack) = self.engines.packs.version(name, digest) {
                 self.store.keep_payload(pack.text.as_bytes()).await?;
@@ -95,11 +97,12 @@ impl Gateway {
             request: text,
             fx: fx.collect(),
             packs: quote.packs.clone(),
+            tariff: recording.pins(),
             answer: answer_text(&quote)?,
-            counted: buyer.zip(before).and_then(|((buyer, year), before)| {
+            counted: buyer.zip(before).and_then(|(who, before)| {
                 let after = quote.year_total_after?;
                 let value = Money::from_decimal(after.decimal() - before, after.currency()).ok()?;
-                Some(Counted { buyer, year, value })
+                Some(Counted { buyer: who.key.to_string(), year: who.year, value })
             }),
         };
         let mut batch = Batch::new();
@@ -127,7 +130,8 @@ impl Gateway {
             .map_err(|e| lost(e.to_string()))?;
         let request = Request::parse(&record.request).map_err(|e| lost(e.to_string()))?;
         let rates = Pinned(&record.fx);
-        let quote = Engine::new(&packs).with_fx(&rates).quote(&request).map_err(|e| lost(e.to_string()))?;
+        let engine = Engine::new(&packs).with_fx(&rates).with_tariff(&record.tariff).for_stored();
+        let quote = engine.quote(&request).map_err(|e| lost(e.to_string()))?;
         if answer_text(&quote)? != record.answer {
             return Err(lost(
                 "this version of the program computes another answer than the stored one: keep the stored one, or \
@@ -136,38 +140,6 @@ impl Gateway {
             ));
         }
         Ok(quote)
-    }
-
-    /// The buyer, hashed, and the year, where the destination limits what one buyer may import in a year. `None` too when
-    /// the order does not say who the buyer is: the quote then misses the total.
-    fn limited_buyer(&self, order: &Order, to: Country, at: Timestamp) -> Option<(String, i16)> {
-        let pack = self.engines.packs.for_country(to).filter(|p| p.rules.iter().any(|r| r.counter))?;
-        let id = order.buyer.tax_ids.iter().find(|t| t.kind == TaxIdKind::ChineseId)?;
-        // The order itself holds the number; the hash only keeps it from standing in a second place.
-        let key = BuyerKey::new(b"tradewind yearly limit", &id.value);
-        Some((key.to_string(), at.to_zoned(pack.zone.clone()).year()))
-    }
-
-    /// What a buyer's other orders of the year took of the limit: a prediction, customs counts over all platforms. A
-    /// cancelled order took nothing, a refund gives its share back.
-    async fn year_total(&self, buyer: &str, year: i16, but: &str) -> Result<Decimal> {
-        let known = typed::list::<QuoteRecord>(&*self.store, Filter::all().states(&[buyer])).await?;
-        let mut total = Decimal::ZERO;
-        for quote in known.into_iter().map(|q| q.value).filter(|q| q.order != but) {
-            let Some(counted) = quote.counted.filter(|c| c.year == year) else { continue };
-            let order = typed::get::<OrderRecord>(&*self.store, &quote.order).await?.map(|o| o.value);
-            let left = match &order {
-                Some(o) if o.stage == Stage::Cancelled => Decimal::ZERO,
-                Some(o) if o.order.refunded.is_positive() => {
-                    let kept = o.order.total.decimal() - o.order.refunded.decimal();
-                    kept.max(Decimal::ZERO).checked_div(o.order.total.decimal()).unwrap_or_default()
-                }
-                _ => Decimal::ONE,
-            };
-            let share = Exact::new(counted.value.decimal() * left, counted.value.currency());
-            total += share.round(Rounding::HalfUp).map_err(|e| GatewayError::Quote(e.to_string()))?.decimal();
-        }
-        Ok(total)
     }
 
     /// Forgets an order's quote, so that the next call quotes it under the law of that moment.
@@ -181,69 +153,49 @@ impl Gateway {
         Ok(self.store.commit(batch).await?)
     }
 
-    /// The request as `tradewind quote --request` takes it.
-    fn quote_request<'v>(
-        &self,
-        order: &Order,
-        variant: &dyn Fn(&Sku) -> Option<&'v Variant>,
+    /// The question that an order puts.
+    fn question<'a>(
+        &'a self,
+        order: &'a Order,
+        address: &'a Address,
+        variant: &dyn Fn(&Sku) -> Option<&'a Variant>,
         at: Timestamp,
-    ) -> Result<(Country, Value)> {
-        let to = order.ship_to.as_ref().ok_or_else(|| refused(order, "the channel tells no address yet"))?;
-        let country = to.country;
-        let mut request = Map::new();
-        let regions =
-            self.engines.packs.for_country(country).map(|p| p.regions.as_slice()).unwrap_or_default();
-        // A region is a question of law only where the pack has rates by region.
-        let region = to.region.as_deref().filter(|_| !regions.is_empty());
-        request.insert("destination".to_owned(), json!({"country": country.code(), "region": region}));
-        if let Some(shipping) = &self.config.shipping {
-            request.insert("ship_from".to_owned(), json!(shipping.from.country.code()));
-        }
-        request.insert("legal_event_at".to_owned(), json!(at.to_string()));
-        request.insert("flow".to_owned(), json!("import_b2c"));
-        if let Some((_, lane)) = self.config.lane(country) {
-            lane.put(&mut request);
-        }
-        registered(order, country, &mut request);
-        let entry = self.config.account.iter().find(|a| a.id == order.account);
-        let rules = entry.and_then(|a| a.offers.as_ref());
-        if let Some(via) = rules.and_then(|r| r.sold_via) {
-            request.insert("sold_via".to_owned(), json!(via.code()));
-        }
-        if let Some(term) = order.incoterm {
-            request.insert("incoterm".to_owned(), json!(term_code(term)));
-        }
-        request.insert("currency".to_owned(), json!(order.currency.code()));
-        let stated = self.engines.rates_for(country).stated(order.currency, country, at);
-        request.insert("fx".to_owned(), stated);
-        let told = order.all_taxes().any(|t| t.kind == TaxKind::Vat);
-        let inclusive = !told && rules.is_some_and(|r| self.engines.prices_contain_tax(r, at));
-        request.insert("prices_include_tax".to_owned(), json!(inclusive));
+    ) -> Result<Ask<'a>> {
+        let to = address.country;
         let money = |e: MoneyError| refused(order, e);
-        let shipping = without_included(order.shipping, &order.taxes).map_err(money)?;
-        request.insert("freight".to_owned(), json!(shipping.amount()));
-        let mut buyer = Map::new();
-        if let Some(vat) = order.buyer.tax_ids.iter().find(|t| t.kind == TaxIdKind::Vat) {
-            buyer.insert("vat_number".to_owned(), json!(vat.value));
-        }
-        request.insert("buyer".to_owned(), Value::Object(buyer));
         let mut lines = Vec::new();
-        for line in order.lines.iter().filter(|l| l.quantity > l.cancelled) {
+        for line in order.lines.iter().filter(|l| l.open() > 0) {
             let known = line.sku.as_ref().and_then(variant);
-            let (hs, origin) = (known.and_then(|v| v.hs), known.and_then(|v| v.origin));
-            let facts = self.engines.goods.of(hs.as_ref(), origin, country);
             let (price, quantity, discount) = valued(line).map_err(money)?;
-            lines.push(json!({
-                "id": line.id.as_str(), "unit_price": price.to_string(), "quantity": quantity,
-                "discount": discount.to_string(), "hs": hs.map(|h| h.as_str().to_owned()),
-                "origin": origin.map(|o| o.code().to_owned()), "rates": facts.rates, "facts": facts.facts,
-            }));
+            let (hs, origin) = (known.and_then(|v| v.hs), known.and_then(|v| v.origin));
+            lines.push(Article { id: line.id.to_string(), price, quantity, discount, hs, origin });
         }
         if lines.is_empty() {
             return Err(refused(order, "no unit of it is open"));
         }
-        request.insert("lines".to_owned(), Value::Array(lines));
-        Ok((country, Value::Object(request)))
+        let regions = self.engines.packs.for_country(to).map(|p| p.regions.as_slice()).unwrap_or_default();
+        let entry = self.config.account.iter().find(|a| a.id == order.account);
+        let rules = entry.and_then(|a| a.offers.as_ref());
+        let told = order.all_taxes().any(|t| t.kind == TaxKind::Vat);
+        let inclusive = !told && rules.is_some_and(|r| self.engines.prices_contain_tax(r, at));
+        Ok(Ask {
+            // A region is a question of law only where the pack has rates by region.
+            region: address.region.as_deref().filter(|_| !regions.is_empty()),
+            from: self.config.shipping.as_ref().map(|s| s.from.country),
+            lane: self.config.lane(to).map(|(_, lane)| lane),
+            scheme: registered(order, to),
+            incoterm: order.incoterm,
+            sold_via: rules.and_then(|r| r.sold_via),
+            prices_include_tax: inclusive,
+            freight: Some(without_included(order.shipping, &order.taxes).map_err(money)?),
+            vat_number: order
+                .buyer
+                .tax_ids
+                .iter()
+                .find(|t| t.kind == TaxIdKind::Vat)
+                .map(|t| t.value.as_str()),
+            ..Ask::new(to, at, order.currency, lines)
+        })
     }
 }
 
@@ -251,20 +203,19 @@ fn answer_text(quote: &Quote) -> Result<String> {
     serde_json::to_string(quote).map_err(|e| GatewayError::Quote(e.to_string()))
 }
 
-/// A scheme under which the channel sold: its number travels with the order and goes before the lane's.
-fn registered(order: &Order, to: Country, request: &mut Map<String, Value>) {
-    for id in &order.registrations {
+/// A scheme under which the channel sold, and its number, which travel with the order and go before the lane's.
+fn registered(order: &Order, to: Country) -> Option<(&'static str, Option<&str>)> {
+    order.registrations.iter().rev().find_map(|id| {
         let scheme = match (id.kind, to.code()) {
             (TaxIdKind::Ioss, _) => "ioss",
             (TaxIdKind::Voec, "NO") => "voec",
             (TaxIdKind::Gst, "AU") => "au_gst",
             (TaxIdKind::Gst, "NZ") => "nz_gst",
             (TaxIdKind::Gst, "SG") => "sg_ovr",
-            _ => continue,
+            _ => return None,
         };
-        request.insert("scheme".to_owned(), json!(scheme));
-        request.insert("scheme_id".to_owned(), json!(id.value));
-    }
+        Some((scheme, Some(id.value.as_str())))
+    })
 }
 
 fn without_included(amount: Money, taxes: &[CollectedTax]) -> Result<Money, MoneyError> {
@@ -275,17 +226,17 @@ fn without_included(amount: Money, taxes: &[CollectedTax]) -> Result<Money, Mone
 /// Price of one, units and discount, such that price × units − discount is exactly what the open units cost without
 /// contained taxes. The price of one is rounded up where it does not come out even; the discount takes it back.
 fn valued(line: &OrderLine) -> Result<(Decimal, u32, Decimal), MoneyError> {
-    let open = line.quantity - line.cancelled;
+    let open = line.open();
     let net = without_included(line.total, &line.taxes)?;
-    let net = if line.cancelled == 0 {
-        net
-    } else {
-        net.allocate(&[Decimal::from(open), Decimal::from(line.cancelled)])?.swap_remove(0)
+    let net = match line.quantity.saturating_sub(open) {
+        0 => net,
+        gone => net.allocate(&[Decimal::from(open), Decimal::from(gone)])?.swap_remove(0),
     };
     let units = Decimal::from(open);
     let each = net.decimal().checked_div(units).ok_or_else(|| MoneyError::Overflow(net.to_string()))?;
-    let each = each.round_dp_with_strategy(net.currency().exponent() + 2, RoundingStrategy::AwayFromZero);
-    Ok((each, open, (each * units - net.decimal()).normalize()))
+    let step = Decimal::new(1, net.currency().exponent() + 2);
+    let each = Rounding::Up.to_step(each, step);
+    Ok((each.normalize(), open, (each * units - net.decimal()).normalize()))
 }
 
 /// Answers only with the rates that a stored quote used.

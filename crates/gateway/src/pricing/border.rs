@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use serde_json::{Map, Value, json};
 use tradewind_domain::{Country, Currency, Exact, Incoterm, Money, Rounding, Variant};
 use tradewind_fx::calendar::Regime;
 use tradewind_landed_cost::pack::{Pack, Provenance};
@@ -15,7 +14,7 @@ use tradewind_landed_cost::request::{Num, Request};
 use tradewind_pricing::{Channel, Charged, ImportCharges, Lack, PricingError};
 
 use crate::config::{Config, OfferRules};
-use crate::landed::{DestinationRates, Engines};
+use crate::landed::{Article, Ask, DestinationRates, Engines};
 
 /// Rates as of one instant, whatever instant is asked: a law of the future is tried with the rates of today.
 struct Frozen<'a>(DestinationRates<'a>, Timestamp);
@@ -69,36 +68,30 @@ impl<'a> Border<'a> {
                 "{place} does not say who pays import charges: add incoterm = \"DDP\" (we do) or \"DAP\" (the buyer does)"
             ))
         })?;
-        let mut request = Map::new();
-        request.insert("destination".to_owned(), json!({"country": code}));
-        let from = config.shipping.as_ref().map(|s| s.from.country.code().to_owned());
-        request.insert("ship_from".to_owned(), json!(from));
-        request.insert("legal_event_at".to_owned(), json!(law.to_string()));
-        request.insert("flow".to_owned(), json!("import_b2c"));
-        lane.put(&mut request);
-        request.insert("incoterm".to_owned(), json!(term.code()));
-        if let Some(via) = rules.sold_via {
-            request.insert("sold_via".to_owned(), json!(via.code()));
-        }
-        request.insert("currency".to_owned(), json!(channel.currency.code()));
-        request.insert("quote_currency".to_owned(), json!(channel.currency.code()));
-        request.insert("fx".to_owned(), engines.rates_for(market).stated(channel.currency, market, now));
         let stated = channel.vat.rate();
-        request.insert("prices_include_tax".to_owned(), json!(stated != Some(Decimal::ZERO)));
-        if let Some(rate) = stated.filter(|r| !r.is_zero()) {
-            request.insert("rates".to_owned(), json!({"vat": rate.to_string()}));
-        }
-        let facts = engines.goods.of(variant.hs.as_ref(), variant.origin, market);
-        request.insert(
-            "lines".to_owned(),
-            json!([{
-                "id": "1", "unit_price": "1", "quantity": 1, "hs": variant.hs.map(|h| h.as_str().to_owned()),
-                "origin": variant.origin.map(|o| o.code().to_owned()), "rates": facts.rates, "facts": facts.facts,
-            }]),
-        );
-        let request = Request::parse(&Value::Object(request).to_string()).map_err(unknown)?;
+        let article = Article {
+            id: "1".to_owned(),
+            price: Decimal::ONE,
+            quantity: 1,
+            discount: Decimal::ZERO,
+            hs: variant.hs,
+            origin: variant.origin,
+        };
+        let ask = Ask {
+            from: config.shipping.as_ref().map(|s| s.from.country),
+            rates: now,
+            lane: Some(lane),
+            incoterm: Some(term),
+            sold_via: rules.sold_via,
+            quote_currency: Some(channel.currency),
+            prices_include_tax: stated != Some(Decimal::ZERO),
+            vat: stated.filter(|r| !r.is_zero()),
+            ..Ask::new(market, law, channel.currency, vec![article])
+        };
+        let (request, facts) = ask.request(engines);
+        let request = Request::parse(&request.to_string()).map_err(unknown)?;
         let mut places = vec![place];
-        places.extend(facts.origins);
+        places.extend(facts);
         Ok(Border {
             engines,
             rates: Frozen(engines.rates_for(market), now),
@@ -176,8 +169,10 @@ impl<'a> Border<'a> {
         if let Some(layer) = titled(&charge.layer).filter(|l| *l != origin) {
             origin = format!("{origin}, {layer}");
         }
-        if charge.rate_source == RateSource::Request {
-            origin = format!("{origin}, {}", self.origin);
+        match &charge.rate_source {
+            RateSource::Request => origin = format!("{origin}, {}", self.origin),
+            RateSource::Tariff(row) => origin = format!("{origin}, {row}"),
+            RateSource::Pack | RateSource::None => {}
         }
         Charged {
             label: format!("{}{} ({})", charge.kind, rate.unwrap_or_default(), charge.layer),

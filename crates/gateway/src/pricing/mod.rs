@@ -411,6 +411,7 @@ impl Engines {
         let packs = self.packs.current().iter().map(AsRef::as_ref);
         let mut all: Vec<Timestamp> =
             calendar::changes(packs, None, None).into_iter().map(|c| c.instant).collect();
+        all.extend(self.tariff.instants());
         all.extend(self.book.iter().flat_map(tradewind_pricing::PriceBook::changes));
         all.sort_unstable();
         all.dedup();

@@ -10,6 +10,7 @@ use tradewind_gateway::records::{OrderRecord, ProductRecord};
 use tradewind_gateway::{Engines, Gateway};
 use tradewind_landed_cost::pack::PackSet;
 use tradewind_landed_cost::quote::Status;
+use tradewind_landed_cost::rates::{Lookup, tariff};
 use tradewind_store::{Batch, KeySource, SqliteStore, Store};
 
 const CONFIG: &str = r#"
@@ -177,4 +178,82 @@ async fn a_chinese_buyers_year_is_counted_and_a_refund_gives_back() {
             assert!(!bytes.windows(secret.len()).any(|w| w == secret.as_bytes()), "{secret}");
         }
     }
+}
+
+/// The HTS of two editions, and an order of one bag from Vietnam to the United States.
+const HTS: &str = "HTS Number,Indent,Description,Unit of Quantity,General Rate of Duty,Special Rate of Duty,Column 2 Rate of Duty,Quota Quantity,Additional Duties\n4202.22.45.00,0,Bags,,RATE,,45%,,\n";
+
+fn import(dir: &std::path::Path, edition: &str, rate: &str, from: &str) {
+    let file = dir.join(format!("hts-{edition}.csv"));
+    std::fs::write(&file, HTS.replace("RATE", rate)).unwrap();
+    let from = from.parse().unwrap();
+    tariff::folder::import(&dir.join("tariffs"), &file, None, edition, from).unwrap();
+}
+
+fn american() -> OrderRecord {
+    let mut o = order("USD");
+    (o.order.taxes, o.order.registrations) = (Vec::new(), Vec::new());
+    o.order.lines[0].taxes = Vec::new();
+    o.order.ship_to = Some(serde_json::from_value(json!({"country": "US"})).unwrap());
+    o
+}
+
+#[tokio::test]
+async fn the_stored_tariff_gives_the_rate_that_the_facts_leave_out() {
+    let dir = tempfile::tempdir().unwrap();
+    import(dir.path(), "2026-01", "6.3%", "2026-01-01T05:00:00Z");
+    let facts = "[[goods]]\nhs = \"4202\"\nto = [\"US\"]\nfacts = { ad_cvd = \"none\", section_301_list = \"none\" }\nsource = \"a test\"\n";
+    std::fs::write(dir.path().join("goods.toml"), facts).unwrap();
+    let config = CONFIG
+        .replace("channel = \"courier\"", "channel = \"courier\"\nentry_type = \"11\"")
+        .replace("EUR", "USD");
+    let config = format!("[landed]\ntariffs = \"tariffs\"\ngoods = \"goods.toml\"\n{config}");
+    let mut gateway = gateway(dir.path(), &config, Some("4202224500")).await;
+    let first = gateway.landed_cost(&american()).await.unwrap();
+    // 36.00 × 6.3 % = 2.268; Section 301 for China 36.00 × 12.5 % = 4.50.
+    assert_eq!((first.quote.status, first.quote.missing.len()), (Status::Complete, 0), "{:?}", first.quote);
+    assert_eq!(first.quote.totals.duty.unwrap().amount(), "6.77");
+    let row = &first.record.tariff.rows[0];
+    let version = gateway.engines.tariff.versions().next().unwrap().sha256.to_owned();
+    assert!(matches!(&row.answer, Lookup::Found { sha256, .. } if *sha256 == version), "{row:?}");
+    assert!(first.record.answer.contains(&format!("sha256:{version}")), "{}", first.record.answer);
+    // The facts' own rate goes before the tariff's: 36.00 × 1 % and 4.50.
+    std::fs::write(
+        dir.path().join("goods.toml"),
+        facts.replace("facts =", "rates = { duty = \"0.01\" }\nfacts ="),
+    )
+    .unwrap();
+    let digest = gateway.engines.digest.clone();
+    gateway.engines = Arc::new(Engines::load(&gateway.config, dir.path()).unwrap());
+    assert_ne!(gateway.engines.digest, digest);
+    gateway.forget_landed_cost(&american()).await.unwrap();
+    assert_eq!(gateway.landed_cost(&american()).await.unwrap().quote.totals.duty.unwrap().amount(), "4.86");
+    std::fs::write(dir.path().join("goods.toml"), facts).unwrap();
+    gateway.engines = Arc::new(Engines::load(&gateway.config, dir.path()).unwrap());
+    gateway.forget_landed_cost(&american()).await.unwrap();
+    let again = gateway.landed_cost(&american()).await.unwrap();
+    assert_eq!(again.record.answer, first.record.answer);
+    // A later edition, in force before the order: the stored quote keeps its row, byte for byte; asked anew it is 7 %:
+    // 36.00 × 7 % = 2.52. Plans made with the old tariff are stale.
+    import(dir.path(), "2026-07", "7%", "2026-07-01T04:00:00Z");
+    let digest = gateway.engines.digest.clone();
+    gateway.engines = Arc::new(Engines::load(&gateway.config, dir.path()).unwrap());
+    assert_ne!(gateway.engines.digest, digest);
+    assert_eq!(gateway.landed_cost(&american()).await.unwrap().record.answer, first.record.answer);
+    gateway.forget_landed_cost(&american()).await.unwrap();
+    assert_eq!(gateway.landed_cost(&american()).await.unwrap().quote.totals.duty.unwrap().amount(), "7.02");
+}
+
+#[tokio::test]
+async fn a_tariff_folder_that_is_not_there_or_was_edited_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let config =
+        Config::parse(&format!("[landed]\ntariffs = \"tariffs\"\n{CONFIG}"), "tradewind.toml").unwrap();
+    let told = |dir: &std::path::Path| Engines::load(&config, dir).unwrap_err().to_string();
+    assert!(told(dir.path()).contains("duty tariff import"), "{}", told(dir.path()));
+    import(dir.path(), "2026-01", "6.3%", "2026-01-01T05:00:00Z");
+    let kept = std::fs::read_dir(dir.path().join("tariffs")).unwrap().map(|f| f.unwrap().path());
+    let kept = kept.into_iter().find(|p| p.extension().is_some_and(|e| e == "csv")).unwrap();
+    std::fs::write(kept, HTS.replace("RATE", "Free")).unwrap();
+    assert!(told(dir.path()).contains("checksum"), "{}", told(dir.path()));
 }

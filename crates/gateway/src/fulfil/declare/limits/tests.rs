@@ -1,0 +1,139 @@
+#![allow(clippy::unwrap_used, clippy::panic)] // a panic is the failure report
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tradewind_connector::VirtualClock;
+use tradewind_domain::{Currency, DeclarationState, Money};
+use tradewind_landed_cost::pack::PackSet;
+use tradewind_store::{Batch, KeySource, SqliteStore, Store};
+
+use super::*;
+use crate::config::Config;
+use crate::landed::Engines;
+use crate::records::{DeclarationRecord, OrderRecord};
+
+const SCHEME: &str = "cbec_1210";
+
+fn gateway(dir: &Path) -> Gateway {
+    let config = Config::parse("[landed.to.CN]\nscheme = \"cbec_1210\"\n", "tradewind.toml").unwrap();
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&dir.join("t.db"), &KeySource::File(dir.join("key"))).unwrap());
+    let engines = Arc::new(Engines::load(&config, dir).unwrap());
+    let clock = Arc::new(VirtualClock::starting("2026-03-15T02:30:00Z".parse().unwrap()));
+    Gateway { config, accounts: Default::default(), store, clock, engines }
+}
+
+fn yuan(amount: &str) -> Money {
+    Money::parse(amount, Currency::new("CNY").unwrap()).unwrap()
+}
+
+fn declaration(id: &str, unit: &str, quantity: u32, card: &str, at: &str) -> Declaration {
+    let unit = yuan(unit);
+    let goods = unit.try_mul(i64::from(quantity)).unwrap();
+    let zero = yuan("0.00");
+    serde_json::from_value(serde_json::json!({
+        "id": id, "flow": "import", "order": id, "platform": "p", "ordered_at": at,
+        "buyer": {"tax_ids": [{"kind": "chinese_id", "value": card}]}, "from": {"country": "CN"}, "to": {"country": "CN"},
+        "lines": [{"sku": "S", "name": "shirt", "hs": "6109100021", "origin": "CN", "quantity": quantity, "net": 100, "unit_value": unit, "value": goods}],
+        "goods": goods, "freight": zero, "discount": zero, "taxes": zero, "paid": goods, "gross": 200
+    }))
+    .unwrap()
+}
+
+async fn file(g: &Gateway, declaration: Declaration, state: DeclarationState) {
+    let mut batch = Batch::new();
+    let record = DeclarationRecord {
+        account: "customs".parse().unwrap(),
+        order: format!("shop/{}", declaration.id),
+        declaration,
+        state,
+        authority_ref: None,
+        note: None,
+        filed_at: None,
+        withdrawn: false,
+    };
+    batch.put(&record).unwrap();
+    g.store.commit(batch).await.unwrap();
+}
+
+async fn refused(g: &Gateway, d: &Declaration) -> Option<String> {
+    g.scheme_refuses(d, SCHEME, &format!("shop/{}", d.id)).await.unwrap()
+}
+
+const MARCH: &str = "2026-03-15T02:25:00Z";
+
+/// 财关税〔2018〕49号: 5,000 yuan in one purchase. The limit itself is still open.
+#[tokio::test]
+async fn one_purchase() {
+    let dir = tempfile::tempdir().unwrap();
+    let g = gateway(dir.path());
+    assert_eq!(refused(&g, &declaration("A", "2500.00", 2, "1", MARCH)).await, None);
+    let why = refused(&g, &declaration("A", "2500.01", 2, "1", MARCH)).await.unwrap();
+    assert!(why.contains("5,000 CNY"), "{why}");
+}
+
+/// The same, 26,000 yuan a person and calendar year: five purchases of 5,000 and one of 1,000.
+#[tokio::test]
+async fn one_year() {
+    let dir = tempfile::tempdir().unwrap();
+    let g = gateway(dir.path());
+    for n in 0..5 {
+        let d = declaration(&format!("B{n}"), "2500.00", 2, "1", MARCH);
+        file(&g, d, DeclarationState::Released).await;
+    }
+    assert_eq!(refused(&g, &declaration("C", "500.00", 2, "1", MARCH)).await, None);
+    let next = declaration("C", "500.01", 2, "1", MARCH);
+    let why = refused(&g, &next).await.unwrap();
+    assert!(why.contains("26,000 CNY"), "{why}");
+    // Another buyer; another year, which in China begins at 16:00 UTC; the declaration itself: none of them counts.
+    assert_eq!(refused(&g, &declaration("C", "500.01", 2, "2", MARCH)).await, None);
+    assert_eq!(refused(&g, &declaration("C", "500.01", 2, "1", "2026-12-31T16:00:00Z")).await, None);
+    assert!(refused(&g, &declaration("C", "500.01", 2, "1", "2026-12-31T15:59:59Z")).await.is_some());
+    assert_eq!(refused(&g, &declaration("B0", "2500.00", 2, "1", MARCH)).await, None);
+    // A refused purchase does not either.
+    file(&g, declaration("B0", "2500.00", 2, "1", MARCH), DeclarationState::Rejected).await;
+    assert_eq!(refused(&g, &next).await, None);
+}
+
+/// A refund gives its share back: 25,000.00 less 2.00 leave room for 1,002.00.
+#[tokio::test]
+async fn a_refund_gives_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let g = gateway(dir.path());
+    for n in 0..5 {
+        let d = declaration(&format!("B{n}"), "2500.00", 2, "1", MARCH);
+        file(&g, d, DeclarationState::Released).await;
+    }
+    let next = declaration("C", "501.00", 2, "1", MARCH);
+    assert!(refused(&g, &next).await.is_some());
+    let at = serde_json::json!({"utc": MARCH});
+    let order: OrderRecord = serde_json::from_value(serde_json::json!({
+        "order": {"account": "shop", "id": "B3", "placed_at": at, "updated_at": at, "state": "ready_to_ship", "raw_status": "paid",
+            "currency": "CNY", "lines": [], "shipping": yuan("0.00"), "total": yuan("5000.00"), "refunded": yuan("2.00")},
+        "stage": "confirmed", "imported_at": MARCH
+    }))
+    .unwrap();
+    assert_eq!(tradewind_store::typed::Record::key(&order), "shop/B3");
+    let mut batch = Batch::new();
+    batch.put(&order).unwrap();
+    g.store.commit(batch).await.unwrap();
+    assert_eq!(refused(&g, &next).await, None);
+    assert!(refused(&g, &declaration("C", "501.01", 2, "1", MARCH)).await.is_some());
+}
+
+/// The packs are the configured ones: a law that lowers the yearly limit is the law of both.
+#[tokio::test]
+async fn the_configured_packs_decide() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut g = gateway(dir.path());
+    let d = declaration("A", "500.00", 2, "1", MARCH);
+    assert_eq!(refused(&g, &d).await, None);
+    let cn = g.engines.packs.current().iter().find(|p| p.jurisdiction.as_ref() == "CN").unwrap();
+    let lower = cn.text.replace("\"26000\"", "\"999\"");
+    assert_ne!(*lower, *cn.text);
+    let mut engines = (*g.engines).clone();
+    engines.packs = PackSet::from_texts([("cn.toml", lower.as_str())], []).unwrap();
+    g.engines = Arc::new(engines);
+    assert!(refused(&g, &d).await.is_some());
+}
