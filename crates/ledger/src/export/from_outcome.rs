@@ -123,7 +123,7 @@ fn of<'a>(sums: &'a mut Sums, key: &Key) -> &'a mut Summary {
 /// Where a part of a row stands in the summary.
 fn slot(row: &mut Summary, class: Option<Class>) -> &mut Money {
     match class {
-        Some(Class::Sale | Class::Shipping | Class::Promotion) => &mut row.sales,
+        Some(Class::Sale | Class::Shipping | Class::Promotion | Class::Coupon) => &mut row.sales,
         Some(Class::Refund) => &mut row.refunds,
         Some(
             Class::TaxSeller

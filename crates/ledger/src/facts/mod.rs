@@ -135,6 +135,8 @@ pub struct Transaction {
     pub net_currency: Currency,
     /// The row moves the balance.
     pub affects: bool,
+    /// Another document of the provider posts the same money: the row counts in its document's sum and is not booked.
+    pub informs: bool,
     /// Parts in the provider's words.
     pub components: Vec<(String, Money)>,
     /// Where it stood.

@@ -46,6 +46,7 @@ pub fn from_import(import: &Import) -> Facts {
                 rate: t.rate,
                 net_currency,
                 affects: t.affects,
+                informs: t.informs,
                 components: t.components.clone(),
                 origin: origin(i),
             });

@@ -313,6 +313,7 @@ fn transaction(w: wire::Transaction<'_>, origin: Origin) -> Result<Transaction, 
         rate,
         net_currency,
         affects: w.balance_affecting.unwrap_or(true),
+        informs: false,
         components,
         origin,
     })

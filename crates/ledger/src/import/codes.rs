@@ -3,7 +3,9 @@
 //! Keys are the provider's own codes, classes are ours. What no row matches is [`None`]: suspense and `UNMAPPED_CODE`, never a
 //! guess. The built-in tables can be replaced by a user's file of the same shape.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use foldhash::{HashMap, HashMapExt};
 use serde::Deserialize;
@@ -39,6 +41,7 @@ classes! {
     Sale = "sale", "Goods sold.";
     Shipping = "shipping", "Shipping charged to the buyer.";
     Promotion = "promotion", "Discount that we fund.";
+    Coupon = "coupon", "Discount that we fund at the payment: the order's total is before it.";
     TaxSeller = "tax.seller", "Tax collected for us to remit.";
     TaxFacilitator = "tax.facilitator", "Tax that the marketplace collects and remits; nets to zero with what it withholds.";
     TaxWithheld = "tax.withheld", "What the marketplace withholds of the tax that it collected.";
@@ -91,7 +94,70 @@ struct Wire {
     provider: String,
     version: String,
     source: String,
+    #[serde(default)]
+    traits: Traits,
     code: Vec<WireRow>,
+}
+
+/// How a provider's documents behave, as data: `config/fees/README.md`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Traits {
+    /// How bank texts call it, in small letters.
+    pub names: Vec<String>,
+    /// Rows of one document that are equal in everything can be real.
+    pub repeats: bool,
+    /// An id is of one row, whatever its kind.
+    pub own_ids: bool,
+    /// Rows of one id differ in sign.
+    pub signed_ids: bool,
+    /// What a statement is to the bank.
+    pub statement: StatementKind,
+    /// Reserves go from statement to statement.
+    pub reserve_chain: bool,
+    /// Sales that are shown before they are money.
+    pub deferred: Option<Deferred>,
+}
+
+/// What a statement is to the bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatementKind {
+    /// Its total is sent.
+    Transfer,
+    /// It lists a period; transfers are rows of it.
+    Bill,
+    /// It is sent where the account has no payouts.
+    #[default]
+    Either,
+}
+
+/// Finer codes of deferred sales.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deferred {
+    /// Shown, and no money yet.
+    pub held: String,
+    /// The release, which is the money.
+    pub released: String,
+    /// A held one that was released since.
+    pub both: String,
+}
+
+/// The built-in tables, read once a process.
+static TABLES: LazyLock<BTreeMap<Provider, CodeTable>> = LazyLock::new(|| {
+    Provider::ALL.into_iter().filter_map(|p| CodeTable::builtin(p).map(|t| (p, t))).collect()
+});
+
+/// The built-in tables by provider.
+pub(crate) fn tables() -> &'static BTreeMap<Provider, CodeTable> {
+    &TABLES
+}
+
+/// How a provider's documents behave.
+pub(crate) fn traits(p: Provider) -> &'static Traits {
+    static NONE: LazyLock<Traits> = LazyLock::new(Traits::default);
+    TABLES.get(&p).map_or(&NONE, |t| &t.traits)
 }
 
 #[derive(Deserialize)]
@@ -111,6 +177,8 @@ pub struct CodeTable {
     pub version: String,
     /// Where the meanings come from.
     pub source: String,
+    /// How its documents behave.
+    pub traits: Traits,
     exact: HashMap<(Option<String>, String), Class>,
     /// (kind, prefix, class), longest prefix first.
     prefixes: Vec<(Option<String>, String, Class)>,
@@ -128,6 +196,7 @@ impl CodeTable {
             provider: w.provider,
             version: w.version,
             source: w.source,
+            traits: w.traits,
             exact: HashMap::new(),
             prefixes: Vec::new(),
         };

@@ -196,22 +196,30 @@ fn paypal_reports(files: &mut [ImportedFile]) {
     }
 }
 
-/// Trade rows carry the order, fund rows the balance: a fund row whose trade is known informs and does not post again.
+/// Trade rows carry the order, fund rows the balance: a fund row whose trade is known informs and does not post again. A fund bill
+/// that names no account is of the account whose trades it repeats, if that is one.
 fn fund_bills(files: &mut [ImportedFile]) {
     let is_cn = |f: &ImportedFile| matches!(f.provider, Provider::Wechatpay | Provider::Alipay);
-    let mut trades: BTreeSet<String> = BTreeSet::new();
+    let mut trades: BTreeMap<(Provider, String), BTreeSet<String>> = BTreeMap::new();
     for f in files.iter().filter(|f| is_cn(f)) {
         for t in f.document.transactions.iter().filter(|t| !is_fund(t)) {
-            trades.extend(t.source.clone());
-            trades.extend(t.refers_to.clone());
+            for id in t.source.iter().chain(&t.refers_to) {
+                trades.entry((f.provider, id.clone())).or_default().insert(f.account.clone());
+            }
         }
     }
     for f in files.iter_mut().filter(|f| is_cn(f)) {
-        for t in f.document.transactions.iter_mut().filter(|t| is_fund(t)) {
-            let known = t.refers_to.as_ref().is_some_and(|r| trades.contains(r));
-            if known && t.payout.is_none() {
-                t.affects = false;
-            }
+        let nameless = f.document.account.is_none() && f.account == f.provider.name();
+        let mut accounts: BTreeSet<&String> = BTreeSet::new();
+        for t in f.document.transactions.iter_mut().filter(|t| is_fund(t) && t.payout.is_none()) {
+            let of = t.refers_to.as_ref().and_then(|r| trades.get(&(f.provider, r.clone())));
+            // The providers' numbers are unique among all their merchants.
+            let Some(of) = of else { continue };
+            t.informs = true;
+            accounts.extend(of);
+        }
+        if let (true, [one]) = (nameless, accounts.into_iter().collect::<Vec<_>>().as_slice()) {
+            f.account.clone_from(one);
         }
     }
 }

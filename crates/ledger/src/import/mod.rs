@@ -43,7 +43,8 @@ use std::str::FromStr;
 
 use foldhash::{HashMap, HashMapExt};
 
-pub use codes::{Class, CodeTable};
+pub use codes::{Class, CodeTable, Deferred, StatementKind, Traits};
+pub(crate) use codes::{tables, traits};
 pub use dir::{Import, ImportedFile, read_dir};
 pub use error::{Footing, ImportResult, Refusal, RefusalKind};
 pub(crate) use number::parse as read_number;

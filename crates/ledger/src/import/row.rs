@@ -40,6 +40,8 @@ pub struct Tx {
     pub rate: Option<Decimal>,
     /// Whether the row moves the balance (an authorisation or a void does not).
     pub affects: bool,
+    /// Another document of the provider posts the same money: the row counts in its own document's sum and is not booked.
+    pub informs: bool,
     /// Parts in the provider's words.
     pub components: Vec<(String, Money)>,
 }
@@ -63,6 +65,7 @@ impl Tx {
             statement: None,
             rate: None,
             affects: true,
+            informs: false,
             components: Vec::new(),
         }
     }

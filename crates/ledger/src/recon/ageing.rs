@@ -7,7 +7,7 @@ use super::dedupe::Clean;
 use super::foot::{PayoutState, StatementState};
 use super::orders::OrderState;
 use super::{Policy, duties::Duty};
-use crate::facts::{Facts, Provider};
+use crate::facts::Facts;
 
 /// Something that is expected and is not there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,9 +94,8 @@ pub(super) fn run(
         }
         for s in statements {
             let sent = !s.refused && !s.failed && !s.paid_by_payout && s.carried_into.is_none();
-            let transfers = s.provider == Provider::Amazon || s.deposit.is_some() || s.trace.is_some();
             if sent
-                && transfers
+                && s.sends()
                 && s.bank.is_empty()
                 && s.total.is_positive()
                 && let Some(from) = s.end

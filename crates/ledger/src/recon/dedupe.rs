@@ -15,6 +15,7 @@ use crate::facts::{
     BankLine, CarrierInvoice, Decision, Facts, Invoice, Order, Origin, Payout, Provider, Refund, Statement,
     Transaction,
 };
+use crate::import::{Deferred, traits};
 
 /// Facts with one version each, in the order of their keys.
 #[derive(Debug, Default)]
@@ -39,19 +40,14 @@ pub struct Clean {
     pub decisions: Vec<Decision>,
 }
 
-/// Providers whose documents repeat rows that are equal in everything: no row of theirs has an id of its own.
-#[must_use]
-pub fn repeats(p: Provider) -> bool {
-    matches!(p, Provider::Amazon | Provider::Adyen)
-}
-
 fn key(t: &Transaction) -> (Provider, String, String, String, bool) {
-    let kind = match t.provider {
-        Provider::Stripe | Provider::Shopify => String::new(),
-        _ => format!("{}\0{}\0{}", t.kind, t.event_code.as_deref().unwrap_or_default(), t.amount.currency()),
+    let of = traits(t.provider);
+    let kind = if of.own_ids {
+        String::new()
+    } else {
+        format!("{}\0{}\0{}", t.kind, t.event_code.as_deref().unwrap_or_default(), t.amount.currency())
     };
-    // PayPal repeats ids; two rows of one id differ in event or sign (paypal.md §5).
-    let sign = t.provider == Provider::Paypal && t.amount.is_negative();
+    let sign = of.signed_ids && t.amount.is_negative();
     (t.provider, t.account.clone(), t.id.clone(), kind, sign)
 }
 
@@ -248,19 +244,24 @@ pub(super) fn run(facts: &Facts, as_of: Date, found: &mut Found) -> Clean {
     clean
 }
 
-/// Amazon shows a deferred sale as a transaction of its own and shows it again when it is released: one of them is the money
+/// A provider that defers sales shows one as a transaction of its own and shows it again when it is released: one of them is the money
 /// (amazon-settlement.md §7). A deferred one moves no balance; a deferred one marked as released does not either where its release
 /// stands beside it, linked by the id that it refers to or by its own id.
 fn deferred(rows: &mut [(Transaction, usize)]) {
-    let of =
-        |t: &Transaction, word: &str| t.provider == Provider::Amazon && t.event_code.as_deref() == Some(word);
-    let mut released: BTreeSet<(String, String)> = BTreeSet::new();
-    for (t, _) in rows.iter().filter(|(t, _)| of(t, "RELEASED")) {
-        released.extend(t.refers_to.iter().chain([&t.id]).map(|id| (t.account.clone(), id.clone())));
+    let word = |t: &Transaction| -> Option<(&'static Deferred, String)> {
+        traits(t.provider).deferred.as_ref().zip(t.event_code.clone())
+    };
+    let mut released: BTreeSet<(Provider, String, String)> = BTreeSet::new();
+    for (t, _) in rows.iter() {
+        if word(t).is_some_and(|(d, code)| code == d.released) {
+            let ids = t.refers_to.iter().chain([&t.id]);
+            released.extend(ids.map(|id| (t.provider, t.account.clone(), id.clone())));
+        }
     }
     for (t, _) in rows.iter_mut() {
-        let twice = of(t, "DEFERRED_RELEASED") && released.contains(&(t.account.clone(), t.id.clone()));
-        if of(t, "DEFERRED") || twice {
+        let Some((d, code)) = word(t) else { continue };
+        let twice = code == d.both && released.contains(&(t.provider, t.account.clone(), t.id.clone()));
+        if code == d.held || twice {
             t.affects = false;
         }
     }
@@ -346,6 +347,7 @@ fn transactions(facts: &Facts, found: &mut Found, clean: &mut Clean) {
                 value.order = other.order.clone().or(value.order.take());
                 value.refers_to = other.refers_to.clone().or(value.refers_to.take());
                 value.affects = value.affects || other.affects;
+                value.informs = value.informs && other.informs;
             } else if told.insert(text.clone()) {
                 let (old, new) = (kept.net_or_computed(), other.net_or_computed());
                 let delta = new.try_sub(old).unwrap_or(new);

@@ -1,15 +1,14 @@
 //! What a balance row is made of, read through the provider's table.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use foldhash::{HashMap, HashMapExt};
 use tradewind_domain::Money;
 
-use super::dedupe::{Clean, repeats};
+use super::dedupe::Clean;
 use super::{Found, Reason};
 use crate::facts::{Provider, Transaction};
-use crate::import::{Class, CodeTable};
+use crate::import::{Class, CodeTable, tables, traits};
 
 /// A part of a row's net.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl Row {
     /// The row is booked.
     #[must_use]
     pub fn posts(&self) -> bool {
-        self.tx.affects && !self.dropped && !self.refused && !self.carried
+        self.tx.affects && !self.tx.informs && !self.dropped && !self.refused && !self.carried
     }
 
     /// The class of the whole row, where it has only one part besides fees.
@@ -90,11 +89,6 @@ impl Row {
     }
 }
 
-/// The built-in tables, read once a process.
-static TABLES: LazyLock<BTreeMap<Provider, CodeTable>> = LazyLock::new(|| {
-    Provider::ALL.into_iter().filter_map(|p| CodeTable::builtin(p).map(|t| (p, t))).collect()
-});
-
 /// The tables, each lookup made once.
 struct Codes {
     tables: &'static BTreeMap<Provider, CodeTable>,
@@ -103,7 +97,7 @@ struct Codes {
 
 impl Codes {
     fn new() -> Codes {
-        Codes { tables: &TABLES, seen: HashMap::new() }
+        Codes { tables: tables(), seen: HashMap::new() }
     }
 
     fn class(&mut self, p: Provider, kind: &str, code: &str) -> Option<Class> {
@@ -126,16 +120,7 @@ impl Codes {
         if let Some(class) = self.class(t.provider, &t.kind, &t.kind) {
             return (t.kind.clone(), Some(class));
         }
-        // Amazon's transaction types are no codes of amounts, but some say enough where a row has no parts.
-        let by_type = match (t.provider, t.kind.as_str()) {
-            (Provider::Amazon, "Order" | "Shipment") => Some(Class::Sale),
-            (Provider::Amazon, "Refund") => Some(Class::Refund),
-            (Provider::Amazon, "Chargeback Refund" | "A-to-z Guarantee Refund") => Some(Class::Dispute),
-            (Provider::Amazon, "ServiceFee") => Some(Class::OtherFee),
-            (Provider::Amazon, "Transfer") => Some(Class::Payout),
-            _ => None,
-        };
-        (t.event_code.clone().unwrap_or_else(|| t.kind.clone()), by_type)
+        (t.event_code.clone().unwrap_or_else(|| t.kind.clone()), None)
     }
 }
 
@@ -155,7 +140,7 @@ pub(super) fn split(clean: &Clean, found: &mut Found) -> Vec<Row> {
                 tx: t.clone(),
                 net,
                 parts,
-                dropped: *copy > 0 && !repeats(t.provider),
+                dropped: *copy > 0 && !traits(t.provider).repeats,
                 copy: *copy,
                 refused: false,
                 carried: false,

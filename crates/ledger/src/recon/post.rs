@@ -200,11 +200,7 @@ fn transfers(
         let sent = !s.paid_by_payout
             && (s.failed || s.carried_into.is_none())
             && (s.total.is_positive() || !s.bank.is_empty() || s.failed);
-        let transfers = s.provider == crate::facts::Provider::Amazon
-            || s.deposit.is_some()
-            || s.converted.is_some()
-            || s.trace.is_some()
-            || !s.bank.is_empty();
+        let transfers = s.sends() || !s.bank.is_empty();
         if !sent || !transfers || (!s.foots && s.bank.is_empty()) {
             continue;
         }

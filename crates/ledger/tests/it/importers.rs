@@ -348,7 +348,9 @@ fn a_folder_with_copies_sidecars_and_strangers() {
     assert_eq!(amazon.document.statements[0].converted_total, Some(m("1189.50", "USD")));
     assert_eq!(amazon.document.statements[0].trace_id.as_deref(), Some("TRACE-77"));
     // The trade bill posts the sale and its fee; the fund bill's rows of that sale inform, its withdrawal posts.
-    let posts: Vec<bool> =
-        by["settlements/wechatpay/fund.csv"].document.transactions.iter().map(|t| t.affects).collect();
-    assert_eq!(posts, [false, false, true]);
+    let fund = by["settlements/wechatpay/fund.csv"];
+    let informs: Vec<bool> = fund.document.transactions.iter().map(|t| t.informs).collect();
+    assert_eq!(informs, [true, true, false]);
+    // A fund bill names no merchant: it is of the account whose trades it repeats.
+    assert_eq!(fund.account, "190000");
 }

@@ -4,6 +4,7 @@
 mod bad_files;
 mod bulk;
 mod bulk_rule;
+mod china_bills;
 mod exports;
 mod importers;
 mod properties;

@@ -15,6 +15,7 @@ use super::dedupe::Clean;
 use super::foot::{PayoutState, StatementState};
 use super::{Found, Match, Policy, ReconError, business_days};
 use crate::facts::{BankLine, DecisionKind, Facts, Provider};
+use crate::import::{StatementKind, traits};
 use crate::rates::Rates;
 
 pub use levels::subsets;
@@ -113,31 +114,14 @@ fn words(text: &str) -> BTreeSet<String> {
 
 fn hints(text: &str) -> Vec<Provider> {
     let t = text.to_lowercase();
-    let has = |w: &str| t.contains(w);
-    let mut out = Vec::new();
-    for p in Provider::ALL {
-        let hit = match p {
-            Provider::Amazon => has("amazon") || has("amzn"),
-            Provider::Wechatpay => has("wechat") || has("tenpay") || has("财付通"),
-            Provider::Alipay => has("alipay") || has("支付宝"),
-            Provider::Carrier | Provider::Bank => false,
-            p => has(p.name()),
-        };
-        if hit {
-            out.push(p);
-        }
-    }
-    out
+    Provider::ALL.into_iter().filter(|p| traits(*p).names.iter().any(|n| t.contains(n.as_str()))).collect()
 }
 
 fn items(statements: &[StatementState], payouts: &[PayoutState]) -> Vec<Item> {
     let mut out = Vec::new();
     for (i, s) in statements.iter().enumerate() {
-        let transfers = s.provider == Provider::Amazon
-            || s.deposit.is_some()
-            || s.converted.is_some()
-            || s.trace.is_some()
-            || !payouts.iter().any(|p| p.provider == s.provider && p.account == s.account);
+        let alone = || !payouts.iter().any(|p| p.provider == s.provider && p.account == s.account);
+        let transfers = s.sends() || traits(s.provider).statement == StatementKind::Either && alone();
         if s.refused || s.paid_by_payout || s.total.is_zero() || !transfers {
             continue;
         }

@@ -6,7 +6,7 @@ use tradewind_domain::{Currency, Money};
 
 use super::StatementState;
 use crate::facts::Provider;
-use crate::import::Class;
+use crate::import::{Class, traits};
 use crate::recon::dedupe::Clean;
 use crate::recon::parts::Row;
 use crate::recon::{Found, Reason};
@@ -28,7 +28,7 @@ pub(super) fn run(statements: &mut [StatementState], clean: &Clean, rows: &mut [
         let mut open: Option<usize> = None;
         for i in list {
             let Some(s) = statements.get(i) else { continue };
-            if provider == Provider::Amazon {
+            if traits(provider).reserve_chain {
                 let (expected, from) = held.clone().unwrap_or((0, "no earlier statement".to_owned()));
                 let gap = s.reserve_before.minor().saturating_sub(expected);
                 let (before, id) = (s.reserve_before, s.id.clone());

@@ -14,7 +14,7 @@ use super::dedupe::Clean;
 use super::parts::Row;
 use super::{Event, Found, Reason};
 use crate::facts::{Facts, Provider};
-use crate::import::Class;
+use crate::import::{Class, StatementKind, traits};
 
 /// A statement and where it stands.
 #[derive(Debug, Clone)]
@@ -65,6 +65,17 @@ pub struct StatementState {
     pub gap: Money,
     /// It is the first of its account and currency.
     pub first: bool,
+}
+
+impl StatementState {
+    /// Its total goes to the bank, by the provider's custom or by its own word.
+    #[must_use]
+    pub fn sends(&self) -> bool {
+        traits(self.provider).statement == StatementKind::Transfer
+            || self.deposit.is_some()
+            || self.converted.is_some()
+            || self.trace.is_some()
+    }
 }
 
 /// A payout and where it stands.
