@@ -68,7 +68,11 @@ fn a_gap_names_the_interval_and_the_case() {
 
 #[test]
 fn a_typo_a_missing_source_an_unknown_reference_and_a_wrong_grade_are_refused_with_their_line() {
-    refused("nz.toml", |t| t.replacen("title =", "titel =", 1), &["nz.toml:", "titel"]);
+    refused(
+        "nz.toml",
+        |t| t.replacen("title =", "titel =", 1),
+        &["nz.toml:", "titel", "did you mean 'title'?"],
+    );
     refused(
         "nz.toml",
         |t| t.replacen("source = \"IRD, GST on low value imported goods\"\n", "", 1),

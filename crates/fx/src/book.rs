@@ -81,6 +81,9 @@ pub struct Rate {
     pub source: String,
     /// The publication used.
     pub published: Date,
+    /// Last day of the publication's period, where it has one (HMRC's month).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_to: Option<Date>,
     /// The day asked for.
     pub asked: Date,
     /// Direct, inverse or through a base.
@@ -97,7 +100,8 @@ impl Rate {
     /// 2026-03-07; Friday 2026-03-06 used`.
     #[must_use]
     pub fn note(&self) -> Option<String> {
-        (self.published != self.asked && self.path != Path::Same).then(|| {
+        let within = self.valid_to.is_some_and(|end| self.asked <= end);
+        (self.published != self.asked && self.path != Path::Same && !within).then(|| {
             format!(
                 "no {} rate on {} {}; {} {} used",
                 self.source,
@@ -161,7 +165,8 @@ pub enum FxError {
     },
     /// There is one, but too old.
     #[error(
-        "the latest {from}/{to} rate from {origin} on or before {date} is of {latest}, {age} days old; the policy allows {max}: import a newer file"
+        "the latest {from}/{to} rate from {origin} on or before {date} is of {latest}, {}: import a newer file",
+        age_text(*.age, *.max, *.ended)
     )]
     Stale {
         /// Currency to convert.
@@ -178,6 +183,8 @@ pub enum FxError {
         age: i32,
         /// What the policy allows.
         max: i32,
+        /// Last day of its period, for a publication that has one.
+        ended: Option<Date>,
     },
     /// A pinned id that this book cannot reproduce.
     #[error("rate id {0:?} is not in the book: import the publication it names")]
@@ -196,6 +203,13 @@ pub enum FxError {
     /// The converted amount does not fit.
     #[error(transparent)]
     Money(#[from] tradewind_domain::MoneyError),
+}
+
+fn age_text(age: i32, max: i32, ended: Option<Date>) -> String {
+    match ended {
+        Some(end) => format!("which ended on {end}"),
+        None => format!("{age} days old; the policy allows {max}"),
+    }
 }
 
 type Versions = BTreeMap<Date, Vec<Publication>>;
@@ -270,6 +284,7 @@ impl RateBook {
                 rate: Decimal::ONE,
                 source: source.to_owned(),
                 published: date,
+                valid_to: None,
                 asked: date,
                 path: Path::Same,
                 origin: "same currency".to_owned(),
@@ -299,7 +314,8 @@ impl RateBook {
             None => (age(publication.date), policy.max_age_days),
         };
         if age > max {
-            return Err(FxError::Stale { from, to, origin, date, latest: publication.date, age, max });
+            let (latest, ended) = (publication.date, publication.valid_to);
+            return Err(FxError::Stale { from, to, origin, date, latest, age, max, ended });
         }
         Ok(rate)
     }
@@ -367,6 +383,7 @@ fn pair(p: &Publication, from: Currency, to: Currency, asked: Date) -> Option<Re
         rate,
         source: p.source.clone(),
         published: p.date,
+        valid_to: p.valid_to,
         asked,
         path,
         origin,

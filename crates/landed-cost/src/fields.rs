@@ -80,12 +80,23 @@ fn search(value: &Value, shape: &Shape, path: &str) -> Option<String> {
 /// `; did you mean 'x'? Known here: ...`
 pub(crate) fn instead(name: &str, known: &[&str]) -> String {
     let all = known.join(", ");
-    match known.iter().map(|k| (distance(name, k), k)).min() {
-        Some((d, k)) if d <= 2.max(name.chars().count() / 3) => {
-            format!("; did you mean '{k}'? Known here: {all}")
-        }
-        _ => format!("; known here: {all}"),
+    match nearest(name, known) {
+        Some(k) => format!("; did you mean '{k}'? Known here: {all}"),
+        None => format!("; known here: {all}"),
     }
+}
+
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let (d, k) = known.iter().map(|k| (distance(name, k), *k)).min()?;
+    (d <= 2.max(name.chars().count() / 3)).then_some(k)
+}
+
+/// What a reader's message about an unknown name (``unknown field `titel`, expected one of `id`, `title` ``) lacks: which one
+/// was meant. Empty for any other message.
+pub(crate) fn meant(message: &str) -> String {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let (Some(name), true) = (names.next(), message.starts_with("unknown ")) else { return String::new() };
+    nearest(name, &names.collect::<Vec<_>>()).map_or_else(String::new, |k| format!("; did you mean '{k}'?"))
 }
 
 /// Single-character edits between two names, whatever their case.

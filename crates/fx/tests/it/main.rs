@@ -119,6 +119,10 @@ fn hmrc_month_ends() {
     let ask = |day| b.customs_rate(Regime::Uk, Currency::GBP, Currency::CNY, day, Policy::default());
     assert_eq!(ask(date(2026, 11, 30)).unwrap().rate, d("8.9444"));
     assert!(matches!(ask(date(2026, 12, 1)), Err(FxError::Stale { age: 1, max: 0, .. })));
+    // The month is the publication's own: its last day needs no note, and after it the month is over.
+    assert_eq!(ask(date(2026, 11, 30)).unwrap().note(), None);
+    let told = ask(date(2026, 12, 1)).unwrap_err().to_string();
+    assert!(told.contains("is of 2026-11-01, which ended on 2026-11-30: import a newer file"), "{told}");
     assert!(matches!(ask(date(2026, 10, 31)), Err(FxError::Missing { .. })));
 }
 

@@ -14,6 +14,7 @@ use tradewind_fx::calendar::Regime;
 
 use super::model::*;
 use super::raw::*;
+use crate::fields::meant;
 
 /// What is wrong with a pack.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,7 +128,9 @@ impl Pack {
         let raw: RawPack = toml::from_str(text).map_err(|e| {
             let offset = e.span().map_or(0, |s| s.start);
             let line = text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count() + 1;
-            vec![PackError { file: file.to_owned(), line, message: e.message().replace('\n', " ") }]
+            let message = e.message().replace('\n', " ");
+            let message = format!("{message}{}", meant(&message));
+            vec![PackError { file: file.to_owned(), line, message }]
         })?;
         let mut cx = Cx { file, text, zone: TimeZone::UTC, errors: Vec::new() };
         match TimeZone::get(raw.zone.get_ref()) {
@@ -548,6 +551,7 @@ fn layer(cx: &mut Cx<'_>, l: RawLayer) -> Layer {
         origin: sel(cx, line, "origin", l.origin, l.origin_not, &[]),
         list: l.list.map(Into::into),
         needs: arcs(l.needs),
+        asked_of: arcs(l.asked_of),
         unless: arcs(l.unless),
         in_transit_until: cx.instant(l.in_transit_until.as_ref()),
         formula: formula(cx, line, l.formula, "additional_duty"),

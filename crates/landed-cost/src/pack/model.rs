@@ -439,6 +439,8 @@ pub struct Layer {
     pub list: Option<Arc<str>>,
     /// Facts of the line that it needs (`section_232`).
     pub needs: Vec<Arc<str>>,
+    /// Prefixes of commodities for which these facts must be answered: silence is no "no" there.
+    pub asked_of: Vec<Arc<str>>,
     /// Facts of the line that take it out.
     pub unless: Vec<Arc<str>>,
     /// Goods in transit before the start are out until this instant.

@@ -239,6 +239,8 @@ pub(super) struct RawLayer {
     #[serde(default)]
     pub(super) needs: Vec<String>,
     #[serde(default)]
+    pub(super) asked_of: Vec<String>,
+    #[serde(default)]
     pub(super) unless: Vec<String>,
     pub(super) in_transit_until: Option<Spanned<String>>,
     pub(super) formula: RawFormula,

@@ -73,6 +73,14 @@ fn concerns(layer: &Layer, order: &Order<'_>, line: &Work<'_>, origin: &str) -> 
         && !(line.yes("in_transit_exception") && layer.in_transit_until.is_some_and(|t| order.at < t))
 }
 
+/// Whether the facts that a layer needs must be answered for this line.
+fn asks(layer: &Layer, order: &Order<'_>, line: &Work<'_>, origin: &str) -> bool {
+    let Some(hs) = line.hs.as_ref().filter(|_| !layer.asked_of.is_empty()) else { return false };
+    layer.asked_of.iter().any(|prefix| hs.as_str().starts_with(prefix.as_ref()))
+        && layer.meta.when.contains(order.at)
+        && layer.origin.as_ref().is_none_or(|s| s.accepts(origin))
+}
+
 /// The charges of one line, and whether they are all of them.
 fn of_line(
     order: &Order<'_>,
@@ -86,6 +94,11 @@ fn of_line(
     let pack = order.pack;
     let steps = steps_of(order);
     let base = line.goods.decimal();
+    for fact in pack.layers.iter().filter(|l| asks(l, order, line, origin)).flat_map(|l| &l.needs) {
+        if !matches!(line.fact(fact), Some(Fact::Yes | Fact::No)) {
+            known.soft(format!("lines.{id}.facts.{fact}"));
+        }
+    }
     let mut out = Vec::new();
     let mut complete = true;
     let mut list: Option<Listed> = None;
