@@ -117,6 +117,8 @@ const KNOWN: &[&str] = &[
     "HANDLE_NOT_UNIQUE",
     "JOB_ERROR",
     "PRODUCT_SUSPENDED",
+    "OPERATION_IN_PROGRESS",
+    "LIMIT_REACHED",
 ];
 
 #[derive(Deserialize)]
@@ -189,7 +191,7 @@ impl Protocol for Shopify {
     }
 
     fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<(), Error> {
-        match cx.token {
+        match cx.token.filter(|_| cx.operation != crate::bulk::FILE.name) {
             Some(token) => request.set_header("x-shopify-access-token", token.access()),
             None => Ok(()),
         }

@@ -335,6 +335,10 @@ impl Listings for Shopify {
     }
 
     async fn sweep(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>, Error> {
+        let Some(Cursor(after)) = cursor else { return self.sweep_first(cx).await };
+        if let Some(page) = self.sweep_job(cx, after).await {
+            return page;
+        }
         let call = Call {
             shop: Arc::clone(&self.shop),
             spec: &products::READ_VARIANTS,
@@ -343,13 +347,9 @@ impl Listings for Shopify {
             variables: products::read_variants_variables,
             read: products::read_variants,
         };
-        let query = products::VariantQuery { skus: Vec::new(), after: cursor.map(|c| c.0.clone()) };
+        let query = products::VariantQuery { skus: Vec::new(), after: Some(after.clone()) };
         let page = self.pipeline.call(&call, &query, cx).await?;
         let next = page.next().map(Cursor);
-        let mut items = Vec::new();
-        for variant in &page.nodes {
-            items.extend(variant.live(&self.shop)?);
-        }
-        Ok(Page { items, next })
+        Ok(Page { items: self.live(&page.nodes)?, next })
     }
 }

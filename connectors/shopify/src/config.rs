@@ -26,6 +26,14 @@ pub struct Settings {
     /// Client id of the app, for the client-credentials and refresh grants; not needed with a fixed access token.
     #[serde(default)]
     pub client_id: Option<String>,
+    /// From how many variants on a sweep over all listings is one bulk query instead of pages.
+    #[serde(default = "bulk_from")]
+    pub bulk_from: u32,
+}
+
+/// Twenty pages of fifty cost what a bucket of the standard plan holds.
+fn bulk_from() -> u32 {
+    1_000
 }
 
 fn version() -> String {
@@ -42,6 +50,7 @@ pub(crate) struct Shop {
     pub(crate) location: String,
     pub(crate) publication: Option<String>,
     pub(crate) client_id: Option<String>,
+    pub(crate) bulk_from: u32,
 }
 
 impl Shop {
@@ -76,6 +85,7 @@ impl Shop {
             location: s.location,
             publication: s.publication,
             client_id: s.client_id,
+            bulk_from: s.bulk_from,
         })
     }
 }

@@ -1,11 +1,12 @@
 //! Connector: shopify, the Admin GraphQL API of one shop.
 //!
 //! Reading order: [`config`](Settings), `auth` (tokens, three layers of errors), `gql` (one call), then the nouns:
-//! `products`, `inventory`, `orders`, `actions`, `finance`, `inbound`. The facets (`catalogue`, `sales`) only string
+//! `products`, `bulk`, `inventory`, `orders`, `actions`, `finance`, `inbound`. The facets (`catalogue`, `sales`) only string
 //! calls together.
 
 mod actions;
 mod auth;
+mod bulk;
 mod catalogue;
 mod config;
 mod disputes;
@@ -118,6 +119,7 @@ pub(crate) fn is_mutation(operation: &str) -> bool {
         &actions::SHIP,
         &actions::CANCEL,
         &actions::REFUND,
+        &bulk::START,
     ]
     .iter()
     .any(|s| s.name == operation)

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
 use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages};
 use tradewind_domain::{
-    CancelReason, Content, Currency, LineQuantity, ListingRef, ListingState, Locale, Money, Offer, Order,
-    OrderState, RefundRequest, ShipmentNotice,
+    CancelReason, Content, Currency, LineQuantity, ListingRef, ListingState, LiveListing, Locale, Money,
+    Offer, Order, OrderState, RefundRequest, ShipmentNotice,
 };
-use tradewind_simulator::{Demand, Simulator};
+use tradewind_simulator::{Demand, Fault, Simulator};
 use tradewind_testkit::{Follow, Live};
 
 async fn start() -> (Arc<Simulator>, Live) {
@@ -17,9 +17,15 @@ async fn start() -> (Arc<Simulator>, Live) {
         Demand { orders_per_day: 12, days: 1, cancel_per_mille: 0, refund_per_mille: 0, ..Demand::default() };
     let sim =
         Arc::new(Simulator::builder().seed(9).demand(demand).channels(["shopify"]).start().await.unwrap());
+    let live = open(&sim, "", &["client_secret", "refresh_token"]);
+    (sim, live)
+}
+
+/// An account of the shop, with further settings and these secrets.
+fn open(sim: &Arc<Simulator>, more: &str, secrets: &[&str]) -> Live {
     let login = sim.credentials("shopify");
     let settings = format!(
-        "shop = '{}'\nendpoint = '{}'\napi_version = '{}'\ncurrency = '{}'\nlocation = '{}'\npublication = '{}'\nclient_id = '{}'",
+        "shop = '{}'\nendpoint = '{}'\napi_version = '{}'\ncurrency = '{}'\nlocation = '{}'\npublication = '{}'\nclient_id = '{}'\n{more}",
         login.get("shop_domain"),
         sim.base_url("shopify"),
         login.get("api_version"),
@@ -30,11 +36,8 @@ async fn start() -> (Arc<Simulator>, Live) {
     );
     let (a, b) = (sim.clone(), sim.clone());
     let clock = Arc::new(Follow { now: move || a.now(), wait: move |d| b.advance(d) });
-    let secrets =
-        [("client_secret", login.get("client_secret")), ("refresh_token", login.get("refresh_token"))];
-    let live =
-        Live::open(&tradewind_shopify::FACTORY, &settings, &secrets, clock, &["/admin/oauth/"]).unwrap();
-    (sim, live)
+    let secrets: Vec<(&str, &str)> = secrets.iter().map(|name| (*name, login.get(name))).collect();
+    Live::open(&tradewind_shopify::FACTORY, &settings, &secrets, clock, &["/admin/oauth/"]).unwrap()
 }
 
 fn usd(minor: i64) -> Money {
@@ -192,4 +195,38 @@ async fn put_sell_ship_cancel_refund_pay() {
     accepted(offers.withdraw(&CallCx::keyed("w-1"), &keys).await.unwrap());
     assert!(read().await.iter().all(|l| l.state != ListingState::Live));
     live.assert_exchanges(30);
+}
+
+async fn swept(live: &Live) -> Vec<LiveListing> {
+    let listings = live.connector.marketplace().unwrap().listings().unwrap();
+    let cx = &CallCx::new();
+    let all = all_pages(|c| async move { listings.sweep(cx, c.as_ref()).await });
+    let mut all = all.await.unwrap();
+    all.sort_by(|a, b| a.key.sku.cmp(&b.key.sku));
+    all
+}
+
+#[tokio::test]
+async fn a_large_catalogue_comes_in_one_file() {
+    let (sim, paged) = start().await;
+    let offers = paged.connector.marketplace().unwrap().offers().unwrap();
+    let lamp = Offer { product: "lamp".parse().unwrap(), ..offer("LAMP", 5_999, 3) };
+    let all = [offer("CUP-RED", 1_999, 7), offer("CUP-BLUE", 2_099, 0), lamp];
+    offers.put(&CallCx::keyed("put"), &all).await.unwrap();
+    let pages = swept(&paged).await;
+    assert_eq!(pages.len(), 3);
+    // The same shop for one to whom three variants are many.
+    let bulk = open(&sim, "bulk_from = 3", &["access_token"]);
+    let before = sim.now();
+    // An outage in between is the pipeline's business.
+    sim.set_fault("shopify", Some("bulkOperation"), Fault::ServerError, 1);
+    assert_eq!(swept(&bulk).await, pages);
+    // The job took its minute, and was asked about every twenty seconds, once more for the outage.
+    let waited = sim.now().duration_since(before).as_secs();
+    assert!((60..120).contains(&waited), "{waited} s");
+    // First page, start, questions, file.
+    let sent = bulk.connector.pipeline().counts().sent;
+    assert!((7..12).contains(&sent), "{sent} requests");
+    // Questions and answers, but for the file.
+    bulk.assert_exchanges(8);
 }

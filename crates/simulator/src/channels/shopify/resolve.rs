@@ -159,6 +159,16 @@ impl Shopify {
                 find_variants(&self.shop().products, |v| v.id == f.text("id")).pop().unwrap_or(Value::Null)
             }
             "productVariants" => conn(find_variants(&self.shop().products, |v| matches(&filter, v))),
+            "productVariantsCount" => {
+                let all = find_variants(&self.shop().products, |_| true).len() as u64;
+                // Counted up to `limit`, ten thousand unless said otherwise; null counts all.
+                let limit = match f.args.get("limit") {
+                    Some(Value::Null) => u64::MAX,
+                    Some(n) => n.as_u64().unwrap_or(10_000),
+                    None => 10_000,
+                };
+                j!({"count": all.min(limit), "precision": if all > limit { "AT_LEAST" } else { "EXACT" }})
+            }
             "inventoryItem" => {
                 items(&self.shop().products, |v| v.item == f.text("id")).pop().unwrap_or(Value::Null)
             }
