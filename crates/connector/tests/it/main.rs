@@ -3,4 +3,5 @@
 
 mod limiter;
 mod pipeline;
+mod quota;
 mod script;
