@@ -534,3 +534,26 @@ impl Offers for Ebay {
         Err(Error::new(Kind::Unsupported, "eBay answers offers at once"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tradewind_connector::{AccountConfig, Secrets};
+
+    use super::*;
+
+    #[test]
+    fn a_replaced_offer_counts_for_the_listing_that_a_change_of_price_counts_for() {
+        let account = AccountConfig::of("ebay-de", crate::FACTORY.example, Secrets::of(&[])).unwrap();
+        let site = Site::new(&account.settings().unwrap()).unwrap();
+        let offer: Offer = serde_json::from_value(serde_json::json!({
+            "sku": "MUG-1", "product": "MUG", "price": {"amount": "19.99", "currency": site.currency}, "quantity": 5,
+            "locale": "de", "content": {"title": "Tasse", "description": "Eine Tasse."}, "category": "20625",
+        }))
+        .unwrap();
+        let input = (offer.sku.clone(), "8209815010".to_owned(), record(&site, &offer).unwrap());
+        let update = Update(&site);
+        assert!(update.spec().buckets.contains(&"revisions"));
+        // `stock.rs` counts by SKU; eBay's own id of the offer would be a second counter.
+        assert_eq!(update.object(&input).as_deref(), Some("MUG-1"));
+    }
+}
