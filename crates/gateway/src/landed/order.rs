@@ -10,8 +10,9 @@ use tradewind_domain::{
 };
 use tradewind_fx::calendar::Regime;
 use tradewind_landed_cost::pack::PackSet;
-use tradewind_landed_cost::quote::{Engine, Quote};
+use tradewind_landed_cost::quote::{Engine, Line, Quote};
 use tradewind_landed_cost::rates::{FxRate, FxSource};
+use tradewind_landed_cost::refund::{self, Reversal};
 use tradewind_landed_cost::request::Request;
 use tradewind_store::Batch;
 use tradewind_store::typed::{self, Record};
@@ -29,6 +30,24 @@ pub struct Landed {
     pub record: QuoteRecord,
     /// The answer with its types. Lines carry the order's line ids; an amount that is not known is `None`.
     pub quote: Quote,
+}
+
+impl Landed {
+    /// What the order's refunds so far reverse of its charges, line by line: in proportion to the money given back, with
+    /// cumulative rounding, so that refunds in pieces come to the charge exactly. Whether a tax office gives it back too
+    /// is another question: `tax_treatment` says where it was collected.
+    ///
+    /// # Errors
+    /// An amount overflows.
+    pub fn given_back(&self, order: &Order) -> Result<Vec<(String, Vec<Reversal>)>> {
+        let total = order.total.decimal();
+        let back = order.refunded.decimal().min(total);
+        if back <= Decimal::ZERO {
+            return Ok(Vec::new());
+        }
+        let reversed = |l: &Line| refund::line(l, total, Decimal::ZERO, back).map_err(|e| refused(order, e));
+        self.quote.lines.iter().map(|l| Ok((l.id.clone(), reversed(l)?))).collect()
+    }
 }
 
 fn refused(order: &Order, why: impl std::fmt::Display) -> GatewayError {

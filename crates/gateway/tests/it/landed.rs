@@ -91,6 +91,26 @@ async fn an_order_is_quoted_once_and_stays_as_it_was() {
     assert_eq!([t.duty, t.vat].map(|m| m.unwrap().amount()), ["4.00", "7.80"].map(str::to_owned));
 }
 
+/// Half of the money goes back, so half of each charge is reversed: of the 3.00 duty 1.50, of the 7.60 VAT 3.80. In thirds,
+/// rounded each time from the sum of all: 1.00 duty and 2.53 VAT after 14.00 of 42.00, 2.00 and 5.07 after 28.00, then all.
+#[tokio::test]
+async fn a_refund_reverses_charges_in_proportion() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = gateway(dir.path(), CONFIG, Some("420222")).await;
+    let landed = gateway.landed_cost(&order("EUR")).await.unwrap();
+    let back = |refunded: &str| -> Vec<String> {
+        let mut o = order("EUR").order;
+        o.refunded = Money::parse(refunded, Currency::EUR).unwrap();
+        let lines = landed.given_back(&o).unwrap();
+        lines.into_iter().flat_map(|(_, r)| r).map(|r| format!("{} {}", r.kind, r.amount.amount())).collect()
+    };
+    assert_eq!(back("0.00"), [""; 0]);
+    assert_eq!(back("21.00"), ["duty 1.50", "vat 3.80"]);
+    assert_eq!(back("14.00"), ["duty 1.00", "vat 2.53"]);
+    assert_eq!(back("28.00"), ["duty 2.00", "vat 5.07"]);
+    assert_eq!(back("42.00"), ["duty 3.00", "vat 7.60"]);
+}
+
 #[tokio::test]
 async fn an_exchange_rate_is_pinned_with_its_publication() {
     let dir = tempfile::tempdir().unwrap();

@@ -85,14 +85,19 @@ fn currency(field: &str, code: &str) -> Result<Currency, QuoteError> {
 /// Zero when absent; never below, and never more than money holds: sums of amounts cannot overflow then. The field is
 /// named only when it is wrong.
 fn amount(field: impl FnOnce() -> String, value: Option<Num>, cur: Currency) -> Result<Decimal, QuoteError> {
-    let v = value.map_or(Decimal::ZERO, |n| n.0);
+    let Some(Num(v)) = value else { return Ok(Decimal::ZERO) };
     if v.is_sign_negative() && !v.is_zero() {
         return Err(bad(&field(), format!("{v} is negative: amounts are zero or more")));
     }
-    if round(v, cur).is_err() {
+    if !fits(v, cur) {
         return Err(bad(&field(), format!("{v} is more than {cur} amounts can be")));
     }
     Ok(v)
+}
+
+/// Money holds the value. What is below a million millions does in every currency, and is not rounded to find out.
+fn fits(v: Decimal, cur: Currency) -> bool {
+    v < Decimal::from(1_000_000_000_000_u64) || round(v, cur).is_ok()
 }
 
 /// A rate is a share: 0.20 for 20 %. `most` is beyond what any law has, and below what a percentage looks like.
@@ -123,10 +128,10 @@ fn valued(line: &LineRequest, cur: Currency) -> Result<Decimal, QuoteError> {
     let value = price
         .checked_mul(quantity)
         .and_then(|v| v.checked_sub(discount))
-        .filter(|v| round(*v, cur).is_ok())
+        .filter(|v| fits(*v, cur))
         .ok_or_else(|| {
-            bad(&at("unit_price"), format!("{price} × {quantity} is more than {cur} amounts can be"))
-        })?;
+        bad(&at("unit_price"), format!("{price} × {quantity} is more than {cur} amounts can be"))
+    })?;
     if value.is_sign_negative() && !value.is_zero() {
         return Err(bad(&at("discount"), format!("{discount} is more than the line's {}", price * quantity)));
     }

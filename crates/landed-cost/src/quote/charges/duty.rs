@@ -42,9 +42,9 @@ pub(in crate::quote) fn duty(
         resolved.push(resolve(order, line, f, maker, tariff, known, first)?);
     }
     let asked = first && matches!(f.kind, Kind::Tariff);
-    let mut remedies: Vec<Option<Decimal>> = Vec::with_capacity(order.lines.len());
-    for line in &order.lines {
-        remedies.push(if asked { remedy(order, line, tariff, known) } else { None });
+    let mut remedies: Vec<Option<Decimal>> = Vec::new();
+    if asked {
+        remedies.extend(order.lines.iter().map(|line| remedy(order, line, tariff, known)));
     }
     if steps.base.is_some() && first {
         for ((line, rated), _) in
@@ -57,6 +57,7 @@ pub(in crate::quote) fn duty(
         return japan::truncated_duty(order, rule, f, maker, &resolved, steps, known);
     }
     let cur = order.cur;
+    let remedies = remedies.into_iter().chain(std::iter::repeat(None));
     for ((line, rated), remedy) in order.lines.iter_mut().zip(resolved).zip(remedies) {
         let (Some(rated), Some(base)) = (rated, base_of(line, &f.base, rule.factor)) else {
             line.duty = None;

@@ -1,4 +1,4 @@
-//! `tradewind why order --landed`: the pinned landed cost of an order.
+//! `tradewind why landed`: the pinned landed cost of an order, and what its refunds reverse of it.
 
 use anyhow::Context as _;
 use tradewind_domain::AccountId;
@@ -11,10 +11,10 @@ use crate::context::block_on;
 use crate::output::{Exit, Output};
 
 pub(super) fn run(gateway: &Gateway, order: &str, channel: &AccountId, out: &Output) -> anyhow::Result<Exit> {
-    let landed = block_on(async {
+    let (landed, record) = block_on(async {
         let known = typed::get::<OrderRecord>(&*gateway.store, &order_key(channel, order)).await?;
         let record = known.with_context(|| format!("order '{order}' of '{channel}' was never imported"))?;
-        Ok(gateway.landed_cost(&record.value).await?)
+        Ok((gateway.landed_cost(&record.value).await?, record.value))
     })?;
     if out.is_json() {
         // The stored bytes: what was pinned, not what this version would print.
@@ -26,5 +26,14 @@ pub(super) fn run(gateway: &Gateway, order: &str, channel: &AccountId, out: &Out
         out.text(format!("rate  1 {} = {} {} ({})", rate.from, rate.rate, rate.to, rate.id))?;
     }
     out.text(table(&landed.quote))?;
+    let back = landed.given_back(&record.order)?;
+    if !back.is_empty() {
+        out.text(format!("reversed by refunds of {} of {}", record.order.refunded, record.order.total))?;
+    }
+    for (line, reversals) in back {
+        for r in reversals.iter().filter(|r| !r.amount.is_zero()) {
+            out.text(format!("  line {line}: {} {} ({})", r.kind, r.amount.amount(), r.layer))?;
+        }
+    }
     Ok(Exit::Ok)
 }
