@@ -203,6 +203,44 @@ pub fn json(o: &Outcome) -> Result<Value, JournalError> {
     Ok(Value::Object(out))
 }
 
+/// Why a period is not closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotClosed(String);
+
+/// The entries up to a day as they are booked now, one JSON object a line: kept as `closed-….jsonl` among the facts, they stay as they
+/// are, and what comes later is booked after that day.
+///
+/// # Errors
+/// Rows or documents were not taken, or the day is not over on the day of the report.
+pub fn closing(o: &Outcome, until: jiff::civil::Date) -> Result<String, NotClosed> {
+    if status(o) == "incomplete" {
+        return Err(NotClosed(format!(
+            "not closed until {until}: rows or documents were not taken, and would be missing in the closed books; see errors"
+        )));
+    }
+    if until > o.as_of {
+        return Err(NotClosed(format!(
+            "not closed until {until}: the report is of {}, which is before it",
+            o.as_of
+        )));
+    }
+    let mut out = format!("{}\n", json!({"until": until.to_string()}));
+    for e in o.journal.entries().iter().filter(|e| e.booked <= until) {
+        let postings: Vec<Value> = e
+            .draft
+            .postings
+            .iter()
+            .map(|p| json!({"account": p.account, "currency": p.currency, "amount": p.amount().amount()}))
+            .collect();
+        let d = &e.draft;
+        let row = json!({"until": until.to_string(), "id": d.id, "date": d.date.to_string(), "booked": e.booked.to_string(),
+            "text": d.text, "trace": d.trace, "reverses": d.reverses, "postings": postings});
+        out.push_str(&format!("{row}\n"));
+    }
+    Ok(out)
+}
+
 fn by_currency(sums: &BTreeMap<Currency, BTreeMap<String, i64>>) -> Value {
     let map: Map<String, Value> = sums
         .iter()

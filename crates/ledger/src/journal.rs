@@ -120,7 +120,19 @@ impl Journal {
     ///
     /// # Errors
     /// It does not balance in a currency, or its id is taken by another one.
-    pub fn post(&mut self, mut draft: Draft) -> Result<(), JournalError> {
+    pub fn post(&mut self, draft: Draft) -> Result<(), JournalError> {
+        self.book(draft, None)
+    }
+
+    /// Books an entry on the day on which it was booked when its period was closed.
+    ///
+    /// # Errors
+    /// As [`Journal::post`].
+    pub fn keep(&mut self, draft: Draft, booked: Date) -> Result<(), JournalError> {
+        self.book(draft, Some(booked))
+    }
+
+    fn book(&mut self, mut draft: Draft, on: Option<Date>) -> Result<(), JournalError> {
         draft.postings.retain(|p| p.minor != 0);
         draft.postings.sort();
         draft.trace.sort();
@@ -138,8 +150,9 @@ impl Journal {
                 _ => Err(JournalError::Exists(draft.id)),
             };
         }
-        let booked = match self.closed_until {
-            Some(closed) if draft.date <= closed => closed.tomorrow().unwrap_or(closed),
+        let booked = match (on, self.closed_until) {
+            (Some(day), _) => day,
+            (None, Some(closed)) if draft.date <= closed => closed.tomorrow().unwrap_or(closed),
             _ => draft.date,
         };
         let before = self.entries.last().map(|e| e.hash.as_str()).unwrap_or_default();

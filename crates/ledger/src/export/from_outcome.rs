@@ -18,7 +18,7 @@ use crate::chart::{Chart, Place};
 use crate::facts::{Facts, Moment, Statement};
 use crate::import::{Class, Provider};
 use crate::rates::Rates;
-use crate::recon::{Outcome, parts, post};
+use crate::recon::{self, Outcome, parts, post};
 
 /// A balance at a provider: provider, account, currency.
 type Key = (&'static str, String, Currency);
@@ -158,7 +158,7 @@ fn journal(o: &Outcome, chart: &Chart, books: &mut Books, sums: &mut Sums) -> Re
     let accounts = Accounts::new(o, chart);
     for e in o.journal.entries() {
         let d = &e.draft;
-        let owner = owners.get(d.reverses.as_deref().unwrap_or(&d.id));
+        let owner = owners.get(d.reverses.as_deref().unwrap_or_else(|| recon::closed_base(&d.id)));
         let mut postings = Vec::with_capacity(d.postings.len());
         for p in &d.postings {
             let amount = p.amount();

@@ -14,6 +14,7 @@ use jiff::civil::Date;
 use tradewind_domain::{Currency, Decimal, Money};
 
 pub use crate::import::{Moment, Provider};
+use crate::journal::Draft;
 
 /// Where a fact stood.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -261,6 +262,17 @@ pub struct Decision {
     pub origin: Origin,
 }
 
+/// A period that was closed, and an entry as it was booked then: what comes later leaves it as it is.
+#[derive(Debug, Clone)]
+pub struct Closed {
+    /// The last day of the period.
+    pub until: Date,
+    /// The entry and the day on which it is booked; a row without one only closes.
+    pub entry: Option<(Draft, Date)>,
+    /// Where it stood.
+    pub origin: Origin,
+}
+
 /// A row of `fx.csv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateRow {
@@ -321,6 +333,8 @@ pub struct Facts {
     pub carrier: Vec<CarrierInvoice>,
     /// Decisions.
     pub decisions: Vec<Decision>,
+    /// Closed periods, with their entries.
+    pub closed: Vec<Closed>,
     /// Reference rates.
     pub rates: Vec<RateRow>,
     /// Rows that were not taken.
@@ -345,6 +359,7 @@ impl Facts {
         self.bank.extend(other.bank);
         self.carrier.extend(other.carrier);
         self.decisions.extend(other.decisions);
+        self.closed.extend(other.closed);
         self.rates.extend(other.rates);
         self.errors.extend(other.errors);
         self.refused.extend(other.refused);

@@ -16,12 +16,14 @@ use serde::Deserialize;
 use tradewind_domain::{Currency, Decimal, Money, parse_decimal};
 
 use super::{
-    BankLine, CarrierInvoice, Decision, DecisionKind, Facts, Invoice, Moment, Order, Origin, Payout,
+    BankLine, CarrierInvoice, Closed, Decision, DecisionKind, Facts, Invoice, Moment, Order, Origin, Payout,
     Provider, Quoted, RateRow, Refund, RowError, Statement, Transaction, wire,
 };
 
+use crate::journal::{Draft, Posting};
+
 /// The kinds of normalised file, by the stem of their names.
-pub const KINDS: [&str; 9] = [
+pub const KINDS: [&str; 10] = [
     "orders",
     "refunds",
     "documents",
@@ -31,6 +33,7 @@ pub const KINDS: [&str; 9] = [
     "bank",
     "carrier_invoices",
     "decisions",
+    "closed",
 ];
 
 /// Reads every normalised file of a folder.
@@ -156,6 +159,7 @@ fn read_row(kind: &str, text: &str, origin: Origin, facts: &mut Facts) -> Result
         "bank" => facts.bank.push(bank(parse(text)?, origin)?),
         "carrier_invoices" => facts.carrier.push(carrier(parse(text)?, origin)?),
         "decisions" => facts.decisions.push(decision(text, origin)?),
+        "closed" => facts.closed.push(closed(parse(text)?, origin)?),
         other => return Err(format!("'{other}' is no kind of fact")),
     }
     Ok(())
@@ -399,6 +403,38 @@ fn carrier(w: wire::Carrier<'_>, origin: Origin) -> Result<CarrierInvoice, Strin
         total,
         origin,
     })
+}
+
+/// A row of a closed period: written by [`crate::answer::closing`].
+fn closed(w: wire::Closed<'_>, origin: Origin) -> Result<Closed, String> {
+    let until = day("until", &w.until)?;
+    let Some(id) = text(w.id) else { return Ok(Closed { until, entry: None, origin }) };
+    let date = day("date", w.date.as_deref().ok_or("an entry needs its date")?)?;
+    let booked = w.booked.as_deref().map_or(Ok(date), |t| day("booked", t))?;
+    if booked > until {
+        return Err(format!(
+            "entry {id} is booked on {booked}, after the period that was closed until {until}"
+        ));
+    }
+    let mut postings = Vec::with_capacity(w.postings.len());
+    let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+    for p in &w.postings {
+        let amount = money("postings.amount", &p.amount, currency(&p.currency)?)?;
+        *sums.entry(amount.currency()).or_default() += i128::from(amount.minor());
+        postings.push(Posting::new(p.account.clone(), amount));
+    }
+    if let Some((c, _)) = sums.into_iter().find(|(_, s)| *s != 0) {
+        return Err(format!("entry {id} does not balance in {c}: take the file as it was written"));
+    }
+    let draft = Draft {
+        id,
+        date,
+        text: w.text.map(std::borrow::Cow::into_owned).unwrap_or_default(),
+        trace: w.trace,
+        reverses: text(w.reverses),
+        postings,
+    };
+    Ok(Closed { until, entry: Some((draft, booked)), origin })
 }
 
 /// A decision names what it decides (`kind`, `type`, `action` or `decision`) and the records: in `records`, or in any other

@@ -240,3 +240,35 @@ pub(super) struct Carrier<'a> {
     #[serde(borrow, default)]
     pub(super) total: Text<'a>,
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Closed<'a> {
+    #[serde(borrow)]
+    pub(super) until: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) date: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) booked: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) text: Text<'a>,
+    #[serde(default)]
+    pub(super) trace: Vec<String>,
+    #[serde(borrow, default)]
+    pub(super) reverses: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) postings: Vec<Posting<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Posting<'a> {
+    #[serde(borrow)]
+    pub(super) account: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) currency: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) amount: Cow<'a, str>,
+}

@@ -7,6 +7,7 @@
 
 pub mod ageing;
 pub mod bank;
+mod closed;
 pub mod dedupe;
 pub mod duties;
 pub mod fees;
@@ -188,6 +189,11 @@ impl Difference {
 /// Letters and digits only, in capitals: providers and banks drop what they do not like.
 pub(crate) fn squeeze(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
+}
+
+/// The entry that an entry corrects after its period was closed, or itself.
+pub(crate) fn closed_base(id: &str) -> &str {
+    closed::base(id)
 }
 
 /// Something that does not agree, with what proves it: `amount` is Σ of `evidence`.
@@ -379,7 +385,7 @@ fn hash(facts: &Facts) -> String {
             }));
         )+};
     }
-    take!(orders, refunds, invoices, transactions, statements, payouts, bank, carrier, decisions);
+    take!(orders, refunds, invoices, transactions, statements, payouts, bank, carrier, decisions, closed);
     rows.extend(facts.rates.iter().map(|r| format!("{r:?}")));
     rows.extend(facts.errors.iter().map(|r| format!("error{}", r.message)));
     rows.extend(facts.refused.iter().map(|r| format!("{r:?}")));
@@ -578,6 +584,7 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
             duties: &duties,
             fx: &fx,
             clean: &clean,
+            closed: &facts.closed,
         },
         policy,
         as_of,

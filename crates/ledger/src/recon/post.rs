@@ -49,6 +49,7 @@ pub(super) struct Facts<'a> {
     pub(super) duties: &'a [Duty],
     pub(super) fx: &'a Fx,
     pub(super) clean: &'a Clean,
+    pub(super) closed: &'a [crate::facts::Closed],
 }
 
 pub(super) fn run(chart: &Chart, f: &Facts<'_>, policy: &Policy, as_of: Date) -> Result<Journal, ReconError> {
@@ -64,17 +65,7 @@ pub(super) fn run(chart: &Chart, f: &Facts<'_>, policy: &Policy, as_of: Date) ->
     exchange(&mut b, f.fx);
     b.drafts.sort_by(|a, c| (a.date, &a.id).cmp(&(c.date, &c.id)));
     b.reversals.sort();
-    let mut journal = Journal::new();
-    if let Some(until) = policy.closed_until {
-        journal.close(until);
-    }
-    for d in b.drafts {
-        journal.post(d)?;
-    }
-    for (id, date, why) in b.reversals {
-        journal.reverse(&id, date, &why)?;
-    }
-    Ok(journal)
+    super::closed::book(b.drafts, b.reversals, f.closed, policy.closed_until, as_of)
 }
 
 /// A reserve released that no statement before held: the books open with it, or a statement is missing between.

@@ -41,6 +41,10 @@ pub(crate) struct Args {
     /// Report the payments by the day of each of these zones, comma separated.
     #[arg(long, value_name = "ZONES", value_delimiter = ',')]
     zones: Vec<String>,
+    /// Close the books up to this day: writes closed-DATE.jsonl into the folder. What is booked up to that day stays as it is from then
+    /// on, and what comes later is booked after it.
+    #[arg(long, value_name = "DATE")]
+    close: Option<String>,
 }
 
 fn folder(dir: &Path) -> anyhow::Result<Facts> {
@@ -97,8 +101,27 @@ impl Sources {
     }
 }
 
+/// Writes what is booked up to a day beside the facts. A period that was closed is closed.
+fn close(sources: &Sources, outcome: &Outcome, day: &str, out: &Output) -> anyhow::Result<()> {
+    let until = day.parse().with_context(|| format!("--close {day}: expected YYYY-MM-DD"))?;
+    let dir = sources.input.as_ref().or(sources.with.as_ref());
+    let dir =
+        dir.context("--close needs a folder to write to: --input DIR, or --with DIR beside the store")?;
+    let path = dir.join(format!("closed-{until}.jsonl"));
+    let text = answer::closing(outcome, until)?;
+    let mut file = std::fs::File::create_new(&path)
+        .with_context(|| format!("{} cannot be written: is {until} closed already?", path.display()))?;
+    std::io::Write::write_all(&mut file, text.as_bytes())
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    out.note(format!("closed until {until}: {}", path.display()));
+    Ok(())
+}
+
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let outcome = args.sources.reconcile(&args.config, &args.zones)?;
+    if let Some(day) = &args.close {
+        close(&args.sources, &outcome, day, out)?;
+    }
     if out.is_json() {
         out.json(&answer::json(&outcome)?)?;
     } else {

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod bank;
+mod closed;
 mod decisions;
 mod duties;
 mod facilitator;
@@ -121,6 +122,7 @@ pub(crate) fn reversed(facts: &Facts) -> Facts {
     f.bank.reverse();
     f.carrier.reverse();
     f.decisions.reverse();
+    f.closed.reverse();
     f.rates.reverse();
     f
 }
