@@ -172,6 +172,26 @@ fn a_statement_that_does_not_foot_is_exit_five() {
 }
 
 #[test]
+fn a_period_is_closed_once_and_late_facts_post_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let f = dir.path();
+    let row = |id: &str, day: &str| json!({"id": id, "provider": "stripe", "kind": "charge", "occurred_at": day, "currency": "EUR", "amount": "5.00"});
+    lines(f, "transactions.jsonl", &[row("a", "2026-01-30"), row("b", "2026-02-02")]);
+    let close = ["reconcile", "--input", ".", "--close", "2026-01-31"];
+    let run = tradewind(f, &close);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+    lines(f, "transactions-2.jsonl", &[row("late", "2026-01-29")]);
+    assert_eq!(tradewind(f, &["export", "csv", "--input", ".", "--out", "books"]).status.code(), Some(0));
+    let journal = std::fs::read_to_string(f.join("books/journal.csv")).unwrap();
+    for (day, id) in [("2026-01-30", "a"), ("2026-02-01", "late"), ("2026-02-02", "b")] {
+        assert!(journal.contains(&format!("{day},row:stripe:stripe:{id}:")), "{day} {id} in {journal}");
+    }
+    let run = tradewind(f, &close);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(text(&run).contains("closed already"), "{}", text(&run));
+}
+
+#[test]
 fn the_small_laws_take_one_object_or_lines_of_them() {
     let dir = tempfile::tempdir().unwrap();
     write(
