@@ -130,6 +130,7 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, E
     let protocol = Arc::new(auth::Shopify::open(Arc::clone(&shop), &config)?);
     let mut granted = capabilities();
     granted.bounds.currencies = vec![shop.currency];
+    granted.bounds.sweep_from = Some(shop.bulk_from);
     let hooks = config.secrets.get("client_secret").cloned().map(|secret| inbound::Hooks {
         domain: shop.domain.clone(),
         secret,

@@ -117,6 +117,9 @@ pub struct Bounds {
     /// From how many new listings on one bulk submission (`Offers::list`) serves better than calls one by one; `None`
     /// where there is no such submission.
     pub bulk_from: Option<u32>,
+    /// From how many known listings on one sweep (`Listings::sweep`) serves better than reading them by SKU; `None` where a
+    /// sweep shows less or costs more.
+    pub sweep_from: Option<u32>,
     /// Most offers in one bulk submission.
     pub bulk_batch: Option<u32>,
     /// Items in one call of `Stock`.

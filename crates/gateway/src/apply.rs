@@ -17,7 +17,7 @@ use crate::pricing::Prices;
 use crate::records::{JobRecord, OfferRecord, offer_key};
 
 /// Items of one call when the channel names no limit.
-const DEFAULT_BATCH: usize = 20;
+pub(crate) const DEFAULT_BATCH: usize = 20;
 
 /// What became of a plan's changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -487,39 +487,6 @@ impl Gateway {
             self.store.commit(batch).await?;
         }
         Ok(())
-    }
-
-    /// Reads all known listings again: what plans compare with.
-    ///
-    /// # Errors
-    /// The store or the channel failed.
-    pub async fn refresh(&self, id: &AccountId) -> Result<u32> {
-        let connector = self.account(id)?.clone();
-        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(0) };
-        let records = typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str())).await?;
-        let size =
-            connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
-        let mut seen = 0;
-        for chunk in records.chunks(size) {
-            let keys: Vec<ListingRef> = chunk
-                .iter()
-                .map(|r| ListingRef { sku: r.value.sku.clone(), listing: r.value.listing.clone() })
-                .collect();
-            let found = listings.read(&CallCx::new(), &keys).await?;
-            let mut batch = Batch::new();
-            for record in chunk {
-                let mut record = record.value.clone();
-                if let Some(live) = found.iter().find(|l| l.key.sku == record.sku) {
-                    seen += 1;
-                    record.listing = live.key.listing.clone().or(record.listing);
-                    record.live = Some(live.clone());
-                    record.read_at = Some(self.now());
-                    batch.put(&record)?;
-                }
-            }
-            self.store.commit(batch).await?;
-        }
-        Ok(seen)
     }
 }
 

@@ -28,6 +28,7 @@ pub mod orders;
 pub mod plan;
 pub mod pricing;
 pub mod records;
+mod refresh;
 pub mod stock;
 
 pub use gateway::{Gateway, GatewayError, Imported, Result};

@@ -119,6 +119,60 @@ async fn an_update_that_cannot_be_read_first_waits() {
     assert!(channel.other().listings.is_empty());
 }
 
+#[tokio::test]
+async fn many_listings_are_refreshed_in_one_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    let mut bags = product("36.00");
+    for n in 2..=4 {
+        let mut variant = bags.0.variants[0].clone();
+        variant.sku = format!("BAG-{n}").parse().unwrap();
+        bags.0.variants.push(variant);
+    }
+    put(&gateway, &bags).await;
+    for n in 2..=4 {
+        let stock = StockRecord {
+            sku: format!("BAG-{n}").parse().unwrap(),
+            on_hand: 10,
+            reserved: 0,
+            allotted: [("shop".parse().unwrap(), 10)].into(),
+            oversold: 0,
+        };
+        let mut batch = Batch::new();
+        batch.put(&stock).unwrap();
+        gateway.store.commit(batch).await.unwrap();
+    }
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!(plan.totals.create, 3, "{plan:?}");
+    gateway.apply(&plan).await.unwrap();
+    gateway.settle().await.unwrap();
+    // Four are known. One price is changed behind our back; one listing is on no page of the sweep, one is gone.
+    {
+        let mut other = channel.other();
+        other.listings.get_mut(&sku()).unwrap().price =
+            Some(tradewind_domain::Money::parse("1.00", "EUR".parse().unwrap()).unwrap());
+        other.listings.remove(&"BAG-3".parse::<Sku>().unwrap());
+        other.hidden.push("BAG-4".parse().unwrap());
+        other.calls.clear();
+    }
+    assert_eq!(gateway.refresh(&"shop".parse().unwrap()).await.unwrap(), 4);
+    // Two pages, and by name what was on none.
+    assert_eq!(channel.other().calls, ["sweep", "sweep", "read"]);
+    let plan = gateway.plan().await.unwrap();
+    let mut changed: Vec<(String, &str)> = plan
+        .changes
+        .iter()
+        .map(|c| {
+            (
+                c.sku.to_string(),
+                if matches!(c.action, Some(Action::Create { .. })) { "create" } else { "update" },
+            )
+        })
+        .collect();
+    changed.sort();
+    assert_eq!(changed, [("BAG-1".to_owned(), "update"), ("BAG-3".to_owned(), "create")], "{plan:?}");
+}
+
 /// The plan as its file holds it, changed by a hand.
 async fn edited(gateway: &Gateway, plan: &Plan, edit: impl FnOnce(&mut Value)) -> Result<u32, GatewayError> {
     let mut file = serde_json::to_value(plan).unwrap();

@@ -22,6 +22,8 @@ type Before = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Sen
 #[derive(Default)]
 pub(crate) struct Other {
     pub(crate) listings: BTreeMap<Sku, LiveListing>,
+    /// Listings that a sweep leaves out.
+    pub(crate) hidden: Vec<Sku>,
     pub(crate) orders: BTreeMap<OrderId, Order>,
     pub(crate) shipped: Vec<ShipmentNotice>,
     pub(crate) labels: BTreeMap<ShipmentId, Waybill>,
@@ -43,7 +45,8 @@ pub(crate) struct Fake {
 impl Fake {
     pub(crate) fn new(id: &str, facets: &[Facet]) -> Arc<Fake> {
         let support: Vec<(Facet, Support)> = facets.iter().map(|f| (*f, Support::Native)).collect();
-        let capabilities = Capabilities::new(&support, Bounds::default());
+        let bounds = Bounds { sweep_from: Some(3), ..Bounds::default() };
+        let capabilities = Capabilities::new(&support, bounds);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runtime = Runtime {
             clock: clock.clone(),
@@ -209,8 +212,19 @@ impl Listings for Fake {
         };
         self.leave("read", found)
     }
-    async fn sweep(&self, _: &CallCx, _: Option<&Cursor>) -> Result<Page<LiveListing>> {
-        Err(Error::new(Kind::Unsupported, "not here"))
+    /// Two pages; what `hidden` names is on neither.
+    async fn sweep(&self, _: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>> {
+        self.enter("sweep").await;
+        let all: Vec<LiveListing> = {
+            let other = self.other();
+            other.listings.values().filter(|l| !other.hidden.contains(&l.key.sku)).cloned().collect()
+        };
+        let half = all.len() / 2;
+        let page = match cursor {
+            None => Page { items: all[..half].to_vec(), next: Some(Cursor("2".to_owned())) },
+            Some(_) => Page { items: all[half..].to_vec(), next: None },
+        };
+        self.leave("sweep", page)
     }
 }
 

@@ -1,0 +1,88 @@
+//! Refresh: reads the listings that we know of again, before a plan compares with them. Few are read by SKU, many in one
+//! sweep, where the channel has one that serves.
+
+use std::collections::BTreeMap;
+
+use tradewind_connector::role::Listings;
+use tradewind_connector::{CallCx, all_pages};
+use tradewind_domain::{AccountId, ListingRef, LiveListing, Sku};
+use tradewind_store::{Batch, Filter, typed};
+
+use crate::apply::DEFAULT_BATCH;
+use crate::gateway::{Gateway, Result};
+use crate::records::OfferRecord;
+
+impl Gateway {
+    /// Reads all known listings again: what plans compare with. How many were read.
+    ///
+    /// # Errors
+    /// The store or the channel failed.
+    pub async fn refresh(&self, id: &AccountId) -> Result<u32> {
+        let connector = self.account(id)?.clone();
+        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(0) };
+        let mut records: Vec<OfferRecord> =
+            typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str()))
+                .await?
+                .into_iter()
+                .map(|r| r.value)
+                .collect();
+        let bounds = &connector.capabilities().bounds;
+        let size = bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let mut seen = 0;
+        if bounds.sweep_from.is_some_and(|from| records.len() >= from as usize) {
+            let mut swept = sweep(listings).await?;
+            let (there, rest): (Vec<_>, Vec<_>) =
+                records.into_iter().map(|r| (swept.remove(&r.sku), r)).partition(|(live, _)| live.is_some());
+            for chunk in there.chunks(size) {
+                seen += self.reread(chunk.iter().filter_map(|(live, r)| Some((r, live.as_ref()?)))).await?;
+            }
+            // A sweep takes its time, and a listing that it left out is not therefore gone: it is asked for by name.
+            records = rest.into_iter().map(|(_, r)| r).collect();
+        }
+        for chunk in records.chunks(size) {
+            let keys: Vec<ListingRef> =
+                chunk.iter().map(|r| ListingRef { sku: r.sku.clone(), listing: r.listing.clone() }).collect();
+            let found = listings.read(&CallCx::new(), &keys).await?;
+            let by_sku: BTreeMap<&Sku, &LiveListing> = found.iter().map(|l| (&l.key.sku, l)).collect();
+            seen += self.reread(chunk.iter().filter_map(|r| Some((r, *by_sku.get(&r.sku)?)))).await?;
+        }
+        Ok(seen)
+    }
+
+    /// Writes what was read.
+    async fn reread<'a>(
+        &self,
+        pairs: impl Iterator<Item = (&'a OfferRecord, &'a LiveListing)>,
+    ) -> Result<u32> {
+        let mut batch = Batch::new();
+        let mut seen = 0;
+        for (record, live) in pairs {
+            let mut record = record.clone();
+            record.listing = live.key.listing.clone().or(record.listing);
+            record.live = Some(live.clone());
+            record.read_at = Some(self.now());
+            batch.put(&record)?;
+            seen += 1;
+        }
+        self.store.commit(batch).await?;
+        Ok(seen)
+    }
+}
+
+/// All listings of an account by SKU. One SKU in two listings is left to be read by name.
+async fn sweep(listings: &dyn Listings) -> Result<BTreeMap<Sku, LiveListing>> {
+    let cx = CallCx::new();
+    let cx = &cx;
+    let pages = all_pages(|cursor| async move { listings.sweep(cx, cursor.as_ref()).await }).await?;
+    let mut swept = BTreeMap::new();
+    let mut twice = Vec::new();
+    for live in pages {
+        if let Some(other) = swept.insert(live.key.sku.clone(), live) {
+            twice.push(other.key.sku);
+        }
+    }
+    for sku in twice {
+        swept.remove(&sku);
+    }
+    Ok(swept)
+}
