@@ -25,7 +25,6 @@ pub(super) struct Treatment {
 pub(super) fn treatment(order: &Order<'_>, rule: &Rule) -> Treatment {
     let req = order.req;
     let marketplace = req.sold_via.as_deref() == Some("marketplace");
-    let seller: Arc<str> = if marketplace { "marketplace".into() } else { "seller".into() };
     let ddp = req.incoterm.as_deref() == Some("DDP");
     let border = |c: &Arc<str>| -> Arc<str> {
         if ddp && c.as_ref() == "importer" { "ddp_carrier".into() } else { c.clone() }
@@ -54,7 +53,7 @@ pub(super) fn treatment(order: &Order<'_>, rule: &Rule) -> Treatment {
     }
     t.at_sale = true;
     t.scheme = Some(sale.scheme.clone());
-    t.tax = seller;
+    t.tax = if marketplace { "marketplace".into() } else { "seller".into() };
     t
 }
 
