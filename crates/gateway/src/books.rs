@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tradewind_domain::{AccountId, Currency, Money, OrderState, SourceTime, TaxKind};
 use tradewind_ledger::facts::{self, Facts, Moment, Origin, Provider};
-use tradewind_ledger::import::{self, Document, Import, ImportedFile, Out, Sidecar, Tx};
+use tradewind_ledger::import::{self, CodeTable, Document, Import, ImportedFile, Out, Sidecar, Tx};
 use tradewind_store::Filter;
 use tradewind_store::typed;
 
@@ -30,17 +30,20 @@ fn instant(at: Timestamp) -> Moment {
 /// The accounts, as the books see them.
 struct Accounts {
     provider: BTreeMap<AccountId, Provider>,
+    /// Providers whose documents restate movements without their ids, as the provider's own table says.
+    restating: BTreeSet<Provider>,
     sells_in: BTreeMap<AccountId, Currency>,
 }
 
 impl Accounts {
     fn of(gateway: &Gateway) -> Accounts {
         let entries = &gateway.config.account;
+        let provider: BTreeMap<AccountId, Provider> =
+            entries.iter().filter_map(|e| Some((e.id.clone(), e.connector.parse().ok()?))).collect();
+        let restates = |p: &Provider| CodeTable::builtin(*p).is_some_and(|t| t.traits.restates);
         Accounts {
-            provider: entries
-                .iter()
-                .filter_map(|e| Some((e.id.clone(), e.connector.parse().ok()?)))
-                .collect(),
+            restating: provider.values().copied().filter(restates).collect(),
+            provider,
             sells_in: entries
                 .iter()
                 .filter_map(|e| Some((e.id.clone(), e.offers.as_ref()?.currency)))
@@ -160,16 +163,18 @@ impl Gateway {
         let settled_groups: BTreeSet<&str> = payouts
             .by
             .iter()
-            .filter(|((provider, _), (p, _))| *provider == Provider::Amazon && settled_by_document(import, p))
+            .filter(|((provider, _), (p, _))| {
+                accounts.restating.contains(provider) && settled_by_document(import, *provider, p)
+            })
             .map(|((_, id), _)| id.as_str())
             .collect();
         let mut documents: BTreeMap<(Provider, String), Document> = BTreeMap::new();
         for ((provider, _), (t, seen_by)) in rows.by {
             let currency = t.net.map_or(t.amount.currency(), Money::currency);
-            // PayPal's documents carry the rows' own ids, so the rows themselves are compared. Amazon's do not: a row belongs to the
-            // document that settles its event group, or, while it named none, to the period that holds it. Periods are printed in
-            // whole seconds.
-            let settled = provider == Provider::Amazon
+            // Documents that carry the rows' own ids are compared row by row. Where they do not, a row belongs to the document
+            // that settles its event group, or, while it named none, to the period that holds it. Periods are printed in whole
+            // seconds.
+            let settled = accounts.restating.contains(&provider)
                 && match t.payout.as_ref().filter(|g| known.contains(&(provider, g.to_string()))) {
                     Some(group) => settled_groups.contains(group.as_str()),
                     None => settled_until
@@ -271,9 +276,8 @@ impl Gateway {
 }
 
 /// One of the documents is the settlement of an event group: same total, sent within five days.
-fn settled_by_document(import: &Import, group: &tradewind_domain::Payout) -> bool {
-    let mut all =
-        import.files.iter().filter(|f| f.provider == Provider::Amazon).flat_map(|f| &f.document.statements);
+fn settled_by_document(import: &Import, provider: Provider, group: &tradewind_domain::Payout) -> bool {
+    let mut all = import.files.iter().filter(|f| f.provider == provider).flat_map(|f| &f.document.statements);
     let sent = group.arrival.map(|at| at.to_zoned(import_zone(&group.initiated_at)).date());
     all.any(|s| {
         let near = match (s.deposit_date, sent) {

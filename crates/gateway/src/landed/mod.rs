@@ -168,7 +168,10 @@ impl Engines {
     /// The rates a quote for this destination uses.
     #[must_use]
     pub fn rates_for(&self, destination: Country) -> DestinationRates<'_> {
-        let regime = self.packs.for_country(destination).and_then(|p| p.fx);
+        // A pack's rule on customs rates is that of its own currency: for a country of another one (Poland in the EU) the
+        // quote engine asks no book, and the request states the rates of the day instead.
+        let pack = self.packs.for_country(destination);
+        let regime = pack.filter(|p| p.currency_of(destination) == p.currency).and_then(|p| p.fx);
         DestinationRates { engines: self, regime }
     }
 

@@ -129,6 +129,23 @@ async fn an_exchange_rate_is_pinned_with_its_publication() {
     assert_eq!(gateway.landed_cost(&order("USD")).await.unwrap().record.answer, first.record.answer);
 }
 
+/// Poland takes the rates of its own bank, which the book does not hold; the thresholds of the EU are in euro all the same.
+#[tokio::test]
+async fn a_country_with_a_currency_of_its_own_is_quoted_at_the_rates_of_the_day() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("fx.csv"), "date,base,quote,rate,source\n2026-07-31,USD,EUR,0.9,desk\n")
+        .unwrap();
+    let config = format!("[fx]\nfiles = [\"fx.csv\"]\nsource = \"DESK\"\n{CONFIG}");
+    let gateway = gateway(dir.path(), &config, Some("420222")).await;
+    let mut polish = order("USD");
+    polish.order.ship_to = Some(serde_json::from_value(json!({"country": "PL"})).unwrap());
+    let quote = gateway.landed_cost(&polish).await.unwrap().quote;
+    assert_eq!(quote.status, Status::Complete, "{:?} {:?}", quote.missing, quote.reason);
+    // 27.00 + 4.50 EUR; VAT 23 % of 27.00 + 4.50 + 3.00 is 7.935.
+    assert_eq!((quote.currency.as_str(), quote.totals.vat.unwrap().amount()), ("EUR", "7.94".to_owned()));
+    assert!(quote.flags.contains(&"NOT_IN_DESTINATION_CURRENCY:PLN".to_owned()), "{:?}", quote.flags);
+}
+
 #[tokio::test]
 async fn what_is_missing_is_never_zero() {
     let dir = tempfile::tempdir().unwrap();

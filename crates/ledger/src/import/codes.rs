@@ -115,6 +115,9 @@ pub struct Traits {
     pub statement: StatementKind,
     /// Reserves go from statement to statement.
     pub reserve_chain: bool,
+    /// They tell the movements of the interface again under no id of theirs: what a document settles, it replaces. Otherwise
+    /// both carry the same ids, and are compared row by row.
+    pub restates: bool,
     /// Sales that are shown before they are money.
     pub deferred: Option<Deferred>,
 }

@@ -122,10 +122,14 @@ pub struct MoneyRecord {
     pub withheld_tax: i64,
     /// Left for the seller's bank.
     pub paid_out: i64,
-    /// Earned and not paid out yet; negative: owed to the channel, which takes it from later funds. Only of channels that
-    /// leave such a rest.
+    /// Earned and not paid out yet, as the channel's own balance says; negative: owed to the channel, which takes it from
+    /// later funds.
     #[serde(default)]
     pub held: i64,
+    /// Of what was sold here: paid through another channel (a payment provider), whose figures go on with it; there it
+    /// stands with the other sign. Less what the provider gave back to buyers.
+    #[serde(default)]
+    pub elsewhere: i64,
 }
 
 /// One payout.
@@ -238,6 +242,12 @@ impl Ledger {
     /// The channel charged the seller `amount` (negative gives a fee back).
     pub fn fee(&mut self, channel: &str, currency: &str, amount: i64) {
         self.money(channel, currency).fees += amount;
+    }
+
+    /// A buyer of `channel` paid `amount` through `provider` (negative: got it back).
+    pub fn through(&mut self, channel: &str, provider: &str, currency: &str, amount: i64) {
+        self.money(channel, currency).elsewhere += amount;
+        self.money(provider, currency).elsewhere -= amount;
     }
 
     /// Money left for the seller's bank. The orders it covers are marked.

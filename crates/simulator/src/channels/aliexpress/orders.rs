@@ -21,6 +21,11 @@ const HOUR: i64 = 3_600_000;
 /// Until an order that nobody confirms counts as received.
 const PATIENCE_MS: i64 = 30 * DAY_MS;
 
+/// The buyer's money lies with the platform until it is released, goes back, or half of it does.
+fn hold(world: &World, amount: i64) {
+    world.ledger(|l| l.money(NAME, CURRENCY).held += amount);
+}
+
 fn not_found() -> Value {
     remote_error("F00-00-20001-001", "The order does not exist")
 }
@@ -133,6 +138,7 @@ impl AliExpress {
                     return None;
                 }
                 o.paid_ms = Some(now);
+                hold(world, o.total);
                 // One order in five waits a day with risk control.
                 if world.stream(&[NAME, "risk", key]).chance(200) {
                     o.status = "RISK_CONTROL".into();
@@ -166,6 +172,9 @@ impl AliExpress {
         self.with(world, key, |o| {
             if o.status != "IN_CANCEL" {
                 return None;
+            }
+            if o.paid_ms.is_some() {
+                hold(world, -o.total);
             }
             o.status = "FINISH".into();
             o.end_reason = "buyer_cancel_order".into();
@@ -202,6 +211,7 @@ impl AliExpress {
             Some((DAY_MS, "release"))
         });
         if amount > 0 {
+            hold(world, -amount);
             world.ledger(|l| l.refunded(NAME, key, amount));
         }
     }
@@ -228,6 +238,7 @@ impl AliExpress {
                 at: iso_seconds(world.now()),
                 orders: vec![key.to_owned()],
             };
+            hold(world, -(amount + fee));
             world.ledger(|l| {
                 l.fee(NAME, CURRENCY, fee);
                 l.paid_out(NAME, &format!("loan-{key}"), payout);

@@ -49,9 +49,11 @@ fn post(
     }
     let sum = |wanted: &str| -rows.iter().filter(|r| r.kind == wanted).map(|r| r.amount).sum::<i64>();
     let (fees, tax) = (sum("ItemFees") + sum("other-transaction"), sum("ItemWithheldTax"));
+    let balance: i64 = rows.iter().map(|r| r.amount).sum();
     world.ledger(|l| {
         l.fee(NAME, site.currency, fees);
         l.money(NAME, site.currency).withheld_tax += tax;
+        l.money(NAME, site.currency).held += balance;
     });
     let nth = state
         .transactions
@@ -194,6 +196,8 @@ fn close_site(world: &World, state: &mut State, site: &'static Site, day: u32) {
             orders: orders.into_iter().collect(),
         };
         l.paid_out(NAME, &id, payout);
+        // What stays is the reserve.
+        l.money(NAME, site.currency).held -= settlement.total;
     });
     let content = flat_file(state, site, &settlement, reserve);
     let report = Report {

@@ -188,7 +188,10 @@ impl PayPal {
         };
         book(world, &mut state, row);
         state.unswept.entry(currency.to_owned()).or_default().push((channel.to_owned(), order.to_owned()));
-        world.ledger(|l| l.fee(NAME, currency, fee));
+        world.ledger(|l| {
+            l.fee(NAME, currency, fee);
+            l.through(channel, NAME, currency, amount);
+        });
         let view = capture_view(world, &capture);
         self.signer.push(world, &state.webhooks, "PAYMENT.CAPTURE.COMPLETED", "capture", &id, &view);
         state.captures.insert(id.clone(), capture);
@@ -215,6 +218,7 @@ impl PayPal {
             ..blank(world, &nobody())
         };
         book(world, state, row);
+        world.ledger(|l| l.through(&capture.channel, NAME, &capture.currency, -amount));
         let view = refund_view(world, &capture, &id);
         self.signer.push(world, &state.webhooks, "PAYMENT.CAPTURE.REFUNDED", "refund", &id, &view);
         Some(id)
@@ -445,6 +449,7 @@ fn blank(world: &World, payer: &Buyer) -> Row {
 fn book(world: &World, state: &mut State, mut row: Row) {
     row.visible_ms = row.at_ms + world.stream(&[NAME, "lag", &row.id]).between(300_000, 3 * 3_600_000);
     *state.balances.entry(row.currency.clone()).or_default() += row.amount + row.fee;
+    world.ledger(|l| l.money(NAME, &row.currency).held += row.amount + row.fee);
     state.rows.push(row);
 }
 

@@ -38,7 +38,10 @@ impl Shopify {
             at_ms: world.now_ms(),
             payout: None,
         });
-        world.ledger(|l| l.fee(NAME, CURRENCY, fee));
+        world.ledger(|l| {
+            l.fee(NAME, CURRENCY, fee);
+            l.money(NAME, CURRENCY).held += amount - fee;
+        });
     }
 
     /// Every midnight what is in the balance is scheduled for payout; the bank has it a day later.
@@ -87,7 +90,10 @@ impl Shopify {
         drop(shop);
         let record =
             PayoutRecord { currency: CURRENCY.into(), amount: net, at: iso_seconds(world.now()), orders };
-        world.ledger(|l| l.paid_out(NAME, id, record));
+        world.ledger(|l| {
+            l.paid_out(NAME, id, record);
+            l.money(NAME, CURRENCY).held -= net;
+        });
     }
 
     pub(super) fn payments(&self, fields: &[Field]) -> Value {

@@ -4,14 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use tradewind_domain::{AccountId, ChangeState, Currency, DeclarationState, Money, ShipmentState};
+use tradewind_domain::{
+    AccountId, ChangeState, Currency, DeclarationState, Money, OrderState, ShipmentState,
+};
 use tradewind_gateway::Gateway;
 use tradewind_gateway::plan::Inputs;
 use tradewind_gateway::records::{
     OfferRecord, OrderRecord, PayoutRecord, QuoteRecord, ShipmentRecord, Stage, StockRecord,
 };
 use tradewind_ledger::recon::{self, Options, Policy};
-use tradewind_simulator::Ledger;
+use tradewind_simulator::{Ledger, MoneyRecord};
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Collection, Filter};
 
@@ -27,8 +29,12 @@ pub(super) struct Summary {
     pub(super) parcels: Parcels,
     /// Landed costs of orders that cross a border, by how much of each is known.
     pub(super) quotes: BTreeMap<String, usize>,
+    /// What the others miss, with the number of orders.
+    pub(super) quotes_miss: BTreeMap<String, usize>,
     /// By currency.
     pub(super) money: BTreeMap<String, MoneyLine>,
+    /// What became of the money in each channel that sells or pays out, by currency: the world's own ledger, minor units.
+    pub(super) channels: BTreeMap<String, BTreeMap<String, MoneyRecord>>,
     /// By account.
     pub(super) calls: BTreeMap<String, Calls>,
     /// What the simulated channels would complain about.
@@ -115,6 +121,7 @@ pub(super) struct Calls {
 
 impl Summary {
     pub(super) async fn of(seed: u64, gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Summary> {
+        let (quotes, quotes_miss) = quotes(gateway).await?;
         Ok(Summary {
             seed,
             listings: listings(gateway).await?,
@@ -122,8 +129,10 @@ impl Summary {
             oversold: oversold(gateway, truth).await?,
             declarations: declarations(gateway).await?,
             parcels: parcels(gateway, truth).await?,
-            quotes: quotes(gateway).await?,
+            quotes,
+            quotes_miss,
             money: money(gateway, truth).await?,
+            channels: sellers(truth).map(|(channel, m)| (channel.clone(), m.clone())).collect(),
             calls: calls(gateway).await?,
             complaints: truth.complaints.clone(),
         })
@@ -162,17 +171,37 @@ impl Summary {
     }
 }
 
-async fn quotes(gateway: &Gateway) -> anyhow::Result<BTreeMap<String, usize>> {
+/// Landed costs by status, and what those that are not complete miss: a fact of several lines of an order is one.
+async fn quotes(gateway: &Gateway) -> anyhow::Result<(BTreeMap<String, usize>, BTreeMap<String, usize>)> {
+    #[derive(serde::Deserialize)]
+    struct Request {
+        lines: Vec<Line>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Line {
+        id: String,
+    }
     #[derive(serde::Deserialize)]
     struct Answer {
         status: String,
+        missing: Vec<String>,
     }
-    let mut found = BTreeMap::new();
+    let (mut found, mut miss) = (BTreeMap::new(), BTreeMap::new());
     for quote in list::<QuoteRecord>(gateway).await? {
         let answer: Answer = serde_json::from_str(&quote.answer)?;
         *found.entry(answer.status).or_default() += 1;
+        let asked: Request = serde_json::from_str(&quote.request)?;
+        // `lines.7.rates.duty` is `rates.duty` of a line; a line's id may hold points itself.
+        let fact = |name: &str| {
+            let of_line = asked.lines.iter().find_map(|l| name.strip_prefix(&format!("lines.{}.", l.id)));
+            of_line.unwrap_or(name).to_owned()
+        };
+        let facts: BTreeSet<String> = answer.missing.iter().map(|m| fact(m)).collect();
+        for fact in facts {
+            *miss.entry(fact).or_default() += 1;
+        }
     }
-    Ok(found)
+    Ok((found, miss))
 }
 
 /// Nothing is under way on either side.
@@ -280,6 +309,11 @@ async fn parcels(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Parcels> {
     })
 }
 
+/// Channels that sell or pay out; what carriers charge is theirs to bill, not part of a payout.
+fn sellers(truth: &Ledger) -> impl Iterator<Item = (&String, &BTreeMap<String, MoneyRecord>)> {
+    truth.money.iter().filter(|(c, _)| truth.orders.contains_key(*c) || truth.payouts.contains_key(*c))
+}
+
 async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<String, MoneyLine>> {
     let mut collected: BTreeMap<Currency, i64> = BTreeMap::new();
     let mut counted = BTreeSet::new();
@@ -308,9 +342,7 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
     let options = Options { as_of: None, policy: Policy::default(), zones: Vec::new() };
     let books = recon::run(&gateway.facts().await?, &options)?;
     let mut lines: BTreeMap<String, [i64; 6]> = BTreeMap::new();
-    // Channels that sell or pay out; what carriers charge is theirs to bill, not part of a payout.
-    let pays = |c: &String| truth.orders.contains_key(c) || truth.payouts.contains_key(c);
-    for (code, m) in truth.money.iter().filter(|(c, _)| pays(c)).flat_map(|(_, m)| m) {
+    for (code, m) in sellers(truth).flat_map(|(_, m)| m) {
         let line = lines.entry(code.clone()).or_default();
         let figures = [m.sold, m.refunded, m.fees, m.withheld_tax, m.paid_out, m.held];
         for (slot, value) in line.iter_mut().zip(figures) {
@@ -346,13 +378,32 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
     Ok(shown)
 }
 
-async fn calls(gateway: &Gateway) -> anyhow::Result<BTreeMap<String, Calls>> {
-    let mut unsettled: BTreeMap<AccountId, u64> = BTreeMap::new();
+/// Writes of which nobody knows yet whether they were carried out, by the account they were sent through: offers, parcels,
+/// declarations; of confirmations and cancellations, which are settled by reading the order, those that are still due.
+async fn in_doubt(gateway: &Gateway) -> anyhow::Result<BTreeMap<AccountId, u64>> {
+    let mut open: BTreeMap<AccountId, u64> = BTreeMap::new();
+    let mut count = |account: AccountId, doubtful: bool| {
+        *open.entry(account).or_default() += u64::from(doubtful);
+    };
     for offer in list::<OfferRecord>(gateway).await? {
-        if offer.state == ChangeState::Indeterminate {
-            *unsettled.entry(offer.account).or_default() += 1;
-        }
+        count(offer.account, offer.state == ChangeState::Indeterminate);
     }
+    for parcel in list::<ShipmentRecord>(gateway).await? {
+        let doubtful = matches!(parcel.state, ShipmentState::CreateUnknown | ShipmentState::CreatePending);
+        count(parcel.account, doubtful);
+    }
+    for filed in gateway.declarations().await? {
+        count(filed.account, filed.state == DeclarationState::Indeterminate);
+    }
+    for order in list::<OrderRecord>(gateway).await? {
+        let due = order.stage == Stage::ToConfirm || order.order.state == OrderState::CancelRequested;
+        count(order.order.account, due);
+    }
+    Ok(open)
+}
+
+async fn calls(gateway: &Gateway) -> anyhow::Result<BTreeMap<String, Calls>> {
+    let unsettled = in_doubt(gateway).await?;
     let mut calls = BTreeMap::new();
     for (id, connector) in &gateway.accounts {
         let c = connector.pipeline().counts();

@@ -10,6 +10,19 @@ fn counts(name: &str, counts: &[(usize, &str)]) -> String {
     format!("{name:<13}{}", cells.concat()).trim_end().to_owned() + "\n"
 }
 
+/// What a landed cost misses, and where a user adds it.
+fn lack(fact: &str) -> String {
+    match fact {
+        "rates.duty" => "a rate of duty: add it to the file of [landed] goods".to_owned(),
+        "hs" => "an HS code: add the column hs".to_owned(),
+        "origin" => "a country of origin: add the column origin".to_owned(),
+        _ if fact.starts_with("fx.") => {
+            format!("the rate {}: add a file under [fx]", fact.trim_start_matches("fx.").replace('.', "/"))
+        }
+        _ => format!("{fact}: see tradewind why landed"),
+    }
+}
+
 fn numbers(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec());
@@ -58,6 +71,9 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
         let mut figures = vec![(s.quotes.values().sum(), "quoted")];
         figures.extend(s.quotes.iter().map(|(status, n)| (*n, status.as_str())));
         text += &counts("landed cost", &figures);
+    }
+    for (fact, n) in &s.quotes_miss {
+        text += &format!("{:<13}{n:>5} lack {}\n", "", lack(fact));
     }
     let money = s.money.iter().map(|(currency, m)| {
         [currency, &m.sold, &m.refunded, &m.fees, &m.withheld_tax, &m.paid_out, &m.unexplained]
