@@ -138,15 +138,22 @@ fn configuration_mistakes_are_told_with_line_and_column() {
     };
     let told = check("[guard]\nmargin_flor = \"0.1\"\n");
     assert!(told.contains("tradewind.toml:2:1") && told.contains("margin_flor"), "{told}");
-    let told = check("[guard]\nmargin_floor = 0.1\n");
-    assert!(told.contains("tradewind.toml:2"), "{told}");
+    for floor in ["0.1", "\"ten\""] {
+        let told = check(&format!("[guard]\nmargin_floor = {floor}\n"));
+        assert!(told.contains("tradewind.toml:2") && told.contains("in quotes, such as \"0.15\""), "{told}");
+    }
+    let told = check("[stock]\nbuffer = -1\n");
+    assert!(told.contains("tradewind.toml:2:10") && told.contains("a whole number, zero or more"), "{told}");
     let told = check(
         "[[account]]\nid = \"a\"\nconnector = \"amazon\"\n[[account]]\nid = \"a\"\nconnector = \"amazon\"\n",
     );
     assert!(told.contains("account 'a' stands twice"), "{told}");
     let account = "[[account]]\nid = \"a\"\nconnector = \"amazon\"\nsettings = { marketplace = \"DE\", seller_id = \"s\", client_id = \"c\" }\n";
     let told = check(account);
-    assert!(told.contains("secret 'client_secret' is missing"), "{told}");
+    assert!(
+        told.contains("secret 'client_secret' is missing") && told.contains("tradewind connectors amazon"),
+        "{told}"
+    );
     let told =
         check(&format!("{account}secrets = {{ client_secret = {{ env = \"TRADEWIND_TEST_UNSET\" }} }}\n"));
     assert!(
@@ -155,7 +162,38 @@ fn configuration_mistakes_are_told_with_line_and_column() {
     );
     let told = check("[[account]]\nid = \"a\"\nconnector = \"amazn\"\n");
     assert!(told.contains("no connector is called 'amazn'"), "{told}");
-    assert!(text(&tradewind(folder.path(), &["check", "-c", "nowhere.toml"])).contains("nowhere.toml"));
+    let told = text(&tradewind(folder.path(), &["check", "-c", "nowhere.toml"]));
+    assert!(told.contains("nowhere.toml") && told.contains("tradewind init"), "{told}");
+}
+
+/// Zeros alone would look like success to who has configured nothing yet, or misspelt a name.
+#[test]
+fn nothing_to_do_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(tradewind(folder.path(), &["init"]).status.code(), Some(0));
+    let run = |args: &[&str], code: i32, says: &[&str]| {
+        let output = tradewind(folder.path(), args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output));
+        for words in says {
+            assert!(text(&output).contains(words), "{args:?}: '{words}' is not in: {}", text(&output));
+        }
+    };
+    run(&["plan"], 0, &["no account sells anything", "[account.offers]", "nothing to change"]);
+    for command in ["orders", "fulfil", "settle"] {
+        run(&[command], 0, &["no account is configured", "tradewind connectors"]);
+    }
+    run(&["reconcile"], 1, &["nothing to reconcile", "tradewind orders"]);
+    run(&["reconcile", "--input", "."], 1, &["nothing to reconcile in .", "orders.jsonl"]);
+    run(&["export", "csv", "--input", ".", "--out", "books"], 1, &["nothing to reconcile in ."]);
+    assert!(!folder.path().join("books").exists());
+    run(&["orders", "--stage", "nonsense"], 1, &["nonsense", "to_book", "stuck"]);
+    run(
+        &["why", "price", "MUG-BLUE", "--channel", "shpo"],
+        1,
+        &["there is no account 'shpo'", "[[account]]"],
+    );
+    run(&["why", "order", "1", "--channel", "shpo"], 1, &["there is no account 'shpo'"]);
+    run(&["apply", "catalogue.csv"], 1, &["catalogue.csv is no plan", "tradewind plan --out"]);
 }
 
 #[test]

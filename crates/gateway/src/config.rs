@@ -390,8 +390,16 @@ impl Config {
     /// # Errors
     /// Unreadable, not TOML, a field unknown, missing or of wrong type — with line and column.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| ConfigError::Unreadable { path: path.display().to_string(), why: e.to_string() })?;
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            let why = match e.kind() {
+                std::io::ErrorKind::NotFound => {
+                    "there is no such file: write one with tradewind init, or name another with --config"
+                        .to_owned()
+                }
+                _ => e.to_string(),
+            };
+            ConfigError::Unreadable { path: path.display().to_string(), why }
+        })?;
         Config::parse(&text, &path.display().to_string())
     }
 
@@ -407,7 +415,7 @@ impl Config {
             ConfigError::Invalid { path: path.to_owned(), line, column, message }
         };
         let config: Config =
-            toml::from_str(text).map_err(|e| at(e.span().map_or(0, |s| s.start), e.message().to_owned()))?;
+            toml::from_str(text).map_err(|e| at(e.span().map_or(0, |s| s.start), in_words(e.message())))?;
         let mut seen: Vec<&AccountId> = Vec::new();
         for account in &config.account {
             let offset = text.find(&format!("\"{}\"", account.id)).unwrap_or(0);
@@ -483,6 +491,19 @@ impl Config {
     }
 }
 
+/// What the TOML reader says, with what to write instead where its words are a programmer's.
+fn in_words(message: &str) -> String {
+    let decimal = message.starts_with("Invalid decimal")
+        || (message.starts_with("invalid type: ") && message.contains("Decimal"));
+    if decimal {
+        return "is not a number as text: write it with a point and in quotes, such as \"0.15\"".to_owned();
+    }
+    match ["u8", "u32", "u64"].iter().find_map(|t| message.strip_suffix(&format!("expected {t}"))) {
+        Some(what) => format!("{what}expected a whole number, zero or more"),
+        None => message.to_owned(),
+    }
+}
+
 impl AccountEntry {
     /// As the connector sees it: secrets read, paths resolved against the folder of the configuration.
     ///
@@ -508,7 +529,10 @@ impl AccountEntry {
             };
             let value = value.map_err(|why| ConfigError::Unreadable {
                 path: place,
-                why: format!("{why} (secret '{name}' of account '{}')", self.id),
+                why: format!(
+                    "{why}: secret '{name}' of account '{}' is read from there, put its value in place",
+                    self.id
+                ),
             })?;
             secrets.push((name.clone(), SecretString::from(value.trim_end_matches(['\n', '\r']).to_owned())));
         }

@@ -156,6 +156,18 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All of them, in the order in which an order passes them.
+    pub const ALL: [Stage; 8] = [
+        Stage::Waiting,
+        Stage::ToBook,
+        Stage::ToDeclare,
+        Stage::Declared,
+        Stage::ToConfirm,
+        Stage::Confirmed,
+        Stage::Cancelled,
+        Stage::Stuck,
+    ];
+
     /// The name under which it is filtered.
     #[must_use]
     pub fn name(self) -> &'static str {

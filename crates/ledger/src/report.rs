@@ -276,7 +276,9 @@ pub fn text(o: &Outcome) -> String {
     s.push('\n');
     differences(o, &mut s);
     for e in o.errors.iter().take(SHOWN) {
-        wrapped(&format!("not taken: {}:{}: {}", e.file, e.row, e.message), "", WIDTH, &mut s);
+        // Row 0 is the whole file.
+        let row = if e.row == 0 { String::new() } else { format!(":{}", e.row) };
+        wrapped(&format!("not taken: {}{row}: {}", e.file, e.message), "", WIDTH, &mut s);
     }
     if o.errors.len() > SHOWN {
         let _ = writeln!(s, "… and {} more rows were not taken", o.errors.len() - SHOWN);

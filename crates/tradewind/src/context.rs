@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use secrecy::SecretString;
 use tradewind_connector::{Clock, Connector, HttpTransport, Limiter, OsChance, Runtime, SystemClock};
@@ -75,11 +75,31 @@ pub(crate) fn open_accounts(
     let mut accounts = BTreeMap::new();
     for entry in &config.account {
         let factory = registry::find(&entry.connector).with_context(|| format!("account '{}'", entry.id))?;
-        let opened = (factory.open)(entry.resolve(folder)?, runtime.clone())
-            .with_context(|| format!("account '{}'", entry.id))?;
+        let opened = (factory.open)(entry.resolve(folder)?, runtime.clone()).with_context(|| {
+            format!("account '{}' (what it needs: tradewind connectors {})", entry.id, entry.connector)
+        })?;
         accounts.insert(entry.id.clone(), opened);
     }
     Ok(accounts)
+}
+
+/// That an account is configured; a misspelt one is told with those that are.
+pub(crate) fn known(config: &Config, account: &AccountId) -> anyhow::Result<()> {
+    let all: Vec<&str> = config.account.iter().map(|a| a.id.as_str()).collect();
+    if all.contains(&account.as_str()) {
+        return Ok(());
+    }
+    if all.is_empty() {
+        bail!("there is no account '{account}': the configuration has none, add [[account]]");
+    }
+    bail!("there is no account '{account}': there are {}", all.join(", "))
+}
+
+/// A remark for who has no account yet: every command that calls channels would do nothing, and say so in zeros.
+pub(crate) fn note_no_account(out: &Output, config: &Config) {
+    if config.account.is_empty() {
+        out.note("no account is configured: add [[account]], see tradewind connectors");
+    }
 }
 
 /// Waits for work that makes calls, and shows on a terminal how many have gone out.

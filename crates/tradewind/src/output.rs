@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 /// How a command ended, for scripts. The numbers are a promise: see `docs/cli.md`.
@@ -90,7 +91,15 @@ impl Output {
     /// An error with its causes: on standard error for a person, as `{"error":{...}}` on standard output for
     /// a program.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+        let mut causes: Vec<String> = Vec::new();
+        let mut said = error.to_string();
+        for cause in error.chain().skip(1).map(ToString::to_string) {
+            // Many errors print their cause themselves: it is not said twice.
+            if !said.ends_with(&cause) {
+                causes.push(cause.clone());
+                said = cause;
+            }
+        }
         if self.json {
             let body = serde_json::json!({"error": {"message": error.to_string(), "causes": causes}});
             let _ = self.json(&body);
@@ -102,6 +111,24 @@ impl Output {
             }
         }
     }
+}
+
+/// A table for a person: as wide as the terminal, and as its content where nobody looks (a pipe, a file).
+pub(crate) fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+/// Counts that are not zero, in words: `3 booked, 1 stuck`; `none` when all are.
+pub(crate) fn counts<N: Into<u64> + Copy>(parts: &[(N, &str)], none: &str) -> String {
+    let told: Vec<String> = parts
+        .iter()
+        .map(|(n, what)| ((*n).into(), what))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
+    if told.is_empty() { none.to_owned() } else { told.join(", ") }
 }
 
 fn ignore_closed_pipe(result: std::io::Result<()>) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use tradewind_gateway::apply::{Applied, Settled};
 use tradewind_gateway::plan::Plan;
 
 use crate::context::{ConfigArg, block_on, watched};
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, counts};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -64,9 +64,7 @@ fn summary(applied: &Applied, settled: &Settled, polled: &Applied) -> String {
         (settled.waiting, "waiting"),
         (settled.again, "to be planned again"),
     ];
-    let told: Vec<String> =
-        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    if told.is_empty() { "nothing to do".to_owned() } else { told.join(", ") }
+    counts(&parts, "nothing to do")
 }
 
 fn exit(blocked: u32, applied: &Applied, settled: &Settled, polled: &Applied) -> Exit {

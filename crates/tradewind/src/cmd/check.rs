@@ -24,7 +24,11 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         });
         if let Err(e) = opened {
             let causes: Vec<String> = e.chain().map(ToString::to_string).collect();
-            problems.push(format!("account '{}': {}", entry.id, causes.join(": ")));
+            let hint = registry::find(&entry.connector).map_or_else(
+                |_| String::new(),
+                |f| format!(" (what it needs: tradewind connectors {})", f.id),
+            );
+            problems.push(format!("account '{}': {}{hint}", entry.id, causes.join(": ")));
         }
     }
     // Rule packs, exchange rates, goods facts and price book: refused here, not on the first plan.

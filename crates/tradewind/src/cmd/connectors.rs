@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use comfy_table::{Table, presets};
 use tradewind_connector::{
     Facet, Factory, Limiter, Memory, OsChance, Runtime, Support, SystemClock, Transport, TransportError,
     WireRequest, WireResponse,
 };
 
-use crate::output::{Exit, Output};
+use crate::output::{self, Exit, Output};
 use crate::registry::{self, CONNECTORS};
 
 #[derive(clap::Args)]
@@ -26,11 +25,10 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             out.json(&all)?;
         }
         None => {
-            let mut table = Table::new();
-            table.load_style(presets::NOTHING).set_header(["connector", "name", "role", "covers"]);
-            table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+            let mut table = output::table();
+            table.set_header(["connector", "name", "role", "covers"]);
             if table.width().is_none() {
-                table.set_width(100);
+                table.set_width(80);
             }
             for factory in CONNECTORS {
                 let info = (factory.info)();

@@ -41,15 +41,13 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         None => AccountMap::default(),
     };
     let (facts, outcome) = args.sources.with_facts(&args.config, &[])?;
-    anyhow::ensure!(
-        !facts.given.is_empty() || !facts.errors.is_empty() || !facts.refused.is_empty(),
-        "nothing to export: put orders.jsonl, transactions.jsonl, bank.jsonl … into the folder, or native documents into settlements/<provider>/"
-    );
     let books = Books::from_outcome(&outcome, &facts, &args.title)?;
     drop(facts);
     let files = write(kind, &books, &map, &args.out)?;
     for n in &books.not_taken {
-        out.note(format!("not taken: {}:{}: {}", n.file, n.row, n.message));
+        // Row 0 is the whole file.
+        let row = if n.row == 0 { String::new() } else { format!(":{}", n.row) };
+        out.note(format!("not taken: {}{row}: {}", n.file, n.message));
     }
     let unexplained: Vec<Money> = outcome
         .unexplained

@@ -1,9 +1,7 @@
 //! `tradewind fulfil` and `tradewind declare`.
 
-use comfy_table::{Table, presets};
-
-use crate::context::{ConfigArg, block_on, watched};
-use crate::output::{Exit, Output};
+use crate::context::{self, ConfigArg, block_on, watched};
+use crate::output::{self, Exit, Output, counts};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -20,6 +18,7 @@ pub(crate) struct DeclareArgs {
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
     let gateway = &opened.gateway;
+    context::note_no_account(out, &gateway.config);
     let done = block_on(watched(out, gateway, "fulfilling", async { Ok(gateway.fulfil().await?) }))?;
     if out.is_json() {
         out.json(&done)?;
@@ -27,10 +26,19 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         for note in &done.notes {
             out.note(note);
         }
-        out.text(format!(
-            "{} booked, {} declared, {} released, {} confirmed, {} parcels moved, {} stuck, {} to be tried again",
-            done.booked, done.filed, done.released, done.confirmed, done.moved, done.stuck, done.postponed
-        ))?;
+        let parts = [
+            (done.booked, "booked"),
+            (done.filed, "declared"),
+            (done.released, "released"),
+            (done.confirmed, "confirmed"),
+            (done.cancelled, "cancelled"),
+            (done.voided, "labels voided"),
+            (done.after_cancellation, "parcels of cancelled orders"),
+            (done.moved, "parcels moved"),
+            (done.stuck, "stuck"),
+            (done.postponed, "to be tried again"),
+        ];
+        out.text(counts(&parts, "nothing to do"))?;
     }
     Ok(match (done.stuck, done.postponed) {
         (0, 0) => Exit::Ok,
@@ -81,14 +89,8 @@ pub(crate) fn declare(args: &DeclareArgs, out: &Output) -> anyhow::Result<Exit> 
         let rows: Vec<_> = declarations.iter().map(Row::of).collect();
         out.json(&rows)?;
     } else {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header([
-            "declaration",
-            "order",
-            "state",
-            "number",
-            "last answer",
-        ]);
+        let mut table = output::table();
+        table.set_header(["declaration", "order", "state", "number", "last answer"]);
         for d in &declarations {
             table.add_row([
                 d.declaration.id.to_string(),

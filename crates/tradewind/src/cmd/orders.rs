@@ -1,13 +1,13 @@
 //! `tradewind orders`: pull, then list.
 
-use comfy_table::{Table, presets};
-use tradewind_gateway::records::OrderRecord;
+use clap::builder::PossibleValuesParser;
+use tradewind_gateway::records::{OrderRecord, Stage};
 use tradewind_store::Filter;
 use tradewind_store::typed;
 
-use crate::context::{ConfigArg, block_on, watched};
+use crate::context::{self, ConfigArg, block_on, watched};
 use crate::mask;
-use crate::output::{Exit, Output};
+use crate::output::{self, Exit, Output};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -16,14 +16,15 @@ pub(crate) struct Args {
     /// Only list what is stored; call nobody.
     #[arg(long)]
     offline: bool,
-    /// Only orders in this stage (`to_book`, `declared`, `stuck`, …).
-    #[arg(long)]
+    /// Only orders in this stage.
+    #[arg(long, value_parser = PossibleValuesParser::new(Stage::ALL.map(Stage::name)))]
     stage: Option<String>,
 }
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
     let gateway = &opened.gateway;
+    context::note_no_account(out, &gateway.config);
     let (pulled, orders) = block_on(watched(out, gateway, "pulling orders", async {
         let pulled = if args.offline { Default::default() } else { gateway.pull().await? };
         let filter = args.stage.as_ref().map_or_else(Filter::all, |s| Filter::all().states(&[s]));
@@ -33,16 +34,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         let orders: Vec<_> = orders.iter().map(|o| mask::json(&o.value)).collect::<anyhow::Result<_>>()?;
         out.json(&serde_json::json!({"pulled": pulled, "orders": orders}))?;
     } else {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header([
-            "account",
-            "order",
-            "placed (UTC)",
-            "to",
-            "total",
-            "stage",
-            "note",
-        ]);
+        let mut table = output::table();
+        table.set_header(["account", "order", "placed (UTC)", "to", "total", "stage", "note"]);
         for record in &orders {
             let order = &record.value.order;
             let to = order.ship_to.as_ref().map(|a| a.country.to_string()).unwrap_or_default();

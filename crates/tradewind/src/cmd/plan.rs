@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use comfy_table::{Table, presets};
 use tradewind_gateway::plan::{Action, Plan};
 
 use crate::context::{ConfigArg, block_on};
-use crate::output::{Exit, Output};
+use crate::output::{self, Exit, Output, counts};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -27,6 +26,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
     let gateway = &opened.gateway;
+    if gateway.config.account.iter().all(|a| a.offers.is_none()) {
+        out.note("no account sells anything: add [[account]] with [account.offers]");
+    }
     let plan = block_on(async {
         if args.refresh {
             for id in gateway.accounts.keys() {
@@ -53,8 +55,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
 }
 
 fn show(plan: &Plan, rows: usize, out: &Output) -> anyhow::Result<()> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let mut table = output::table();
     // What is stopped comes first: that is what a person must read.
     let mut changes: Vec<_> = plan.changes.iter().collect();
     changes.sort_by_key(|c| c.stop.is_none());
@@ -87,8 +88,13 @@ fn show(plan: &Plan, rows: usize, out: &Output) -> anyhow::Result<()> {
     }
     let t = plan.totals;
     let calls: u32 = plan.calls.values().sum();
-    out.text(format!(
-        "plan {}: {} create, {} update, {} lower, {} withdraw, {} blocked · about {calls} calls",
-        plan.id, t.create, t.update, t.lower, t.withdraw, t.blocked
-    ))
+    let parts = [
+        (t.create, "create"),
+        (t.update, "update"),
+        (t.lower, "lower"),
+        (t.withdraw, "withdraw"),
+        (t.blocked, "blocked"),
+    ];
+    out.text(format!("plan {}: {}", plan.id, counts(&parts, "nothing to change")))?;
+    if calls > 0 { out.text(format!("about {calls} calls")) } else { Ok(()) }
 }

@@ -96,6 +96,16 @@ impl Sources {
             }
             None => None,
         };
+        anyhow::ensure!(
+            all.given.values().any(|n| *n > 0) || !all.errors.is_empty() || !all.refused.is_empty(),
+            match &self.input {
+                Some(dir) => format!(
+                    "nothing to reconcile in {}: put orders.jsonl, transactions.jsonl, bank.jsonl … into it, or native documents into settlements/<provider>/",
+                    dir.display()
+                ),
+                None => "nothing to reconcile: the store holds no orders and no money yet, run tradewind orders and tradewind settle".to_owned(),
+            }
+        );
         let outcome = recon::run(&all, &Options { as_of, policy, zones: zones.to_vec() })?;
         Ok((all, outcome))
     }

@@ -1,6 +1,6 @@
 //! `tradewind settle`: money in.
 
-use crate::context::{ConfigArg, block_on, watched};
+use crate::context::{self, ConfigArg, block_on, watched};
 use crate::output::{Exit, Output};
 
 #[derive(clap::Args)]
@@ -12,6 +12,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
     let gateway = &opened.gateway;
+    context::note_no_account(out, &gateway.config);
     let (collected, paid) = block_on(watched(out, gateway, "collecting", async {
         Ok((gateway.collect().await?, gateway.paid_out().await?))
     }))?;

@@ -1,7 +1,7 @@
 //! `tradewind duty what-if`: which SKUs' margins flip under the law of another day, at the prices of today.
 
 use anyhow::bail;
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil::time};
@@ -173,7 +173,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
 
 fn table(rows: &[Row]) -> Table {
     let mut t = Table::new();
-    t.load_style(presets::ASCII_MARKDOWN);
+    t.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Dynamic);
     t.set_header(["", "account", "sku", "price", "margin before", "margin then", "needs"]);
     let money = |m: Option<Money>| m.map(|m| m.to_string()).unwrap_or_default();
     for r in rows {

@@ -15,7 +15,7 @@ use tradewind_ledger::why;
 use tradewind_store::typed;
 
 use crate::cmd::reconcile::Sources;
-use crate::context::{ConfigArg, block_on};
+use crate::context::{self, ConfigArg, block_on};
 use crate::mask;
 use crate::output::{Exit, Output};
 
@@ -126,8 +126,14 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             let record = block_on(async {
                 Ok(typed::get::<OfferRecord>(&*opened.gateway.store, &offer_key(channel, &sku)).await?)
             })?;
-            let record =
-                record.with_context(|| format!("nothing was ever intended for '{sku}' at '{channel}'"))?;
+            if record.is_none() {
+                context::known(&opened.gateway.config, channel)?;
+            }
+            let record = record.with_context(|| {
+                format!(
+                    "nothing was ever intended for '{sku}' at '{channel}': run tradewind plan, it says why"
+                )
+            })?;
             if out.is_json() {
                 return out.json(&record.value).map(|()| Exit::Ok);
             }
@@ -169,7 +175,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 Ok(Some((record.value, shipment.map(|s| s.value), declaration.map(|d| d.value))))
             })?;
             let Some((record, shipment, declaration)) = found else {
-                bail!("order '{order}' of '{channel}' was never imported")
+                context::known(&opened.gateway.config, channel)?;
+                bail!("order '{order}' of '{channel}' was never imported: run tradewind orders")
             };
             if out.is_json() {
                 let all =

@@ -7,7 +7,7 @@ use tradewind_gateway::Gateway;
 use tradewind_gateway::desired;
 use tradewind_gateway::pricing::{Priced, Prices};
 
-use crate::context::block_on;
+use crate::context::{self, block_on};
 use crate::output::{Exit, Output};
 
 pub(super) fn run(
@@ -17,6 +17,7 @@ pub(super) fn run(
     at: Option<Timestamp>,
     out: &Output,
 ) -> anyhow::Result<Exit> {
+    context::known(&gateway.config, channel)?;
     let entry = gateway.config.account.iter().find(|a| a.id == *channel);
     let rules = entry
         .and_then(|a| a.offers.as_ref())

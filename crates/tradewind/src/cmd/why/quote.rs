@@ -7,13 +7,16 @@ use tradewind_gateway::records::{OrderRecord, order_key};
 use tradewind_store::typed;
 
 use crate::cmd::quote::table;
-use crate::context::block_on;
+use crate::context::{self, block_on};
 use crate::output::{Exit, Output};
 
 pub(super) fn run(gateway: &Gateway, order: &str, channel: &AccountId, out: &Output) -> anyhow::Result<Exit> {
+    context::known(&gateway.config, channel)?;
     let (landed, record) = block_on(async {
         let known = typed::get::<OrderRecord>(&*gateway.store, &order_key(channel, order)).await?;
-        let record = known.with_context(|| format!("order '{order}' of '{channel}' was never imported"))?;
+        let record = known.with_context(|| {
+            format!("order '{order}' of '{channel}' was never imported: run tradewind orders")
+        })?;
         Ok((gateway.landed_cost(&record.value).await?, record.value))
     })?;
     if out.is_json() {
