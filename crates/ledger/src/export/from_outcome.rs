@@ -239,7 +239,7 @@ fn settlements(o: &Outcome, facts: &Facts, books: &mut Books) {
             to: period.and_then(|p| p.to.as_ref()).map(Moment::day),
             deposit: s.deposit,
             total: s.total,
-            sum: s.sum,
+            sum: Some(s.sum),
             converted: s.converted,
             bank: s.bank.clone(),
             state: if s.foots { s.state.to_owned() } else { format!("{}, not footing", s.state) },
@@ -255,7 +255,7 @@ fn settlements(o: &Outcome, facts: &Facts, books: &mut Books) {
             to: p.last_member,
             deposit: p.arrival,
             total: p.amount,
-            sum: p.sum.unwrap_or(p.amount),
+            sum: p.sum,
             converted: p.converted,
             bank: p.bank.clone(),
             state: if p.foots || p.sum.is_none() {

@@ -160,8 +160,8 @@ pub struct Settlement {
     pub deposit: Option<Date>,
     /// As stated.
     pub total: Money,
-    /// Sum of its lines.
-    pub sum: Money,
+    /// Sum of its lines, where lines tell of it.
+    pub sum: Option<Money>,
     /// What arrives after the provider's conversion.
     pub converted: Option<Money>,
     /// Bank lines that paid it.

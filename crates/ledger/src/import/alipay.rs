@@ -277,7 +277,9 @@ fn fund<R: Read>(lines: &mut Lines<R>, h: &Header, head: &Head, sidecar: &Sideca
         let (plus, minus) = (cn::yuan(c.at(income_at), n)?, cn::yuan(c.at(expense_at), n)?);
         // Expense is printed with its minus; copies without it exist.
         let minus = if minus.is_sign_positive() { -minus } else { minus };
-        let signed = amount::money(plus + minus, Currency::CNY, n)?;
+        let both =
+            plus.checked_add(minus).ok_or_else(|| Refusal::malformed(n, "the amount is out of range"))?;
+        let signed = amount::money(both, Currency::CNY, n)?;
         if let Some(slot) = sums.get_mut(usize::from(signed.is_negative())) {
             slot.0 += 1;
             slot.1 = slot

@@ -85,6 +85,13 @@ impl Policy {
             let place = e.span().map(|s| format!("line {}: ", line(s.start))).unwrap_or_default();
             format!("policy: {place}{}", e.message())
         })?;
+        let days = [policy.payment_days, policy.bank_days_before, policy.bank_days_after, policy.late_days];
+        if policy.fx_tolerance.is_sign_negative() && !policy.fx_tolerance.is_zero()
+            || policy.rounding_minor < 0
+            || days.iter().any(|d| *d < 0)
+        {
+            return Err("policy: fx_tolerance, rounding_minor and the days are not negative".to_owned());
+        }
         policy.fee.iter().try_for_each(fees::FeeRule::check)?;
         Ok(policy)
     }

@@ -319,7 +319,9 @@ fn settlements(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), E
         }
         text(sheet, row, 7, r.total.currency().code(), s)?;
         money(sheet, row, 8, r.total, s)?;
-        money(sheet, row, 9, r.sum, s)?;
+        if let Some(m) = r.sum {
+            money(sheet, row, 9, m, s)?;
+        }
         if let Some(m) = r.converted {
             money(sheet, row, 10, m, s)?;
             after(sheet, row, 11, m.currency().code(), s)?;

@@ -71,6 +71,9 @@ fn a_fixed_fee_without_a_sales_currency_is_a_question_not_zero() {
         "{told}"
     );
     let policy = |text: &str| tradewind_ledger::recon::Policy::parse(text).unwrap_err();
+    for text in ["rounding_minor = -1\n", "fx_tolerance = \"-0.01\"\n", "late_days = -1\n"] {
+        assert!(policy(text).contains("not negative"), "{text}");
+    }
     assert!(policy(&AGREED.replace("stripe", "strip")).contains("no such provider"));
     assert!(policy(&AGREED.replace("\"1.5\"", "\"-1.5\"")).contains("not negative"));
 }
