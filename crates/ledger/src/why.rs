@@ -84,6 +84,14 @@ pub fn text(v: &Value) -> String {
             let _ = writeln!(s, "{kind} {id}: {}", str(&v["state"]));
         }
     }
+    if let Some(others) = v.get("also_in_accounts") {
+        let _ = writeln!(
+            s,
+            "  of account {}; accounts with the same number: {}",
+            str(&v["account"]),
+            list(others)
+        );
+    }
     for (name, key) in [
         ("total", "total"),
         ("paid", "gross"),
@@ -156,16 +164,23 @@ pub fn text(v: &Value) -> String {
 /// Everything behind an order; `None`: it is not known.
 #[must_use]
 pub fn order(o: &Outcome, id: &str) -> Option<Value> {
-    let x = o.orders.iter().find(|x| x.id == id)?;
-    let mine: Vec<&str> = x.rows.iter().map(|r| r.id.as_str()).collect();
-    let mut ids = mine.clone();
+    let mut all = o.orders.iter().filter(|x| x.id == id);
+    let x = all.next()?;
+    // One number in several accounts: the first is shown, and the others are named.
+    let others: Vec<&str> = all.map(|x| x.account.as_str()).collect();
+    let mine = |r: &crate::recon::parts::Row| {
+        x.rows.iter().any(|l| l.id == r.tx.id && l.provider == r.tx.provider && l.account == r.tx.account)
+    };
+    let mut ids: Vec<&str> = x.rows.iter().map(|r| r.id.as_str()).collect();
     ids.push(id);
     let links: Vec<Value> =
         x.rows.iter().map(|r| json!({"row": r.id, "rule": r.rule, "amount": r.amount})).collect();
-    Some(
-        json!({"order": id, "state": x.state, "total": x.total, "gross": x.gross, "refunded": x.refunded, "net": x.net, "links": links,
-        "rows": rows(o, |r| mine.contains(&r.tx.id.as_str())), "entries": entries(o, &ids), "differences": differences(o, &ids)}),
-    )
+    let mut v = json!({"order": id, "account": x.account, "state": x.state, "total": x.total, "gross": x.gross, "refunded": x.refunded,
+        "net": x.net, "links": links, "rows": rows(o, mine), "entries": entries(o, &ids), "differences": differences(o, &ids)});
+    if let Some(map) = v.as_object_mut().filter(|_| !others.is_empty()) {
+        map.insert("also_in_accounts".to_owned(), json!(others));
+    }
+    Some(v)
 }
 
 fn evidence(m: &crate::recon::Match) -> Vec<Value> {

@@ -68,6 +68,11 @@ fn two_accounts_with_the_same_ids_are_not_merged() {
     }
     assert_eq!(a.balance("EUR", "assets:in-transit"), "0.00");
     assert_eq!(a.balance("EUR", "suspense"), "0.00");
+    // Asked why, the rows are those of one account, and the other is named.
+    let why = tradewind_ledger::why::order(&a.outcome, "1001").unwrap();
+    assert_eq!((&why["account"], &why["also_in_accounts"]), (&json!("de"), &json!(["fr"])));
+    assert_eq!(why["rows"].as_array().unwrap().len(), 1);
+    assert!(tradewind_ledger::why::text(&why).contains("of account de; accounts with the same number: fr"));
 }
 
 #[test]
