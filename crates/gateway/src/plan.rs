@@ -337,7 +337,7 @@ impl Inputs<'_> {
                 "{going} of {live} listings would go at once, the limit is {}: check the catalogue files, or raise guard.mass_delete",
                 limit.floor()
             );
-            change.stop = Some(Stop { guard: Guard::MassDelete, why });
+            change.stop = Some(Stop::new(Guard::MassDelete, why));
         }
     }
 
@@ -389,6 +389,6 @@ fn jump(
     (share > limit).then(|| {
         let percent = |d: rust_decimal::Decimal| (d * rust_decimal::Decimal::ONE_HUNDRED).round_dp(1);
         let why = format!("from {old} to {new} is a jump of {} %, the limit is {} %: raise guard.price_jump for this run if it is meant", percent(share), percent(limit));
-        Stop { guard: Guard::PriceJump, why }
+        Stop::new(Guard::PriceJump, why)
     })
 }
