@@ -348,13 +348,21 @@ impl role::Orders for AliExpress {
         window: Window,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Order>, Error> {
-        let input = ListIn { window, cursor: cursor.cloned() };
-        let page = self.pipeline.call(&self.list, &input, cx).await?;
+        let page = self.pipeline.call(&self.list, &ListIn { window, cursor: cursor.cloned() }, cx).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for id in &page.items {
             items.push(self.pipeline.call(&self.get, id, cx).await?.order);
         }
         Ok(Page { items, next: page.next })
+    }
+
+    async fn changed_ids(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Option<Result<Page<OrderId>, Error>> {
+        Some(self.pipeline.call(&self.list, &ListIn { window, cursor: cursor.cloned() }, cx).await)
     }
 
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error> {

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use tradewind_connector::{CallCx, Cursor, Window};
+use tradewind_connector::role::{Orders, of_this_call};
+use tradewind_connector::{CallCx, Cursor, Error, Window};
 use tradewind_domain::{AccountId, Order, OrderState};
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Expect};
@@ -72,13 +73,9 @@ impl Gateway {
         for part in window.split(bounds.window_hours.unwrap_or(24 * 30)) {
             let mut cursor: Option<Cursor> = None;
             let mut seen = std::collections::HashSet::new();
+            let mut left: Option<Error> = None;
             loop {
-                let page = orders.changed(&CallCx::new(), part, cursor.as_ref()).await?;
-                for order in page.items {
-                    pulled.seen += 1;
-                    self.take_order(order, pulled).await?;
-                }
-                match page.next {
+                match self.page_of(orders, part, cursor.as_ref(), pulled, &mut left).await? {
                     None => break,
                     Some(next) if seen.insert(next.clone()) => cursor = Some(next),
                     Some(_) => {
@@ -86,6 +83,10 @@ impl Gateway {
                         return Err(e.into());
                     }
                 }
+            }
+            // What could be read is in; the part is read again for what could not.
+            if let Some(e) = left {
+                return Err(e.into());
             }
             // Only a part that was read to its end moves the cursor.
             let mut batch = Batch::new();
@@ -98,6 +99,38 @@ impl Gateway {
             self.store.commit(batch).await?;
         }
         Ok(())
+    }
+
+    /// Takes in one page of changed orders; where the next one begins. An order that cannot be read by itself is left, and
+    /// the last of the reasons kept.
+    async fn page_of(
+        &self,
+        orders: &dyn Orders,
+        part: Window,
+        cursor: Option<&Cursor>,
+        pulled: &mut Pulled,
+        left: &mut Option<Error>,
+    ) -> Result<Option<Cursor>> {
+        let Some(ids) = orders.changed_ids(&CallCx::new(), part, cursor).await else {
+            let page = orders.changed(&CallCx::new(), part, cursor).await?;
+            for order in page.items {
+                pulled.seen += 1;
+                self.take_order(order, pulled).await?;
+            }
+            return Ok(page.next);
+        };
+        let ids = ids?;
+        for id in ids.items {
+            match orders.get(&CallCx::new(), &id).await {
+                Ok(order) => {
+                    pulled.seen += 1;
+                    self.take_order(order, pulled).await?;
+                }
+                Err(e) if of_this_call(&e) => *left = Some(e),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(ids.next)
     }
 
     /// Imports one order: keyed upsert, stock reserved, all in one commit. Idempotent.

@@ -191,10 +191,9 @@ where
             Ok(listing) => found.push(listing),
             Err(e) if e.kind() == Kind::NotFound => found.push(LiveListing::absent(key.clone())),
             Err(e) => {
-                let of_this_call = matches!(e.kind().retry(), RetryClass::IfSafe)
-                    || matches!(e.kind(), Kind::Decode | Kind::UnknownCode | Kind::Rejected);
+                let alone = of_this_call(&e);
                 failed = Some(e);
-                if !of_this_call {
+                if !alone {
                     break;
                 }
             }
@@ -204,6 +203,13 @@ where
         Some(e) if found.is_empty() => Err(e),
         _ => Ok(found),
     }
+}
+
+/// Whether an error says nothing about the next call: a broken connection, one item that is odd. A quota or a login does.
+#[must_use]
+pub fn of_this_call(error: &Error) -> bool {
+    matches!(error.kind().retry(), RetryClass::IfSafe)
+        || matches!(error.kind(), Kind::Decode | Kind::UnknownCode | Kind::Rejected | Kind::NotFound)
 }
 
 /// A category of the channel.
@@ -247,6 +253,16 @@ pub trait Orders: Send + Sync {
         window: Window,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Order>, Error>;
+    /// For channels whose listing names orders without telling them: the numbers alone, and each order is read with
+    /// [`Orders::get`], so that one that cannot be read keeps back no other. `None`: the listing tells them whole.
+    async fn changed_ids(
+        &self,
+        _cx: &CallCx,
+        _window: Window,
+        _cursor: Option<&Cursor>,
+    ) -> Option<Result<Page<OrderId>, Error>> {
+        None
+    }
     /// One order.
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error>;
 }

@@ -17,7 +17,8 @@ pub use logistics::{
 };
 pub use market::{
     Accepted, Categories, Category, CategoryAttribute, FeeEstimate, FeeEstimates, ItemOutcome, Listings,
-    Marketplace, Offers, OrderActions, Orders, PriceChange, Prices, Returns, Stock, StockChange, read_each,
+    Marketplace, Offers, OrderActions, Orders, PriceChange, Prices, Returns, Stock, StockChange,
+    of_this_call, read_each,
 };
 pub use money::{
     CustomsPayment, CustomsPayments, Disputes, MoneyDocument, Payments, Payouts, Refunds, Statements,

@@ -25,6 +25,8 @@ pub(crate) struct Other {
     /// Listings that a sweep leaves out.
     pub(crate) hidden: Vec<Sku>,
     pub(crate) orders: BTreeMap<OrderId, Order>,
+    /// The listing of orders tells their numbers alone.
+    pub(crate) one_by_one: bool,
     pub(crate) shipped: Vec<ShipmentNotice>,
     pub(crate) labels: BTreeMap<ShipmentId, Waybill>,
     pub(crate) voided: Vec<Waybill>,
@@ -234,6 +236,14 @@ impl Orders for Fake {
         self.enter("orders").await;
         let items = self.other().orders.values().cloned().collect();
         self.leave("orders", Page { items, next: None })
+    }
+    async fn changed_ids(&self, _: &CallCx, _: Window, _: Option<&Cursor>) -> Option<Result<Page<OrderId>>> {
+        let items: Vec<OrderId> = {
+            let other = self.other();
+            other.one_by_one.then(|| other.orders.keys().cloned().collect())?
+        };
+        self.enter("ids").await;
+        Some(self.leave("ids", Page { items, next: None }))
     }
     async fn get(&self, _: &CallCx, id: &OrderId) -> Result<Order> {
         self.enter("order").await;

@@ -9,7 +9,8 @@ use tradewind_domain::{Order, OrderState, Product, ShipmentState};
 use tradewind_gateway::config::Config;
 use tradewind_gateway::orders::Pulled;
 use tradewind_gateway::records::{
-    OrderRecord, ProductRecord, Reservation, ReservationState, ShipmentRecord, Stage, StockRecord,
+    CursorRecord, OrderRecord, ProductRecord, Reservation, ReservationState, ShipmentRecord, Stage,
+    StockRecord,
 };
 use tradewind_gateway::{Engines, Gateway};
 use tradewind_store::typed::{self, Record};
@@ -238,4 +239,37 @@ async fn a_cancellation_found_by_reading_after_a_refusal_releases_the_units() {
     // The pull that comes later finds nothing left to do.
     t.gateway.pull().await.unwrap();
     assert_eq!(t.shelf().await, (10, 0));
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_read_keeps_back_no_other() {
+    let trade = Trade::new(&[Facet::Shipments]).await;
+    {
+        let mut other = trade.channel.other();
+        other.one_by_one = true;
+        for id in ["A-2", "A-3"] {
+            let mut more = order(OrderState::ReadyToShip, 9);
+            more.id = id.parse().unwrap();
+            other.orders.insert(more.id.clone(), more);
+        }
+        other.fail.push(("order", Kind::Unavailable));
+    }
+    let cursor = async || {
+        let key = "shop/orders";
+        typed::get::<CursorRecord>(&*trade.gateway.store, key).await.unwrap().and_then(|c| c.value.until)
+    };
+    // A-2 breaks, A-3 is imported; the window is not done with.
+    let pulled = trade.gateway.pull().await.unwrap();
+    assert_eq!((pulled.new, pulled.failed, cursor().await), (1, 1, None), "{pulled:?}");
+    let pulled = trade.gateway.pull().await.unwrap();
+    assert_eq!((pulled.new, pulled.failed), (1, 0), "{pulled:?}");
+    assert!(cursor().await.is_some());
+    // A login that is refused ends the round at once.
+    {
+        let mut other = trade.channel.other();
+        other.fail.push(("order", Kind::PermissionDenied));
+        other.calls.clear();
+    }
+    assert_eq!(trade.gateway.pull().await.unwrap().failed, 1);
+    assert_eq!(trade.channel.other().calls, ["ids", "order"]);
 }
