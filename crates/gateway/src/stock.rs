@@ -51,8 +51,13 @@ impl StockRecord {
     /// Σ allotted + reserved ≤ on hand: nothing can be sold twice.
     #[must_use]
     pub fn is_safe(&self) -> bool {
+        self.beyond() == 0
+    }
+
+    /// Units that are promised or on offer and not there.
+    fn beyond(&self) -> u64 {
         let allotted: u64 = self.allotted.values().map(|a| u64::from(*a)).sum();
-        allotted + u64::from(self.reserved) <= u64::from(self.on_hand)
+        (allotted + u64::from(self.reserved)).saturating_sub(u64::from(self.on_hand))
     }
 
     /// Allots what is free.
@@ -86,9 +91,12 @@ impl StockRecord {
         self.oversold += missing;
     }
 
-    /// Units of an order go back on the shelf's free part: it was cancelled before they left.
+    /// Units of an order go back on the shelf's free part: it was cancelled before they left. A channel puts the units of
+    /// a cancelled order back on sale by itself; when the next sale is heard of before the cancellation, it looked like
+    /// an oversell until now.
     pub fn release(&mut self, quantity: u32) {
         self.reserved = self.reserved.saturating_sub(quantity);
+        self.oversold = self.oversold.min(u32::try_from(self.beyond()).unwrap_or(u32::MAX));
     }
 
     /// Units left with a parcel.
@@ -141,6 +149,24 @@ mod tests {
         assert_eq!(s.allotted, parts(&[("a", 2), ("b", 1)]));
         s.reserve(&id("a"), 3);
         assert_eq!((s.reserved, s.oversold), (3, 1));
+    }
+
+    #[test]
+    fn a_cancellation_that_is_heard_of_late_was_no_oversell() {
+        // Three there, two allotted to a: both are sold, one order of one is cancelled at the channel, which sells the unit
+        // again. We hear of the sale first.
+        let mut s = record(3);
+        s.allot(&parts(&[("a", 2), ("b", 1)]), 0);
+        for _ in 0..3 {
+            s.reserve(&id("a"), 1);
+        }
+        assert_eq!((s.reserved, s.oversold, s.is_safe()), (3, 1, false));
+        s.release(1);
+        assert_eq!((s.reserved, s.oversold, s.is_safe()), (2, 0, true));
+        // One more, with nothing that takes it back, is one.
+        s.reserve(&id("a"), 1);
+        s.release(0);
+        assert_eq!(s.oversold, 1);
     }
 
     #[derive(Debug, Clone)]
