@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tradewind_connector::role::{Accepted, ItemOutcome};
-use tradewind_connector::{CallCx, Error, Facet, FieldError, Handle, Kind, Priority, Submitted, Upstream};
+use tradewind_connector::{
+    CallCx, Error, Facet, FieldError, Handle, Kind, Priority, Safety, Submitted, Upstream,
+};
 use tradewind_domain::{Offer, Sku};
 
 use crate::Amazon;
@@ -23,11 +25,18 @@ use crate::wire::listings as w;
 
 /// The flow of the handles.
 pub(crate) const FLOW: &str = "listings";
-/// Most messages of one feed; the schema's `maxItems` is 25,000. Less, so that one refusal of a document costs less.
-pub(crate) const MOST: u32 = 10_000;
+/// Most messages of one feed; the schema's `maxItems` is 25,000. Less, so that a document of listings of some four
+/// kilobytes each stays near eight megabytes, which one attempt uploads in its time, and so that a refusal costs less.
+pub(crate) const MOST: u32 = 2_000;
 
-static LISTINGS: Feed =
-    Feed::of("JSON_LISTINGS_FEED", "application/json; charset=UTF-8", Facet::Offers, Priority::Content);
+/// A second feed of a lost answer would write its quantities over what the first one's listings have sold.
+static LISTINGS: Feed = Feed::of(
+    "JSON_LISTINGS_FEED",
+    "application/json; charset=UTF-8",
+    Facet::Offers,
+    Priority::Content,
+    Safety::ReadBack,
+);
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -114,13 +123,13 @@ struct Summary {
     messages_accepted: usize,
 }
 
-/// What the report says of each message. A message that was refused without its number being named is somewhere among
-/// the others: then none of them is known to be accepted, and reading settles it.
-fn outcomes(sent: &[Sent], report: Option<&Report>) -> Vec<ItemOutcome> {
+/// What the report says of each message; without one, why there is none. A message that was refused without its number
+/// being named is somewhere among the others: then none of them is known to be accepted, and reading settles it.
+fn outcomes(sent: &[Sent], report: Result<&Report, &str>) -> Vec<ItemOutcome> {
     let mut errors: BTreeMap<usize, Vec<FieldError>> = BTreeMap::new();
     let mut warnings: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     let mut about_all = String::new();
-    for issue in report.map(|r| r.issues.as_slice()).unwrap_or_default() {
+    for issue in report.map_or(&[][..], |r| r.issues.as_slice()) {
         match (issue.message_id, issue.severity.as_str()) {
             (Some(id), "ERROR") => errors.entry(id).or_default().push(FieldError {
                 field: issue.attribute_name.clone().unwrap_or_default(),
@@ -134,7 +143,7 @@ fn outcomes(sent: &[Sent], report: Option<&Report>) -> Vec<ItemOutcome> {
     }
     let in_feed = sent.iter().filter(|s| s.left_out.is_none()).count();
     let accepted = report.map_or(0, |r| r.summary.messages_accepted);
-    let all_named = report.is_some() && in_feed == accepted + errors.len();
+    let all_named = report.is_ok() && in_feed == accepted + errors.len();
     let outcome = |(n, item): (usize, &Sent)| {
         let id = n + 1;
         if let Some(why) = &item.left_out {
@@ -155,15 +164,23 @@ fn outcomes(sent: &[Sent], report: Option<&Report>) -> Vec<ItemOutcome> {
             return ItemOutcome { sku: item.sku.clone(), result: Ok(Accepted { listing: None, warnings }) };
         }
         let why = match (report, about_all.as_str()) {
-            (None, _) => "the feed ended without a report".to_owned(),
-            (Some(_), "") => format!(
+            (Err(why), _) => why.to_owned(),
+            (Ok(_), "") => format!(
                 "the report counts {accepted} of {in_feed} messages as accepted and does not name all others"
             ),
-            (Some(_), about) => format!("the feed: {about}"),
+            (Ok(_), about) => format!("the feed: {about}"),
         };
         ItemOutcome::err(&item.sku, Error::new(Kind::Indeterminate, why).after_send())
     };
     sent.iter().enumerate().map(outcome).collect()
+}
+
+/// A report that cannot be read will not be readable the next time: then reading the listings settles it.
+fn reported(feed: &str, sent: &[Sent], report: &[u8]) -> Vec<ItemOutcome> {
+    match serde_json::from_slice::<Report>(report) {
+        Ok(report) => outcomes(sent, Ok(&report)),
+        Err(e) => outcomes(sent, Err(&format!("the report of feed {feed} cannot be read: {e}"))),
+    }
 }
 
 impl Amazon {
@@ -176,9 +193,14 @@ impl Amazon {
         let sent: Vec<Sent> = offers
             .iter()
             .zip(&faults)
-            .map(|(o, fault)| Sent { sku: o.sku.clone(), left_out: fault.as_ref().map(ToString::to_string) })
+            .map(|(o, fault)| Sent {
+                sku: o.sku.clone(),
+                left_out: fault.as_ref().map(|e| e.message().to_owned()),
+            })
             .collect();
-        let Some(bytes) = bytes else { return Ok(Submitted::Done(outcomes(&sent, None))) };
+        let Some(bytes) = bytes else {
+            return Ok(Submitted::Done(outcomes(&sent, Err("nothing was sent"))));
+        };
         let feed = self.submit_feed(cx, &LISTINGS, bytes).await?;
         let state = serde_json::to_value(&sent).map_err(|e| Error::invalid(e.to_string()))?;
         Ok(Submitted::Deferred(self.listing(feed, state)))
@@ -205,12 +227,13 @@ impl Amazon {
             Progress::Running => {
                 return Ok(Submitted::Deferred(self.listing(handle.id.clone(), handle.state.clone())));
             }
-            Progress::Done(Some(bytes)) => {
-                let report: Report = serde_json::from_slice(&bytes)
-                    .map_err(|e| Error::decode(format!("report of feed {}: {e}", handle.id)))?;
-                outcomes(&sent, Some(&report))
+            Progress::Done(Some(bytes)) => reported(&handle.id, &sent, &bytes),
+            Progress::Done(None) => outcomes(&sent, Err("the feed ended without a report")),
+            Progress::Fatal => outcomes(&sent, Err("the feed was given up (FATAL)")),
+            Progress::Lost(e) => {
+                let why = format!("the report of feed {} cannot be had: {}", handle.id, e.message());
+                outcomes(&sent, Err(&why))
             }
-            Progress::Done(None) | Progress::Fatal => outcomes(&sent, None),
             Progress::Cancelled => {
                 let why = || Error::new(Kind::Unavailable, format!("feed {} was called off", handle.id));
                 sent.iter().map(|s| ItemOutcome::err(&s.sku, why())).collect()
@@ -230,7 +253,8 @@ mod tests {
 
     fn kinds(sent: &[Sent], report: Option<&str>) -> Vec<Option<Kind>> {
         let report: Option<Report> = report.map(|r| serde_json::from_str(r).unwrap());
-        outcomes(sent, report.as_ref()).iter().map(|o| o.result.as_ref().err().map(Error::kind)).collect()
+        let report = report.as_ref().ok_or("no report");
+        outcomes(sent, report).iter().map(|o| o.result.as_ref().err().map(Error::kind)).collect()
     }
 
     #[test]
@@ -241,7 +265,7 @@ mod tests {
             {"messageId":2,"sku":"S-2","code":"90220","severity":"ERROR","message":"'[color]' is required but not supplied.","attributeName":"color"},
             {"messageId":3,"sku":"S-3","code":"18027","severity":"WARNING","message":"the main image has text"}],
             "summary":{"errors":2,"warnings":1,"messagesProcessed":3,"messagesAccepted":2,"messagesInvalid":1}}"#;
-        let found = outcomes(&sent(3), Some(&serde_json::from_str(report).unwrap()));
+        let found = outcomes(&sent(3), Ok(&serde_json::from_str(report).unwrap()));
         assert!(found[0].result.is_ok());
         let refused = found[1].result.as_ref().unwrap_err();
         assert_eq!((refused.kind(), refused.fields().len()), (Kind::Rejected, 2));
@@ -257,6 +281,11 @@ mod tests {
         let whole = r#"{"issues":[{"severity":"ERROR","message":"not JSON"}],"summary":{"errors":1,"warnings":0,"messagesProcessed":0,"messagesAccepted":0,"messagesInvalid":0}}"#;
         assert_eq!(kinds(&sent(2), Some(whole)), [Some(Kind::Indeterminate); 2]);
         assert_eq!(kinds(&sent(1), None), [Some(Kind::Indeterminate)]);
+        // Cut off, or of another shape.
+        for report in [&b"{\"issues\":["[..], b"<html>", b"", b"{}"] {
+            let found = reported("1", &sent(2), report);
+            assert!(found.iter().all(|o| o.result.as_ref().is_err_and(|e| e.kind() == Kind::Indeterminate)));
+        }
         // An offer that was left out is told with its reason, and does not count as missing.
         let mut two = sent(2);
         two[0].left_out = Some("this store sells in EUR".to_owned());

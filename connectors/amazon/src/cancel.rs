@@ -1,15 +1,21 @@
 //! Cancelling an order: feed `POST_ORDER_ACKNOWLEDGEMENT_DATA`, the only cancellation that a seller can start.
 
 use bytes::Bytes;
-use tradewind_connector::{CallCx, Error, Facet, Handle, Kind, Priority, Submitted, snippet};
+use tradewind_connector::{CallCx, Error, Facet, Handle, Kind, Priority, Safety, Submitted, snippet};
 use tradewind_domain::{CancelReason, Order};
 
 use crate::Amazon;
 use crate::config::Site;
 use crate::feeds::{Feed, PATIENCE, Progress};
 
-static CANCEL: Feed =
-    Feed::of("POST_ORDER_ACKNOWLEDGEMENT_DATA", "text/xml; charset=UTF-8", Facet::Cancel, Priority::Orders);
+/// An order that is cancelled twice is cancelled: a feed more does no harm.
+static CANCEL: Feed = Feed::of(
+    "POST_ORDER_ACKNOWLEDGEMENT_DATA",
+    "text/xml; charset=UTF-8",
+    Facet::Cancel,
+    Priority::Orders,
+    Safety::Natural,
+);
 
 /// Text as XML content.
 fn escaped(text: &str) -> String {
@@ -64,9 +70,6 @@ impl Amazon {
     }
 
     pub(crate) async fn poll_cancel(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<()>, Error> {
-        let ended = |how: &str| {
-            Err(Error::new(Kind::Rejected, format!("feed {} ended as {how}", handle.id)).after_send())
-        };
         match self.feed_progress(cx, &CANCEL, &handle.id).await? {
             Progress::Running => Ok(Submitted::Deferred(self.cancelling(handle.id.clone()))),
             // The order itself is read again anyway.
@@ -83,8 +86,16 @@ impl Amazon {
                     Err(Error::new(Kind::Rejected, why).after_send())
                 }
             }
-            Progress::Cancelled => ended("CANCELLED"),
-            Progress::Fatal => ended("FATAL"),
+            Progress::Cancelled => {
+                let why = format!("feed {} was called off: the order is as it was", handle.id);
+                Err(Error::new(Kind::Rejected, why).after_send())
+            }
+            // It may have taken effect: reading the order settles it.
+            Progress::Fatal => {
+                let why = format!("feed {} was given up (FATAL)", handle.id);
+                Err(Error::new(Kind::Indeterminate, why).after_send())
+            }
+            Progress::Lost(why) => Err(why.into_indeterminate()),
         }
     }
 }

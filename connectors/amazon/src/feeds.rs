@@ -34,8 +34,10 @@ impl Feed {
         content_type: &'static str,
         facet: Facet,
         priority: Priority,
+        create: Safety,
     ) -> Feed {
-        // A document that nobody refers to does nothing; the feeds we send say what is to be, so twice is once.
+        // A document that nobody refers to does nothing. A feed is another thing: creating is not idempotent, each try
+        // whose answer was lost makes one more, and whether two of them do what one does is for the caller to say.
         let like = OpSpec {
             name: "",
             facet,
@@ -50,7 +52,7 @@ impl Feed {
             content_type,
             document: OpSpec { name: "feeds.document", buckets: &["feeds.document"], ..like },
             upload: OpSpec { name: crate::auth::PRESIGNED, ..like },
-            create: OpSpec { name: "feeds.create", buckets: &["feeds.create"], ..like },
+            create: OpSpec { name: "feeds.create", safety: create, buckets: &["feeds.create"], ..like },
             get: OpSpec { name: "feeds.get", safety: Safety::Read, buckets: &["feeds.get"], ..like },
             result: OpSpec { name: "feeds.result", safety: Safety::Read, buckets: &["feeds.result"], ..like },
             report: reports::download(facet, priority),
@@ -191,6 +193,24 @@ pub(crate) enum Progress {
     Cancelled,
     /// Given up: some, none or all of it may have taken effect.
     Fatal,
+    /// Processed, or not known any more, and what became of it cannot be read; asking again will not help.
+    Lost(Error),
+}
+
+/// An error of a step before the feed was created. A document that nobody refers to does nothing, so there is no doubt:
+/// nothing was done, whatever happened to the upload.
+fn without_effect(error: Error) -> Error {
+    let Some(cause) = error.cause() else { return error };
+    match error.upstream_ref() {
+        Some(upstream) => Error::upstream(cause, upstream.clone()),
+        None => Error::new(cause, error.message()),
+    }
+    .retry_after(error.wait())
+}
+
+/// An answer that will be the same the next time.
+fn is_final(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Decode | Kind::NotFound)
 }
 
 impl Amazon {
@@ -201,8 +221,12 @@ impl Amazon {
         feed: &'static Feed,
         bytes: Bytes,
     ) -> Result<String, Error> {
-        let place = self.pipeline.call(&CreateDocument(&self.site, feed), &(), &cx.step("document")).await?;
-        self.pipeline.call(&Upload(feed), &(place.url, bytes), &cx.step("upload")).await?;
+        // Never from the journal: the address of an earlier try lives five minutes, and a document more does nothing.
+        let fresh = CallCx::new();
+        let document = CreateDocument(&self.site, feed);
+        let place = self.pipeline.call(&document, &(), &fresh).await.map_err(without_effect)?;
+        let upload = (place.url, bytes);
+        self.pipeline.call(&Upload(feed), &upload, &fresh).await.map_err(without_effect)?;
         self.pipeline.call(&Create(&self.site, feed), &place.feed_document_id, &cx.step("create")).await
     }
 
@@ -213,20 +237,49 @@ impl Amazon {
         feed: &'static Feed,
         id: &str,
     ) -> Result<Progress, Error> {
-        let state = self.pipeline.call(&Get(&self.site, feed), id, cx).await?;
+        let state = match self.pipeline.call(&Get(&self.site, feed), id, cx).await {
+            Err(e) if e.kind() == Kind::NotFound => return Ok(Progress::Lost(e)),
+            state => state?,
+        };
         match state.processing_status.as_str() {
             "IN_QUEUE" | "IN_PROGRESS" => Ok(Progress::Running),
             "CANCELLED" => Ok(Progress::Cancelled),
             "FATAL" => Ok(Progress::Fatal),
             "DONE" => {
                 let Some(result) = state.result_feed_document_id else { return Ok(Progress::Done(None)) };
-                let place = self.pipeline.call(&ResultDocument(&self.site, feed), &result, cx).await?;
-                self.pipeline
-                    .call(&reports::Download(&feed.report), &place, cx)
-                    .await
-                    .map(|report| Progress::Done(Some(report)))
+                match self.report(cx, feed, &result).await {
+                    Ok(report) => Ok(Progress::Done(Some(report))),
+                    Err(e) if is_final(&e) => Ok(Progress::Lost(e)),
+                    Err(e) => Err(e),
+                }
             }
             other => Err(Error::new(Kind::UnknownCode, format!("feed {id} is '{other}'"))),
+        }
+    }
+
+    async fn report(&self, cx: &CallCx, feed: &'static Feed, document: &str) -> Result<Bytes, Error> {
+        let place = self.pipeline.call(&ResultDocument(&self.site, feed), document, cx).await?;
+        self.pipeline.call(&reports::Download(&feed.report), &place, cx).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_the_feed_nothing_is_in_doubt() {
+        let lost = Error::new(Kind::Transport, "broke").after_send().into_indeterminate();
+        assert_eq!(without_effect(lost).kind(), Kind::Transport);
+        let refused = Error::new(Kind::PermissionDenied, "no role");
+        assert_eq!(without_effect(refused).kind(), Kind::PermissionDenied);
+    }
+
+    #[test]
+    fn only_what_will_not_change_ends_the_questions() {
+        assert!(is_final(&Error::decode("gzip")) && is_final(&Error::new(Kind::NotFound, "404")));
+        for kind in [Kind::Unavailable, Kind::Transport, Kind::RateLimited, Kind::Unauthenticated] {
+            assert!(!is_final(&Error::new(kind, "")), "{kind:?}");
         }
     }
 }

@@ -441,6 +441,7 @@ impl Gateway {
     async fn read_back(&self, id: &AccountId, settled: &mut Settled, applied: &mut Applied) -> Result<()> {
         let connector = self.account(id)?.clone();
         let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(()) };
+        let in_bulk = connector.capabilities().bounds.bulk_from.is_some();
         let open = [ChangeState::Accepted, ChangeState::Indeterminate];
         let mut records =
             typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str()).states(&open)).await?;
@@ -473,7 +474,7 @@ impl Gateway {
             for record in chunk {
                 let mut record = record.value.clone();
                 let live = found.iter().find(|l| l.key.sku == record.sku);
-                judge(&mut record, live, self.now(), settled);
+                judge(&mut record, live, in_bulk, self.now(), settled);
                 if record.state == ChangeState::Rejected {
                     let why = record.note.clone().unwrap_or_default();
                     said.entry(format!("refused after all: {why}")).or_default().push(record.sku.clone());
@@ -490,8 +491,15 @@ impl Gateway {
     }
 }
 
-/// What a read-back means for an offer that was sent.
-fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, now: Timestamp, settled: &mut Settled) {
+/// What a read-back means for an offer that was sent. `in_bulk`: the account may have sent it in a submission that takes
+/// effect late.
+fn judge(
+    record: &mut OfferRecord,
+    live: Option<&LiveListing>,
+    in_bulk: bool,
+    now: Timestamp,
+    settled: &mut Settled,
+) {
     // Not read this time: asked again in the next round.
     let Some(live) = live else {
         settled.waiting += 1;
@@ -524,6 +532,9 @@ fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, now: Timestamp, s
             record.note = Some("accepted, but never seen live: intended again".to_owned());
             settled.again += 1;
         }
+        // A submission in bulk whose answer was lost may be worked on still. Listed again meanwhile, it would come late and
+        // write its old quantity over what was sold since.
+        ListingState::Absent if unknown && in_bulk && !is_old(record, now) => settled.waiting += 1,
         // It was never carried out: intended again, by a later plan.
         ListingState::Absent if unknown => {
             record.state = ChangeState::Intended;
@@ -543,12 +554,15 @@ fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, now: Timestamp, s
     }
 }
 
-/// How long a channel may work on what it accepted.
+/// How long a channel may work on what was sent to it.
 const PROCESSING: SignedDuration = SignedDuration::from_hours(3);
 
 fn is_forgotten(record: &OfferRecord, now: Timestamp) -> bool {
-    record.state == ChangeState::Accepted
-        && record.sent_at.is_some_and(|t| now.duration_since(t) > PROCESSING)
+    record.state == ChangeState::Accepted && is_old(record, now)
+}
+
+fn is_old(record: &OfferRecord, now: Timestamp) -> bool {
+    record.sent_at.is_some_and(|t| now.duration_since(t) > PROCESSING)
 }
 
 /// The listing shows what was intended. A lower quantity is as intended too: buyers were faster.

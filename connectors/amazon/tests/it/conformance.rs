@@ -27,7 +27,12 @@ async fn conformance() {
         .call(calls::orders("orders.search", Safety::Read).paged())
         .call(calls::order("orders.get", Safety::Read))
         .call(calls::ship("orders.confirm", Safety::Natural))
-        .call(calls::cancel("feeds.cancel", Safety::Natural))
+        // A document that no feed refers to does nothing: what goes wrong before the feed is in no doubt.
+        .call(
+            calls::cancel("feeds.cancel", Safety::Natural)
+                .writes("feeds.document", Safety::Read)
+                .writes("document.download", Safety::Read),
+        )
         .call(calls::statements("reports.list", Safety::Read).paged())
         .call(calls::statement("reports.document", Safety::Read))
         .call(calls::transactions("finances.transactions", Safety::Read).paged())

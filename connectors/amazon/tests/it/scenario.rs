@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
-use tradewind_connector::{CallCx, Handle, Kind, Submitted, Window, all_pages};
+use tradewind_connector::{CallCx, Handle, Kind, Patience, Submitted, Window, all_pages};
 use tradewind_domain::{
     CancelReason, Content, Currency, ListingRef, ListingState, Locale, Money, Offer, Order, OrderState,
     ShipmentNotice,
 };
-use tradewind_simulator::{Demand, Simulator};
+use tradewind_simulator::{Demand, Fault, Simulator};
 use tradewind_testkit::{Follow, Live};
 
 async fn start(more_settings: &str) -> (Arc<Simulator>, Live) {
@@ -176,7 +176,7 @@ async fn publish_change_sell_ship_cancel_settle() {
 async fn a_first_load_is_one_feed_of_which_a_part_is_refused() {
     let (sim, live) = start("bulk_from = 2").await;
     let bounds = &live.connector.capabilities().bounds;
-    assert_eq!((bounds.bulk_from, bounds.bulk_batch), (Some(2), Some(10_000)));
+    assert_eq!((bounds.bulk_from, bounds.bulk_batch), (Some(2), Some(2_000)));
     let offers = live.connector.marketplace().unwrap().offers().unwrap();
     // The second has no brand: Amazon refuses it. The third is priced in a currency of another store: we do.
     let mut foreign = offer("C-3", 5, Some("Acme"));
@@ -211,4 +211,45 @@ async fn a_first_load_is_one_feed_of_which_a_part_is_refused() {
         assert_eq!(read(&live, sku).await.state, state, "{sku}");
     }
     live.assert_exchanges(8);
+}
+
+/// How often the simulator was asked to make a feed.
+fn feeds(sim: &Simulator) -> usize {
+    sim.world().journal().iter().filter(|line| line.operation == "createFeed").count()
+}
+
+#[tokio::test]
+async fn a_feed_whose_answer_is_lost_is_not_sent_again() {
+    let (sim, live) = start("bulk_from = 2").await;
+    let offers = live.connector.marketplace().unwrap().offers().unwrap();
+    let batch = [offer("D-1", 5, Some("Acme")), offer("D-2", 6, Some("Acme"))];
+    sim.set_fault("amazon", Some("createFeed"), Fault::DropAfter, 1);
+    let cx = CallCx::keyed("load");
+    assert_eq!(offers.list(&cx, &batch).await.unwrap_err().kind(), Kind::Indeterminate);
+    // Nor by a later process that carries out the same intention.
+    assert_eq!(offers.list(&cx, &batch).await.unwrap_err().kind(), Kind::Indeterminate);
+    assert_eq!(feeds(&sim), 1);
+    assert_eq!(read(&live, "D-1").await.state, ListingState::Absent);
+    // It takes effect minutes later, as reading shows.
+    sim.advance(Duration::from_secs(3_600));
+    assert_eq!(read(&live, "D-1").await.state, ListingState::Live);
+}
+
+#[tokio::test]
+async fn an_upload_that_fails_leaves_no_doubt_and_is_made_anew() {
+    let (sim, live) = start("bulk_from = 2").await;
+    let offers = live.connector.marketplace().unwrap().offers().unwrap();
+    let batch = [offer("E-1", 5, Some("Acme")), offer("E-2", 6, Some("Acme"))];
+    let cx = CallCx::keyed("load");
+    for operation in ["createFeedDocument", "uploadDocument"] {
+        // As often as one call is tried.
+        sim.set_fault("amazon", Some(operation), Fault::DropAfter, Patience::default().attempts);
+        let kind = offers.list(&cx, &batch).await.unwrap_err().kind();
+        assert_eq!(kind, Kind::Transport, "{operation}");
+        assert_eq!(feeds(&sim), 0);
+        // The address of the upload has expired by then.
+        sim.advance(Duration::from_secs(3_600));
+    }
+    deferred(offers.list(&cx, &batch).await.unwrap());
+    assert_eq!(feeds(&sim), 1);
 }

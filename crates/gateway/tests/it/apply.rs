@@ -2,9 +2,10 @@
 //! was made is sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use tradewind_connector::{Facet, Kind, VirtualClock};
+use tradewind_connector::{Bounds, Facet, Kind, VirtualClock};
 use tradewind_domain::{Product, Sku};
 use tradewind_gateway::config::Config;
 use tradewind_gateway::plan::{Action, Plan};
@@ -46,6 +47,20 @@ async fn put(gateway: &Gateway, product: &ProductRecord) {
 
 /// Ten bags of 36.00 EUR, live in one shop.
 async fn shop(dir: &std::path::Path) -> (Gateway, Arc<Fake>) {
+    let channel = Fake::new("shop", &FACETS);
+    let gateway = stocked(dir, channel.clone()).await;
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!(plan.totals.create, 1, "{plan:?}");
+    gateway.apply(&plan).await.unwrap();
+    gateway.settle().await.unwrap();
+    assert_eq!(channel.other().listings[&sku()].quantity, Some(10));
+    (gateway, channel)
+}
+
+const FACETS: [Facet; 3] = [Facet::Offers, Facet::Stock, Facet::Listings];
+
+/// Ten bags of 36.00 EUR for a shop that shows nothing yet.
+async fn stocked(dir: &std::path::Path, channel: Arc<Fake>) -> Gateway {
     let config = Config::parse(CONFIG, "tradewind.toml").unwrap();
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(&dir.join("t.db"), &KeySource::File(dir.join("key"))).unwrap());
@@ -59,17 +74,10 @@ async fn shop(dir: &std::path::Path) -> (Gateway, Arc<Fake>) {
     let mut batch = Batch::new();
     batch.put(&product("36.00")).unwrap().put(&stock).unwrap();
     store.commit(batch).await.unwrap();
-    let channel = Fake::new("shop", &[Facet::Offers, Facet::Stock, Facet::Listings]);
     let engines = Arc::new(Engines::load(&config, dir).unwrap());
     let clock = Arc::new(VirtualClock::starting("2026-08-01T10:00:00Z".parse().unwrap()));
-    let accounts = [("shop".parse().unwrap(), channel.clone() as Arc<dyn tradewind_connector::Connector>)];
-    let gateway = Gateway { config, accounts: accounts.into(), store, clock, engines };
-    let plan = gateway.plan().await.unwrap();
-    assert_eq!(plan.totals.create, 1, "{plan:?}");
-    gateway.apply(&plan).await.unwrap();
-    gateway.settle().await.unwrap();
-    assert_eq!(channel.other().listings[&sku()].quantity, Some(10));
-    (gateway, channel)
+    let accounts = [("shop".parse().unwrap(), channel as Arc<dyn tradewind_connector::Connector>)];
+    Gateway { config, accounts: accounts.into(), store, clock, engines }
 }
 
 fn sku() -> Sku {
@@ -100,6 +108,30 @@ async fn an_update_never_raises_a_listing_over_sales_that_were_not_seen() {
     // What was sent is what is now intended: the read-back finds it live.
     let (settled, _) = gateway.settle().await.unwrap();
     assert_eq!(settled.live, 1, "{settled:?}");
+}
+
+/// The answer to a submission in bulk is lost; the channel may work on it for three hours (`apply::PROCESSING`).
+#[tokio::test]
+async fn a_first_load_in_doubt_is_not_listed_again_while_it_may_still_take_effect() {
+    let dir = tempfile::tempdir().unwrap();
+    let channel = Fake::bounded("shop", &FACETS, Bounds { bulk_from: Some(1), ..Bounds::default() });
+    let gateway = stocked(dir.path(), channel.clone()).await;
+    let plan = gateway.plan().await.unwrap();
+    channel.other().fail.push(("list", Kind::Indeterminate));
+    assert_eq!(gateway.apply(&plan).await.unwrap().indeterminate, 1);
+    // At once, and 2 h 59 min later: nothing to be seen of it, and nothing is sent a second time.
+    for minutes in [0, 2 * 60 + 59] {
+        gateway.clock.sleep(Duration::from_secs(minutes * 60)).await;
+        let (settled, _) = gateway.settle().await.unwrap();
+        assert_eq!((settled.waiting, settled.again), (1, 0), "after {minutes} min");
+        assert_eq!(gateway.plan().await.unwrap().totals.create, 0, "after {minutes} min");
+    }
+    // 3 h 1 min: it will not come any more.
+    gateway.clock.sleep(Duration::from_secs(2 * 60)).await;
+    let (settled, _) = gateway.settle().await.unwrap();
+    assert_eq!((settled.waiting, settled.again), (0, 1));
+    assert_eq!(gateway.plan().await.unwrap().totals.create, 1);
+    assert_eq!(channel.other().calls.iter().filter(|c| **c == "list").count(), 1);
 }
 
 #[tokio::test]

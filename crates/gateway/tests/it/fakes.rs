@@ -46,8 +46,11 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) fn new(id: &str, facets: &[Facet]) -> Arc<Fake> {
+        Fake::bounded(id, facets, Bounds { sweep_from: Some(3), ..Bounds::default() })
+    }
+
+    pub(crate) fn bounded(id: &str, facets: &[Facet], bounds: Bounds) -> Arc<Fake> {
         let support: Vec<(Facet, Support)> = facets.iter().map(|f| (*f, Support::Native)).collect();
-        let bounds = Bounds { sweep_from: Some(3), ..Bounds::default() };
         let capabilities = Capabilities::new(&support, bounds);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runtime = Runtime {
@@ -178,6 +181,11 @@ impl Offers for Fake {
             self.other().listings.insert(offer.sku.clone(), live);
         }
         self.leave("put", Submitted::Done(offers.iter().map(|o| ItemOutcome::ok(&o.sku, None)).collect()))
+    }
+    /// Takes effect later: when a test puts the listings there.
+    async fn list(&self, _: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>> {
+        self.enter("list").await;
+        self.leave("list", Submitted::Done(offers.iter().map(|o| ItemOutcome::ok(&o.sku, None)).collect()))
     }
     async fn withdraw(&self, _: &CallCx, gone: &[ListingRef]) -> Result<Submitted<Vec<ItemOutcome>>> {
         self.enter("withdraw").await;
