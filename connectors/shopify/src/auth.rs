@@ -103,6 +103,8 @@ struct UserError {
     code: Option<String>,
 }
 
+/// What stands for a refusal of the storage that holds the file of a bulk query.
+const FILE_REFUSED: &str = "FILE_REFUSED";
 /// The code of a user error that has none, and the prefix of those that have one we do not know.
 const USER_ERROR: &str = "USER_ERROR";
 /// Codes of typed user errors that `errors.toml` tells apart; all others are refusals.
@@ -223,7 +225,11 @@ impl Protocol for Shopify {
             _ => {}
         }
         if response.status >= 400 {
-            return Some(Upstream { message: snippet(&response.body), ..base });
+            // Not the shop but the file storage, in XML: it knows no token and no scope of ours, so nothing is wrong with
+            // them. One that asks for patience is heard.
+            let of_file = operation == crate::bulk::FILE.name && response.status != 429;
+            let code = if of_file { FILE_REFUSED.to_owned() } else { String::new() };
+            return Some(Upstream { code, message: snippet(&response.body), ..base });
         }
         if crate::is_mutation(operation) { user_errors(response, base) } else { None }
     }
@@ -262,4 +268,36 @@ fn user_errors(response: &WireResponse, base: Upstream) -> Option<Upstream> {
         })
         .collect();
     Some(Upstream { code, message, fields, ..base })
+}
+
+#[cfg(test)]
+mod tests {
+    use tradewind_connector::{ErrorTable, Kind};
+
+    use super::*;
+
+    /// The storage's refusals say nothing of our token or our scopes: the first would fetch a new token, the second would
+    /// tell the seller to change the app.
+    #[test]
+    fn a_refusal_of_the_file_storage_is_an_outage() {
+        let settings =
+            "shop = \"tea.myshopify.com\"\ncurrency = \"EUR\"\nlocation = \"gid://shopify/Location/1\"";
+        let config = AccountConfig::of("tea", settings, Secrets::default()).unwrap();
+        let shop = Arc::new(Shop::open(&config).unwrap());
+        let protocol = Shopify { shop, fixed: None, client_secret: None, refresh: None };
+        let table = ErrorTable::parse(crate::FACTORY.errors).unwrap();
+        let kind = |operation: &str, status: u16, body: &str| {
+            let said = protocol.upstream(operation, &WireResponse::json_text(status, body));
+            said.map(|u| table.classify(u).kind())
+        };
+        let file = crate::bulk::FILE.name;
+        for status in [400, 401, 403, 404, 503] {
+            let said = "<Error><Code>ExpiredToken</Code></Error>";
+            assert_eq!(kind(file, status, said), Some(Kind::Unavailable), "{status}");
+        }
+        assert_eq!(kind(file, 429, "<Error/>"), Some(Kind::RateLimited));
+        assert_eq!(kind(file, 200, ""), None);
+        // The shop's own refusals are what they were.
+        assert_eq!(kind("bulk.poll", 401, "{}"), Some(Kind::Unauthenticated));
+    }
 }

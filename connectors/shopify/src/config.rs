@@ -76,6 +76,14 @@ impl Shop {
         }
         let text = s.endpoint.clone().unwrap_or_else(|| format!("https://{}", s.shop));
         let base = text.parse().map_err(|e| bad(format!("endpoint = \"{text}\": {e}")))?;
+        // A count of `productVariants` is capped at the limit it was asked with, an Int: from 1 to what an Int holds.
+        if !(1..=i32::MAX.unsigned_abs()).contains(&s.bulk_from) {
+            return Err(bad(format!(
+                "bulk_from = {} must be a number of variants from 1 to {}",
+                s.bulk_from,
+                i32::MAX
+            )));
+        }
         let currency = Currency::new(&s.currency).map_err(|e| bad(format!("currency: {e}")))?;
         Ok(Shop {
             base,
@@ -87,5 +95,31 @@ impl Shop {
             client_id: s.client_id,
             bulk_from: s.bulk_from,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tradewind_connector::Secrets;
+
+    use super::*;
+
+    #[test]
+    fn a_sweep_in_bulk_starts_at_a_count_that_the_api_can_take() {
+        let open = |bulk_from: u32| {
+            let settings = format!(
+                "shop = \"tea.myshopify.com\"\ncurrency = \"EUR\"\nlocation = \"gid://shopify/Location/1\"\nbulk_from = {bulk_from}"
+            );
+            Shop::open(&AccountConfig::of("tea", &settings, Secrets::default()).unwrap())
+        };
+        // GraphQL's Int has 32 bits and a sign: at most 2^31 - 1.
+        for good in [1, 1_000, 2_147_483_647] {
+            assert_eq!(open(good).unwrap().bulk_from, good);
+        }
+        for bad in [0, 2_147_483_648, u32::MAX] {
+            let told = open(bad).unwrap_err();
+            assert_eq!(told.kind(), tradewind_connector::Kind::Config);
+            assert!(told.to_string().contains(&format!("bulk_from = {bad} must be")), "{told}");
+        }
     }
 }
