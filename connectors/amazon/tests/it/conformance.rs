@@ -19,6 +19,12 @@ async fn conformance() {
         .unauthorized(Answer::json(403, expired))
         .unspecified("tortuga-prod", "a pre-signed address is no operation of the API")
         .call(calls::put("listings.put", Safety::Natural))
+        // A document that no feed refers to does nothing: what goes wrong before the feed is in no doubt.
+        .call(
+            calls::list("listings.feed", Safety::ReadBack)
+                .writes("feeds.document", Safety::Read)
+                .writes("document.download", Safety::Read),
+        )
         .call(calls::withdraw("listings.delete", Safety::Natural))
         .call(calls::stock("listings.patch_stock", Safety::Natural))
         .call(calls::prices("listings.patch_price", Safety::Natural))
@@ -27,7 +33,6 @@ async fn conformance() {
         .call(calls::orders("orders.search", Safety::Read).paged())
         .call(calls::order("orders.get", Safety::Read))
         .call(calls::ship("orders.confirm", Safety::Natural))
-        // A document that no feed refers to does nothing: what goes wrong before the feed is in no doubt.
         .call(
             calls::cancel("feeds.cancel", Safety::Natural)
                 .writes("feeds.document", Safety::Read)

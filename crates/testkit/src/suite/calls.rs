@@ -41,11 +41,15 @@ fn input<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
 }
 
 /// When to ask again depends on how long the call took, and says nothing of what was done.
-fn timeless(mut done: Submitted<()>) -> Result<Value, Error> {
+fn untimed<T>(mut done: Submitted<T>) -> Submitted<T> {
     if let Submitted::Deferred(handle) = &mut done {
         handle.not_before = None;
     }
-    json::write(done)
+    done
+}
+
+fn timeless(done: Submitted<()>) -> Result<Value, Error> {
+    json::write(untimed(done))
 }
 
 macro_rules! call {
@@ -62,6 +66,12 @@ call!(/// `Offers::put` of a list of offers.
     put, Offers, |c, v| {
     let offers: Vec<Offer> = input(v)?;
     json::outcomes(market(&*c)?.offers().ok_or_else(json::absent)?.put(&cx(), &offers).await?)
+});
+call!(/// `Offers::list` of a list of offers: one submission for many.
+    list, Offers, |c, v| {
+    let offers: Vec<Offer> = input(v)?;
+    let listed = market(&*c)?.offers().ok_or_else(json::absent)?.list(&cx(), &offers).await?;
+    json::outcomes(untimed(listed))
 });
 call!(/// `Offers::withdraw` of a list of references.
     withdraw, Withdraw, |c, v| {
