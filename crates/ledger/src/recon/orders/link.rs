@@ -68,7 +68,6 @@ pub(super) fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<
     let mut of: Vec<Vec<(usize, &'static str)>> = vec![Vec::new(); orders.len()];
     // Ids are the provider's within an account: two accounts may use one id.
     let mut by_id: HashMap<(Provider, String, String), usize> = HashMap::new();
-    let key = |t: &Transaction, id: &str| (t.provider, t.account.clone(), id.to_owned());
     let pinned = pins(clean, rows);
     let mut derived: BTreeSet<usize> = BTreeSet::new();
     for (i, r) in rows.iter_mut().enumerate().filter(|(_, r)| r.posts()) {
@@ -91,25 +90,7 @@ pub(super) fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<
             }
         }
     }
-    // A chain of rows (a dispute's fee refers to the dispute) resolves in a few rounds.
-    for _ in 0..4 {
-        let mut more = Vec::new();
-        for r in rows.iter_mut().filter(|r| r.posts() && r.order.is_none()) {
-            let up = [r.tx.refers_to.as_deref(), r.tx.source.as_deref()]
-                .into_iter()
-                .flatten()
-                .find_map(|k| by_id.get(&key(&r.tx, k)).copied())
-                .filter(|o| !vetoed(clean, orders.get(*o), &r.tx.id));
-            if let Some(o) = up {
-                r.order = Some(o);
-                more.push((key(&r.tx, &r.tx.id), o));
-            }
-        }
-        if more.is_empty() {
-            break;
-        }
-        by_id.extend(more);
-    }
+    follow(clean, rows, &mut by_id);
     for (i, r) in rows.iter().enumerate() {
         if let Some(slot) = r.order.and_then(|o| of.get_mut(o)) {
             let rule = match (pinned.contains_key(&i), derived.contains(&i)) {
@@ -182,9 +163,53 @@ pub(super) fn link(clean: &Clean, rows: &mut [Row], policy: &Policy) -> Vec<Vec<
         if let (Some(slot), Some(row)) = (of.get_mut(o), rows.get_mut(r)) {
             slot.push((r, rule));
             row.order = Some(o);
+            by_id.insert(key(&row.tx, &row.tx.id), o);
+            if let Some(s) = &row.tx.source {
+                by_id.entry(key(&row.tx, s)).or_insert(o);
+            }
+        }
+    }
+    // What gives such a payment back goes where the payment went.
+    for (i, o) in follow(clean, rows, &mut by_id) {
+        if let Some(slot) = of.get_mut(o) {
+            slot.push((i, "reference"));
         }
     }
     of
+}
+
+/// The provider's id of a row within an account.
+fn key(t: &Transaction, id: &str) -> (Provider, String, String) {
+    (t.provider, t.account.clone(), id.to_owned())
+}
+
+/// Rows that refer to a row of an order; a chain of them (a dispute's fee refers to the dispute) resolves in a few rounds.
+fn follow(
+    clean: &Clean,
+    rows: &mut [Row],
+    by_id: &mut HashMap<(Provider, String, String), usize>,
+) -> Vec<(usize, usize)> {
+    let mut all = Vec::new();
+    for _ in 0..4 {
+        let mut more = Vec::new();
+        for (i, r) in rows.iter_mut().enumerate().filter(|(_, r)| r.posts() && r.order.is_none()) {
+            let up = [r.tx.refers_to.as_deref(), r.tx.source.as_deref()]
+                .into_iter()
+                .flatten()
+                .find_map(|k| by_id.get(&key(&r.tx, k)).copied())
+                .filter(|o| !vetoed(clean, clean.orders.get(*o), &r.tx.id));
+            if let Some(o) = up {
+                r.order = Some(o);
+                all.push((i, o));
+                more.push((key(&r.tx, &r.tx.id), o));
+            }
+        }
+        if more.is_empty() {
+            break;
+        }
+        by_id.extend(more);
+    }
+    all
 }
 
 /// Rows that a user put to an order.
@@ -206,7 +231,7 @@ fn pins(clean: &Clean, rows: &[Row]) -> HashMap<usize, usize> {
 }
 
 /// A user said that they never belong together.
-fn vetoed(clean: &Clean, order: Option<&Order>, row: &str) -> bool {
+pub(super) fn vetoed(clean: &Clean, order: Option<&Order>, row: &str) -> bool {
     let Some(order) = order else { return false };
     clean.decisions.iter().any(|d| {
         d.kind == DecisionKind::Veto && d.records.contains(&order.id) && d.records.iter().any(|r| r == row)

@@ -1,8 +1,10 @@
 //! Orders: what was paid, given back, kept, and what is still open. A state is a fold over facts, never a stored field.
 
+mod invoices;
 mod link;
 mod refunds;
 pub(crate) mod side;
+mod unknown;
 
 use foldhash::{HashMap, HashMapExt};
 use jiff::civil::Date;
@@ -99,78 +101,10 @@ pub(super) fn run(
         out.push(fold(o, &mine, refunds, &carriers, policy, as_of, facts, found));
     }
     if facts.has("orders") {
-        for r in rows.iter().filter(|r| r.order.is_none()) {
-            if let Some(m) = r.sale() {
-                found.add(
-                    Reason::ProviderOnly,
-                    m,
-                    vec![r.tx.id.clone()],
-                    match &r.tx.order {
-                        Some(order) => format!(
-                            "{} took a payment for order {order}, which we do not know",
-                            r.tx.provider
-                        ),
-                        None => format!("{} took a payment that names no order and fits none", r.tx.provider),
-                    },
-                    vec![(format!("paid in row {}", r.tx.id), m.minor())],
-                );
-            }
-        }
+        unknown::report(clean, rows, found);
     }
-    invoices(clean, found);
+    invoices::run(clean, facts, found);
     out
-}
-
-/// Our invoices against the orders that they bill, and against their own net and VAT.
-fn invoices(clean: &Clean, found: &mut Found) {
-    let mut by_id: HashMap<&str, Vec<&Order>> = HashMap::new();
-    for o in &clean.orders {
-        by_id.entry(o.id.as_str()).or_default().push(o);
-    }
-    for d in &clean.invoices {
-        let c = d.gross.currency();
-        let mut say = |off: i64, what: &str, evidence: Vec<(String, i64)>| {
-            let amount = Money::from_minor(off, c);
-            let made = Money::from_minor(d.gross.minor().saturating_sub(off), c);
-            found.note(
-                Reason::AmountMismatch,
-                amount,
-                std::iter::once(d.id.clone()).chain(d.orders.iter().cloned()).collect(),
-                format!("invoice {} bills {}, {what} {made}", d.id, d.gross),
-                evidence,
-                off,
-            );
-        };
-        let gross = ("billed gross".to_owned(), d.gross.minor());
-        let inner = d.net.minor().saturating_add(d.vat.minor());
-        if inner != d.gross.minor() {
-            let evidence = vec![
-                gross,
-                ("billed net".to_owned(), d.net.minor().saturating_neg()),
-                ("billed VAT".to_owned(), d.vat.minor().saturating_neg()),
-            ];
-            say(d.gross.minor().saturating_sub(inner), "its net and VAT make", evidence);
-            continue;
-        }
-        // One number in several accounts: of the invoice's currency; if that does not tell, nothing is said.
-        let listed: Option<Vec<&Order>> = d
-            .orders
-            .iter()
-            .map(|id| {
-                let mut all = by_id.get(id.as_str())?.iter().filter(|o| o.total.currency() == c);
-                all.next().copied().filter(|_| all.next().is_none())
-            })
-            .collect();
-        let Some(listed) = listed.filter(|l| !l.is_empty()) else { continue };
-        let sum = listed.iter().fold(0_i64, |s, o| s.saturating_add(o.total.minor()));
-        if sum != d.gross.minor() {
-            let mut evidence = vec![gross];
-            evidence.extend(
-                listed.iter().map(|o| (format!("total of order {}", o.id), o.total.minor().saturating_neg())),
-            );
-            say(d.gross.minor().saturating_sub(sum), "its orders make", evidence);
-        }
-    }
 }
 
 /// State, bank lines and history of a statement or payout.
@@ -363,8 +297,13 @@ fn fold<'a>(
         due_from.checked_add(jiff::Span::new().days(i64::from(policy.payment_days))).unwrap_or(due_from);
     let reached = |r: &'a Row| carriers.of(r).is_some_and(|(_, (state, ..))| state == "Reconciled");
     let all_reached = !mine.is_empty() && mine.iter().all(|(r, _)| reached(r));
+    // Nothing is due: nothing is waited for.
+    let free = total == 0 && s.gross == 0 && s.disputed == 0;
     let state = if void {
         "Void"
+    } else if free {
+        push(o.placed.at.to_string(), "Settled");
+        if all_reached { "Reconciled" } else { "Settled" }
     } else if s.gross == 0 && late {
         push(due_day.to_string(), "Missing");
         if facts.has("transactions") {
@@ -438,7 +377,7 @@ fn fold<'a>(
             );
         }
     }
-    let answered = refunds::judge(o, &s, mine, refunds, policy, as_of, facts, found);
+    let answered = refunds::judge(o, &s, mine, refunds, late, void, policy, as_of, facts, found);
     let mut links: Vec<String> = mine.iter().map(|(r, _)| r.tx.id.clone()).collect();
     let mut last: Option<String> = None;
     for (r, _) in mine {

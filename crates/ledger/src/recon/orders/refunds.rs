@@ -106,6 +106,8 @@ pub(super) fn judge(
     s: &Sums,
     mine: &[(&Row, &'static str)],
     refunds: &[&Refund],
+    late: bool,
+    void: bool,
     policy: &Policy,
     as_of: Date,
     facts: &Facts,
@@ -132,25 +134,34 @@ pub(super) fn judge(
         );
     }
     let requested: i64 = asked.iter().sum();
-    let most = s.refunded.max(requested);
-    if s.gross > 0 && most > s.gross {
+    let untold = !facts.has("refunds") || facts.refunds_untold.contains(&o.account);
+    // A request does not wait for its payment; while that may still come, only what was given back counts.
+    let paid = s.gross.max(0);
+    let most = if paid > 0 || late && !void && !untold && facts.has("transactions") {
+        s.refunded.max(requested)
+    } else {
+        s.refunded
+    };
+    if most > paid {
         found.add(
             Reason::OverRefund,
-            money(most - s.gross),
+            money(most - paid),
             records(),
             format!(
                 "{} given back or asked for on order {}, of which {} was paid",
                 money(most),
                 o.id,
-                money(s.gross)
+                money(paid)
             ),
-            vec![("refunds".to_owned(), most), ("paid".to_owned(), -s.gross)],
+            vec![("refunds".to_owned(), most), ("paid".to_owned(), -paid)],
         );
     }
     let tax = aside(&s.returns, &asked);
     let answered = s.refunded - tax;
     let off = answered - requested;
-    if !facts.has("refunds") || facts.refunds_untold.contains(&o.account) || off == 0 || s.gross <= 0 {
+    // Nothing was paid and nothing given back: void, or nobody could tell.
+    let idle = paid == 0 && s.refunded == 0 && (void || !facts.has("transactions"));
+    if untold || off == 0 || idle {
         return answered;
     }
     let old = refunds

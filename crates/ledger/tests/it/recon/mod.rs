@@ -19,6 +19,7 @@ mod reasons;
 mod replay;
 mod statements;
 mod status;
+mod strangers;
 mod theft;
 mod zones;
 

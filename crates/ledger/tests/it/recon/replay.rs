@@ -18,6 +18,7 @@ fn amounts(facts: &Facts, o: &Outcome, record: &str) -> BTreeSet<u64> {
         all.extend(x.quoted.iter().map(|q| q.duty.try_add(q.vat).unwrap()));
     }
     all.extend(facts.refunds.iter().filter(|x| x.id == id).map(|x| x.amount));
+    all.extend(facts.invoices.iter().filter(|x| x.id == id).map(|x| x.gross));
     for t in facts.transactions.iter().filter(|x| x.id == id) {
         all.extend([Some(t.amount), t.fee, t.net].into_iter().flatten());
         all.extend(t.components.iter().map(|(_, m)| *m));
