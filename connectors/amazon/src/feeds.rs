@@ -221,12 +221,13 @@ impl Amazon {
         feed: &'static Feed,
         bytes: Bytes,
     ) -> Result<String, Error> {
-        // Never from the journal: the address of an earlier try lives five minutes, and a document more does nothing.
-        let fresh = CallCx::new();
+        // Not from the journal of an earlier try: its address lives five minutes, and a document more does nothing.
+        let now = self.pipeline.now();
+        let fresh = |step: &str| cx.step(&format!("{step}/{now}"));
         let document = CreateDocument(&self.site, feed);
-        let place = self.pipeline.call(&document, &(), &fresh).await.map_err(without_effect)?;
+        let place = self.pipeline.call(&document, &(), &fresh("document")).await.map_err(without_effect)?;
         let upload = (place.url, bytes);
-        self.pipeline.call(&Upload(feed), &upload, &fresh).await.map_err(without_effect)?;
+        self.pipeline.call(&Upload(feed), &upload, &fresh("upload")).await.map_err(without_effect)?;
         self.pipeline.call(&Create(&self.site, feed), &place.feed_document_id, &cx.step("create")).await
     }
 
