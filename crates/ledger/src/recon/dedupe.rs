@@ -5,12 +5,13 @@
 //! arrived first is kept. Arrival is the order of file names; within one file, where no order means anything, the version that
 //! sorts first.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use tradewind_domain::{Currency, Money};
 
-use super::{Found, Reason};
+use super::{Found, Reason, squeeze};
 use crate::facts::{
     BankLine, CarrierInvoice, Decision, Facts, Invoice, Order, Origin, Payout, Provider, Refund, Statement,
     Transaction,
@@ -72,6 +73,10 @@ trait Versioned: Clone {
     fn id(&self) -> &str;
     /// The amount that a conflict is about.
     fn amount(&self) -> Money;
+    /// What versions of equal content may add, but not contradict: its amount.
+    fn converted(&self) -> Option<Money> {
+        None
+    }
     /// Takes over what a later version of equal content adds.
     fn merge(&mut self, _later: &Self) {}
 }
@@ -154,8 +159,11 @@ impl Versioned for Statement {
     fn amount(&self) -> Money {
         self.total.or(self.closing).unwrap_or(Money::zero(self.currency))
     }
+    fn converted(&self) -> Option<Money> {
+        self.converted
+    }
     fn merge(&mut self, later: &Self) {
-        self.converted = later.converted.or(self.converted);
+        self.converted = self.converted.or(later.converted);
         self.trace = later.trace.clone().or(self.trace.take());
         self.transfer_status = later.transfer_status.clone().or(self.transfer_status.take());
         self.deposit = later.deposit.or(self.deposit);
@@ -170,12 +178,17 @@ fn unique<T: Versioned>(items: &[T], found: &mut Found) -> Vec<(T, bool)> {
     }
     let mut out = Vec::with_capacity(by.len());
     for mut versions in by.into_values() {
-        versions.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let told_as = |t: &T| t.converted().map(|m| (m.currency(), m.minor()));
+        versions.sort_by(|a, b| (a.0, &a.1, told_as(a.2)).cmp(&(b.0, &b.1, told_as(b.2))));
         let Some((_, first, kept)) = versions.first().cloned() else { continue };
         let mut value = kept.clone();
-        let mut told = BTreeSet::new();
+        let (mut told, mut counted) = (BTreeSet::new(), BTreeSet::new());
         for (_, text, other) in versions.iter().skip(1) {
             if *text == first {
+                let pair = value.converted().zip(other.converted()).filter(|(a, b)| a != b);
+                if let Some((old, new)) = pair.filter(|(_, b)| counted.insert((b.currency(), b.minor()))) {
+                    converted(T::WHAT, (kept.id(), kept.origin(), old), (other.origin(), new), found);
+                }
                 value.merge(other);
             } else if told.insert(text.clone()) {
                 let (old, new) = (kept.amount(), other.amount());
@@ -201,6 +214,31 @@ fn unique<T: Versioned>(items: &[T], found: &mut Found) -> Vec<(T, bool)> {
         out.push((value, !told.is_empty()));
     }
     out
+}
+
+/// Two versions that are converted into other amounts: the bank's line is one of them, and who came last must not decide which.
+fn converted(what: &str, first: (&str, &Origin, Money), second: (&Origin, Money), found: &mut Found) {
+    let ((id, origin, old), (later, new)) = (first, second);
+    let (delta, evidence) = match new.try_sub(old) {
+        Ok(delta) => (
+            delta,
+            vec![
+                ("second version converted".to_owned(), new.minor()),
+                ("first version converted".to_owned(), old.minor().saturating_neg()),
+            ],
+        ),
+        Err(_) => (new, vec![("second version converted".to_owned(), new.minor())]),
+    };
+    found.add(
+        Reason::Conflict,
+        delta,
+        vec![id.to_owned()],
+        format!(
+            "{what} {id} is converted into {old} in {} and into {new} in {}: the first version is kept",
+            origin.file, later.file
+        ),
+        evidence,
+    );
 }
 
 fn first<T: Versioned>(items: &[T], found: &mut Found) -> Vec<T> {
@@ -293,6 +331,7 @@ fn payouts(facts: &Facts, found: &mut Found, clean: &mut Clean) {
         let Some(first) = versions.first() else { continue };
         let mut last = (*first).clone();
         let mut history: Vec<String> = Vec::new();
+        let mut counted = BTreeSet::new();
         for v in &versions {
             if v.amount != first.amount {
                 let delta = v.amount.try_sub(first.amount).unwrap_or(v.amount);
@@ -316,7 +355,11 @@ fn payouts(facts: &Facts, found: &mut Found, clean: &mut Clean) {
             }
             last.status = v.status.clone();
             last.arrival = v.arrival.or(last.arrival);
-            last.converted = v.converted.or(last.converted);
+            let pair = last.converted.zip(v.converted).filter(|(a, b)| a != b);
+            if let Some((old, new)) = pair.filter(|(_, b)| counted.insert((b.currency(), b.minor()))) {
+                converted("payout", (&first.id, &first.origin, old), (&v.origin, new), found);
+            }
+            last.converted = last.converted.or(v.converted);
             last.group = v.group.clone().or(last.group);
             last.trace = v.trace.clone().or(last.trace);
         }
@@ -324,15 +367,62 @@ fn payouts(facts: &Facts, found: &mut Found, clean: &mut Clean) {
     }
 }
 
+/// The names of orders: a row may call its order by its id in one document and by its reference in the next.
+struct Names<'a> {
+    orders: &'a [Order],
+    by: OnceCell<BTreeMap<&'a str, BTreeSet<usize>>>,
+}
+
+impl Names<'_> {
+    /// Two names of one order, or one whose punctuation the provider dropped.
+    fn one(&self, a: &str, b: &str) -> bool {
+        let by = self.by.get_or_init(|| {
+            let mut by: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+            for (i, o) in self.orders.iter().enumerate() {
+                for name in std::iter::once(o.id.as_str()).chain(o.reference.as_deref()) {
+                    by.entry(name).or_default().insert(i);
+                }
+            }
+            by
+        });
+        squeeze(a) == squeeze(b)
+            || by.get(a).zip(by.get(b)).is_some_and(|(a, b)| a.intersection(b).next().is_some())
+    }
+}
+
+/// The same row of the same amount for another order: no money differs, and whose it is does.
+fn moved(what: &str, first: (&Transaction, &str), second: (&Transaction, &str), found: &mut Found) {
+    let ((kept, a), (other, b)) = (first, second);
+    let net = kept.net_or_computed();
+    found.add(
+        Reason::Conflict,
+        Money::zero(net.currency()),
+        vec![kept.id.clone()],
+        format!(
+            "row {} of {} names {a} as its {what} in {} and {b} in {}: the first version is kept",
+            kept.id, kept.provider, kept.origin.file, other.origin.file
+        ),
+        vec![
+            (format!("second version, of {b}"), net.minor()),
+            (format!("first version, of {a}"), net.minor().saturating_neg()),
+        ],
+    );
+}
+
 fn transactions(facts: &Facts, found: &mut Found, clean: &mut Clean) {
     let mut by: BTreeMap<_, Vec<(u32, String, &Transaction)>> = BTreeMap::new();
     for t in &facts.transactions {
         by.entry(key(t)).or_default().push((t.origin.arrival, content(t), t));
     }
+    let orders = std::mem::take(&mut clean.orders);
+    let same = Names { orders: &orders, by: OnceCell::new() };
     for mut versions in by.into_values() {
         if versions.len() > 1 {
             versions.sort_by(|a, b| {
-                (a.0, &a.1, &a.2.payout, &a.2.statement).cmp(&(b.0, &b.1, &b.2.payout, &b.2.statement))
+                let places = |t: &Transaction| {
+                    (t.payout.clone(), t.statement.clone(), t.order.clone(), t.refers_to.clone())
+                };
+                (a.0, &a.1, places(a.2)).cmp(&(b.0, &b.1, places(b.2)))
             });
         }
         let Some((_, first, kept)) = versions.first().cloned() else { continue };
@@ -344,8 +434,20 @@ fn transactions(facts: &Facts, found: &mut Found, clean: &mut Clean) {
                 *copies.entry(*arrival).or_insert(0) += 1;
                 value.payout = other.payout.clone().or(value.payout.take());
                 value.statement = other.statement.clone().or(value.statement.take());
-                value.order = other.order.clone().or(value.order.take());
-                value.refers_to = other.refers_to.clone().or(value.refers_to.take());
+                for (what, old, new) in [
+                    ("order", &mut value.order, &other.order),
+                    ("row that it refers to", &mut value.refers_to, &other.refers_to),
+                ] {
+                    match (old.as_deref(), new.as_deref()) {
+                        (None, _) => old.clone_from(new),
+                        (Some(a), Some(b))
+                            if a != b && !same.one(a, b) && told.insert(format!("{what} {b}")) =>
+                        {
+                            moved(what, (kept, a), (other, b), found);
+                        }
+                        _ => {}
+                    }
+                }
                 value.affects = value.affects || other.affects;
                 value.informs = value.informs && other.informs;
             } else if told.insert(text.clone()) {
@@ -368,6 +470,8 @@ fn transactions(facts: &Facts, found: &mut Found, clean: &mut Clean) {
         }
         clean.transactions.push((value, 0));
     }
+    drop(same);
+    clean.orders = orders;
     clean.transactions.sort_by(|(a, i), (b, j)| {
         (a.provider, &a.account, &a.id, &a.kind, &a.event_code, a.amount.minor(), i).cmp(&(
             b.provider,

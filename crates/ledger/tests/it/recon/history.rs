@@ -255,3 +255,55 @@ fn a_deferred_sale_and_its_release_are_one_sale() {
     let a = run(&[row("D", "DEFERRED_RELEASED", "2026-02-02", json!({}))]);
     assert_eq!(a.balance("EUR", "income:sales"), "-50.00");
 }
+
+#[test]
+fn a_second_version_that_converts_otherwise_is_a_conflict() {
+    // 110.00 USD, then 90.00: the first is kept, and the bank's line is of it.
+    let conv = |m: &str| json!({"converted": {"amount": m, "currency": "USD"}});
+    let sent = || super::payout("po", "2026-05-04", "EUR", "100.00", "paid");
+    let run = |first: serde_json::Value, second: serde_json::Value| {
+        World::new()
+            .file("payouts", &[first])
+            .file("payouts", &[second])
+            .file("bank", &[super::bank_line("B", "2026-05-04", "USD", "110.00", "")])
+            .run()
+    };
+    let a = run(super::with(sent(), conv("110.00")), super::with(sent(), conv("90.00")));
+    let d = a.only("CONFLICT");
+    assert_eq!(
+        (&d["amount"], &d["currency"], &d["records"]),
+        (&json!("-20.00"), &json!("USD"), &json!(["po"]))
+    );
+    assert_eq!(a.bank("B")["matched_to"], json!(["po"]));
+    // Where only one version has it, it adds.
+    let a = run(sent(), super::with(sent(), conv("110.00")));
+    a.none("CONFLICT");
+    assert_eq!(a.bank("B")["matched_to"], json!(["po"]));
+    // Statements alike.
+    let s = |m: &str| json!({"id": "S", "provider": "amazon", "account": "eu", "currency": "EUR", "total": "0.00", "converted_total": {"amount": m, "currency": "USD"}});
+    let a = World::new().file("statements", &[s("110.00")]).file("statements", &[s("90.00")]).run();
+    assert_eq!(a.only("CONFLICT")["amount"], "-20.00");
+}
+
+#[test]
+fn a_row_that_names_another_order_in_its_second_version_is_a_conflict() {
+    let orders = [
+        super::with(super::order("o1", "2026-02-01", "EUR", "60.00"), json!({"reference": "#1001"})),
+        super::order("o2", "2026-02-01", "EUR", "60.00"),
+    ];
+    let run = |second: &str| {
+        World::new()
+            .file("orders", &orders)
+            .file("transactions", &[super::charge("ch", "o1", "2026-02-01", "EUR", "60.00", "0.00")])
+            .file("transactions", &[super::charge("ch", second, "2026-02-01", "EUR", "60.00", "0.00")])
+            .until("2026-02-02")
+            .run()
+    };
+    let a = run("o2");
+    let d = a.only("CONFLICT");
+    assert_eq!((&d["amount"], &d["records"]), (&json!("0.00"), &json!(["ch"])));
+    assert!(d["explanation"].as_str().unwrap().contains("o2"));
+    assert_eq!((&a.order("o1")["state"], &a.order("o2")["state"]), (&json!("Settled"), &json!("Expected")));
+    // Another name of the same order is no other order.
+    run("#1001").none("CONFLICT");
+}
