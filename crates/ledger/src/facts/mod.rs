@@ -256,8 +256,12 @@ pub struct Decision {
     pub kind: DecisionKind,
     /// About which records.
     pub records: Vec<String>,
-    /// For an accept: only differences of this reason.
+    /// For an accept: only differences of this reason, if it is one of the closed list; else a note.
     pub reason: Option<String>,
+    /// For an accept: only a difference of this amount.
+    pub amount: Option<Decimal>,
+    /// For an accept: only a difference in this currency.
+    pub currency: Option<Currency>,
     /// Where it stood.
     pub origin: Origin,
 }

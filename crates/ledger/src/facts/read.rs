@@ -440,9 +440,23 @@ fn closed(w: wire::Closed<'_>, origin: Origin) -> Result<Closed, String> {
 /// A decision names what it decides (`kind`, `type`, `action` or `decision`) and the records: in `records`, or in any other
 /// field but those of the table below.
 fn decision(text: &str, origin: Origin) -> Result<Decision, String> {
-    const ASIDE: [&str; 12] = [
-        "id", "kind", "type", "action", "decision", "reason", "note", "at", "by", "actor", "comment",
+    const ASIDE: [&str; 16] = [
+        "id",
+        "kind",
+        "type",
+        "action",
+        "decision",
+        "reason",
+        "note",
+        "at",
+        "by",
+        "actor",
+        "comment",
         "amount",
+        "currency",
+        "date",
+        "user",
+        "created_at",
     ];
     let map: BTreeMap<String, serde_json::Value> = parse(text)?;
     let word = ["kind", "type", "action", "decision"]
@@ -479,7 +493,16 @@ fn decision(text: &str, origin: Origin) -> Result<Decision, String> {
         return Err("a decision names the records it is about".to_owned());
     }
     let reason = map.get("reason").and_then(serde_json::Value::as_str).map(str::to_owned);
-    Ok(Decision { kind, records, reason, origin })
+    let word = |field: &str| -> Result<Option<&str>, String> {
+        match map.get(field) {
+            None | Some(serde_json::Value::Null) => Ok(None),
+            Some(serde_json::Value::String(t)) => Ok(Some(t)),
+            Some(other) => Err(format!("{field}: {other} is no text: write \"{field}\": \"…\"")),
+        }
+    };
+    let amount = word("amount")?.map(parse_decimal).transpose().map_err(|e| format!("amount: {e}"))?;
+    let currency = word("currency")?.map(currency).transpose()?;
+    Ok(Decision { kind, records, reason, amount, currency, origin })
 }
 
 /// `date,base,quote,rate,source`.

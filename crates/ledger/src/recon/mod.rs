@@ -8,6 +8,7 @@
 pub mod ageing;
 pub mod bank;
 mod closed;
+mod decided;
 pub mod dedupe;
 pub mod duties;
 pub mod fees;
@@ -26,7 +27,7 @@ use sha2::{Digest, Sha256};
 use tradewind_domain::{Currency, Decimal, Money};
 
 use crate::chart::Chart;
-use crate::facts::{DecisionKind, Facts, RowError};
+use crate::facts::{Facts, RowError};
 use crate::journal::Journal;
 use crate::rates::Rates;
 
@@ -522,11 +523,7 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
 
     let mut differences = found.list;
     for d in &mut differences {
-        d.accepted = clean.decisions.iter().any(|x| {
-            x.kind == DecisionKind::Accept
-                && x.reason.as_deref().is_none_or(|r| r == d.reason.code())
-                && x.records.iter().any(|r| d.records.contains(r))
-        });
+        d.accepted = clean.decisions.iter().any(|x| decided::accepts(x, d));
     }
     differences.sort_by(|a, b| {
         (a.reason, a.amount.currency(), &a.records, a.amount.minor(), &a.explanation).cmp(&(
@@ -600,6 +597,7 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
     matches.extend(orders::matches(&order_states));
     matches.sort_by(|a, b| (a.rule, &a.left, &a.right).cmp(&(b.rule, &b.left, &b.right)));
     let mut errors = facts.errors.clone();
+    errors.extend(decided::idle(facts, &differences));
     errors.sort();
     Ok(Outcome {
         as_of,

@@ -89,3 +89,49 @@ fn a_pin_links_a_row_to_an_order() {
     assert_eq!(a.order("o")["state"], "Settled");
     a.none("PROVIDER_ONLY");
 }
+
+#[test]
+fn an_accept_is_about_the_difference_that_has_all_its_records_and_its_amount() {
+    let w = World::new()
+        .file("payouts", &[payout("P1", "2026-05-11", "EUR", "80.00", "paid")])
+        .file("bank", &[bank_line("B", "2026-05-12", "EUR", "79.99", "STRIPE P1")])
+        .file("orders", &[super::order("o", "2026-05-13", "EUR", "5.00")])
+        .until("2026-05-13");
+    // 79.99 − 80.00 = −0.01.
+    for (decision, left) in [
+        (json!({"records": ["B", "P1"]}), "0.00"),
+        (json!({"records": ["B"], "amount": "-0.01", "currency": "EUR"}), "0.00"),
+        // A word of no list is a note.
+        (json!({"records": ["B", "P1"], "reason": "bank fee, CFO agreed"}), "0.00"),
+        (json!({"records": ["B"], "amount": "-0.02"}), "-0.01"),
+        (json!({"records": ["B"], "currency": "USD"}), "-0.01"),
+        (json!({"records": ["B", "o"]}), "-0.01"),
+    ] {
+        let a =
+            w.clone().file("decisions", &[super::with(decision.clone(), json!({"kind": "accept"}))]).run();
+        assert_eq!(a.json["unexplained"]["EUR"], left, "{decision}");
+        assert!(a.outcome.errors.is_empty(), "{:?}", a.outcome.errors);
+    }
+    // An amount that is no text is refused: no number is read through a float.
+    let a = w.file("decisions", &[json!({"kind": "accept", "records": ["B"], "amount": -0.01})]).run();
+    assert!(a.outcome.errors[0].message.contains("amount"), "{:?}", a.outcome.errors);
+}
+
+#[test]
+fn a_decision_about_nothing_is_told() {
+    for (decision, word) in [
+        (json!({"kind": "pin", "records": ["bX", "poX"]}), "bX, poX"),
+        (json!({"kind": "pin", "records": ["B", "poX"]}), "poX"),
+        (json!({"kind": "pin", "records": ["B"]}), "one only"),
+        (json!({"kind": "veto", "records": ["bX", "poX"]}), "bX, poX"),
+        (json!({"kind": "accept", "records": ["B", "NOPE"]}), "NOPE"),
+    ] {
+        let a = world().file("decisions", std::slice::from_ref(&decision)).run();
+        let [e] = a.outcome.errors.as_slice() else { panic!("{decision}: {:?}", a.outcome.errors) };
+        assert!(e.message.contains(word) && e.row == 1, "{e:?}");
+        assert_eq!(a.json["status"], "incomplete");
+    }
+    // A veto of something that is not here yet is a veto.
+    let a = world().file("decisions", &[json!({"kind": "veto", "records": ["B", "poX"]})]).run();
+    assert!(a.outcome.errors.is_empty());
+}
