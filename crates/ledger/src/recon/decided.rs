@@ -66,13 +66,13 @@ pub(super) fn idle(facts: &Facts, differences: &[Difference]) -> Vec<RowError> {
                 "a pin says which records belong together: it names one only".to_owned()
             }
             DecisionKind::Pin if here < 2 => {
-                format!("a pin needs two records, and {strange} is here under no such id")
+                format!("a pin needs two records, and none here is called {strange}")
             }
             DecisionKind::Accept if !strange.is_empty() => {
-                format!("nothing is accepted: {strange} is here under no such id")
+                format!("nothing is accepted: no record here is called {strange}")
             }
             DecisionKind::Veto if here == 0 => {
-                format!("nothing is vetoed: {strange} is here under no such id")
+                format!("nothing is vetoed: no record here is called {strange}")
             }
             _ => continue,
         };
