@@ -134,5 +134,8 @@ async fn the_same_money_seen_by_several_accounts_counts_once() {
     assert_eq!(at("assets:in-transit").as_deref(), Some("1033.45"));
     assert_eq!(at("assets:clearing").as_deref(), Some("12.50"));
     assert_eq!(at("income:sales").as_deref(), Some("-1212.50"));
-    assert!(outcome.unexplained.values().all(|m| *m == 0), "{:?}", outcome.differences);
+    // The document gives 20.00 back on order 302-0000002-0000002, which is not here; it does so once. Nothing else is left.
+    let left: Vec<(String, i64)> =
+        outcome.unexplained.iter().filter(|(_, m)| **m != 0).map(|(c, m)| (c.to_string(), *m)).collect();
+    assert_eq!(left, [("EUR".to_owned(), -2000)], "{:?}", outcome.differences);
 }
