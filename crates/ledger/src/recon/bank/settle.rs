@@ -170,7 +170,7 @@ pub(super) fn finish(
                 ],
                 off,
             );
-        } else if line.text.is_some() || !w.items.is_empty() {
+        } else {
             found.note(
                 Reason::OursOnly,
                 line.amount,
