@@ -13,12 +13,23 @@ use crate::recon::{Found, Policy, Reason};
 
 pub(super) fn pins(w: &mut Work<'_>, clean: &Clean, found: &mut Found) {
     for d in clean.decisions.iter().filter(|d| d.kind == DecisionKind::Pin) {
-        let line = (0..w.lines.len())
-            .find(|l| w.lines.get(*l).is_some_and(|x| d.records.contains(&x.id)) && w.open_line(*l));
+        let lines: Vec<usize> = (0..w.lines.len())
+            .filter(|l| w.lines.get(*l).is_some_and(|x| d.records.contains(&x.id)) && w.open_line(*l))
+            .collect();
         let items: Vec<usize> = (0..w.items.len())
             .filter(|i| w.items.get(*i).is_some_and(|x| d.records.contains(&x.id)) && w.open_item(*i))
             .collect();
-        let Some(l) = line.filter(|_| !items.is_empty()) else { continue };
+        // One transfer in several lines, which together are what was sent.
+        if let [i] = items.as_slice()
+            && lines.len() > 1
+            && sums_to(w, &lines, *i)
+        {
+            for l in lines {
+                w.link(l, &[*i], "pin");
+            }
+            continue;
+        }
+        let Some(l) = lines.first().copied().filter(|_| !items.is_empty()) else { continue };
         let (expect, line) = (w.expect(&items), w.lines.get(l).map(|x| x.amount));
         let foreign: BTreeSet<Currency> = items
             .iter()
@@ -61,6 +72,14 @@ pub(super) fn pins(w: &mut Work<'_>, clean: &Clean, found: &mut Found) {
     }
 }
 
+/// Whether these lines are together what the transfer should bring.
+fn sums_to(w: &Work<'_>, lines: &[usize], i: usize) -> bool {
+    let Some(item) = w.items.get(i) else { return false };
+    let amounts = || lines.iter().filter_map(|l| w.lines.get(*l)).map(|x| x.amount);
+    amounts().all(|a| a.currency() == item.expect.currency())
+        && amounts().try_fold(0_i64, |s, a| s.checked_add(a.minor())) == Some(item.expect.minor())
+}
+
 /// L1 and L3: the text names the transfer, as a word or squeezed into the text.
 pub(super) fn references(
     w: &mut Work<'_>,
@@ -77,9 +96,9 @@ pub(super) fn references(
         }
     }
     for (rule, squeezed) in [("reference", false), ("remittance", true)] {
-        for l in 0..w.lines.len() {
-            let Some(line) = w.lines.get(l).filter(|_| w.open_line(l)) else { continue };
-            let Some(text) = &line.text else { continue };
+        let names = |w: &Work<'_>, l: usize| -> Vec<usize> {
+            let line = w.lines.get(l).filter(|_| w.open_line(l));
+            let Some(text) = line.and_then(|x| x.text.as_ref()) else { return Vec::new() };
             let mut named: Vec<usize> = if squeezed {
                 let t = squeeze(text);
                 let inside = |i: &usize| {
@@ -92,6 +111,26 @@ pub(super) fn references(
             named.retain(|i| w.open_item(*i) && !w.vetoed(l, *i));
             named.sort_unstable();
             named.dedup();
+            named
+        };
+        let all: Vec<Vec<usize>> = (0..w.lines.len()).map(|l| names(w, l)).collect();
+        // One transfer in several lines, each of which names it and nothing else.
+        let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (l, named) in all.iter().enumerate() {
+            if let [i] = named.as_slice() {
+                parts.entry(*i).or_default().push(l);
+            }
+        }
+        for (i, ls) in parts {
+            if ls.len() > 1 && !w.named_items.contains(&i) && sums_to(w, &ls, i) {
+                for l in ls {
+                    w.link(l, &[i], rule);
+                }
+            }
+        }
+        for (l, mut named) in all.into_iter().enumerate() {
+            let Some(line) = w.lines.get(l).filter(|_| w.open_line(l)) else { continue };
+            named.retain(|i| w.open_item(*i));
             if named.is_empty() {
                 continue;
             }
@@ -312,6 +351,8 @@ pub(super) fn covering(w: &mut Work<'_>) -> BTreeMap<usize, Vec<Vec<String>>> {
     }
     // The other way round: one transfer that arrived in parts.
     let mut splits: Vec<(usize, Vec<usize>)> = Vec::new();
+    // Lines of a transfer that several sets of lines would make.
+    let mut torn: BTreeMap<usize, BTreeSet<Vec<String>>> = BTreeMap::new();
     for i in (0..w.items.len()).filter(|i| w.open_item(*i)) {
         let Some(item) = w.items.get(i) else { continue };
         let open: Vec<usize> = (0..w.lines.len())
@@ -322,18 +363,26 @@ pub(super) fn covering(w: &mut Work<'_>) -> BTreeMap<usize, Vec<Vec<String>>> {
         }
         let amounts: Vec<i64> =
             open.iter().filter_map(|l| w.lines.get(*l)).map(|x| x.amount.minor()).collect();
-        if let Some([one]) = subsets(&amounts, item.expect.minor(), 2).as_deref() {
-            splits.push((i, one.iter().filter_map(|k| open.get(*k).copied()).collect()));
+        match subsets(&amounts, item.expect.minor(), 2).as_deref() {
+            Some([one]) => splits.push((i, one.iter().filter_map(|k| open.get(*k).copied()).collect())),
+            Some(many) => {
+                for l in many.iter().flatten().filter_map(|k| open.get(*k)) {
+                    torn.entry(*l).or_default().insert(vec![item.id.clone()]);
+                }
+            }
+            None => {}
         }
     }
     for (i, set) in &splits {
-        let shared = splits.iter().any(|(k, other)| k != i && other.iter().any(|l| set.contains(l)));
+        let shared = splits.iter().any(|(k, other)| k != i && other.iter().any(|l| set.contains(l)))
+            || set.iter().any(|l| torn.contains_key(l));
         if !shared {
             for l in set {
                 w.link(*l, &[*i], "covering");
             }
         }
     }
+    ambiguous.extend(torn.into_iter().map(|(l, sets)| (l, sets.into_iter().collect())));
     ambiguous
 }
 

@@ -308,3 +308,58 @@ fn a_converted_payout_in_two_lines_is_sent_once() {
     assert_eq!(taken, ["-50.55", "-49.45"]);
     a.clean();
 }
+
+#[test]
+fn money_that_fits_nothing_is_told_without_a_text_too() {
+    // Nothing was sent, 100.00 came without a word: it is in suspense, so somebody has to say what it is.
+    let line =
+        json!({"id": "B", "account": "bank", "date": "2026-05-04", "currency": "EUR", "amount": "100.00"});
+    let a = World::new().file("bank", &[line]).until("2026-05-05").run();
+    let d = a.only("OURS_ONLY");
+    assert_eq!((&d["amount"], &d["records"]), (&json!("100.00"), &json!(["B"])));
+    assert_eq!(a.json["unexplained"]["EUR"], "100.00");
+    assert_eq!(a.json["status"], "differences");
+}
+
+/// 100.00 sent as P1, and these lines.
+fn one_sent(lines: &[(&str, &str, &str)]) -> World {
+    let lines: Vec<Value> =
+        lines.iter().map(|(id, m, text)| bank_line(id, "2026-05-12", "EUR", m, text)).collect();
+    World::new()
+        .file("payouts", &[payout("P1", "2026-05-11", "EUR", "100.00", "paid")])
+        .file("bank", &lines)
+        .until("2026-05-13")
+}
+
+#[test]
+fn lines_that_name_one_transfer_are_together_what_was_sent() {
+    let a = one_sent(&[("B1", "60.00", "STRIPE P1"), ("B2", "40.00", "STRIPE P1")]).run();
+    assert_eq!((&a.bank("B1")["matched_to"], &a.bank("B2")["matched_to"]), (&json!(["P1"]), &json!(["P1"])));
+    assert_eq!(a.payout("P1")["state"], "Reconciled");
+    assert_eq!((&a.json["differences"], &a.json["unexplained"]["EUR"]), (&json!([]), &json!("0.00")));
+    assert!(a.outcome.matches.iter().filter(|m| m.right == ["P1"]).all(|m| m.rule == "reference"));
+}
+
+#[test]
+fn a_pin_of_several_lines_is_about_all_of_them() {
+    let a = one_sent(&[("B1", "61.00", "X"), ("B2", "39.00", "Y")])
+        .file("decisions", &[json!({"kind": "pin", "records": ["B1", "B2", "P1"]})])
+        .run();
+    for b in ["B1", "B2"] {
+        assert_eq!(a.bank(b)["matched_to"], json!(["P1"]));
+        assert_eq!(a.outcome.matches.iter().find(|m| m.left == [b]).unwrap().rule, "pin");
+    }
+    assert_eq!((&a.json["differences"], &a.json["unexplained"]["EUR"]), (&json!([]), &json!("0.00")));
+}
+
+#[test]
+fn a_transfer_that_two_sets_of_lines_make_is_ambiguous() {
+    // 60 + 40 or 70 + 30: 200.00 arrived where 100.00 was sent, and nothing tells which half is whose.
+    let a =
+        one_sent(&[("B1", "60.00", "X"), ("B2", "40.00", "X"), ("B3", "70.00", "X"), ("B4", "30.00", "X")])
+            .run();
+    for b in ["B1", "B2", "B3", "B4"] {
+        assert_eq!((&a.bank(b)["state"], &a.bank(b)["candidates"]), (&json!("Ambiguous"), &json!([["P1"]])));
+    }
+    assert_eq!(a.json["unexplained"]["EUR"], "200.00");
+}
