@@ -115,9 +115,13 @@ fn a_cancellation_after_the_label_is_counted_and_noted() {
 
 #[test]
 fn hostile_faults_end_clean() {
-    let end = play("7", "3", "hostile");
-    assert_clean(&end);
-    let unknown: u64 =
-        end["calls"].as_object().unwrap().values().map(|c| c["indeterminate"].as_u64().unwrap()).sum();
-    assert!(unknown > 0, "hostile faults lose answers, and they were settled by reading: {end}");
+    // 3: details of orders break so often that no page of them is read to its end. 8: customs answer the order's paper and
+    // never got the declaration.
+    for seed in ["7", "3", "8"] {
+        let end = play(seed, "3", "hostile");
+        assert_clean(&end);
+        let unknown: u64 =
+            end["calls"].as_object().unwrap().values().map(|c| c["indeterminate"].as_u64().unwrap()).sum();
+        assert!(unknown > 0, "hostile faults lose answers, and they were settled by reading: {end}");
+    }
 }

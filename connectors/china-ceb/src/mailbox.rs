@@ -136,7 +136,7 @@ impl Receipts for ChinaCeb {
         let texts = self.about(&OF, cx, declaration.order.as_str()).await?;
         let mut found: Vec<CustomsReceipt> = texts.iter().flat_map(|t| self.open_envelope(t)).collect();
         let number = number_of(declaration, &found);
-        // One that cannot be read stays: customs did answer about this order, so they know it.
+        // One that cannot be read stays, and is kept for a person; it proves nothing.
         found.retain(|r| r.code == UNREADABLE || declaration.is_answered_by(r, number.as_deref()));
         Ok(found)
     }

@@ -7,7 +7,7 @@ mod limits;
 use tradewind_connector::{CallCx, Cursor, Kind, Submitted};
 use tradewind_domain::{
     AccountId, Currency, CustomsReceipt, Declaration, DeclarationId, DeclarationLine, DeclarationState,
-    DeclaredPayment, DeclaredWaybill, Flow, Money, OrderState, PackedGoods,
+    DeclaredPayment, DeclaredWaybill, FiledDocument, Flow, Money, OrderState, PackedGoods,
 };
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Filter};
@@ -124,13 +124,18 @@ impl Gateway {
         let customs = self.account(&filed.account)?.clone();
         let Some(receipts) = customs.customs().and_then(|c| c.receipts()) else { return Ok(()) };
         match receipts.of(&CallCx::new(), &filed.declaration).await {
-            Ok(found) if found.is_empty() => {
-                // The authority never saw it. Filing again under the same id is safe: it keys on that id.
+            // Only an answer to the declaration itself proves that it arrived: the papers of order, payment and waybill are
+            // answered on their own. Filing again under the same id is safe: the authority keys on that id.
+            Ok(found) if !found.iter().any(|r| r.document == FiledDocument::Declaration) => {
                 filed.state = DeclarationState::Matched;
                 let mut batch = Batch::new();
                 batch.put(&filed)?;
                 done.postponed += 1;
-                Ok(self.store.commit(batch).await?)
+                self.store.commit(batch).await?;
+                for receipt in found {
+                    self.take_receipt(&filed.account, receipt).await?;
+                }
+                Ok(())
             }
             Ok(found) => {
                 let mut batch = Batch::new();
