@@ -86,7 +86,7 @@ pub(crate) fn instead(name: &str, known: &[&str]) -> String {
     }
 }
 
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let (d, k) = known.iter().map(|k| (distance(name, k), *k)).min()?;
     (d <= 2.max(name.chars().count() / 3)).then_some(k)
 }

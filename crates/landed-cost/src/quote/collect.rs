@@ -91,6 +91,8 @@ pub(super) fn waive(
     let sign = if w.limit.inclusive { "≤" } else { "<" };
     by_kind
         .into_iter()
+        // A charge of nothing was not waived.
+        .filter(|(_, computed)| !computed.is_zero())
         .map(|(kind, computed)| {
             Ok(Waived {
                 kind,

@@ -10,6 +10,7 @@ mod known;
 mod parcels;
 mod prepare;
 mod select;
+mod words;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::pack::{Formula, Outcome, Pack, PackSet, Part};
 use crate::rates::{FxSource, NoFx, NoTariff, TariffSource};
 use crate::request::Request;
 use prepare::Order;
+use words::Region;
 
 /// The request itself cannot be answered: the message names the field and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -156,6 +158,37 @@ impl<'a> Engine<'a> {
         }
         for m in &selection.missing {
             known.missing(m.clone());
+        }
+        // A stored quote says what it said, whatever has been learnt to be asked since.
+        if !self.stored {
+            for flag in words::check(order.req)? {
+                known.flag(flag);
+            }
+            if let Some(wanted) = order.req.quote_currency.as_deref().filter(|w| *w != order.cur.code()) {
+                known.missing(format!("fx.{}.{wanted}", order.source_cur));
+            }
+            let by_region = !order.pack.regions.is_empty() || order.country.code() == "XI";
+            match words::region(order.country, order.region) {
+                _ if by_region || order.region.is_empty() => {}
+                Region::NotUsed => known.flag(format!("REGION_NOT_USED:{}", order.region)),
+                Region::Apart => {
+                    known.missing("destination.region".to_owned());
+                    known.reason(&format!(
+                        "{}-{} has tax rules of its own, which no pack holds: a quote for the rest of the country would be wrong",
+                        order.country.code(),
+                        order.region.trim_start_matches(order.country.code()).trim_start_matches('-'),
+                    ));
+                    return Ok(finish(
+                        order,
+                        None,
+                        known,
+                        Outcome::Indeterminate,
+                        None,
+                        Vec::new(),
+                        Vec::new(),
+                    ));
+                }
+            }
         }
         let Some(rule) = selection.rule.filter(|_| selection.missing.is_empty()) else {
             if selection.missing.is_empty() {
