@@ -108,7 +108,9 @@ pub(super) fn references(
             } else {
                 words(text).iter().filter_map(|word| by_word.get(word.as_str())).flatten().copied().collect()
             };
-            named.retain(|i| w.open_item(*i) && !w.vetoed(l, *i));
+            let amount = line.map(|x| x.amount);
+            let exact = |i: usize| w.items.get(i).is_some_and(|x| !x.back || Some(x.expect) == amount);
+            named.retain(|i| w.open_item(*i) && !w.vetoed(l, *i) && exact(*i));
             named.sort_unstable();
             named.dedup();
             named

@@ -101,6 +101,8 @@ struct Item {
     reference_only: bool,
     /// Its absence after the window is worth a word.
     due: bool,
+    /// The way back of a transfer that came back: claimed by a line that names it with its exact amount, or by none.
+    back: bool,
     statement: Option<usize>,
     payout: Option<usize>,
 }
@@ -136,6 +138,7 @@ fn items(statements: &[StatementState], payouts: &[PayoutState]) -> Vec<Item> {
             refs: s.trace.iter().cloned().chain([s.id.clone()]).collect(),
             reference_only: s.failed || carried,
             due: !s.failed && !carried && s.total.is_positive(),
+            back: false,
             statement: Some(i),
             payout: None,
         });
@@ -154,16 +157,35 @@ fn items(statements: &[StatementState], payouts: &[PayoutState]) -> Vec<Item> {
             refs: p.trace.iter().cloned().chain([p.id.clone()]).collect(),
             reference_only: p.failed,
             due: !p.failed,
+            back: false,
             statement: None,
             payout: Some(i),
         });
     }
+    let came_back = |i: &&Item| {
+        i.statement.and_then(|s| statements.get(s)).is_some_and(|s| s.failed)
+            || i.payout.and_then(|p| payouts.get(p)).is_some_and(|p| p.failed)
+    };
+    let returns: Vec<Item> = out
+        .iter()
+        .filter(came_back)
+        .map(|i| Item {
+            sent: i.sent.negated(),
+            expect: i.expect.negated(),
+            back: true,
+            statement: None,
+            payout: None,
+            ..i.clone()
+        })
+        .collect();
+    out.extend(returns);
     out.sort_by(|a, b| {
-        (a.provider, &a.account, &a.id, a.expect.currency()).cmp(&(
+        (a.provider, &a.account, &a.id, a.expect.currency(), a.back).cmp(&(
             b.provider,
             &b.account,
             &b.id,
             b.expect.currency(),
+            b.back,
         ))
     });
     out

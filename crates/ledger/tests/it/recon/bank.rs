@@ -363,3 +363,39 @@ fn a_transfer_that_two_sets_of_lines_make_is_ambiguous() {
     }
     assert_eq!(a.json["unexplained"]["EUR"], "200.00");
 }
+
+#[test]
+fn a_transfer_that_came_back_is_both_of_its_lines() {
+    let paid = payout("P1", "2026-05-11", "EUR", "100.00", "paid");
+    let failed = payout("P1", "2026-05-11", "EUR", "100.00", "failed");
+    let a = World::new()
+        .file("payouts", &[paid, failed])
+        .file(
+            "bank",
+            &[
+                bank_line("B1", "2026-05-12", "EUR", "100.00", "STRIPE P1"),
+                bank_line("B2", "2026-05-13", "EUR", "-100.00", "STRIPE P1 RETURN"),
+            ],
+        )
+        .until("2026-05-14")
+        .run();
+    for line in ["B1", "B2"] {
+        assert_eq!(
+            (&a.bank(line)["state"], &a.bank(line)["matched_to"]),
+            (&json!("Reconciled"), &json!(["P1"]))
+        );
+    }
+    assert_eq!(a.only("PAYOUT_RETURNED")["amount"], "100.00");
+    assert_eq!(a.payout("P1")["state"], "Returned");
+    // Out and back: nothing is on its way, nothing is open.
+    assert_eq!(a.balance("EUR", "assets:bank"), "0.00");
+    assert_eq!(a.json["unexplained"]["EUR"], "0.00");
+    // A line that names it with another amount is no way back.
+    let a = World::new()
+        .file("payouts", &[payout("P1", "2026-05-11", "EUR", "100.00", "failed")])
+        .file("bank", &[bank_line("B2", "2026-05-13", "EUR", "-99.00", "STRIPE P1 RETURN")])
+        .until("2026-05-14")
+        .run();
+    assert_ne!(a.bank("B2")["state"], "Reconciled");
+    assert_ne!(a.json["status"], "reconciled");
+}
