@@ -2,6 +2,7 @@
 //! reads would be a fact that silently does not count.
 
 use serde_json::Value;
+use tradewind_domain::nearest;
 
 /// An object of the request: its fields, and those of them that are objects or lists of objects themselves.
 struct Shape {
@@ -86,11 +87,6 @@ pub(crate) fn instead(name: &str, known: &[&str]) -> String {
     }
 }
 
-pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let (d, k) = known.iter().map(|k| (distance(name, k), *k)).min()?;
-    (d <= 2.max(name.chars().count() / 3)).then_some(k)
-}
-
 /// What a reader's message about an unknown name (``unknown field `titel`, expected one of `id`, `title` ``) lacks: which one
 /// was meant. Empty for any other message.
 pub(crate) fn meant(message: &str) -> String {
@@ -99,40 +95,11 @@ pub(crate) fn meant(message: &str) -> String {
     nearest(name, &names.collect::<Vec<_>>()).map_or_else(String::new, |k| format!("; did you mean '{k}'?"))
 }
 
-/// Single-character edits between two names, whatever their case.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
-            let best = (diagonal + usize::from(x != *y)).min(left + 1).min(*cell + 1);
-            diagonal = *cell;
-            *cell = best;
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::request::Request;
-
-    #[test]
-    fn edits_are_counted() {
-        assert_eq!(distance("incoterms", "incoterm"), 1);
-        assert_eq!(distance("dutty", "duty"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("HS", "hs"), 0);
-    }
 
     /// The shapes here and the structures that are read are the same: each field is accepted, with null or a value.
     #[test]

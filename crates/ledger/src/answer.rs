@@ -121,11 +121,20 @@ pub fn json(o: &Outcome) -> Result<Value, JournalError> {
         .map(|(c, accounts)| (c.to_string(), accounts.into_iter().map(|(a, m)| (a, m.amount())).collect()))
         .collect();
     out.insert("trial_balance".to_owned(), json!(balance));
-    out.insert(
-        "fx".to_owned(),
-        json!({"realised": o.fx.realised.amount(), "unrealised": o.fx.unrealised.amount(),
-            "conversion_cost": o.fx.cost.amount(), "currency": o.base}),
-    );
+    let mut fx = json!({"realised": o.fx.realised.amount(), "unrealised": o.fx.unrealised.amount(),
+        "conversion_cost": o.fx.cost.amount(), "currency": o.base});
+    if let Some(map) = fx.as_object_mut() {
+        // What no reference rate measures is not zero: it is named.
+        if !o.fx.unmeasured.is_empty() {
+            map.insert("unmeasured".to_owned(), json!(o.fx.unmeasured));
+        }
+        if !o.fx.unrevalued.is_empty() {
+            let sums: Map<String, Value> =
+                o.fx.unrevalued.iter().map(|(c, m)| (c.to_string(), text(*m, *c))).collect();
+            map.insert("unrevalued".to_owned(), Value::Object(sums));
+        }
+    }
+    out.insert("fx".to_owned(), fx);
     out.insert("fees".to_owned(), by_currency(&o.fees));
     let unexplained: Map<String, Value> =
         o.unexplained.iter().map(|(c, m)| (c.to_string(), text(*m, *c))).collect();

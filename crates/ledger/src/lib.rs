@@ -16,4 +16,5 @@ pub mod ops;
 pub mod rates;
 pub mod recon;
 pub mod report;
+pub mod waterfall;
 pub mod why;

@@ -1,15 +1,14 @@
 //! What a person reads in the terminal: the waterfall from gross sales to the bank, channel by channel; the differences with their
 //! reasons. Nothing is wider than [`WIDTH`] columns.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use tradewind_domain::{Currency, Money};
 
 use crate::answer::status;
-use crate::import::Provider;
-use crate::journal::Entry;
 use crate::recon::{Difference, Outcome};
+use crate::waterfall;
 
 /// Columns of a terminal that everybody has.
 pub const WIDTH: usize = 80;
@@ -17,84 +16,6 @@ pub const WIDTH: usize = 80;
 const BAR: usize = 34;
 /// Differences shown in full.
 const SHOWN: usize = 30;
-
-/// The steps from sales to bank: what it is called, and the accounts that it sums.
-const STEPS: [(&str, &[&str]); 12] = [
-    ("gross sales", &["income:sales", "income:shipping", "contra:promotions"]),
-    ("tax collected", &["liabilities:tax", "liabilities:facilitator-tax"]),
-    ("refunds", &["contra:refunds"]),
-    ("disputes", &["assets:disputed", "expenses:disputes-lost"]),
-    ("fees", &["expenses:fees"]),
-    (
-        "duties, brokerage",
-        &[
-            "assets:duty-clearing",
-            "expenses:duty",
-            "expenses:brokerage",
-            "expenses:import-vat",
-            "liabilities:carriers",
-        ],
-    ),
-    (
-        "withheld, loans, other",
-        &[
-            "assets:tax-withheld",
-            "liabilities:loans",
-            "income:reimbursement",
-            "assets:transfer",
-            "equity:opening",
-        ],
-    ),
-    ("exchange, rounding", &["equity:conversion", "pl:", "assets:fx-revaluation"]),
-    ("reserve", &["assets:reserve"]),
-    ("still at the provider", &["assets:clearing"]),
-    ("on its way", &["assets:in-transit"]),
-    ("suspense", &["suspense"]),
-];
-
-/// Where an account goes that no step names.
-const OTHER: usize = 6;
-
-/// The channel of an entry: the one provider that its accounts name.
-fn channel(e: &Entry) -> &'static str {
-    let mut names = BTreeSet::new();
-    for p in &e.draft.postings {
-        names.extend(
-            Provider::ALL
-                .iter()
-                .filter(|x| !matches!(x, Provider::Bank | Provider::Carrier))
-                .filter(|x| p.account.split(':').any(|part| part == x.name()))
-                .map(|x| x.name()),
-        );
-    }
-    let mut names = names.into_iter();
-    match (names.next(), names.next()) {
-        (Some(one), None) => one,
-        _ => "other",
-    }
-}
-
-type Sums = BTreeMap<(&'static str, Currency), BTreeMap<usize, i64>>;
-
-/// Σ of every step, signed as it moves the money towards the bank; the bank itself is the step after the last.
-fn sums(o: &Outcome) -> Sums {
-    let mut out = Sums::new();
-    for e in o.journal.entries() {
-        let channel = channel(e);
-        for p in &e.draft.postings {
-            let step =
-                STEPS.iter().position(|(_, accounts)| accounts.iter().any(|a| p.account.starts_with(a)));
-            let (at, sign) = match step {
-                Some(i) => (i, -1),
-                None if p.account.starts_with("assets:bank") => (STEPS.len(), 1),
-                None => (OTHER, -1),
-            };
-            let slot = out.entry((channel, p.currency)).or_default().entry(at).or_insert(0);
-            *slot = slot.saturating_add(p.minor.saturating_mul(sign));
-        }
-    }
-    out
-}
 
 /// Thousands apart, as people read amounts.
 fn grouped(m: Money) -> String {
@@ -134,29 +55,24 @@ fn bar(from: i64, to: i64, low: i64, high: i64) -> String {
 }
 
 fn waterfalls(o: &Outcome, s: &mut String) {
-    for ((channel, c), steps) in sums(o) {
-        let bank = steps.get(&STEPS.len()).copied().unwrap_or(0);
-        let moves: Vec<(&str, i64)> = STEPS
-            .iter()
-            .enumerate()
-            .filter_map(|(i, (name, _))| steps.get(&i).filter(|m| **m != 0).map(|m| (*name, *m)))
-            .collect();
-        if moves.is_empty() && bank == 0 {
-            continue;
-        }
+    let entries = o.journal.entries().iter();
+    let entries = entries
+        .map(|e| e.draft.postings.iter().map(|p| (p.account.as_str(), p.amount())).collect::<Vec<_>>());
+    for w in waterfall::of(entries) {
+        let bank = w.bank.minor();
         let (mut level, mut low, mut high) = (0_i64, 0_i64.min(bank), 0_i64.max(bank));
-        for (_, m) in &moves {
-            level = level.saturating_add(*m);
+        for step in &w.steps {
+            level = level.saturating_add(step.amount.minor());
             (low, high) = (low.min(level), high.max(level));
         }
-        let _ = writeln!(s, "{channel} · {c}");
+        let _ = writeln!(s, "{} · {}", w.channel, w.currency);
         let mut level = 0_i64;
-        for (name, m) in &moves {
-            let next = level.saturating_add(*m);
-            line(s, name, Money::from_minor(*m, c), &bar(level, next, low, high));
+        for step in &w.steps {
+            let next = level.saturating_add(step.amount.minor());
+            line(s, step.name, step.amount, &bar(level, next, low, high));
             level = next;
         }
-        line(s, "= bank", Money::from_minor(bank, c), &bar(0, bank, low, high));
+        line(s, "= bank", w.bank, &bar(0, bank, low, high));
         s.push('\n');
     }
 }
@@ -272,6 +188,19 @@ pub fn text(o: &Outcome) -> String {
             fx.cost.amount(),
             o.base
         );
+        let mut left: Vec<String> = Vec::new();
+        if !fx.unmeasured.is_empty() {
+            let list: Vec<&str> = fx.unmeasured.iter().take(SHOWN).map(String::as_str).collect();
+            let more = fx.unmeasured.len().saturating_sub(SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            left.push(format!("not measured, for want of a reference rate: {}{more}", list.join(", ")));
+        }
+        left.extend(
+            fx.unrevalued
+                .iter()
+                .map(|(c, m)| format!("not revalued: {} {c}", grouped(Money::from_minor(*m, *c)))),
+        );
+        left.iter().for_each(|text| wrapped(text, "            ", WIDTH, &mut s));
     }
     s.push('\n');
     differences(o, &mut s);

@@ -1,8 +1,8 @@
 //! Words of a request that name something: an unknown one is refused or told, never read as its default.
 
-use tradewind_domain::Country;
+use tradewind_domain::{Country, nearest};
 
-use crate::fields::{instead, nearest};
+use crate::fields::instead;
 use crate::request::Request;
 
 use super::{QuoteError, bad};

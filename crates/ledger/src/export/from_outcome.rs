@@ -18,6 +18,7 @@ use crate::chart::{Chart, Place};
 use crate::facts::{Facts, Moment, Statement};
 use crate::import::{Class, Provider};
 use crate::rates::Rates;
+use crate::recon::wallet::opening_entry;
 use crate::recon::{self, Outcome, parts, post};
 
 /// A balance at a provider: provider, account, currency.
@@ -74,6 +75,18 @@ fn owners(o: &Outcome) -> HashMap<String, Owner> {
         let key = (p.provider.name(), p.account.clone(), p.amount.currency());
         transfer(post::payout_entry(p), key.clone(), &p.id);
         transfer(post::returned_entry(p), key, &p.id);
+    }
+    for s in &o.statements {
+        let (provider, c) = (s.provider.name(), s.total.currency());
+        out.insert(
+            opening_entry(provider, &s.account, &s.id, c),
+            Owner {
+                key: Some((provider, s.account.clone(), c)),
+                channel: provider.to_owned(),
+                group: s.id.clone(),
+                transfer: false,
+            },
+        );
     }
     for b in &o.bank {
         out.insert(
@@ -168,6 +181,14 @@ fn journal(o: &Outcome, chart: &Chart, books: &mut Books, sums: &mut Sums) -> Re
             let of_owner = owner.and_then(|w| w.key.as_ref().map(|k| (w, k)));
             if let Some((_, key)) = of_owner.filter(|_| p.account == accounts.opening) {
                 add(&mut of(sums, key).opening, amount.negated())?;
+            }
+            // What came or went between two statements of a wallet is in no row.
+            let between = of_owner.filter(|(_, key)| {
+                let place = Place { provider: key.0, account: &key.1, currency: key.2 };
+                recon::closed_base(&d.id).starts_with("opening:") && p.account == chart.of("suspense", place)
+            });
+            if let Some((_, key)) = between {
+                add(&mut of(sums, key).unexplained, amount.negated())?;
             }
             if let Some(key) = accounts.transit.get(&p.account) {
                 if owner.is_some_and(|w| w.transfer) {

@@ -3,9 +3,11 @@
 //! A fact is immutable and remembers where it stood ([`Origin`]). Amounts are signed from our side; a fee is positive when it
 //! costs us. Two rooms make facts: [`read`] from the normalised JSON-lines files, [`native`] from the importers' documents.
 
+mod decision;
 pub mod native;
 pub mod read;
 mod wire;
+pub mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -224,6 +226,8 @@ pub struct BankLine {
 pub struct CarrierInvoice {
     /// Number.
     pub id: String,
+    /// The carrier, or our account with it: two of them may use one number.
+    pub account: String,
     /// Parcel.
     pub tracking: String,
     /// Customs duty.

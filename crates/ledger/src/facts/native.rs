@@ -96,6 +96,7 @@ pub fn from_import(import: &Import) -> Facts {
         for (i, c) in d.carrier.iter().enumerate() {
             facts.carrier.push(CarrierInvoice {
                 id: c.id.clone(),
+                account: file.account.clone(),
                 tracking: c.tracking.clone(),
                 duty: c.duty,
                 vat: c.vat,

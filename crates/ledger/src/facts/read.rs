@@ -9,17 +9,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use serde::Deserialize;
-use tradewind_domain::{Currency, Decimal, Money, parse_decimal};
+use tradewind_domain::{Currency, Money, nearest, parse_decimal};
 
+pub use super::decision::rates;
 use super::{
-    BankLine, CarrierInvoice, Closed, Decision, DecisionKind, Facts, Invoice, Moment, Order, Origin, Payout,
-    Provider, Quoted, RateRow, Refund, RowError, Statement, Transaction, wire,
+    BankLine, CarrierInvoice, Closed, Facts, Invoice, Moment, Order, Origin, Payout, Provider, Quoted,
+    Refund, RowError, Statement, Transaction, decision, wire, zones::Zones,
 };
-
 use crate::journal::{Draft, Posting};
 
 /// The kinds of normalised file, by the stem of their names.
@@ -46,7 +46,10 @@ pub fn read_dir(dir: &Path) -> std::io::Result<Facts> {
         for (arrival, path) in (0_u32..).zip(files(dir, kind)?) {
             let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy().into_owned();
             let bytes = fs::read(&path)?;
-            read_bytes(kind, &name, arrival, &bytes, &mut facts);
+            let mut one = Facts::default();
+            read_bytes(kind, &name, arrival, &bytes, &mut one);
+            Zones::beside(dir, &path, &mut one.errors)?.settle(&mut one);
+            facts.extend(one);
         }
     }
     let fx = dir.join("fx.csv");
@@ -106,46 +109,24 @@ pub fn read_bytes(kind: &str, file: &str, arrival: u32, bytes: &[u8], facts: &mu
 
 /// A field that no schema has is refused, with the name that it may have meant: it would be read by nobody, and what it says would
 /// be missing without a word.
-fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|e| {
         let told = e.to_string();
         let unknown = told.strip_prefix("unknown field `").and_then(|t| t.split_once('`'));
         match unknown {
             Some((field, rest)) => {
                 let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-                let near = known.iter().min_by_key(|k| distance(field, k)).copied().unwrap_or_default();
-                let near = if distance(field, near) <= near.chars().count().div_ceil(2) {
-                    format!("is it '{near}'? ")
-                } else {
-                    String::new()
-                };
-                format!(
-                    "the row does not fit its schema: unknown field '{field}': {near}known are {}",
-                    known.join(", ")
-                )
+                unknown_field("the row does not fit its schema: unknown field", field, &known)
             }
             None => format!("the row does not fit its schema: {told}"),
         }
     })
 }
 
-/// Letters to change, add or leave out (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (y, slot) in b.iter().zip(row.iter_mut().skip(1)) {
-            let here = (diagonal + usize::from(x != *y)).min(left + 1).min(*slot + 1);
-            diagonal = std::mem::replace(slot, here);
-            left = here;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
+/// A name that nobody reads, with the one that it may have meant.
+pub(super) fn unknown_field(what: &str, field: &str, known: &[&str]) -> String {
+    let near = nearest(field, known).map_or_else(String::new, |k| format!("is it '{k}'? "));
+    format!("{what} '{field}': {near}known are {}", known.join(", "))
 }
 
 fn read_row(kind: &str, text: &str, origin: Origin, facts: &mut Facts) -> Result<(), String> {
@@ -158,14 +139,14 @@ fn read_row(kind: &str, text: &str, origin: Origin, facts: &mut Facts) -> Result
         "payouts" => facts.payouts.push(payout(parse(text)?, origin)?),
         "bank" => facts.bank.push(bank(parse(text)?, origin)?),
         "carrier_invoices" => facts.carrier.push(carrier(parse(text)?, origin)?),
-        "decisions" => facts.decisions.push(decision(text, origin)?),
+        "decisions" => facts.decisions.push(decision::read(text, origin)?),
         "closed" => facts.closed.push(closed(parse(text)?, origin)?),
         other => return Err(format!("'{other}' is no kind of fact")),
     }
     Ok(())
 }
 
-fn currency(code: &str) -> Result<Currency, String> {
+pub(super) fn currency(code: &str) -> Result<Currency, String> {
     Currency::new(code).map_err(|e| e.to_string())
 }
 
@@ -195,11 +176,18 @@ fn text(t: Option<std::borrow::Cow<'_, str>>) -> Option<String> {
     t.map(std::borrow::Cow::into_owned).filter(|s| !s.is_empty())
 }
 
-/// An ISO 8601 instant, local time or day.
+/// An ISO 8601 instant, local time or day. What names no zone gets none here: it is of its account's ([`Zones`]), and stands as if in
+/// UTC until that is known.
 ///
 /// # Errors
 /// The text is none of these.
 pub fn moment(field: &str, text: &str) -> Result<Moment, String> {
+    let bad = || format!("{field}: '{text}' is not an ISO 8601 date or time, such as 2026-06-30T23:30:00Z");
+    if text.contains('[') {
+        let zoned: Zoned = text.parse().map_err(|_| bad())?;
+        let zone = zoned.time_zone().iana_name().map_or_else(|| zoned.offset().to_string(), str::to_owned);
+        return Ok(Moment { at: zoned.timestamp(), zone, day_only: false });
+    }
     if let Ok(at) = text.parse::<Timestamp>() {
         let zone = text
             .rfind(['+', '-'])
@@ -209,18 +197,17 @@ pub fn moment(field: &str, text: &str) -> Result<Moment, String> {
             .unwrap_or("UTC");
         return Ok(Moment { at, zone: zone.to_owned(), day_only: false });
     }
-    let bad = || format!("{field}: '{text}' is not an ISO 8601 date or time, such as 2026-06-30T23:30:00Z");
-    if text.len() == 10 {
-        let day: Date = text.parse().map_err(|_| bad())?;
-        let at = day.to_zoned(TimeZone::UTC).map_err(|_| bad())?.timestamp();
-        return Ok(Moment { at, zone: "UTC".to_owned(), day_only: true });
-    }
-    let local: DateTime = text.parse().map_err(|_| bad())?;
+    let day_only = matches!(text.len(), 8 | 10);
+    let local: DateTime = if day_only {
+        text.parse::<Date>().map_err(|_| bad())?.to_datetime(Time::midnight())
+    } else {
+        text.parse().map_err(|_| bad())?
+    };
     let at = local.to_zoned(TimeZone::UTC).map_err(|_| bad())?.timestamp();
-    Ok(Moment { at, zone: "UTC".to_owned(), day_only: false })
+    Ok(Moment { at, zone: String::new(), day_only })
 }
 
-fn day(field: &str, text: &str) -> Result<Date, String> {
+pub(super) fn day(field: &str, text: &str) -> Result<Date, String> {
     moment(field, text).map(|m| {
         // The day as written, in the offset in which it was written.
         text.get(..10).and_then(|d| d.parse().ok()).unwrap_or_else(|| m.day())
@@ -396,6 +383,7 @@ fn carrier(w: wire::Carrier<'_>, origin: Origin) -> Result<CarrierInvoice, Strin
     }
     Ok(CarrierInvoice {
         id: named("id", &w.id)?,
+        account: account(w.account, Provider::Carrier.name()),
         tracking: named("tracking", &w.tracking)?,
         duty,
         vat,
@@ -435,98 +423,4 @@ fn closed(w: wire::Closed<'_>, origin: Origin) -> Result<Closed, String> {
         postings,
     };
     Ok(Closed { until, entry: Some((draft, booked)), origin })
-}
-
-/// A decision names what it decides (`kind`, `type`, `action` or `decision`) and the records: in `records`, or in any other
-/// field but those of the table below.
-fn decision(text: &str, origin: Origin) -> Result<Decision, String> {
-    const ASIDE: [&str; 16] = [
-        "id",
-        "kind",
-        "type",
-        "action",
-        "decision",
-        "reason",
-        "note",
-        "at",
-        "by",
-        "actor",
-        "comment",
-        "amount",
-        "currency",
-        "date",
-        "user",
-        "created_at",
-    ];
-    let map: BTreeMap<String, serde_json::Value> = parse(text)?;
-    let word = ["kind", "type", "action", "decision"]
-        .iter()
-        .find_map(|k| map.get(*k).and_then(serde_json::Value::as_str))
-        .ok_or("a decision needs kind: pin, veto or accept")?;
-    let kind = match word {
-        "pin" | "match" => DecisionKind::Pin,
-        "veto" | "unmatch" => DecisionKind::Veto,
-        "accept" => DecisionKind::Accept,
-        other => return Err(format!("decision '{other}' is unknown: say pin, veto or accept")),
-    };
-    fn collect(v: &serde_json::Value, out: &mut Vec<String>) {
-        match v {
-            serde_json::Value::String(s) => out.push(s.clone()),
-            serde_json::Value::Array(items) => items.iter().for_each(|i| collect(i, out)),
-            serde_json::Value::Object(map) => {
-                if let Some(id) = map.get("id") {
-                    collect(id, out);
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut records = Vec::new();
-    for (k, v) in &map {
-        if !ASIDE.contains(&k.as_str()) {
-            collect(v, &mut records);
-        }
-    }
-    records.sort();
-    records.dedup();
-    if records.is_empty() {
-        return Err("a decision names the records it is about".to_owned());
-    }
-    let reason = map.get("reason").and_then(serde_json::Value::as_str).map(str::to_owned);
-    let word = |field: &str| -> Result<Option<&str>, String> {
-        match map.get(field) {
-            None | Some(serde_json::Value::Null) => Ok(None),
-            Some(serde_json::Value::String(t)) => Ok(Some(t)),
-            Some(other) => Err(format!("{field}: {other} is no text: write \"{field}\": \"…\"")),
-        }
-    };
-    let amount = word("amount")?.map(parse_decimal).transpose().map_err(|e| format!("amount: {e}"))?;
-    let currency = word("currency")?.map(currency).transpose()?;
-    Ok(Decision { kind, records, reason, amount, currency, origin })
-}
-
-/// `date,base,quote,rate,source`.
-pub fn rates(file: &str, bytes: &[u8], facts: &mut Facts) {
-    *facts.given.entry("fx").or_insert(0) += 1;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(bytes);
-    for (row, record) in (2_u64..).zip(reader.records()) {
-        let parsed = record.map_err(|e| e.to_string()).and_then(|r| {
-            let cell = |i: usize| r.get(i).unwrap_or_default();
-            let rate: Decimal = parse_decimal(cell(3)).map_err(|e| format!("rate: {e}"))?;
-            if rate <= Decimal::ZERO {
-                return Err("rate: must be above zero".to_owned());
-            }
-            Ok(RateRow {
-                date: day("date", cell(0))?,
-                base: currency(cell(1))?,
-                quote: currency(cell(2))?,
-                rate,
-                source: cell(4).to_owned(),
-            })
-        });
-        match parsed {
-            Ok(r) => facts.rates.push(r),
-            Err(message) => facts.errors.push(RowError { file: file.to_owned(), row, message }),
-        }
-    }
 }

@@ -227,6 +227,8 @@ pub(super) struct Bank<'a> {
 pub(super) struct Carrier<'a> {
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) account: Text<'a>,
     #[serde(borrow)]
     pub(super) tracking: Cow<'a, str>,
     #[serde(borrow)]

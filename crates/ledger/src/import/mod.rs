@@ -52,6 +52,7 @@ pub use number::{Mark, excel_mangled};
 pub use row::{Bank, Carrier, Document, Out, Stmt, Tx};
 pub use sidecar::Sidecar;
 pub use text::TextReader;
+pub(crate) use time::zone;
 pub use time::{DayOrder, Moment};
 
 use source::{Bounded, Shape};

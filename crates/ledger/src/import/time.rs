@@ -18,7 +18,7 @@ pub enum DayOrder {
 pub struct Moment {
     /// The instant.
     pub at: Timestamp,
-    /// The source's zone: an IANA name, an offset (`-08:00`) or `UTC`.
+    /// The source's zone: an IANA name, an offset (`-08:00`) or `UTC`; empty where nobody said one, and `at` is then as if in UTC.
     pub zone: String,
     /// The source gave a day and no time; `at` is the day's start in `zone`.
     pub day_only: bool,
@@ -30,11 +30,23 @@ impl Moment {
     pub fn day(&self) -> Date {
         self.at.to_zoned(zone(&self.zone).unwrap_or(TimeZone::UTC)).date()
     }
+
+    /// The calendar day in another zone. A day without a time has no instant: where its own zone is known it is the day there that
+    /// holds its noon, and so most of it; else it is that day everywhere.
+    #[must_use]
+    pub fn day_in(&self, tz: &TimeZone) -> Date {
+        if !self.day_only {
+            return self.at.to_zoned(tz.clone()).date();
+        }
+        let day = self.day();
+        let noon = zone(&self.zone).and_then(|own| day.at(12, 0, 0, 0).to_zoned(own).ok());
+        noon.map_or(day, |noon| noon.with_time_zone(tz.clone()).date())
+    }
 }
 
 /// A zone from its IANA name, `UTC`, `Z` or an offset such as `-0800`.
 #[must_use]
-pub(super) fn zone(name: &str) -> Option<TimeZone> {
+pub(crate) fn zone(name: &str) -> Option<TimeZone> {
     match name {
         "" => None,
         "UTC" | "GMT" | "Z" | "z" => Some(TimeZone::UTC),

@@ -138,8 +138,9 @@ versioned!("refund", Refund, (Option<String>, String), r => (r.account.clone(), 
 versioned!("invoice", Invoice, String, i => i.id.clone(), format!("{:?}|{:?}", i.orders, i.gross), i.gross);
 versioned!("bank line", BankLine, (String, String), b => (b.account.clone(), b.id.clone()),
     format!("{:?}|{}|{:?}", b.amount, b.date, b.text), b.amount);
-versioned!("carrier invoice", CarrierInvoice, String, c => c.id.clone(),
-    format!("{}|{:?}|{:?}|{:?}", c.tracking, c.duty, c.vat, c.fee), c.total);
+// An invoice may list several parcels, and two carriers may use one number.
+versioned!("carrier invoice", CarrierInvoice, (String, String, String), c => (c.account.clone(), c.id.clone(), c.tracking.clone()),
+    format!("{:?}|{:?}|{:?}", c.duty, c.vat, c.fee), c.total);
 
 impl Versioned for Statement {
     type Key = (Provider, String, String, Currency);

@@ -21,6 +21,9 @@ pub struct Duty {
     pub account: String,
     /// Carrier invoice.
     pub invoice: Option<String>,
+    /// What the invoice's entries are named by: carrier, number and parcel, because two carriers may use one number and an invoice may
+    /// list several parcels.
+    pub entry: String,
     /// Collected from the buyer.
     pub collected: Money,
     /// Duty and import VAT as assessed: this order's share of the invoice.
@@ -125,6 +128,7 @@ pub(super) fn run(
             order: Some(o.id.clone()),
             account: o.account.clone(),
             invoice: None,
+            entry: String::new(),
             collected: o.collected_duties.unwrap_or(zero),
             assessed: zero,
             fee: zero,
@@ -166,6 +170,7 @@ pub(super) fn run(
             order: None,
             account: String::new(),
             invoice: Some(i.id.clone()),
+            entry: entry(i),
             collected: Money::zero(c),
             assessed: Money::from_minor(i.duty.minor().saturating_add(i.vat.minor()), c),
             fee: i.fee,
@@ -177,6 +182,10 @@ pub(super) fn run(
         });
     }
     Ok(out)
+}
+
+fn entry(i: &CarrierInvoice) -> String {
+    format!("{}:{}:{}", i.account, i.id, i.tracking)
 }
 
 /// What an order says that its border will cost: collected, else quoted.
@@ -215,6 +224,7 @@ fn against(
     let zero = Money::zero(paid_in);
     let assessed = Money::from_minor(share.duty.minor().saturating_add(share.vat.minor()), paid_in);
     duty.invoice = Some(i.id.clone());
+    duty.entry = entry(i);
     duty.assessed = assessed;
     duty.fee = share.fee;
     if !first {

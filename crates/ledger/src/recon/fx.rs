@@ -3,7 +3,7 @@
 //! Three numbers, never mixed: *conversion cost* is the provider's rate against the reference rate of the day; *realised* is what
 //! rates moved between booking and settling; *unrealised* is what they moved on balances that are still open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use tradewind_domain::{Currency, Decimal, Exact, Money, Rounding};
@@ -25,6 +25,10 @@ pub struct Fx {
     pub unrealised: Money,
     /// Cost of conversions: positive when it costs us.
     pub cost: Money,
+    /// Records whose cost or result stands in none of the three, because no reference rate measures it: it is not known, not zero.
+    pub unmeasured: BTreeSet<String>,
+    /// Open balances, by currency, that stand in no `unrealised`: no rate of their day, or of the report's, is known.
+    pub unrevalued: BTreeMap<Currency, i64>,
     /// Entries of their own, by id.
     pub entries: Vec<FxEntry>,
 }
@@ -47,6 +51,10 @@ pub struct FxEntry {
 impl Fx {
     fn entry(&mut self, id: String, date: Date, kind: Kind, amount: Money, records: Vec<String>) {
         self.entries.push(FxEntry { id, date, kind, amount, records });
+    }
+
+    fn unmeasured(&mut self, records: &[String]) {
+        self.unmeasured.extend(records.iter().cloned());
     }
 }
 
@@ -89,14 +97,12 @@ pub(super) fn run(
         realised: Money::zero(base),
         unrealised: Money::zero(base),
         cost: Money::zero(base),
+        unmeasured: BTreeSet::new(),
+        unrevalued: BTreeMap::new(),
         entries: Vec::new(),
     };
-    let in_base = |m: Money, on: Date| -> Money {
-        if m.currency() == base {
-            m
-        } else {
-            rates.convert(m, base, on).map_or(Money::zero(base), |(x, _)| x)
-        }
+    let in_base = |m: Money, on: Date| -> Option<Money> {
+        if m.currency() == base { Some(m) } else { rates.convert(m, base, on).map(|(x, _)| x) }
     };
     // A row whose sale is in another currency than the balance.
     let mut charges: BTreeMap<(usize, Currency, Currency), (i64, i64)> = BTreeMap::new();
@@ -116,21 +122,14 @@ pub(super) fn run(
         let day = r.tx.occurred.day();
         let gross = r.tx.gross_in_net();
         let (from, to) = (r.tx.amount, gross.currency());
-        if let Some(reference) = rates.find(from.currency(), to, day)
-            && let Some(value) = times(from, reference.rate, to)
-        {
-            measure(
-                &place(r),
-                std::slice::from_ref(&r.tx.id),
-                value,
-                gross,
-                day,
-                &reference,
-                policy,
-                &in_base,
-                &mut fx,
-                found,
-            )?;
+        let own = std::slice::from_ref(&r.tx.id);
+        let reference = rates.find(from.currency(), to, day);
+        match reference.and_then(|f| times(from, f.rate, to).map(|value| (f, value))) {
+            Some((reference, value)) => {
+                let id = place(r);
+                measure(&id, own, value, gross, day, &reference, policy, &in_base, &mut fx, found)?;
+            }
+            None => fx.unmeasured(own),
         }
         // Given back at another rate than it was taken at: the difference is realised.
         if from.is_negative() {
@@ -152,7 +151,10 @@ pub(super) fn run(
                     .and_then(|x| x.checked_div(Money::from_minor(foreign, from.currency()).decimal()))
                     .and_then(|x| Exact::new(x, to).round(Rounding::HalfUp).ok());
                 if let Some(gain) = at_charge.and_then(|x| gross.try_sub(x).ok()).filter(|g| !g.is_zero()) {
-                    add(&mut fx.realised, in_base(gain, day), "realised exchange")?;
+                    match in_base(gain, day) {
+                        Some(m) => add(&mut fx.realised, m, "realised exchange")?,
+                        None => fx.unmeasured(own),
+                    }
                     let id = format!("fx:realised:{}", place(r));
                     fx.entry(id, day, Kind::Realised, gain, vec![r.tx.id.clone()]);
                 }
@@ -166,11 +168,15 @@ pub(super) fn run(
         let reference = rates
             .find(c.sent.currency(), to, c.date)
             .or_else(|| rates.find(c.sent.currency(), to, banking.lines.get(c.at)?.date));
-        let Some(reference) = reference else { continue };
-        let Some(value) = times(c.sent, reference.rate, to) else { continue };
+        let own = [c.line.clone(), c.item.clone()];
+        let measured = reference.and_then(|f| times(c.sent, f.rate, to).map(|value| (f, value)));
+        let Some((reference, value)) = measured else {
+            fx.unmeasured(&own);
+            continue;
+        };
         measure(
             &format!("{}:{}", bank_entry(banking, c), transfer(c)),
-            &[c.line.clone(), c.item.clone()],
+            &own,
             value,
             c.arrived,
             c.date,
@@ -217,9 +223,6 @@ fn carry(
     rates: &Rates,
     fx: &mut Fx,
 ) -> Result<(), ReconError> {
-    if rates.is_empty() {
-        return Ok(());
-    }
     // When the money of a document left the provider's balance.
     let mut left: BTreeMap<(Provider, &str, &str), Date> = BTreeMap::new();
     for p in payouts {
@@ -256,7 +259,6 @@ fn carry(
     let mut realised: BTreeMap<(String, Date), (Decimal, Vec<String>)> = BTreeMap::new();
     for r in open() {
         let (c, booked) = (r.net.currency(), r.tx.occurred.day());
-        let Some(mut carried) = rate(c, booked) else { continue };
         let conversion =
             settled(r, into_base).filter(|x| members.get(&transfer(x.conversion)).copied() == Some(x.sent));
         let documents = [&r.tx.payout, &r.tx.statement].into_iter().flatten();
@@ -265,6 +267,18 @@ fn carry(
             .max()
             .copied();
         let until = conversion.map(|x| x.date).or(gone);
+        let mut skipped = |net: Money| {
+            let slot = fx.unrevalued.entry(c).or_insert(0);
+            *slot = slot.saturating_add(net.minor());
+        };
+        let Some(mut carried) = rate(c, booked) else {
+            if let Some(x) = conversion {
+                fx.unmeasured(&[x.conversion.item.clone(), x.conversion.line.clone()]);
+            } else if until.is_none_or(|u| as_of < u) {
+                skipped(r.net);
+            }
+            continue;
+        };
         let mut day = booked.last_of_month();
         loop {
             // The last day is the report's own, month end or not.
@@ -272,9 +286,14 @@ fn carry(
             if until.is_some_and(|u| at >= u) || at < booked {
                 break;
             }
-            if let Some(now) = rate(c, at) {
-                add_product(unrealised.entry((c, at)).or_default(), r.net, now - carried)?;
-                carried = now;
+            match rate(c, at) {
+                Some(now) => {
+                    add_product(unrealised.entry((c, at)).or_default(), r.net, now - carried)?;
+                    carried = now;
+                }
+                // The last rate is the carrying amount still; that the balance was not looked at again is told.
+                None if at == as_of => skipped(r.net),
+                None => {}
             }
             if at == as_of && (day >= as_of) {
                 break;
@@ -284,11 +303,15 @@ fn carry(
         }
         if let Some(x) = conversion {
             let now = rate(c, x.date).or_else(|| x.line.and_then(|d| rate(c, d)));
-            if let Some(now) = now {
-                let slot = realised.entry((transfer(x.conversion), x.date)).or_insert_with(|| {
-                    (Decimal::ZERO, vec![x.conversion.item.clone(), x.conversion.line.clone()])
-                });
-                add_product(&mut slot.0, r.net, now - carried)?;
+            let records = [x.conversion.item.clone(), x.conversion.line.clone()];
+            match now {
+                Some(now) => {
+                    let slot = realised
+                        .entry((transfer(x.conversion), x.date))
+                        .or_insert_with(|| (Decimal::ZERO, records.to_vec()));
+                    add_product(&mut slot.0, r.net, now - carried)?;
+                }
+                None => fx.unmeasured(&records),
             }
         }
     }
@@ -339,7 +362,7 @@ fn measure(
     day: Date,
     reference: &crate::rates::Found,
     policy: &Policy,
-    in_base: &dyn Fn(Money, Date) -> Money,
+    in_base: &dyn Fn(Money, Date) -> Option<Money>,
     fx: &mut Fx,
     found: &mut Found,
 ) -> Result<(), ReconError> {
@@ -347,7 +370,11 @@ fn measure(
     if cost.is_zero() {
         return Ok(());
     }
-    add(&mut fx.cost, in_base(cost, day), "cost of conversions")?;
+    match in_base(cost, day) {
+        Some(m) => add(&mut fx.cost, m, "cost of conversions")?,
+        // It stands in the books and among the differences in its own currency, and not in the total.
+        None => fx.unmeasured(records),
+    }
     fx.entry(format!("fx:cost:{id}"), day, Kind::Cost, cost, records.to_vec());
     let limit = value.decimal().abs().checked_mul(policy.fx_tolerance).unwrap_or_default();
     let reason = if cost.decimal().abs() > limit { Reason::FxOutOfTolerance } else { Reason::FxCost };
@@ -373,7 +400,7 @@ fn conversions(
     rows: &[Row],
     rates: &Rates,
     policy: &Policy,
-    in_base: &dyn Fn(Money, Date) -> Money,
+    in_base: &dyn Fn(Money, Date) -> Option<Money>,
     fx: &mut Fx,
     found: &mut Found,
 ) -> Result<(), ReconError> {
@@ -396,12 +423,14 @@ fn conversions(
         else {
             continue;
         };
-        let Some(reference) = rates.find(**from, **to, day) else { continue };
-        let Some(value) = times(Money::from_minor(sent.saturating_neg(), **from), reference.rate, **to)
-        else {
+        let ids: Vec<String> = legs.iter().map(|r| r.tx.id.clone()).collect();
+        let sent = Money::from_minor(sent.saturating_neg(), **from);
+        let reference = rates.find(**from, **to, day);
+        let measured = reference.and_then(|f| times(sent, f.rate, **to).map(|value| (f, value)));
+        let Some((reference, value)) = measured else {
+            fx.unmeasured(&ids);
             continue;
         };
-        let ids: Vec<String> = legs.iter().map(|r| r.tx.id.clone()).collect();
         measure(
             &format!("{}:{account}:{key}", provider.name()),
             &ids,

@@ -17,6 +17,7 @@ pub mod fx;
 pub mod orders;
 pub mod parts;
 pub mod post;
+pub(crate) mod wallet;
 
 use std::collections::BTreeMap;
 
@@ -414,14 +415,11 @@ fn last_day(facts: &Facts) -> Date {
         .chain(facts.refunds.iter().map(|r| r.requested.day()))
         .chain(facts.transactions.iter().map(|t| t.occurred.day()))
         .chain(facts.statements.iter().filter_map(|s| s.deposit))
+        // A statement is issued when its period is over: a report of an earlier day would not know it.
+        .chain(facts.statements.iter().filter_map(|s| s.to.as_ref().map(crate::facts::Moment::day)))
         .chain(facts.bank.iter().map(|b| b.date))
         .max();
-    let other = facts
-        .payouts
-        .iter()
-        .filter_map(|p| p.arrival)
-        .chain(facts.statements.iter().filter_map(|s| s.to.as_ref().map(crate::facts::Moment::day)))
-        .max();
+    let other = facts.payouts.iter().filter_map(|p| p.arrival).max();
     first.or(other).unwrap_or(jiff::civil::date(1970, 1, 1))
 }
 
@@ -515,6 +513,7 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
     parts::facilitator(&mut rows, &mut found);
     parts::report(&rows, &mut found);
     let banking = bank::run(&clean, &mut statements, &mut payouts, facts, policy, as_of, &rates, &mut found)?;
+    let openings = wallet::run(&clean, &statements, &payouts, &rows, as_of, &mut found);
     let mut order_states =
         orders::run(&clean, &mut rows, &statements, &payouts, policy, as_of, facts, &mut found);
     let duties = duties::run(&clean, &mut order_states, &rows, policy, as_of, facts, &mut found)?;
@@ -562,17 +561,14 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
     for name in &options.zones {
         let tz = zone(name)?;
         let mut by_day: BTreeMap<Date, BTreeMap<Currency, i64>> = BTreeMap::new();
-        let mut add = |at: jiff::Timestamp, m: Money| {
-            let slot =
-                by_day.entry(at.to_zoned(tz.clone()).date()).or_default().entry(m.currency()).or_insert(0);
+        let mut add = |at: &crate::facts::Moment, m: Money| {
+            let slot = by_day.entry(at.day_in(&tz)).or_default().entry(m.currency()).or_insert(0);
             *slot = slot.saturating_add(m.minor());
         };
         if rows.iter().any(|r| r.sale().is_some()) {
-            rows.iter()
-                .filter_map(|r| r.sale().map(|m| (r.tx.occurred.at, m)))
-                .for_each(|(at, m)| add(at, m));
+            rows.iter().filter_map(|r| r.sale().map(|m| (&r.tx.occurred, m))).for_each(|(at, m)| add(at, m));
         } else {
-            clean.orders.iter().for_each(|o| add(o.paid.as_ref().unwrap_or(&o.placed).at, o.total));
+            clean.orders.iter().for_each(|o| add(o.paid.as_ref().unwrap_or(&o.placed), o.total));
         }
         days.insert(name.clone(), by_day);
     }
@@ -582,6 +578,7 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         &post::Facts {
             rows: &rows,
             statements: &statements,
+            openings: &openings,
             payouts: &payouts,
             orders: &order_states,
             banking: &banking,

@@ -14,6 +14,7 @@ use super::foot::{PayoutState, StatementState};
 use super::fx::{Fx, FxEntry, Kind};
 use super::orders::OrderState;
 use super::parts::Row;
+use super::wallet::{Opening, opening_entry};
 use super::{Policy, ReconError};
 use crate::chart::{Chart, Place};
 use crate::import::Class;
@@ -43,6 +44,7 @@ impl Book<'_> {
 pub(super) struct Facts<'a> {
     pub(super) rows: &'a [Row],
     pub(super) statements: &'a [StatementState],
+    pub(super) openings: &'a [Opening],
     pub(super) payouts: &'a [PayoutState],
     pub(super) orders: &'a [OrderState],
     pub(super) banking: &'a Banking,
@@ -58,6 +60,7 @@ pub(super) fn run(chart: &Chart, f: &Facts<'_>, policy: &Policy, as_of: Date) ->
         row(&mut b, r);
     }
     reserves(&mut b, f.statements, as_of);
+    openings(&mut b, f.openings);
     transfers(&mut b, f.statements, f.payouts, as_of, f.clean);
     bank(&mut b, f.banking);
     border(&mut b, f.duties);
@@ -86,6 +89,29 @@ fn reserves(b: &mut Book<'_>, statements: &[StatementState], as_of: Date) {
             s.end.unwrap_or(as_of),
             format!("reserve released by statement {}, {why}", s.id),
             vec![s.id.clone()],
+            postings,
+        ));
+    }
+}
+
+/// A wallet opens with what was there: before the books began it is equity, between two statements nobody knows what it is.
+fn openings(b: &mut Book<'_>, openings: &[Opening]) {
+    for o in openings {
+        let (provider, c) = (o.provider.name(), o.amount.currency());
+        let (role, why) = if o.first {
+            ("opening", "there before the books began")
+        } else {
+            ("suspense", "in no statement")
+        };
+        let postings = vec![
+            Posting::new(b.account("clearing", provider, &o.account, c), o.amount),
+            Posting::new(b.account(role, provider, &o.account, c), o.amount.negated()),
+        ];
+        b.drafts.push(draft(
+            opening_entry(provider, &o.account, &o.statement, c),
+            o.date,
+            format!("balance that statement {} opens with, {why}", o.statement),
+            vec![o.statement.clone()],
             postings,
         ));
     }
@@ -178,6 +204,16 @@ pub(crate) fn returned_entry(p: &PayoutState) -> String {
     format!("returned:{}:{}:{}:{}", p.provider.name(), p.account, p.id, p.amount.currency())
 }
 
+/// Its total leaves as one transfer. A returned or negative one stays in clearing for the next statement, and so does what payouts or
+/// rows take out.
+pub(super) fn sent_whole(s: &StatementState) -> bool {
+    let sent = !s.paid_by_payout
+        && (s.failed || s.carried_into.is_none())
+        && (s.total.is_positive() || !s.bank.is_empty() || s.failed);
+    let transfers = s.sends() || !s.bank.is_empty();
+    !s.refused && !s.total.is_zero() && sent && transfers && (s.foots || !s.bank.is_empty())
+}
+
 fn transfers(
     b: &mut Book<'_>,
     statements: &[StatementState],
@@ -185,16 +221,8 @@ fn transfers(
     as_of: Date,
     clean: &Clean,
 ) {
-    for s in statements.iter().filter(|s| !s.refused && !s.total.is_zero()) {
+    for s in statements.iter().filter(|s| sent_whole(s)) {
         let (provider, c) = (s.provider.name(), s.total.currency());
-        // Only what was sent as a statement; a returned or negative total stays in clearing for the next one.
-        let sent = !s.paid_by_payout
-            && (s.failed || s.carried_into.is_none())
-            && (s.total.is_positive() || !s.bank.is_empty() || s.failed);
-        let transfers = s.sends() || !s.bank.is_empty();
-        if !sent || !transfers || (!s.foots && s.bank.is_empty()) {
-            continue;
-        }
         let id = close_entry(s);
         let date = s.end.unwrap_or(as_of);
         let mut postings = vec![
@@ -325,7 +353,7 @@ fn border(b: &mut Book<'_>, duties: &[Duty]) {
             ));
         }
         let Some(invoice) = &d.invoice else { continue };
-        let key = order.as_ref().map_or_else(|| invoice.clone(), |o| format!("{invoice}:{o}"));
+        let key = order.as_ref().map_or_else(|| d.entry.clone(), |o| format!("{}:{o}", d.entry));
         let total = Money::from_minor(d.assessed.minor().saturating_add(d.fee.minor()), c);
         let trace: Vec<String> = std::iter::once(invoice).chain(&d.order).cloned().collect();
         let postings = vec![

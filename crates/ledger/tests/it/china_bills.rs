@@ -71,11 +71,13 @@ fn wechat_trade_and_fund_bill_are_one_payment() {
     );
     let books = &a["trial_balance"]["CNY"];
     assert_eq!(books["income:sales:wechatpay"], "-19.90");
-    // One account, although the fund bill names none; the withdrawal of 100.00 is at the bank.
+    // One account, although the fund bill names none; the withdrawal of 100.00 is at the bank. The wallet opened with 100.00:
+    // 100.00 + 14.81 − 100.00 = 14.81.
     assert_eq!(
         (&books["assets:clearing:wechatpay:190000:CNY"], &books["assets:bank:cn"]),
-        (&json!("-85.19"), &json!("100.00"))
+        (&json!("14.81"), &json!("100.00"))
     );
+    assert_eq!(books["equity:opening-balances"], "-100.00");
     // Both bills foot over all their rows: the fund bill over 19.90 − 0.12 − 100.00 = −80.22.
     let mut bills: Vec<(&Value, &Value, &Value)> =
         a["statements"].as_array().unwrap().iter().map(|s| (&s["foots"], &s["sum"], &s["account"])).collect();

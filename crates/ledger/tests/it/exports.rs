@@ -355,6 +355,52 @@ fn a_spreadsheet_opens_the_workbook() {
     assert!(reasons.iter().any(|r| r == "PROVIDER_ONLY" || r == "OURS_ONLY"), "{reasons:?}");
 }
 
+#[test]
+fn the_workbook_and_the_terminal_show_one_waterfall() {
+    use calamine::{Data, Reader};
+    let facts = facts(&import());
+    let options = Options { as_of: Some(Date::constant(2026, 6, 30)), ..Options::default() };
+    let outcome = recon::run(&facts, &options).unwrap();
+    let books = Books::from_outcome(&outcome, &facts, "Example & Co").unwrap();
+    let temp = Temp::new("waterfall");
+    let path = temp.0.join("books.xlsx");
+    write(Kind::Xlsx, &books, &AccountMap::default(), &path).unwrap();
+    let mut workbook: calamine::Xlsx<_> = calamine::open_workbook(&path).unwrap();
+    let sheet = workbook.worksheet_range("Waterfall").unwrap();
+    let mut drawn: Vec<(String, String, f64)> = Vec::new();
+    let mut name = String::new();
+    for row in 3..u32::try_from(sheet.get_size().0).unwrap() {
+        match (sheet.get_value((row, 0)), sheet.get_value((row, 1))) {
+            (Some(Data::String(step)), Some(Data::Float(m))) => {
+                drawn.push((name.clone(), step.clone(), *m));
+            }
+            (Some(Data::String(title)), _) => name.clone_from(title),
+            _ => {}
+        }
+    }
+    let mut printed: Vec<(String, String, f64)> = Vec::new();
+    for line in tradewind_ledger::report::text(&outcome).lines().skip(2) {
+        match line.strip_prefix("  ") {
+            // A name of 23 columns, an amount of 18.
+            Some(step) => {
+                let cut = |from: usize, to: usize| step.chars().skip(from).take(to).collect::<String>();
+                printed.push((
+                    name.clone(),
+                    cut(0, 23).trim().to_owned(),
+                    cut(23, 18).trim().replace(',', "").parse().unwrap(),
+                ));
+            }
+            None if line.contains(" · ") && !line.contains("  ") => name = line.to_owned(),
+            None if line.is_empty() => {}
+            None => break,
+        }
+    }
+    assert_eq!(drawn, printed);
+    // Sales of 1,200.00 less 20.00, fees of 231.55 and what was held arrived as 1,033.45 (the sheet of the settlement).
+    assert!(drawn.contains(&("amazon · EUR".to_owned(), "= bank".to_owned(), 1033.45)), "{drawn:?}");
+    assert!(drawn.contains(&("amazon · EUR".to_owned(), "fees".to_owned(), -231.55)));
+}
+
 /// Runs a checker of another program, if it is installed; otherwise counts as skipped.
 fn checked_by(program: &str, version: &[&str], check: &[&str], kind: Kind, file: &str) {
     use std::process::Command;

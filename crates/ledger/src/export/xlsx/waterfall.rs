@@ -1,4 +1,4 @@
-//! The picture: from gross sales to the bank, a chart per channel, account and currency.
+//! The picture: from gross sales to the bank, a chart per channel and currency.
 //!
 //! Stacked columns over an invisible base; bars below zero have a column of their own, so that a loss is drawn where it stands.
 
@@ -8,56 +8,14 @@ use rust_xlsxwriter::{
 };
 use tradewind_domain::Money;
 
-use super::super::{Books, ExportError, Summary};
+use super::super::{Books, ExportError};
 use super::{Column, HEAD, Styles, money, page, text, titles};
+use crate::waterfall::{self, Kind};
 
 const GREEN: Color = Color::RGB(0x3A9D6B);
 const RED: Color = Color::RGB(0xC8553D);
 const BLUE: Color = Color::RGB(0x2F6DA8);
 const GREY: Color = Color::RGB(0x9AA5B1);
-
-/// One step of a waterfall: its name, its change, and the running total after it. A total bar stands on zero.
-struct Step {
-    name: &'static str,
-    change: Money,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Stands on zero.
-    Total,
-    /// Gained or lost.
-    Change,
-    /// Ours still, but elsewhere.
-    Aside,
-}
-
-fn steps(r: &Summary) -> Vec<Step> {
-    let step = |name, change| Step { name, change, kind: Kind::Change };
-    let aside = |name, change| Step { name, change, kind: Kind::Aside };
-    let kept = r.closing.try_sub(r.opening).map_or(Money::zero(r.currency), Money::negated);
-    // Payouts are negative: what was sent and has not arrived.
-    let on_its_way = r.payouts.try_add(r.arrived).unwrap_or(Money::zero(r.currency));
-    let mut out = vec![Step { name: "Gross sales", change: r.sales, kind: Kind::Total }];
-    out.extend(
-        [
-            step("Refunds", r.refunds),
-            step("Fees", r.fee_total()),
-            step("Taxes", r.taxes),
-            aside("Reserve", r.reserve),
-            step("FX", r.fx),
-            step("Other", r.other),
-            step("Unexplained", r.unexplained),
-            aside("Kept on account", kept),
-            aside("On its way", on_its_way),
-        ]
-        .into_iter()
-        .filter(|s| !s.change.is_zero()),
-    );
-    out.push(Step { name: "Bank", change: r.arrived, kind: Kind::Total });
-    out
-}
 
 /// Column values of a bar from `a` to `b`: invisible base, part above zero, part below zero.
 fn bar(a: i64, b: i64) -> (i64, i64, i64) {
@@ -89,17 +47,20 @@ pub(super) fn sheet(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<
     sheet.write_string_with_format(
         1,
         0,
-        "Per channel, account and currency. Green came, red went, grey is ours still. The columns from 'base' on draw the chart.",
+        "Per channel and currency. Green came, red went, grey is ours still. The columns from 'base' on draw the chart.",
         &s.note,
     )?;
     titles(sheet, 2, COLUMNS, s)?;
     let mut row = 3_u32;
     let mut breaks = Vec::new();
-    for (n, r) in books.summary.iter().enumerate() {
+    let entries = books.journal.iter();
+    let entries =
+        entries.map(|e| e.postings.iter().map(|p| (p.account.as_str(), p.amount)).collect::<Vec<_>>());
+    for (n, w) in waterfall::of(entries).into_iter().enumerate() {
         if n > 0 && n % 3 == 0 {
             breaks.push(row);
         }
-        let name = format!("{} · {} · {}", r.channel, r.account, r.currency);
+        let name = format!("{} · {}", w.channel, w.currency);
         sheet.write_string_with_format(row, 0, &name, &s.head)?;
         for col in 1..u16::try_from(COLUMNS.len()).unwrap_or(1) {
             sheet.write_blank(row, col, &s.head)?;
@@ -107,24 +68,23 @@ pub(super) fn sheet(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<
         let first = row + 1;
         row = first;
         let mut running = 0_i64;
-        for step in steps(r) {
-            let change = step.change.minor();
-            let after = match step.kind {
-                Kind::Total => change,
-                _ => running.saturating_add(change),
-            };
+        let steps = w.steps.iter().map(|x| (x.name, x.amount, Some(x.kind)));
+        for (step, amount, kind) in steps.chain([("= bank", w.bank, None)]) {
+            let change = amount.minor();
+            let after = if kind.is_none() { change } else { running.saturating_add(change) };
             let (base, above, below) = bar(running, after);
-            let cells = match step.kind {
-                Kind::Total => [0, 0, 0, 0, 0, 0, 0, change],
-                Kind::Aside => [base, 0, 0, 0, 0, above, below, 0],
-                Kind::Change if change >= 0 => [base, above, below, 0, 0, 0, 0, 0],
-                Kind::Change => [base, 0, 0, above, below, 0, 0, 0],
+            let cells = match kind {
+                // A whole stands on zero.
+                None | Some(Kind::Start) => [0, 0, 0, 0, 0, 0, 0, change],
+                Some(Kind::Aside) => [base, 0, 0, 0, 0, above, below, 0],
+                Some(Kind::Change) if change >= 0 => [base, above, below, 0, 0, 0, 0, 0],
+                Some(Kind::Change) => [base, 0, 0, above, below, 0, 0, 0],
             };
-            text(sheet, row, 0, step.name, s)?;
-            money(sheet, row, 1, step.change, s)?;
-            money(sheet, row, 2, Money::from_minor(after, r.currency), s)?;
+            text(sheet, row, 0, step, s)?;
+            money(sheet, row, 1, amount, s)?;
+            money(sheet, row, 2, Money::from_minor(after, w.currency), s)?;
             for (col, v) in (3_u16..).zip(cells) {
-                money(sheet, row, col, Money::from_minor(v, r.currency), s)?;
+                money(sheet, row, col, Money::from_minor(v, w.currency), s)?;
             }
             running = after;
             row += 1;

@@ -135,3 +135,33 @@ fn a_decision_about_nothing_is_told() {
     let a = world().file("decisions", &[json!({"kind": "veto", "records": ["B", "poX"]})]).run();
     assert!(a.outcome.errors.is_empty());
 }
+
+#[test]
+fn a_field_that_no_decision_has_is_refused_with_the_name_it_meant() {
+    for (decision, says) in [
+        (json!({"kind": "pin", "recrods": ["B", "P1"]}), "unknown field 'recrods': is it 'records'?"),
+        // Dropped, the accept would be about more than was said.
+        (
+            json!({"kind": "accept", "records": ["B"], "amuont": "5.00"}),
+            "unknown field 'amuont': is it 'amount'?",
+        ),
+        (json!({"kind": "accept", "records": ["B"], "linse": 3}), "unknown field 'linse': is it 'line'?"),
+        (json!({"kind": "pin", "records": ["B", 7]}), "records: 7 names no record"),
+        (json!({"kind": "accept", "records": ["B"], "reason": 3}), "reason: 3 is no text"),
+    ] {
+        let a = world()
+            .file("decisions", &[json!({"kind": "veto", "records": ["B", "P3"]}), decision.clone()])
+            .run();
+        let [e] = a.outcome.errors.as_slice() else { panic!("{decision}: {:?}", a.outcome.errors) };
+        assert!(e.message.contains(says) && e.row == 2, "{e:?}");
+        assert_eq!(a.json["status"], "incomplete");
+    }
+    // The kinds of file and the sides of a pair are names of records.
+    for decision in [
+        json!({"kind": "pin", "bank": "B", "payouts": ["P1", "P2"]}),
+        json!({"action": "pin", "left": "B", "right": [{"id": "P1"}, {"id": "P2"}], "note": "by phone", "by": "CFO"}),
+    ] {
+        let a = world().file("decisions", &[decision]).run();
+        assert_eq!(a.bank("B")["matched_to"], json!(["P1", "P2"]));
+    }
+}

@@ -222,3 +222,36 @@ fn an_invoice_that_does_not_foot_is_not_taken() {
     assert_eq!((&e["file"], &e["row"]), (&json!("carrier_invoices-1.jsonl"), &json!(1)));
     assert!(e["message"].as_str().unwrap().contains("does not foot"));
 }
+
+#[test]
+fn two_carriers_may_use_one_invoice_number_and_an_invoice_may_list_several_parcels() {
+    let o = |id: &str, parcel: &str| {
+        with(
+            order(id, "2026-02-01", "EUR", "112.00"),
+            json!({"collected_duties_taxes": "12.00", "tracking": parcel}),
+        )
+    };
+    let of = |row: Value, carrier: &str| with(row, json!({"account": carrier}));
+    let a = World::new()
+        .file("orders", &[o("a", "T1"), o("b", "T2")])
+        .file(
+            "carrier_invoices",
+            &[
+                of(invoice("INV1", "T1", "4.00", "8.00", "1.00", "13.00"), "dhl"),
+                of(invoice("INV1", "T2", "5.00", "7.00", "2.00", "14.00"), "dhl"),
+                of(invoice("INV1", "T9", "6.00", "0.00", "3.00", "9.00"), "ups"),
+                of(invoice("INV1", "T9", "1.00", "0.00", "3.00", "4.00"), "dhl"),
+            ],
+        )
+        .run();
+    a.none("CONFLICT");
+    // 13.00 + 14.00 + 9.00 + 4.00.
+    assert_eq!(a.balance("EUR", "liabilities:carriers"), "-40.00");
+    // The same row with another amount is a conflict still.
+    let a = World::new()
+        .file("carrier_invoices", &[invoice("INV1", "T1", "4.00", "8.00", "1.00", "13.00")])
+        .file("carrier_invoices", &[invoice("INV1", "T1", "4.00", "8.00", "2.00", "14.00")])
+        .run();
+    assert_eq!(a.only("CONFLICT")["amount"], "1.00");
+    assert_eq!(a.balance("EUR", "liabilities:carriers"), "-13.00");
+}

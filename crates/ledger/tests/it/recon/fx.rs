@@ -258,3 +258,74 @@ fn the_small_laws_answer_line_by_line() {
     assert_eq!(no["refused"], true);
     assert!(no["why"].is_string());
 }
+
+#[test]
+fn a_conversion_without_a_reference_rate_is_not_free_but_unmeasured() {
+    // EUR 70.00 at 1.10 = USD 77.00. What that cost nobody knows without a reference rate: named, not zero.
+    let sale = || World::new().file("transactions", &[row("ch", "2026-04-13", "70.00", "1.10", json!({}))]);
+    let rates = "date,base,quote,rate,source\n2026-04-13,EUR,USD,1.1684,ECB\n";
+    let a = sale().base("USD").run();
+    assert_eq!(
+        a.json["fx"],
+        json!({"realised": "0.00", "unrealised": "0.00", "conversion_cost": "0.00", "currency": "USD", "unmeasured": ["ch"]})
+    );
+    let told = tradewind_ledger::report::text(&a.outcome);
+    assert!(told.contains("not measured, for want of a reference rate: ch"), "{told}");
+    // Measured in dollars (70.00 × 1.1684 = 81.79), and no rate makes pounds of it: it is in the books and not in the total.
+    let a = sale().rates(rates).base("GBP").run();
+    assert_eq!(a.only("FX_OUT_OF_TOLERANCE")["amount"], "4.79");
+    assert_eq!(
+        (&a.json["fx"]["conversion_cost"], &a.json["fx"]["unmeasured"]),
+        (&json!("0.00"), &json!(["ch"]))
+    );
+    // With the rate the shape is the documented one.
+    let a = sale().rates(rates).base("USD").run();
+    assert_eq!(a.json["fx"].as_object().unwrap().len(), 4, "{}", a.json["fx"]);
+}
+
+#[test]
+fn a_wallet_exchange_or_payout_without_a_reference_rate_is_unmeasured() {
+    let leg = |id: &str, currency: &str, amount: &str| {
+        json!({"id": id, "provider": "paypal", "account": "pp", "kind": "T0200", "event_code": "T0200",
+            "occurred_at": "2026-01-06T12:00:00Z", "currency": currency, "amount": amount, "refers_to": "pay"})
+    };
+    let a = World::new()
+        .file("transactions", &[leg("c1", "BRL", "-13.56"), leg("c2", "USD", "2.41")])
+        .base("USD")
+        .run();
+    assert_eq!(a.json["fx"]["unmeasured"], json!(["c1", "c2"]));
+    let rows = [
+        json!({"id": "x", "provider": "stripe", "account": "acct", "kind": "charge", "occurred_at": "2026-01-10T10:00:00Z",
+        "currency": "USD", "amount": "1000.00", "payout": "po"}),
+    ];
+    let po = json!({"id": "po", "provider": "stripe", "account": "acct", "currency": "USD", "amount": "1000.00", "status": "paid",
+        "arrival": "2026-02-02", "converted": {"amount": "910.00", "currency": "EUR"}});
+    let a = World::new()
+        .file("transactions", &rows)
+        .file("payouts", &[po])
+        .file("bank", &[super::bank_line("B", "2026-02-02", "EUR", "910.00", "STRIPE po")])
+        .base("EUR")
+        .run();
+    // Neither what the conversion cost nor what the balance gained between 10 January and 2 February.
+    assert_eq!(a.json["fx"]["unmeasured"], json!(["B", "po"]));
+    assert!(a.json["fx"].get("unrevalued").is_none(), "it is gone: {}", a.json["fx"]);
+}
+
+#[test]
+fn an_open_balance_without_a_rate_is_told_as_not_revalued() {
+    let usd = |id: &str, day: &str, amount: &str| {
+        json!({"id": id, "provider": "stripe", "account": "acct", "kind": "charge", "occurred_at": format!("{day}T10:00:00Z"),
+            "currency": "USD", "amount": amount})
+    };
+    // The first has no rate of its day; the second is booked at 0.90 and worth 0.92 × 1,000.00 = 920.00: +20.00.
+    let a = World::new()
+        .file("transactions", &[usd("a", "2026-01-05", "55.00"), usd("b", "2026-01-10", "1000.00")])
+        .rates("date,base,quote,rate,source\n2026-01-10,USD,EUR,0.90,t\n2026-01-31,USD,EUR,0.92,t\n")
+        .base("EUR")
+        .until("2026-01-31")
+        .run();
+    assert_eq!(
+        (&a.json["fx"]["unrealised"], &a.json["fx"]["unrevalued"]),
+        (&json!("20.00"), &json!({"USD": "55.00"}))
+    );
+}

@@ -157,3 +157,44 @@ fn without_a_policy_the_base_is_the_currency_of_most_bank_lines() {
     let a = World::new().file("bank", &[line("a", "USD"), line("b", "GBP")]).run();
     assert_eq!(a.json["base"], "GBP");
 }
+
+#[test]
+fn the_fee_of_a_row_that_no_table_maps_is_in_suspense_with_it() {
+    let row = json!({"id": "x", "provider": "stripe", "account": "acct", "kind": "brand_new_row", "occurred_at": "2026-02-01T10:00:00Z",
+        "currency": "EUR", "amount": "-3.00", "fee": "0.25"});
+    let a = World::new().file("transactions", &[row]).run();
+    // −3.00 − 0.25 = −3.25, and no part of it is a processing fee.
+    let codes: Vec<_> =
+        a.differences().into_iter().filter(|(r, _)| r == "UNMAPPED_CODE").map(|(_, m)| m).collect();
+    assert_eq!(codes, ["-3.00", "-0.25"]);
+    assert_eq!((&a.json["unexplained"]["EUR"], &a.json["fees"]), (&json!("-3.25"), &json!({})));
+    assert_eq!(a.balance("EUR", "suspense:stripe"), "3.25");
+}
+
+#[test]
+fn rates_are_read_by_the_titles_of_their_columns() {
+    let sale = json!({"id": "ch", "provider": "stripe", "account": "acct", "kind": "charge", "occurred_at": "2026-04-13T10:00:00Z",
+        "currency": "EUR", "amount": "70.00", "rate": "1.15", "net_currency": "USD"});
+    let run = |csv: &str| {
+        World::new().file("transactions", std::slice::from_ref(&sale)).rates(csv).base("USD").run()
+    };
+    // 70.00 × 1.1684 = 81.79 less 80.50 = 1.29, whatever the order of the columns.
+    let a = run("quote,base,date,source,rate\nUSD,EUR,2026-04-13,ECB,1.1684\n");
+    assert_eq!(a.json["fx"]["conversion_cost"], "1.29");
+    for (csv, says) in [
+        ("date,base,qoute,rate,source\n2026-04-13,EUR,USD,1.1684,ECB\n", "'qoute': is it 'quote'?"),
+        ("2026-04-13,EUR,USD,1.1684,ECB\n", "no such column: '2026-04-13'"),
+        ("date,base,quote,rate\n2026-04-13,EUR,USD,1.1684\n", "no column 'source'"),
+        ("date,base,base,rate,source\n", "column 'base' stands twice"),
+    ] {
+        let a = run(csv);
+        let e = &a.json["errors"][0];
+        assert!(
+            e["file"] == "fx.csv" && e["row"] == 1 && e["message"].as_str().unwrap().contains(says),
+            "{e}"
+        );
+        assert_eq!(a.json["fx"]["unmeasured"], json!(["ch"]));
+    }
+    let a = run("date,base,quote,rate,source\n\n2026-04-13,EUR,USD,1,1684,ECB\n");
+    assert_eq!((&a.json["errors"][0]["file"], &a.json["errors"][0]["row"]), (&json!("fx.csv"), &json!(3)));
+}

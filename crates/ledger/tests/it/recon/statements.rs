@@ -290,3 +290,78 @@ fn zero_and_three_decimals_foot_at_their_own_exponent() {
         assert_eq!(a.json["unexplained"][currency].as_str().unwrap().trim_matches(['0', '.']), "");
     }
 }
+
+fn wallet(id: &str, from: &str, to: &str, opening: &str, closing: &str) -> Value {
+    json!({"id": id, "provider": "alipay", "account": "wx", "currency": "CNY", "period": {"from": from, "to": to},
+        "opening": opening, "closing": closing})
+}
+
+fn paid(id: &str, statement: Option<&str>, day: &str, amount: &str) -> Value {
+    let code = if amount.starts_with('-') { "退款" } else { "交易" };
+    with(
+        json!({"id": id, "provider": "alipay", "account": "wx", "kind": code, "occurred_at": format!("{day}T04:00:00Z"),
+            "currency": "CNY", "amount": amount}),
+        json!({"statement": statement}),
+    )
+}
+
+#[test]
+fn a_wallet_opens_with_what_was_there_before() {
+    // 100.00 there, 50.00 and 30.00 come: 180.00 in the wallet, and in the books.
+    let a = World::new()
+        .file(
+            "transactions",
+            &[paid("a", Some("W1"), "2026-03-05", "50.00"), paid("b", Some("W2"), "2026-04-05", "30.00")],
+        )
+        .file(
+            "statements",
+            &[
+                wallet("W1", "2026-03-01", "2026-03-31", "100.00", "150.00"),
+                wallet("W2", "2026-04-01", "2026-04-30", "150.00", "180.00"),
+            ],
+        )
+        .run();
+    assert_eq!(a.balance("CNY", "assets:clearing:alipay:wx"), "180.00");
+    assert_eq!(a.balance("CNY", "equity:opening-balances"), "-100.00");
+    a.none("AMOUNT_MISMATCH");
+    let e = a.outcome.journal.entries().iter().find(|e| e.draft.id == "opening:alipay:wx:W1:CNY").unwrap();
+    assert_eq!(e.booked.to_string(), "2026-03-01");
+    // What is booked from before the first statement is in its opening already: 60.00 by a row, 40.00 of it are older.
+    let a = World::new()
+        .file(
+            "transactions",
+            &[paid("old", None, "2026-02-20", "60.00"), paid("a", Some("W1"), "2026-03-05", "50.00")],
+        )
+        .file("statements", &[wallet("W1", "2026-03-01", "2026-03-31", "100.00", "150.00")])
+        .run();
+    assert_eq!(
+        (a.balance("CNY", "assets:clearing"), a.balance("CNY", "equity:opening-balances")),
+        ("150.00".to_owned(), "-40.00".to_owned())
+    );
+}
+
+#[test]
+fn a_wallet_statement_that_is_missing_shows_between_its_neighbours() {
+    // March closes with 150.00, May opens with 175.00: 25.00 came in April, and nobody knows of what.
+    let rows = [paid("a", Some("W1"), "2026-03-05", "50.00"), paid("c", Some("W3"), "2026-05-05", "5.00")];
+    let statements = [
+        wallet("W1", "2026-03-01", "2026-03-31", "100.00", "150.00"),
+        wallet("W3", "2026-05-01", "2026-05-31", "175.00", "180.00"),
+    ];
+    let a = World::new().file("transactions", &rows).file("statements", &statements).run();
+    let d = a.only("AMOUNT_MISMATCH");
+    assert_eq!((&d["amount"], &d["records"]), (&json!("25.00"), &json!(["W1", "W3"])));
+    assert_eq!(a.json["unexplained"]["CNY"], "25.00");
+    assert_eq!(
+        (a.balance("CNY", "assets:clearing"), a.balance("CNY", "suspense")),
+        ("180.00".to_owned(), "-25.00".to_owned())
+    );
+    // Rows of April without a statement explain it.
+    let a = World::new()
+        .file("transactions", &rows)
+        .file("transactions", &[paid("b", None, "2026-04-10", "25.00")])
+        .file("statements", &statements)
+        .run();
+    a.none("AMOUNT_MISMATCH");
+    assert_eq!(a.balance("CNY", "assets:clearing"), "180.00");
+}

@@ -42,3 +42,95 @@ fn an_unknown_zone_is_refused() {
     let e = tradewind_ledger::recon::run(&w.facts, &w.options).unwrap_err();
     assert!(e.to_string().contains("'Mars/Olympus' is unknown"), "{e}");
 }
+
+fn folder(name: &str, files: &[(&str, &str)]) -> World {
+    let dir = std::env::temp_dir().join(format!("tradewind-zones-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    for (file, text) in files {
+        std::fs::write(dir.join(file), text).unwrap();
+    }
+    let facts = tradewind_ledger::facts::read::read_dir(&dir).unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    World { facts, ..World::default() }
+}
+
+const ALL: [&str; 4] = ["Asia/Shanghai", "America/Los_Angeles", "Europe/Berlin", "UTC"];
+
+#[test]
+fn a_day_without_a_zone_is_that_day_everywhere() {
+    let a = World::new().file("transactions", &[at("a", "2026-06-30", "1.00")]).zones(&ALL).run();
+    for z in ALL {
+        assert_eq!(a.json["days"][z], json!({"2026-06-30": {"USD": "1.00"}}), "{z}");
+    }
+}
+
+#[test]
+fn a_day_is_of_its_accounts_zone_and_elsewhere_the_day_that_holds_most_of_it() {
+    let row = at("a", "2026-06-30", "1.00").to_string();
+    // 30 June in Shanghai is 2026-06-29T16:00Z to 06-30T16:00Z, its noon 04:00Z: 30 June in UTC and Berlin (06:00), 29 June in Los Angeles
+    // (21:00 PDT). By its first instant it would be 29 June in Berlin (18:00) and in UTC.
+    let shanghai = [
+        ("Asia/Shanghai", "2026-06-30"),
+        ("UTC", "2026-06-30"),
+        ("Europe/Berlin", "2026-06-30"),
+        ("America/Los_Angeles", "2026-06-29"),
+    ];
+    // 30 June in Los Angeles is 06-30T07:00Z to 07-01T07:00Z, its noon 19:00Z: 1 July in Shanghai (03:00).
+    let angeles = [
+        ("America/Los_Angeles", "2026-06-30"),
+        ("UTC", "2026-06-30"),
+        ("Europe/Berlin", "2026-06-30"),
+        ("Asia/Shanghai", "2026-07-01"),
+    ];
+    for (n, (name, text, days)) in [
+        ("import.toml", "zone = \"Asia/Shanghai\"\n", shanghai),
+        ("transactions.toml", "zone = \"America/Los_Angeles\"\n", angeles),
+        // The account's own wins.
+        (
+            "transactions.jsonl.toml",
+            "zone = \"Asia/Shanghai\"\n[zones]\nacct = \"America/Los_Angeles\"\n",
+            angeles,
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let a = folder(&format!("day-{n}"), &[("transactions.jsonl", &row), (name, text)]).zones(&ALL).run();
+        for (z, day) in days {
+            assert_eq!(a.json["days"][z], json!({day: {"USD": "1.00"}}), "{z} of {name}");
+        }
+    }
+}
+
+#[test]
+fn a_local_time_without_a_zone_is_of_its_account() {
+    // 23:30 in Shanghai is 15:30Z: 30 June in UTC. Read as UTC it would be 1 July in Shanghai (07:30).
+    let row = at("a", "2026-06-30T23:30:00", "1.00").to_string();
+    let a = folder("local", &[("transactions.jsonl", &row), ("import.toml", "zone = \"Asia/Shanghai\"\n")])
+        .zones(&["Asia/Shanghai", "UTC"])
+        .run();
+    for z in ["Asia/Shanghai", "UTC"] {
+        assert_eq!(a.json["days"][z], json!({"2026-06-30": {"USD": "1.00"}}), "{z}");
+    }
+    // A zone in brackets is one: the same instant.
+    let a = World::new()
+        .file("transactions", &[at("a", "2026-06-30T23:30:00[Asia/Shanghai]", "1.00")])
+        .zones(&["UTC"])
+        .run();
+    assert_eq!(a.json["days"]["UTC"], json!({"2026-06-30": {"USD": "1.00"}}));
+}
+
+#[test]
+fn a_sidecar_that_names_no_zone_is_told() {
+    let row = at("a", "2026-06-30", "1.00").to_string();
+    for (text, says) in [
+        ("zone = \"Asia/Shangai\"\n", "'Asia/Shangai' is unknown"),
+        ("zones = 1\n", "map"),
+        ("zoen = \"UTC\"\n", "zoen"),
+    ] {
+        let w = folder("bad", &[("transactions.jsonl", &row), ("import.toml", text)]);
+        let [e] = w.facts.errors.as_slice() else { panic!("{:?}", w.facts.errors) };
+        assert!(e.file == "import.toml" && e.message.contains(says), "{e:?}");
+        assert_eq!(w.run().json["status"], "incomplete");
+    }
+}
