@@ -5,6 +5,7 @@ mod bad_files;
 mod bulk;
 mod bulk_rule;
 mod china_bills;
+mod datev;
 mod exports;
 mod importers;
 mod properties;
