@@ -69,7 +69,7 @@ impl Default for Policy {
             bank_days_before: 1,
             bank_days_after: 5,
             late_days: 30,
-            max_candidates: 24,
+            max_candidates: 40,
             closed_until: None,
             fee: Vec::new(),
         }

@@ -3,7 +3,10 @@
 //! Keys before numbers, unmatched before wrong. Each level looks at what the levels before left, frozen at its start, so that no
 //! order of rows can change the result; a line and a transfer are used once.
 
+mod covering;
 mod levels;
+mod pins;
+mod returned;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +21,8 @@ use crate::facts::{BankLine, DecisionKind, Facts, Provider};
 use crate::import::{StatementKind, traits};
 use crate::rates::Rates;
 
-pub use levels::subsets;
+use covering::Doubts;
+pub use covering::subsets;
 
 /// A bank line and where it stands.
 #[derive(Debug, Clone)]
@@ -191,6 +195,12 @@ fn items(statements: &[StatementState], payouts: &[PayoutState]) -> Vec<Item> {
     out
 }
 
+/// Lines that belong to transfers, by name or by little, and are not what was sent.
+struct Mismatch {
+    lines: Vec<usize>,
+    items: Vec<usize>,
+}
+
 struct Work<'a> {
     items: Vec<Item>,
     lines: &'a [BankLine],
@@ -218,20 +228,25 @@ impl Work<'_> {
     }
     /// Currency, window, the provider that the text names, no veto: the pair may belong together by number.
     fn may(&self, l: usize, i: usize) -> bool {
+        self.items.get(i).is_some_and(|x| !x.reference_only) && self.fits(l, i)
+    }
+    /// So far as currency, text and vetoes tell.
+    fn speaks_of(&self, l: usize, i: usize) -> bool {
         let (Some(line), Some(item)) = (self.lines.get(l), self.items.get(i)) else { return false };
-        if self.named_lines.contains(&l) || self.named_items.contains(&i) {
-            return false;
-        }
-        if item.reference_only || line.amount.currency() != item.expect.currency() || self.vetoed(l, i) {
-            return false;
-        }
-        if self.hints.get(l).is_some_and(|h| !h.is_empty() && !h.contains(&item.provider)) {
-            return false;
-        }
-        item.date.is_none_or(|d| {
-            let gap = business_days(d, line.date);
-            gap >= -self.policy.bank_days_before && gap <= self.policy.bank_days_after
-        })
+        !self.named_lines.contains(&l)
+            && !self.named_items.contains(&i)
+            && line.amount.currency() == item.expect.currency()
+            && !self.vetoed(l, i)
+            && self.hints.get(l).is_none_or(|h| h.is_empty() || h.contains(&item.provider))
+    }
+    /// And the window, of a transfer that came back too.
+    fn fits(&self, l: usize, i: usize) -> bool {
+        let (Some(line), Some(item)) = (self.lines.get(l), self.items.get(i)) else { return false };
+        self.speaks_of(l, i)
+            && item.date.is_none_or(|d| {
+                let gap = business_days(d, line.date);
+                gap >= -self.policy.bank_days_before && gap <= self.policy.bank_days_after
+            })
     }
     fn link(&mut self, l: usize, items: &[usize], rule: &'static str) {
         if let (Some(of), Some(r)) = (self.item_of.get_mut(l), self.rule.get_mut(l)) {
@@ -281,13 +296,15 @@ pub(super) fn run(
         named_items: BTreeSet::new(),
         policy,
     };
-    let mut mismatch: Vec<(usize, Vec<usize>)> = Vec::new();
-    levels::pins(&mut w, clean, found);
+    let mut mismatch: Vec<Mismatch> = Vec::new();
+    let mut doubts = Doubts::default();
+    pins::pins(&mut w, clean, found);
     levels::references(&mut w, &mut mismatch, rates, found);
-    levels::by_amount(&mut w);
-    let mut candidates = levels::covering(&mut w);
-    levels::pool_ambiguity(&w, &mut candidates);
-    let ambiguous: BTreeSet<usize> = candidates.keys().copied().collect();
-    levels::near(&w, &ambiguous, &mut mismatch);
-    settle::finish(&w, &candidates, &mismatch, statements, payouts, facts, as_of, found)
+    returned::contested(&w, &mut doubts);
+    levels::by_amount(&mut w, &doubts);
+    returned::run(&mut w, &mut doubts);
+    covering::covering(&mut w, &mut doubts);
+    covering::pool_ambiguity(&w, &mut doubts);
+    covering::near(&w, &doubts, &mut mismatch);
+    settle::finish(&w, &doubts, &mismatch, statements, payouts, facts, as_of, found)
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use tradewind_domain::Money;
 
-use super::{BankState, Banking, Conversion, Item, Taken, Work};
+use super::covering::Doubts;
+use super::{BankState, Banking, Conversion, Item, Mismatch, Taken, Work};
 use crate::facts::{BankLine, Facts};
 use crate::recon::foot::{PayoutState, StatementState};
 use crate::recon::{Event, Found, Match, Reason, ReconError, business_days};
@@ -13,8 +14,8 @@ use crate::recon::{Event, Found, Match, Reason, ReconError, business_days};
 #[allow(clippy::too_many_arguments)]
 pub(super) fn finish(
     w: &Work<'_>,
-    candidates: &BTreeMap<usize, Vec<Vec<String>>>,
-    mismatch: &[(usize, Vec<usize>)],
+    doubts: &Doubts,
+    mismatch: &[Mismatch],
     statements: &mut [StatementState],
     payouts: &mut [PayoutState],
     facts: &Facts,
@@ -39,13 +40,17 @@ pub(super) fn finish(
             state.state = "Reconciled";
             let c = line.amount.currency();
             let split = linked.iter().any(|i| w.line_of.get(*i).is_some_and(|ls| ls.len() > 1));
+            let crossed = items.iter().any(|i| i.expect.currency() != c);
             let expect: i64 =
                 items.iter().filter(|i| i.expect.currency() == c).map(|i| i.expect.minor()).sum();
-            let residual = if split || items.iter().any(|i| i.expect.currency() != c) {
-                0
-            } else {
-                line.amount.minor().saturating_sub(expect)
-            };
+            let others: Vec<usize> = others(w, l, linked);
+            let brought = others
+                .iter()
+                .filter_map(|k| w.lines.get(*k))
+                .fold(line.amount.minor(), |s, x| s.saturating_add(x.amount.minor()));
+            // What several lines of one transfer leave of it is told with the last of them.
+            let last = others.iter().all(|k| *k < l);
+            let residual = if crossed || split && !last { 0 } else { brought.saturating_sub(expect) };
             let rule = w.rule.get(l).copied().unwrap_or_default();
             if rule == "tolerance" {
                 out.tolerated.insert(l);
@@ -57,16 +62,12 @@ pub(super) fn finish(
                     state.matched_to.iter().cloned().chain([line.id.clone()]).collect(),
                     format!(
                         "{} arrived against {}: within the rounding of the policy",
-                        line.amount,
+                        Money::from_minor(brought, c),
                         Money::from_minor(expect, c)
                     ),
-                    vec![
-                        ("arrived".to_owned(), line.amount.minor()),
-                        ("sent".to_owned(), expect.saturating_neg()),
-                    ],
+                    vec![("arrived".to_owned(), brought), ("sent".to_owned(), expect.saturating_neg())],
                 );
             }
-            let crossed = items.iter().any(|i| i.expect.currency() != c);
             let mut evidence = vec![("arrived".to_owned(), line.amount.minor())];
             if crossed {
                 let names = state.matched_to.join(" + ");
@@ -74,15 +75,13 @@ pub(super) fn finish(
                     format!("by its value in this currency {names}"),
                     line.amount.minor().saturating_neg(),
                 ));
+            } else if split && !last && brought != expect {
+                evidence.push((
+                    format!("its part of {}", state.matched_to.join(" + ")),
+                    line.amount.minor().saturating_neg(),
+                ));
             } else {
                 // Of a transfer in several lines: the other lines beside this one, against all that was sent.
-                let others: BTreeSet<usize> = linked
-                    .iter()
-                    .filter_map(|i| w.line_of.get(*i))
-                    .flatten()
-                    .copied()
-                    .filter(|k| *k != l)
-                    .collect();
                 evidence.extend(
                     others
                         .iter()
@@ -127,81 +126,61 @@ pub(super) fn finish(
                 }
             }
             out.taken.insert(l, taken);
-        } else if let Some(sets) = candidates.get(&l) {
+        } else if let Some(sets) = doubts.lines.get(&l) {
             state.state = "Ambiguous";
             state.candidates.clone_from(sets);
-            let mut records: Vec<String> = sets.iter().flatten().cloned().collect();
-            records.push(line.id.clone());
-            found.note(
-                Reason::Ambiguous,
-                line.amount,
-                records,
-                format!(
-                    "{} of {} could be {}: name the payout in a decision",
-                    line.amount,
-                    line.date,
-                    sets.iter().map(|s| s.join(" + ")).collect::<Vec<_>>().join(", or ")
-                ),
-                vec![(format!("arrived as {}", line.id), line.amount.minor())],
-                line.amount.minor(),
-            );
-        } else if let Some((_, is)) = mismatch.iter().find(|(k, _)| *k == l) {
-            let expect = w.expect(is);
-            let off = line.amount.minor().saturating_sub(expect);
-            let c = line.amount.currency();
-            found.note(
-                Reason::AmountMismatch,
-                Money::from_minor(off, c),
-                is.iter()
-                    .filter_map(|i| w.items.get(*i))
-                    .map(|i| i.id.clone())
-                    .chain([line.id.clone()])
-                    .collect(),
-                format!(
-                    "{} arrived on {} where {} was sent: {} is unaccounted for",
-                    line.amount,
-                    line.date,
-                    Money::from_minor(expect, c),
-                    Money::from_minor(off, c)
-                ),
-                vec![
-                    ("arrived".to_owned(), line.amount.minor()),
-                    ("sent".to_owned(), expect.saturating_neg()),
-                ],
-                off,
-            );
+            ambiguous(line, sets, found);
+        } else if let Some(open) = doubts.unsearched.get(&l) {
+            state.state = "Ambiguous";
+            unsearched(w, line, open, found);
+        } else if let Some(m) = mismatch.iter().find(|m| m.lines.contains(&l)) {
+            // Once for all its lines.
+            if m.lines.first() == Some(&l) {
+                unequal(w, m, found);
+            }
         } else {
+            let torn: Vec<&str> =
+                doubts.part_of(l).filter_map(|i| w.items.get(i)).map(|x| x.id.as_str()).collect();
+            let also = if torn.is_empty() {
+                String::new()
+            } else {
+                format!(
+                    " alone; it may be a part of {}, which was not searched among so many lines",
+                    torn.join(" or ")
+                )
+            };
             found.note(
                 Reason::OursOnly,
                 line.amount,
                 vec![line.id.clone()],
-                format!("the bank line of {} fits no payout or statement", line.date),
+                format!("the bank line of {} fits no payout or statement{also}", line.date),
                 vec![(format!("arrived as {}", line.id), line.amount.minor())],
                 line.amount.minor(),
             );
         }
         out.lines.push(state);
     }
-    let near_items: BTreeMap<usize, i64> = mismatch
-        .iter()
-        .flat_map(|(l, is)| {
-            is.iter()
-                .map(|i| (*i, w.lines.get(*l).map_or(0, |x| x.amount.minor()).saturating_sub(w.expect(is))))
-        })
-        .collect();
-    let in_candidates: BTreeSet<&str> = candidates.values().flatten().flatten().map(String::as_str).collect();
+    let near_items: BTreeMap<usize, i64> =
+        mismatch.iter().flat_map(|m| m.items.iter().map(|i| (*i, off(w, m)))).collect();
     for (i, item) in w.items.iter().enumerate() {
         let lines: Vec<&BankLine> =
             w.line_of.get(i).into_iter().flatten().filter_map(|l| w.lines.get(*l)).collect();
         let last = lines.iter().map(|l| l.date).max();
         let late = item.date.is_some_and(|d| business_days(d, as_of) > w.policy.bank_days_after);
+        // It may be here, in lines that were not searched, or in one that others fit too: nobody says that it is missing.
+        let torn = doubts.torn.get(&i);
+        let foots = item.statement.and_then(|s| statements.get(s)).is_none_or(|s| s.foots)
+            && item.payout.and_then(|p| payouts.get(p)).is_none_or(|p| p.foots);
         let state = if item.reference_only {
             None
+        } else if !lines.is_empty() && !foots {
+            // The money is here, and what it is made of is not known.
+            Some("Settled")
         } else if !lines.is_empty() {
             Some("Reconciled")
         } else if let Some(off) = near_items.get(&i) {
             Some(if *off < 0 { "Under" } else { "Over" })
-        } else if late && item.due && facts.has("bank") {
+        } else if late && item.due && facts.has("bank") && !doubts.items.contains(&i) && torn.is_none() {
             Some("Missing")
         } else {
             None
@@ -210,13 +189,28 @@ pub(super) fn finish(
             && lines.is_empty()
             && !near_items.contains_key(&i)
             && facts.has("bank")
-            && !in_candidates.contains(item.id.as_str())
+            && !doubts.items.contains(&i)
         {
-            let reason = if late { Reason::ProviderOnly } else { Reason::Timing };
-            let why = if late {
-                format!("{} was sent for {} and has not reached the bank by {as_of}", item.expect, item.id)
-            } else {
-                format!("{} for {} is on its way to the bank", item.expect, item.id)
+            let reason = match (late, torn) {
+                (false, _) => Reason::Timing,
+                (true, None) => Reason::ProviderOnly,
+                (true, Some(_)) => Reason::Ambiguous,
+            };
+            let why = match (late, torn) {
+                (false, _) => format!("{} for {} is on its way to the bank", item.expect, item.id),
+                (true, None) => {
+                    format!(
+                        "{} was sent for {} and has not reached the bank by {as_of}",
+                        item.expect, item.id
+                    )
+                }
+                (true, Some(parts)) => format!(
+                    "no line alone is the {} of {}, and {} lines may be parts of it: {}. Pin its lines in a decision",
+                    item.expect,
+                    item.id,
+                    parts.len(),
+                    bound(parts.len(), w.policy.max_candidates)
+                ),
             };
             let evidence = vec![(format!("sent as {}", item.id), item.expect.minor())];
             found.add(reason, item.expect, vec![item.id.clone()], why, evidence);
@@ -224,8 +218,8 @@ pub(super) fn finish(
         let ids: Vec<String> = lines.iter().map(|l| l.id.clone()).collect();
         let mut timeline: Vec<Event> =
             item.date.map(|d| Event { at: d.to_string(), state: "Expected" }).into_iter().collect();
-        if let (Some(d), Some("Reconciled")) = (last, state) {
-            timeline.push(Event { at: d.to_string(), state: "Reconciled" });
+        if let (Some(d), Some(state @ ("Reconciled" | "Settled"))) = (last, state) {
+            timeline.push(Event { at: d.to_string(), state });
         } else if let (Some("Missing"), Some(d)) = (state, item.date) {
             let mut due = d;
             while business_days(d, due) <= w.policy.bank_days_after {
@@ -255,25 +249,158 @@ pub(super) fn finish(
             p.timeline = timeline;
         }
     }
-    // A statement that a payout pays stands where its payouts stand.
-    for s in statements.iter_mut().filter(|s| s.paid_by_payout && !s.refused && !s.failed) {
-        let mine: Vec<&PayoutState> = payouts
-            .iter()
-            .filter(|p| {
-                p.provider == s.provider
-                    && p.account == s.account
-                    && (p.group.as_deref() == Some(s.id.as_str()) || p.id == s.id)
-            })
-            .collect();
-        s.bank = mine.iter().flat_map(|p| p.bank.iter().cloned()).collect();
-        s.arrived = mine.iter().filter_map(|p| p.arrived).max();
-        s.state = if !mine.is_empty() && mine.iter().all(|p| p.state == "Reconciled") {
-            "Reconciled"
-        } else {
-            "Settled"
-        };
-    }
+    without_lines(w, statements, payouts);
     Ok(out)
+}
+
+/// Documents to which no bank line of their own is due.
+fn without_lines(w: &Work<'_>, statements: &mut [StatementState], payouts: &mut [PayoutState]) {
+    let nothing = |at: Option<Date>| -> Vec<Event> {
+        let at = at.map(|d| d.to_string());
+        at.into_iter()
+            .flat_map(|at| [("Expected", at.clone()), ("Reconciled", at)])
+            .map(|(state, at)| Event { at, state })
+            .collect()
+    };
+    for p in payouts.iter_mut().filter(|p| p.amount.is_zero() && p.foots && !p.void && !p.failed) {
+        p.state = "Reconciled";
+        p.timeline = nothing(p.arrival.or(p.last_member));
+    }
+    let sent: BTreeSet<usize> = w.items.iter().filter_map(|i| i.statement).collect();
+    for (i, s) in statements.iter_mut().enumerate().filter(|(_, s)| !s.refused && !s.failed) {
+        if s.paid_by_payout {
+            // It stands where its payouts stand.
+            let mine: Vec<&PayoutState> = payouts
+                .iter()
+                .filter(|p| {
+                    p.provider == s.provider
+                        && p.account == s.account
+                        && (p.group.as_deref() == Some(s.id.as_str()) || p.id == s.id)
+                })
+                .collect();
+            s.bank = mine.iter().flat_map(|p| p.bank.iter().cloned()).collect();
+            s.arrived = mine.iter().filter_map(|p| p.arrived).max();
+            let arrived = !mine.is_empty() && mine.iter().all(|p| p.state == "Reconciled");
+            s.state = if arrived && s.foots { "Reconciled" } else { "Settled" };
+        } else if s.foots && s.total.is_zero() {
+            s.state = "Reconciled";
+            s.timeline = nothing(s.end);
+        } else if s.foots && !sent.contains(&i) {
+            // A balance, which stays with the provider.
+            s.state = "Settled";
+        }
+    }
+    // What was carried into a later statement is where that one is.
+    let carried: Vec<(usize, bool)> = statements
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| !s.refused && !s.failed && s.foots)
+        .filter_map(|(i, s)| {
+            let mut next = s;
+            let mut left = statements.len();
+            while let Some(into) = next.carried_into.as_deref().filter(|_| left > 0) {
+                next = statements.iter().find(|x| {
+                    x.id == into
+                        && x.provider == s.provider
+                        && x.account == s.account
+                        && x.total.currency() == s.total.currency()
+                })?;
+                left -= 1;
+            }
+            s.carried_into.as_ref().map(|_| (i, next.state == "Reconciled"))
+        })
+        .collect();
+    for (i, done) in carried {
+        if let Some(s) = statements.get_mut(i) {
+            s.state = if done { "Reconciled" } else { "Settled" };
+        }
+    }
+}
+
+/// Why a set was not searched for.
+fn bound(n: usize, most: usize) -> String {
+    if n > most {
+        format!("more than {most} candidates; not searched")
+    } else {
+        format!("{n} candidates; the search was given up")
+    }
+}
+
+/// The other lines of the transfers of a line.
+fn others(w: &Work<'_>, l: usize, linked: &[usize]) -> Vec<usize> {
+    let all: BTreeSet<usize> =
+        linked.iter().filter_map(|i| w.line_of.get(*i)).flatten().copied().filter(|k| *k != l).collect();
+    all.into_iter().collect()
+}
+
+fn ambiguous(line: &BankLine, sets: &[Vec<String>], found: &mut Found) {
+    let mut records: Vec<String> = sets.iter().flatten().cloned().collect();
+    records.push(line.id.clone());
+    found.note(
+        Reason::Ambiguous,
+        line.amount,
+        records,
+        format!(
+            "{} of {} could be {}: name the payout in a decision",
+            line.amount,
+            line.date,
+            sets.iter().map(|s| s.join(" + ")).collect::<Vec<_>>().join(", or ")
+        ),
+        vec![(format!("arrived as {}", line.id), line.amount.minor())],
+        line.amount.minor(),
+    );
+}
+
+fn unsearched(w: &Work<'_>, line: &BankLine, open: &[usize], found: &mut Found) {
+    let ids = open.iter().filter_map(|i| w.items.get(*i)).map(|x| x.id.clone());
+    found.note(
+        Reason::Ambiguous,
+        line.amount,
+        ids.chain([line.id.clone()]).collect(),
+        format!(
+            "{} of {} is none of {} open payouts alone, and may be several of them together: {}. Name the payouts in a decision",
+            line.amount,
+            line.date,
+            open.len(),
+            bound(open.len(), w.policy.max_candidates)
+        ),
+        vec![(format!("arrived as {}", line.id), line.amount.minor())],
+        line.amount.minor(),
+    );
+}
+
+/// What arrived less what was sent.
+fn off(w: &Work<'_>, m: &Mismatch) -> i64 {
+    let arrived = m.lines.iter().filter_map(|l| w.lines.get(*l));
+    arrived.fold(0_i64, |s, x| s.saturating_add(x.amount.minor())).saturating_sub(w.expect(&m.items))
+}
+
+fn unequal(w: &Work<'_>, m: &Mismatch, found: &mut Found) {
+    let lines: Vec<&BankLine> = m.lines.iter().filter_map(|l| w.lines.get(*l)).collect();
+    let Some(first) = lines.first() else { return };
+    let (expect, c) = (w.expect(&m.items), first.amount.currency());
+    let off = off(w, m);
+    let items = m.items.iter().filter_map(|i| w.items.get(*i)).map(|i| i.id.clone());
+    let arrived = if lines.len() == 1 {
+        vec![("arrived".to_owned(), first.amount.minor())]
+    } else {
+        lines.iter().map(|x| (format!("arrived as {}", x.id), x.amount.minor())).collect()
+    };
+    let days: BTreeSet<String> = lines.iter().map(|x| x.date.to_string()).collect();
+    found.note(
+        Reason::AmountMismatch,
+        Money::from_minor(off, c),
+        items.chain(lines.iter().map(|x| x.id.clone())).collect(),
+        format!(
+            "{} arrived on {} where {} was sent: {} is unaccounted for",
+            Money::from_minor(off.saturating_add(expect), c),
+            days.into_iter().collect::<Vec<_>>().join(" and "),
+            Money::from_minor(expect, c),
+            Money::from_minor(off, c)
+        ),
+        arrived.into_iter().chain([("sent".to_owned(), expect.saturating_neg())]).collect(),
+        off,
+    );
 }
 
 /// A line that a user pinned to several transfers of one other currency: each brought a part of what their own amounts in this
@@ -305,7 +432,14 @@ fn parts(w: &Work<'_>) -> Result<BTreeMap<(usize, usize), Money>, ReconError> {
             continue;
         }
         if lines.iter().all(|(_, x)| x.amount.currency() == item.sent.currency()) {
-            out.extend(lines.iter().map(|(l, x)| ((*l, i), x.amount)));
+            // What a pin leaves of it is the last line's, as of a transfer in one line.
+            let sum = lines.iter().fold(0_i64, |s, (_, x)| s.saturating_add(x.amount.minor()));
+            let rest = item.sent.minor().saturating_sub(sum);
+            out.extend(lines.iter().enumerate().map(|(n, (l, x))| {
+                let own = if n + 1 == lines.len() { rest } else { 0 };
+                let part = Money::from_minor(x.amount.minor().saturating_add(own), x.amount.currency());
+                ((*l, i), part)
+            }));
             continue;
         }
         let weights: Vec<_> = lines.iter().map(|(_, x)| x.amount.decimal().abs()).collect();

@@ -2,6 +2,7 @@
 //! cause. Then the chain of reserves.
 
 mod chain;
+mod members;
 mod payouts;
 mod statement;
 
@@ -172,7 +173,8 @@ pub(super) fn run(
         );
     }
     chain::run(&mut statements, clean, rows, found);
-    let payouts = payouts::run(clean, &paid, rows, &statements, found);
+    let strangers = members::run(clean, &members, &paid, &statements, rows, facts, found);
+    let payouts = payouts::run(clean, &paid, rows, &statements, &strangers, found);
     let named: BTreeSet<(Provider, &str, &str)> = payouts
         .iter()
         .flat_map(|p| {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_domain::Money;
 
+use super::members::Strangers;
 use super::statement::{cause, total_of};
 use super::{Doc, PayoutState, StatementState, failed, void};
 use crate::facts::Provider;
@@ -12,11 +13,58 @@ use crate::recon::dedupe::Clean;
 use crate::recon::parts::Row;
 use crate::recon::{Found, Reason};
 
+/// Rows that name what the parts of a split payout share: together they are the parts of their currency.
+fn split(
+    doc: &Doc,
+    legs: &[usize],
+    members: &[&Row],
+    sum: i64,
+    any: bool,
+    out: &mut [PayoutState],
+    found: &mut Found,
+) {
+    let last = members.iter().map(|r| r.tx.occurred.day()).max();
+    let sent = legs.iter().filter_map(|i| out.get(*i)).fold(0_i64, |s, p| s.saturating_add(p.amount.minor()));
+    let off = sent.saturating_sub(sum);
+    let mut evidence = Vec::new();
+    for i in legs {
+        let Some(p) = out.get_mut(*i) else { continue };
+        p.last_member = last.max(p.last_member);
+        p.foots = p.foots && (!any || off == 0);
+        evidence.push((format!("sent as {}", p.id), p.amount.minor()));
+    }
+    if !any || off == 0 {
+        return;
+    }
+    let mut records: Vec<String> =
+        legs.iter().filter_map(|i| out.get(*i)).map(|p| p.id.clone()).chain([doc.2.clone()]).collect();
+    if members.len() <= 50 {
+        records.extend(members.iter().map(|r| r.tx.id.clone()));
+    }
+    evidence.push(("sum of the rows".to_owned(), sum.saturating_neg()));
+    found.note(
+        Reason::NotFooting,
+        Money::from_minor(off, doc.3),
+        records,
+        format!(
+            "payouts of {}: its rows sum to {}, {} was paid in {} parts. Likeliest cause: {}.",
+            doc.2,
+            Money::from_minor(sum, doc.3),
+            Money::from_minor(sent, doc.3),
+            legs.len(),
+            cause(off, sum, sent, members.iter().copied())
+        ),
+        evidence,
+        off,
+    );
+}
+
 pub(super) fn run(
     clean: &Clean,
     paid: &BTreeMap<Doc, Vec<usize>>,
     rows: &[Row],
     statements: &[StatementState],
+    strangers: &Strangers,
     found: &mut Found,
 ) -> Vec<PayoutState> {
     let mut out: Vec<PayoutState> = Vec::new();
@@ -76,13 +124,25 @@ pub(super) fn run(
     for (i, p) in out.iter().enumerate() {
         at.insert(doc(p), i);
     }
+    // Parts of a split payout, by the reference that they share.
+    let mut parts: BTreeMap<Doc, Vec<usize>> = BTreeMap::new();
+    for (i, p) in out.iter().enumerate().filter(|(_, p)| !p.void) {
+        if let Some(group) = p.group.clone() {
+            parts.entry((p.provider, p.account.clone(), group, p.amount.currency())).or_default().push(i);
+        }
+    }
     for (doc, list) in paid {
         let members: Vec<&Row> =
             list.iter().filter_map(|i| rows.get(*i)).filter(|r| !r.dropped && !r.refused).collect();
         let sum = total_of(members.iter().copied(), |r| !r.is(Class::Payout));
         let any = members.iter().any(|r| !r.is(Class::Payout));
         let statement = of_statements.contains(&(doc.0, doc.1.as_str(), doc.2.as_str()));
-        if !known.contains(&(doc.0, doc.1.clone(), doc.2.clone()))
+        let own = known.contains(&(doc.0, doc.1.clone(), doc.2.clone()));
+        if let Some(legs) = parts.get(doc).filter(|_| !own && !statement) {
+            split(doc, legs, &members, sum, any, &mut out, found);
+            continue;
+        }
+        if !own
             && !statement
             && let Some(first) = members.first()
         {
@@ -122,6 +182,24 @@ pub(super) fn run(
             }
         }
     }
+    // Rows name it, and none of them is in its currency: nothing makes its sum.
+    for p in out.iter_mut().filter(|p| {
+        p.sum.is_none()
+            && !p.amount.is_zero()
+            && strangers.payouts.contains(&(p.provider, p.account.clone(), p.id.clone()))
+    }) {
+        let c = p.amount.currency();
+        p.sum = Some(Money::zero(c));
+        p.foots = false;
+        found.note(
+            Reason::NotFooting,
+            p.amount,
+            vec![p.id.clone()],
+            format!("payout {}: {} was paid, and none of its rows is in {c}", p.id, p.amount),
+            vec![("payout".to_owned(), p.amount.minor()), (format!("sum of the rows in {c}"), 0)],
+            p.amount.minor(),
+        );
+    }
     let mut by_id: BTreeMap<(Provider, String, String), Vec<usize>> = BTreeMap::new();
     for (i, p) in out.iter().enumerate() {
         by_id.entry((p.provider, p.account.clone(), p.id.clone())).or_default().push(i);
@@ -134,12 +212,34 @@ pub(super) fn run(
             Some(r.tx.id.as_str()),
         ];
         let key = |id: &str| (r.tx.provider, r.tx.account.clone(), id.to_owned());
-        // Of one id in several currencies, the row's own.
-        let own = |i: &&usize| out.get(**i).is_some_and(|p| p.amount.currency() == r.net.currency());
+        // Of one id in several currencies, the row's own; or the one that the provider converted into it.
+        let own = |i: &usize| out.get(*i).is_some_and(|p| p.amount.currency() == r.net.currency());
+        let into = |i: &usize| {
+            out.get(*i).is_some_and(|p| p.converted.is_some_and(|m| m.currency() == r.net.currency()))
+        };
+        let mut foreign: Option<usize> = None;
         let hit = names.into_iter().flatten().find_map(|id| {
             let all = by_id.get(&key(id))?;
-            all.iter().find(own).or(all.first()).copied()
+            let hit = all.iter().find(|i| own(i)).or(all.iter().find(|i| into(i))).copied();
+            // What the row names as its payout is told with the members.
+            if hit.is_none() && r.tx.payout.as_deref() != Some(id) {
+                foreign = foreign.or(all.first().copied());
+            }
+            hit
         });
+        if let (None, Some(p)) = (hit, foreign.and_then(|i| out.get(i))) {
+            found.note(
+                Reason::CurrencyMismatch,
+                r.net,
+                vec![p.id.clone(), r.tx.id.clone()],
+                format!(
+                    "payout {} was sent as {}, row {} books {} for it: no rate of the provider links them",
+                    p.id, p.amount, r.tx.id, r.net
+                ),
+                vec![(format!("moved by row {}", r.tx.id), r.net.minor())],
+                r.net.minor(),
+            );
+        }
         match hit.and_then(|i| out.get_mut(i)) {
             Some(p) if r.net.minor().signum() == p.amount.minor().signum() => {
                 p.returned_by_row = true;

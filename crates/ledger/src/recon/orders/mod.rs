@@ -140,8 +140,9 @@ impl<'a> Carriers<'a> {
             .find_map(|(map, id)| {
                 let id = id?;
                 let all = map.get(&(r.tx.provider, r.tx.account.as_str(), id))?;
+                // A document in another currency does not carry the row's money.
                 let own = all.iter().find(|(c, _)| *c == r.net.currency());
-                own.or(all.first().filter(|_| all.len() == 1)).map(|(_, carrier)| (id, *carrier))
+                own.map(|(_, carrier)| (id, *carrier))
             })
     }
 }
