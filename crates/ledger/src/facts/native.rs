@@ -86,7 +86,8 @@ pub fn from_import(import: &Import) -> Facts {
         for (i, b) in d.bank.iter().enumerate() {
             facts.bank.push(BankLine {
                 id: b.id.clone(),
-                account: b.account.clone(),
+                // A bank's CSV may name no account.
+                account: if b.account.is_empty() { file.account.clone() } else { b.account.clone() },
                 date: b.date,
                 amount: b.amount,
                 text: b.text.clone(),

@@ -27,7 +27,10 @@ pub(super) fn bill<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Docume
         };
         let line = line.trim();
         if let Some(rest) = line.strip_prefix('#') {
-            head.read(rest, sidecar);
+            head.read(rest, sidecar).map_err(|mut r| {
+                r.line = lines.number;
+                r
+            })?;
             continue;
         }
         if line.is_empty() {
@@ -56,7 +59,7 @@ struct Head {
 }
 
 impl Head {
-    fn read(&mut self, line: &str, sidecar: &Sidecar) {
+    fn read(&mut self, line: &str, sidecar: &Sidecar) -> ImportResult<()> {
         self.seen |= line.contains("明细查询");
         let bracket = |after: &str| -> Option<&str> {
             let rest = line.split_once(after)?.1;
@@ -66,7 +69,7 @@ impl Head {
         let moment =
             |text: &str| time::moment(&chinese_date(text), sidecar.zone_or(ZONE), DayOrder::DayFirst);
         if let Some(account) = bracket("账号") {
-            self.account = Some(account.to_owned());
+            self.account = Some(amount::id(account, 0)?.to_owned());
         }
         if let Some(from) = bracket("起始日期") {
             self.from = moment(from);
@@ -74,6 +77,7 @@ impl Head {
         if let Some(to) = bracket("终止日期") {
             self.to = moment(to);
         }
+        Ok(())
     }
 }
 

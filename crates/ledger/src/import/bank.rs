@@ -372,6 +372,8 @@ impl Message {
         document: &mut Document,
     ) -> ImportResult<()> {
         match tag {
+            // A new message: the account of the one before is not its own.
+            "20" => self.account = sidecar.account.clone().unwrap_or_default(),
             "25" | "25P" => {
                 self.account = sidecar
                     .account
@@ -380,6 +382,12 @@ impl Message {
             }
             "60F" | "60M" => {
                 self.close(line, document)?;
+                if self.account.is_empty() {
+                    return Err(Refusal::malformed(
+                        line,
+                        "the statement names no account (:25:): say account = \"…\" in the sidecar, or fetch the message again",
+                    ));
+                }
                 let opening = balance(value, line)?;
                 self.balance = Some(opening);
                 self.sum_from = Some(opening);

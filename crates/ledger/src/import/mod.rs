@@ -207,21 +207,23 @@ fn read_nested(
         }
         shape => {
             let mut document = plain(provider, shape, whole, sidecar)?;
-            document.finish();
+            document.finish(provider);
             Ok(document)
         }
     }
 }
 
 fn plain<R: Read>(provider: Provider, shape: Shape, source: R, sidecar: &Sidecar) -> ImportResult<Document> {
+    // JSON is UTF-8; editors put a mark before it, or save it as UTF-16.
+    let json = |source: R| TextReader::new(source, encoding_rs::UTF_8);
     match (provider, shape) {
-        (Provider::Amazon, Shape::Json) => amazon::event_groups(source),
+        (Provider::Amazon, Shape::Json) => amazon::event_groups(json(source)),
         (Provider::Amazon, Shape::Text) => amazon::flat_file(source, sidecar),
-        (Provider::Ebay, Shape::Json) => ebay::answers(source, sidecar),
-        (Provider::Shopify, Shape::Json) => shopify::answers(source, sidecar),
-        (Provider::Paypal, Shape::Json) => paypal::search(source, sidecar),
+        (Provider::Ebay, Shape::Json) => ebay::answers(json(source), sidecar),
+        (Provider::Shopify, Shape::Json) => shopify::answers(json(source), sidecar),
+        (Provider::Paypal, Shape::Json) => paypal::search(json(source), sidecar),
         (Provider::Paypal, Shape::Text) => paypal::report(source, sidecar),
-        (Provider::Stripe, Shape::Json) => stripe::api(source, sidecar),
+        (Provider::Stripe, Shape::Json) => stripe::api(json(source), sidecar),
         (Provider::Stripe, Shape::Text) => stripe::report(source, sidecar),
         (Provider::Adyen, Shape::Text) => adyen::settlement_detail(source, sidecar),
         (Provider::Wechatpay, Shape::Text) => wechat::bill(source, sidecar),
@@ -253,31 +255,42 @@ impl Document {
         self.warnings.extend(other.warnings);
     }
 
-    /// Makes ids unique within the document: rows with one key are numbered in the order of their content, so that the
-    /// order of rows in the file does not matter. Equal rows can be real (two equal fees), so none is dropped.
-    fn finish(&mut self) {
+    /// Makes the ids of different rows unique within the document: they are numbered in the order of their content, so that the order of
+    /// rows in the file does not matter. Rows that are equal in everything keep one id, unless the provider's can be real
+    /// ([`Traits::repeats`]): whether the copy counts is decided where all documents are known, by the statement's total or as a
+    /// `DUPLICATE`. Where an id is of one row ([`Traits::own_ids`]), another content under it is a `CONFLICT`.
+    fn finish(&mut self, provider: Provider) {
+        let of = traits(provider);
+        if of.own_ids {
+            return;
+        }
         let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
         for (i, tx) in self.transactions.iter().enumerate() {
             by_id.entry(tx.id.clone()).or_default().push(i);
         }
-        for (id, mut at) in by_id {
+        for (id, at) in by_id {
             if at.len() < 2 {
                 continue;
             }
-            at.sort_by_key(|i| {
-                self.transactions.get(*i).map(|t| {
-                    (
-                        t.occurred.at,
-                        t.amount.minor(),
-                        t.net.map(tradewind_domain::Money::minor),
-                        t.order.clone(),
-                    )
+            let mut rows: Vec<(usize, _)> = at
+                .into_iter()
+                .filter_map(|i| self.transactions.get(i).map(|t| (i, t)))
+                .map(|(i, t)| {
+                    let net = t.net.map(tradewind_domain::Money::minor);
+                    (i, (t.occurred.at, t.amount.minor(), net, t.order.clone(), format!("{t:?}")))
                 })
-            });
-            for (n, i) in at.into_iter().enumerate().skip(1) {
-                if let Some(tx) = self.transactions.get_mut(i) {
-                    tx.id = format!("{id}#{}", n + 1);
+                .collect();
+            rows.sort_by(|a, b| a.1.cmp(&b.1));
+            let mut n = 0;
+            let mut before = None;
+            for (i, content) in rows {
+                if of.repeats || before.as_ref() != Some(&content) {
+                    n += 1;
                 }
+                if let Some(tx) = self.transactions.get_mut(i).filter(|_| n > 1) {
+                    tx.id = format!("{id}#{n}");
+                }
+                before = Some(content);
             }
         }
     }

@@ -72,12 +72,16 @@ pub(crate) fn parse(text: &str, mark: Mark) -> Option<Decimal> {
     parse_decimal(&plain).ok()
 }
 
-/// A spreadsheet has turned an id into a number: `1.23457E+15`.
+/// A spreadsheet has turned an id into a number: `1.23457E+15`, `1E+15`, or fifteen digits and zeros for the rest.
 #[must_use]
 pub fn excel_mangled(id: &str) -> bool {
+    // A number holds fifteen digits. Seven zeros or more where an id goes on are not chance.
+    if id.len() >= 22 && id.bytes().all(|b| b.is_ascii_digit()) {
+        return id.bytes().skip(15).all(|b| b == b'0');
+    }
     let Some((mantissa, exponent)) = id.split_once(['E', 'e']) else { return false };
     let digits = exponent.strip_prefix('+').unwrap_or(exponent);
-    mantissa.contains(['.', ','])
+    (mantissa.contains(['.', ',']) || (exponent.starts_with('+') && !mantissa.is_empty()))
         && !digits.is_empty()
         && digits.len() <= 3
         && digits.bytes().all(|b| b.is_ascii_digit())
@@ -122,6 +126,11 @@ mod tests {
     fn mangled_ids() {
         assert!(excel_mangled("1.23457E+15"));
         assert!(excel_mangled("4,2E+27"));
+        assert!(excel_mangled("2E+15"));
+        // A transaction id of 28 digits after a spreadsheet: fifteen of them and zeros.
+        assert!(excel_mangled("4200000263201900000000000000"));
+        assert!(!excel_mangled("4200000263201902167700134212"));
+        assert!(!excel_mangled("100000000000000000000") && !excel_mangled("E+15"));
         assert!(!excel_mangled("114-8829371-4410258"));
         assert!(!excel_mangled("12E4"));
         assert!(!excel_mangled("A1.2E+3"));

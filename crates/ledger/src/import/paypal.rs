@@ -192,6 +192,12 @@ pub(super) fn report<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Docu
         // A day without movements, in an account without a balance: its counts say that it is whole.
         return Ok(transaction_report(sections));
     }
+    if sections.iter().any(|s| s.account.is_empty()) && sidecar.account.is_none() {
+        return Err(Refusal::truncated(
+            0,
+            "a section of the settlement report has no header (SH), and so no account and no period: fetch it again, or say account = \"…\" in the sidecar",
+        ));
+    }
     settlement_report(sections, &report_footers)
 }
 

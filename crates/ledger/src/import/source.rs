@@ -70,6 +70,9 @@ pub(super) fn shape(head: &[u8]) -> Shape {
     if head.starts_with(b"\x1f\x8b") {
         return Shape::Gzip;
     }
+    if matches!(head, [0xff, 0xfe, b'{' | b'[', 0, ..] | [0xfe, 0xff, 0, b'{' | b'[', ..]) {
+        return Shape::Json;
+    }
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let text: &[u8] = head.trim_ascii_start();
     if text.starts_with(b"{1:") || text.starts_with(b":20:") {

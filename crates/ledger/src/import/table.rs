@@ -44,6 +44,15 @@ impl Header {
     /// The column is missing; the refusal names it.
     pub(super) fn need(&self, names: &[&str]) -> ImportResult<usize> {
         self.any(names).ok_or_else(|| {
+            // A title row of one cell that holds the others: somebody saved the file with another delimiter.
+            if let ([one], Some(other)) =
+                (self.names.as_slice(), self.names.first().and_then(|n| n.chars().find(|c| matches!(c, ';' | ',' | '\t'))))
+                && one.split(other).count() > 2
+            {
+                return Refusal::unsupported(format!(
+                    "the file is separated by {other:?}, which the provider's is not: import it as it was sent, or say delimiter = {other:?} in the sidecar"
+                ));
+            }
             Refusal::unsupported(format!(
                 "column '{}' is missing: this is not the expected report, or its columns were renamed",
                 names.first().copied().unwrap_or_default()

@@ -7,6 +7,7 @@ mod bulk_rule;
 mod china_bills;
 mod datev;
 mod exports;
+mod hostile;
 mod importers;
 mod properties;
 mod recon;

@@ -1,0 +1,159 @@
+//! Files as a hurried person hands them over: doubled rows, other editors, other delimiters, missing heads. Each gives the right figure
+//! or a refusal that says what is wrong.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tradewind_domain::Currency;
+use tradewind_ledger::facts::native;
+use tradewind_ledger::import::{Import, ImportedFile, Provider, RefusalKind, Sidecar, read_bytes};
+use tradewind_ledger::recon::{self, Options, Outcome};
+
+fn fixture(name: &str) -> Vec<u8> {
+    fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+}
+
+fn text(name: &str) -> String {
+    String::from_utf8(fixture(name)).unwrap()
+}
+
+fn books(provider: Provider, bytes: &[u8]) -> Outcome {
+    let document = read_bytes(provider, bytes, &Sidecar::default()).unwrap_or_else(|r| panic!("{r}"));
+    let account = document.account.clone().unwrap_or_else(|| provider.name().to_owned());
+    let mut import = Import::default();
+    import.files.push(ImportedFile { path: "f".into(), provider, account, sha256: String::new(), document });
+    recon::run(&native::from_import(&import), &Options::default()).unwrap()
+}
+
+fn reasons(o: &Outcome) -> Vec<&str> {
+    o.differences.iter().map(|d| d.reason.code()).collect()
+}
+
+fn refused(provider: Provider, bytes: &[u8], says: &str) {
+    let r = read_bytes(provider, bytes, &Sidecar::default()).unwrap_err();
+    assert!(r.to_string().contains(says), "{says} in {r}");
+}
+
+#[test]
+fn a_row_that_stands_twice_counts_once_where_ids_are_unique() {
+    // Pages of an interface that overlap, or a copied line: Stripe's id is of one row.
+    let once = text("stripe-api.json");
+    let row = once.lines().find(|l| l.contains("\"ISK\"") || l.contains("\"isk\"")).unwrap();
+    let row = row.trim_end_matches(',');
+    let twice = once.replacen(row, &format!("{row},{row}"), 1);
+    let (a, b) = (books(Provider::Stripe, once.as_bytes()), books(Provider::Stripe, twice.as_bytes()));
+    assert_eq!(b.journal.trial_balance().unwrap(), a.journal.trial_balance().unwrap());
+    assert_eq!((reasons(&a), reasons(&b)), (vec![], vec!["DUPLICATE"]));
+    // Another content under the id is a conflict, and one of the two counts.
+    let other = row.replacen("90000", "80000", 2);
+    assert_ne!(other, row);
+    let c = books(Provider::Stripe, once.replacen(row, &format!("{row},{other}"), 1).as_bytes());
+    assert_eq!(reasons(&c), ["CONFLICT"]);
+    let isk = Currency::new("ISK").unwrap();
+    let sales = |o: &Outcome| o.journal.trial_balance().unwrap()[&isk]["income:sales:stripe"].amount();
+    assert!([sales(&a), "-800".to_owned()].contains(&sales(&c)), "{}", sales(&c));
+}
+
+#[test]
+fn equal_rows_that_the_total_proves_are_two() {
+    let bill = text("wechat-trade.csv");
+    let row = bill.lines().find(|l| l.contains("`SUCCESS,`OTHERS")).unwrap();
+    let twice = bill.replacen(row, &format!("{row}\n{row}"), 1);
+    // The footer counts two rows: the copy refuses the bill.
+    refused(Provider::Wechatpay, twice.as_bytes(), "counts 2.0 rows and the file has 3");
+    // A footer that counts both: 2 × 19.90, fee 2 × 0.1194 − 0.03 = 0.2088.
+    let (head, _) = twice.split_once("总交易单数").unwrap();
+    let footer = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额\n`3.0,`39.80,`5.00,`0.0,`0.21,`39.80,`5.00\n";
+    let o = books(Provider::Wechatpay, format!("{head}{footer}").as_bytes());
+    assert_eq!(reasons(&o), [] as [&str; 0]);
+    // 2 × (19.90 − 0.12) − 5.00 + 0.03 = 34.59.
+    let cny = Currency::new("CNY").unwrap();
+    assert_eq!(
+        o.journal.trial_balance().unwrap()[&cny]["assets:clearing:wechatpay:190000:CNY"].amount(),
+        "34.59"
+    );
+}
+
+#[test]
+fn json_with_a_mark_or_in_utf16_is_the_same_json() {
+    for (provider, name) in [
+        (Provider::Stripe, "stripe-api.json"),
+        (Provider::Ebay, "ebay.json"),
+        (Provider::Shopify, "shopify-rest.json"),
+        (Provider::Paypal, "paypal-search.json"),
+        (Provider::Amazon, "amazon-groups.json"),
+    ] {
+        let plain = text(name);
+        let whole = format!("{:?}", read_bytes(provider, plain.as_bytes(), &Sidecar::default()).unwrap());
+        let marked = format!("\u{feff}{plain}");
+        let wide: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [marked.as_bytes(), &wide] {
+            let read =
+                read_bytes(provider, bytes, &Sidecar::default()).unwrap_or_else(|r| panic!("{name}: {r}"));
+            assert_eq!(format!("{read:?}"), whole, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_file_saved_with_another_delimiter_says_so() {
+    let adyen = "Merchant Account,Psp Reference,Creation Date,Type,Net Debit (NC),Net Credit (NC)\n";
+    refused(Provider::Adyen, adyen.replace(',', ";").as_bytes(), "separated by ';'");
+    let amazon: Vec<u8> =
+        fixture("amazon-eur.txt").into_iter().map(|b| if b == b'\t' { b',' } else { b }).collect();
+    refused(Provider::Amazon, &amazon, "separated by ','");
+}
+
+#[test]
+fn an_account_number_that_a_spreadsheet_rewrote_is_refused() {
+    let bytes = fixture("alipay-fund.csv");
+    let (bill, ..) = encoding_rs::GB18030.decode(&bytes);
+    let rewritten = bill.replacen("20880000000000000156", "2.0880E+19", 1);
+    assert_ne!(rewritten, bill);
+    refused(Provider::Alipay, rewritten.as_bytes(), "rewritten by a spreadsheet");
+    // Fifteen digits, and zeros where the transaction's number goes on.
+    let trade =
+        text("wechat-trade.csv").replacen("4200000001202601050000000001", "4200000001202600000000000000", 1);
+    if trade != text("wechat-trade.csv") {
+        refused(Provider::Wechatpay, trade.as_bytes(), "rewritten by a spreadsheet");
+    }
+}
+
+#[test]
+fn a_bank_message_without_its_account_is_refused() {
+    let one = text("bank.mt940");
+    let headless =
+        one.replacen(":25:12030000/0000202051\r\n", "", 1).replacen(":25:12030000/0000202051\n", "", 1);
+    assert_ne!(headless, one);
+    refused(Provider::Bank, headless.as_bytes(), "names no account (:25:)");
+    // Nor is it of the message before it.
+    refused(Provider::Bank, format!("{one}\n{headless}").as_bytes(), "names no account (:25:)");
+    let named = Sidecar::parse("account = \"main\"").unwrap();
+    let document = read_bytes(Provider::Bank, headless.as_bytes(), &named).unwrap();
+    assert!(document.bank.iter().all(|b| b.account == "main"));
+}
+
+#[test]
+fn a_banks_csv_without_an_account_has_the_files_own() {
+    let o = books(Provider::Bank, &fixture("bank-de.csv"));
+    // 1,033.45 − 12.00 − 12.00.
+    assert_eq!(o.journal.trial_balance().unwrap()[&Currency::EUR]["assets:bank:bank"].amount(), "1009.45");
+}
+
+#[test]
+fn a_settlement_report_whose_head_was_cut_off_is_refused() {
+    let body = concat!(
+        "CH,Transaction ID,Transaction Event Code,Transaction Initiation Date,Transaction Debit or Credit,Gross Transaction Amount,Gross Transaction Currency\n",
+        "SB,A1,T0006,2026/01/06 03:12:28 -0800,CR,1000,USD\n",
+        "SF,USD,1000,0,0,0,CR,0,CR,1000\n"
+    );
+    let r = read_bytes(Provider::Paypal, body.as_bytes(), &Sidecar::default()).unwrap_err();
+    assert_eq!(r.kind, RefusalKind::Truncated);
+    assert!(r.to_string().contains("no header (SH)"), "{r}");
+    let head = "SH,2026/01/06 00:00:00 -0800,2026/01/06 23:59:59 -0800,ACC1\n";
+    let whole =
+        read_bytes(Provider::Paypal, format!("{head}{body}").as_bytes(), &Sidecar::default()).unwrap();
+    assert_eq!(whole.account.as_deref(), Some("ACC1"));
+    let named = Sidecar::parse("account = \"ACC1\"").unwrap();
+    assert!(read_bytes(Provider::Paypal, body.as_bytes(), &named).is_ok());
+}
