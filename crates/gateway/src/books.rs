@@ -94,6 +94,12 @@ impl Gateway {
         import.settle_overlaps();
         let mut facts = facts::native::from_import(&import);
         self.sales(&mut facts).await?;
+        facts.payments_untold = self
+            .accounts
+            .iter()
+            .filter(|(_, c)| c.marketplace().is_some() && !crate::money::tells(c.as_ref()))
+            .map(|(id, _)| id.to_string())
+            .collect();
         Ok(facts)
     }
 

@@ -61,6 +61,12 @@ impl MoneyFacets<'_> {
     }
 }
 
+/// The channel tells of money in some way: movements, payouts or documents.
+pub(crate) fn tells(connector: &dyn Connector) -> bool {
+    let MoneyFacets { transactions, payouts, statements } = MoneyFacets::of(connector);
+    transactions.is_some() || payouts.is_some() || statements.is_some()
+}
+
 impl Gateway {
     /// Collects the money movements of all accounts.
     ///

@@ -351,6 +351,9 @@ pub struct Facts {
     pub refused: Vec<Refused>,
     /// Accounts whose channel does not tell refunds: what the provider gave back there is not held against what was asked for.
     pub refunds_untold: BTreeSet<String>,
+    /// Accounts whose channel tells no payments, payouts or settlements: an order there is open until somebody says otherwise, unless
+    /// another provider pays such orders.
+    pub payments_untold: BTreeSet<String>,
     /// Which kinds of fact were given at all, with the number of rows.
     pub given: BTreeMap<&'static str, usize>,
 }
@@ -372,6 +375,7 @@ impl Facts {
         self.errors.extend(other.errors);
         self.refused.extend(other.refused);
         self.refunds_untold.extend(other.refunds_untold);
+        self.payments_untold.extend(other.payments_untold);
         for (k, n) in other.given {
             *self.given.entry(k).or_insert(0) += n;
         }

@@ -67,12 +67,12 @@ pub(super) fn run(
     };
     if facts.has("transactions") {
         for (o, state) in clean.orders.iter().zip(orders).filter(|(_, s)| s.open.is_positive()) {
-            if !matches!(state.state, "Void" | "WrittenOff") {
+            if !matches!(state.state, "Void" | "WrittenOff") && !state.untold {
                 let from = o.paid.as_ref().unwrap_or(&o.placed).day();
                 add("payment", &o.id, state.open, days(from, policy.payment_days));
             }
         }
-        for state in orders {
+        for state in orders.iter().filter(|s| !s.untold) {
             // The oldest request is served first: requests are in the order of their ids.
             let mut left = state.answered.minor();
             for r in &state.requests {

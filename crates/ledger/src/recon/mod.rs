@@ -53,6 +53,8 @@ pub struct Policy {
     pub late_days: i32,
     /// Most open payouts among which a covering set is searched.
     pub max_candidates: usize,
+    /// Accounts whose channel reports no payments: an order there is open, and not missing.
+    pub unreported: Vec<String>,
     /// Books closed up to this day: later facts post to the next.
     pub closed_until: Option<Date>,
     /// Fees that were agreed with providers.
@@ -70,6 +72,7 @@ impl Default for Policy {
             bank_days_after: 5,
             late_days: 30,
             max_candidates: 40,
+            unreported: Vec::new(),
             closed_until: None,
             fee: Vec::new(),
         }

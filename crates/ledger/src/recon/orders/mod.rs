@@ -6,6 +6,8 @@ mod refunds;
 pub(crate) mod side;
 mod unknown;
 
+use std::collections::BTreeSet;
+
 use foldhash::{HashMap, HashMapExt};
 use jiff::civil::Date;
 use tradewind_domain::{Currency, Money};
@@ -41,6 +43,8 @@ pub struct OrderState {
     pub net: Money,
     /// Not yet paid.
     pub open: Money,
+    /// Its channel reports no payments, and nobody else told one.
+    pub untold: bool,
     /// State.
     pub state: &'static str,
     /// What happened.
@@ -90,6 +94,7 @@ pub(super) fn run(
     let of = link::link(clean, rows, policy);
     let asked = refunds::by_order(clean, facts, found);
     let carriers = Carriers::new(statements, payouts);
+    let untold = untold(clean, &of, policy, facts);
     let mut out = Vec::with_capacity(clean.orders.len());
     for (at, (o, linked)) in clean.orders.iter().zip(&of).enumerate() {
         let mut mine: Vec<(&Row, &'static str)> =
@@ -98,13 +103,32 @@ pub(super) fn run(
             (a.tx.occurred.at, &a.tx.id, &a.tx.kind).cmp(&(b.tx.occurred.at, &b.tx.id, &b.tx.kind))
         });
         let refunds = asked.get(&at).map(Vec::as_slice).unwrap_or_default();
-        out.push(fold(o, &mine, refunds, &carriers, policy, as_of, facts, found));
+        let untold = untold.contains(o.account.as_str());
+        out.push(fold(o, &mine, refunds, &carriers, untold, policy, as_of, facts, found));
     }
     if facts.has("orders") {
         unknown::report(clean, rows, found);
     }
     invoices::run(clean, facts, found);
     out
+}
+
+/// Accounts whose channel reports no payments: by the policy's word; by the channel's, where no row of any provider is of an order there.
+fn untold<'a>(
+    clean: &'a Clean,
+    of: &[Vec<(usize, &'static str)>],
+    policy: &'a Policy,
+    facts: &'a Facts,
+) -> BTreeSet<&'a str> {
+    let paid: BTreeSet<&str> = clean
+        .orders
+        .iter()
+        .zip(of)
+        .filter(|(_, rows)| !rows.is_empty())
+        .map(|(o, _)| o.account.as_str())
+        .collect();
+    let by_channel = facts.payments_untold.iter().map(String::as_str).filter(|a| !paid.contains(a));
+    by_channel.chain(policy.unreported.iter().map(String::as_str)).collect()
 }
 
 /// State, bank lines and history of a statement or payout.
@@ -243,6 +267,7 @@ fn fold<'a>(
     mine: &[(&'a Row, &'static str)],
     refunds: &[&crate::facts::Refund],
     carriers: &Carriers<'a>,
+    untold: bool,
     policy: &Policy,
     as_of: Date,
     facts: &Facts,
@@ -305,6 +330,18 @@ fn fold<'a>(
     } else if free {
         push(o.placed.at.to_string(), "Settled");
         if all_reached { "Reconciled" } else { "Settled" }
+    } else if s.gross == 0 && untold {
+        found.add(
+            Reason::Timing,
+            o.total,
+            vec![o.id.clone()],
+            format!(
+                "the channel of account {} reports no payments: order {} is open, and what came for it stands at the bank only",
+                o.account, o.id
+            ),
+            vec![(format!("total of order {}", o.id), total)],
+        );
+        "Expected"
     } else if s.gross == 0 && late {
         push(due_day.to_string(), "Missing");
         if facts.has("transactions") {
@@ -378,7 +415,8 @@ fn fold<'a>(
             );
         }
     }
-    let answered = refunds::judge(o, &s, mine, refunds, late, void, policy, as_of, facts, found);
+    let answered =
+        refunds::judge(o, &s, mine, refunds, late, void, untold && s.gross == 0, policy, as_of, facts, found);
     let mut links: Vec<String> = mine.iter().map(|(r, _)| r.tx.id.clone()).collect();
     let mut last: Option<String> = None;
     for (r, _) in mine {
@@ -411,6 +449,7 @@ fn fold<'a>(
         taxes: net(s.taxes),
         net: net(s.net),
         open: money(if void { 0 } else { expected - s.gross }),
+        untold: untold && s.gross == 0,
         state,
         timeline,
         links,

@@ -108,6 +108,7 @@ pub(super) fn judge(
     refunds: &[&Refund],
     late: bool,
     void: bool,
+    unreported: bool,
     policy: &Policy,
     as_of: Date,
     facts: &Facts,
@@ -134,7 +135,7 @@ pub(super) fn judge(
         );
     }
     let requested: i64 = asked.iter().sum();
-    let untold = !facts.has("refunds") || facts.refunds_untold.contains(&o.account);
+    let untold = !facts.has("refunds") || facts.refunds_untold.contains(&o.account) || unreported;
     // A request does not wait for its payment; while that may still come, only what was given back counts.
     let paid = s.gross.max(0);
     let most = if paid > 0 || late && !void && !untold && facts.has("transactions") {

@@ -277,3 +277,40 @@ fn a_reference_that_lost_its_punctuation_still_names_its_order() {
         assert!(a.outcome.matches.is_empty(), "{:?}", a.outcome.matches);
     }
 }
+
+#[test]
+fn an_order_of_a_channel_that_reports_no_payments_is_open_and_not_missing() {
+    let world = || {
+        World::new()
+            .file(
+                "orders",
+                &[
+                    with(order("o", "2026-02-01", "USD", "35.90"), json!({"account": "ali"})),
+                    order("s", "2026-02-01", "USD", "10.00"),
+                ],
+            )
+            .file("transactions", &[charge("ch", "s", "2026-02-01", "USD", "10.00", "0.00")])
+            .file("refunds", &[json!({"id": "r", "order": "o", "requested_at": "2026-02-02", "currency": "USD", "amount": "35.90"})])
+            .until("2026-04-01")
+    };
+    // As long as nobody says so, nobody paid it.
+    let a = world().run();
+    assert_eq!((&a.order("o")["state"], &a.json["status"]), (&json!("Missing"), &json!("differences")));
+    let untold = |a: &Answer| {
+        assert_eq!((&a.order("o")["state"], &a.order("o")["open"]), (&json!("Expected"), &json!("35.90")));
+        assert_eq!(a.only("TIMING")["records"], json!(["o"]));
+        assert!(a.only("TIMING")["explanation"].as_str().unwrap().contains("reports no payments"));
+        assert_eq!((&a.json["status"], a.json.get("ageing")), (&json!("reconciled"), None));
+    };
+    untold(&world().policy("unreported = [\"ali\"]\n").run());
+    let mut w = world();
+    w.facts.payments_untold.insert("ali".to_owned());
+    untold(&w.run());
+    // Another provider pays orders of that account: then it would tell.
+    let mut w = world();
+    w.facts.payments_untold.insert("shop".to_owned());
+    assert_eq!(w.run().order("o")["state"], "Missing");
+    let mut w = world().file("orders", &[order("t", "2026-02-01", "USD", "12.00")]);
+    w.facts.payments_untold.insert("shop".to_owned());
+    assert_eq!(w.run().order("t")["state"], "Missing");
+}
