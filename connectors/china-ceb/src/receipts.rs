@@ -2,6 +2,8 @@
 //! bills (816), and the format check of anything (900). Receipts come in any order, repeated, and up to a hundred in
 //! one message.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use tradewind_connector::{Error, ErrorTable, signing};
@@ -14,26 +16,26 @@ use crate::xml::{CEB, Steps};
 /// Most answers that are read from one message; the schema allows 100 nodes.
 const MOST_NODES: usize = 1_000;
 
-/// The fields of an answer, of whatever kind.
+/// The fields of an answer, of whatever kind, as they stand in the message: what nobody asks for is not copied.
 #[derive(Default)]
-pub(crate) struct Fields {
-    guid: String,
-    order: String,
-    payment: String,
-    waybill: String,
-    cop: String,
-    invt: String,
-    status: String,
-    time: String,
-    info: String,
-    tax: String,
+pub(crate) struct Fields<'a> {
+    guid: Cow<'a, str>,
+    order: Cow<'a, str>,
+    payment: Cow<'a, str>,
+    waybill: Cow<'a, str>,
+    cop: Cow<'a, str>,
+    invt: Cow<'a, str>,
+    status: Cow<'a, str>,
+    time: Cow<'a, str>,
+    info: Cow<'a, str>,
+    tax: Cow<'a, str>,
     /// Original message of a format check: number and content.
-    original: String,
-    content: String,
+    original: Cow<'a, str>,
+    content: Cow<'a, str>,
 }
 
-impl Fields {
-    fn read(&mut self, steps: &mut Steps<'_>) -> Result<(), Error> {
+impl<'a> Fields<'a> {
+    fn read(&mut self, steps: &mut Steps<'a>) -> Result<(), Error> {
         while let Some(name) = steps.child()? {
             let slot = match name {
                 "guid" => &mut self.guid,
@@ -53,9 +55,21 @@ impl Fields {
                     continue;
                 }
             };
-            slot.push_str(steps.value()?.trim());
+            let value = trimmed(steps.value()?);
+            if slot.is_empty() {
+                *slot = value;
+            } else {
+                slot.to_mut().push_str(&value);
+            }
         }
         Ok(())
+    }
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
     }
 }
 
@@ -101,23 +115,22 @@ pub(crate) fn read(text: &str, errors: &ErrorTable) -> Result<Option<Vec<Customs
     Ok(Some(found))
 }
 
-fn receipt(root: &'static str, mut f: Fields, errors: &ErrorTable) -> Result<CustomsReceipt, Error> {
+fn receipt(root: &'static str, f: Fields<'_>, errors: &ErrorTable) -> Result<CustomsReceipt, Error> {
     let at = instant(&f.time)?;
     if f.status.is_empty() {
         return Err(Error::decode(format!("{root}: an answer without returnStatus")));
     }
     let kind = root.get(3..6).unwrap_or_default();
-    let (guid, status, time) = (f.guid.clone(), f.status.clone(), f.time.clone());
     // Answers about several papers come in one message, at one instant, and under its one number: what tells them apart
     // is the paper's own number.
-    let key = |own: &str| format!("{kind}/{guid}/{own}/{status}/{time}");
+    let key = |own: &str| [kind, &*f.guid, own, &*f.status, &*f.time].join("/");
     let (document, reference) = match root {
-        "CEB312Message" => (FiledDocument::Order, std::mem::take(&mut f.order)),
-        "CEB412Message" => (FiledDocument::Payment, std::mem::take(&mut f.payment)),
-        "CEB512Message" => (FiledDocument::Waybill, std::mem::take(&mut f.waybill)),
-        "CEB622Message" => (FiledDocument::Declaration, f.invt.clone()),
-        "CEB624Message" => (FiledDocument::Cancellation, f.invt.clone()),
-        "CEB816Message" => (FiledDocument::TaxBill, f.invt.clone()),
+        "CEB312Message" => (FiledDocument::Order, &f.order),
+        "CEB412Message" => (FiledDocument::Payment, &f.payment),
+        "CEB512Message" => (FiledDocument::Waybill, &f.waybill),
+        "CEB622Message" => (FiledDocument::Declaration, &f.invt),
+        "CEB624Message" => (FiledDocument::Cancellation, &f.invt),
+        "CEB816Message" => (FiledDocument::TaxBill, &f.invt),
         _ => {
             let key = key(&f.original);
             return Ok(format_check(f, at, key));
@@ -126,19 +139,20 @@ fn receipt(root: &'static str, mut f: Fields, errors: &ErrorTable) -> Result<Cus
     let key = match document {
         FiledDocument::Declaration | FiledDocument::Cancellation => key(&f.cop),
         FiledDocument::TaxBill => key(&f.tax),
-        _ => key(&reference),
+        _ => key(reference),
     };
+    let reference = reference.to_string();
     let said = status::of(document, &f.status, errors);
     let message = match document {
         FiledDocument::TaxBill => format!("tax bill {}", f.tax),
-        _ => f.info,
+        _ => f.info.into_owned(),
     };
     Ok(CustomsReceipt {
         declaration: DeclarationId::new(f.cop).ok(),
-        authority_ref: (!f.invt.is_empty()).then_some(f.invt),
+        authority_ref: (!f.invt.is_empty()).then(|| f.invt.into_owned()),
         document,
         reference,
-        code: f.status,
+        code: f.status.into_owned(),
         message,
         state: match said {
             Said::State(state) => Some(state),
@@ -150,8 +164,10 @@ fn receipt(root: &'static str, mut f: Fields, errors: &ErrorTable) -> Result<Cus
 }
 
 /// A format check (CEB900) carries our message: it tells which document it is about.
-fn format_check(f: Fields, at: Timestamp, key: String) -> CustomsReceipt {
-    let (document, ours) = original(&f.content).unwrap_or((FiledDocument::Other, Fields::default()));
+fn format_check(f: Fields<'_>, at: Timestamp, key: String) -> CustomsReceipt {
+    let carried = carried(&f.content);
+    let (document, ours) =
+        carried.as_deref().and_then(original).unwrap_or((FiledDocument::Other, Fields::default()));
     let reference = match document {
         FiledDocument::Order => ours.order,
         FiledDocument::Payment => ours.payment,
@@ -163,20 +179,24 @@ fn format_check(f: Fields, at: Timestamp, key: String) -> CustomsReceipt {
         declaration: DeclarationId::new(ours.cop).ok(),
         authority_ref: None,
         document,
-        reference,
+        reference: reference.into_owned(),
         state: status::malformed(document, &f.status),
-        code: f.status,
-        message: f.info,
+        code: f.status.into_owned(),
+        message: f.info.into_owned(),
         at,
         key,
     }
 }
 
-/// The keys of a message that we sent. Its content comes back as base64.
-fn original(content: &str) -> Option<(FiledDocument, Fields)> {
+/// A message that we sent: its content comes back as base64.
+fn carried(content: &str) -> Option<String> {
     let packed: String = content.split_whitespace().collect();
-    let text = String::from_utf8(signing::from_base64(&packed).ok()?).ok()?;
-    let mut steps = Steps::new(&text, CEB).ok()?;
+    String::from_utf8(signing::from_base64(&packed).ok()?).ok()
+}
+
+/// The keys of a message that we sent.
+fn original(text: &str) -> Option<(FiledDocument, Fields<'_>)> {
+    let mut steps = Steps::new(text, CEB).ok()?;
     let document = match steps.child().ok()?? {
         "CEB311Message" => FiledDocument::Order,
         "CEB411Message" => FiledDocument::Payment,

@@ -1,4 +1,4 @@
-//! Writing and reading XML by hand (`quick-xml`'s `Writer` and `NsReader`): customs binds the order of elements, and
+//! Writing and reading XML by hand (`quick-xml`'s `Writer` and `Reader`): customs binds the order of elements, and
 //! serde knows no namespaces.
 //!
 //! What is written is in the form of Canonical XML 1.0 from the start (no blanks between elements, no empty-element
@@ -8,9 +8,9 @@
 
 use std::borrow::Cow;
 
-use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
-use quick_xml::name::{Namespace, ResolveResult};
-use quick_xml::{NsReader, Writer};
+use quick_xml::events::{BytesEnd, BytesRef, BytesStart, BytesText, Event};
+use quick_xml::name::{Namespace, NamespaceResolver, ResolveResult};
+use quick_xml::{Reader, Writer};
 use tradewind_connector::Error;
 use tradewind_domain::Mismatch;
 
@@ -161,13 +161,11 @@ pub(crate) fn refused(faults: &[Mismatch]) -> Error {
     Error::invalid(format!("customs would not take it: {text}"))
 }
 
-/// A step through a document of one namespace.
+/// A step through a document of one namespace. The text in front of a step is in [`Steps::text`].
 #[derive(Debug)]
-pub(crate) enum Step<'a> {
+enum Step {
     /// An element begins: its local name, `""` for one that nobody here reads.
     Open(&'static str),
-    /// Text, with its pieces joined.
-    Text(Cow<'a, str>),
     /// The innermost element ends.
     Close,
     /// The document ends.
@@ -176,13 +174,13 @@ pub(crate) enum Step<'a> {
 
 /// Reads a document step by step. Elements of other namespaces than the expected one (a signature) are skipped whole.
 pub(crate) struct Steps<'a> {
-    reader: NsReader<&'a [u8]>,
-    namespace: &'static str,
+    reader: Reader<&'a [u8]>,
+    spaces: Spaces,
     depth: usize,
     /// The end of an element written as `<x/>`.
     pending_close: bool,
-    /// A step that was looked at before it was taken.
-    ahead: Option<Step<'a>>,
+    /// The text since the last step, its pieces joined; white space in front of it is left out.
+    text: Cow<'a, str>,
 }
 
 impl<'a> Steps<'a> {
@@ -194,113 +192,83 @@ impl<'a> Steps<'a> {
                 text.len()
             )));
         }
-        let reader = NsReader::from_str(text.trim_start_matches('\u{feff}').trim_start());
-        Ok(Steps { reader, namespace, depth: 0, pending_close: false, ahead: None })
+        let reader = Reader::from_str(text.trim_start_matches('\u{feff}').trim_start());
+        let spaces = Spaces::of(namespace);
+        Ok(Steps { reader, spaces, depth: 0, pending_close: false, text: Cow::Borrowed("") })
     }
 
-    /// The next step. Blanks between elements come as text.
-    pub(crate) fn next(&mut self) -> Result<Step<'a>, Error> {
-        if let Some(step) = self.ahead.take() {
-            return Ok(step);
-        }
+    /// The next step.
+    fn next(&mut self) -> Result<Step, Error> {
+        self.text = Cow::Borrowed("");
         if std::mem::take(&mut self.pending_close) {
-            self.depth = self.depth.saturating_sub(1);
-            return Ok(Step::Close);
+            return Ok(self.close());
         }
-        let mut joined: Option<Cow<'a, str>> = None;
         loop {
-            let (space, event) = self.reader.read_resolved_event().map_err(malformed)?;
-            let ours = match space {
-                ResolveResult::Bound(Namespace(found)) => found == self.namespace,
-                ResolveResult::Unbound => false,
-                ResolveResult::Unknown(prefix) => {
-                    return Err(Error::decode(format!("XML: prefix '{prefix}' is not declared")));
-                }
-            };
-            let step = match event {
-                Event::Text(text) => {
-                    join(&mut joined, text.xml10_content());
-                    continue;
-                }
-                Event::CData(text) => {
-                    join(&mut joined, text.xml10_content());
-                    continue;
-                }
-                Event::GeneralRef(reference) => {
-                    let piece = match reference.resolve_char_ref().map_err(malformed)? {
-                        Some(c) => c.to_string(),
-                        None => {
-                            let name = reference.xml10_content();
-                            quick_xml::escape::resolve_predefined_entity(&name)
-                                .ok_or_else(|| Error::decode(format!("XML: entity '{name}' is refused")))?
-                                .to_owned()
-                        }
-                    };
-                    join(&mut joined, Cow::Owned(piece));
-                    continue;
-                }
+            match self.reader.read_event().map_err(malformed)? {
+                // Indentation: half of the texts of a message.
+                Event::Text(text) if self.text.is_empty() && blank(&text) => {}
+                Event::Text(text) => join(&mut self.text, text.xml10_content()),
+                Event::CData(text) => join(&mut self.text, text.xml10_content()),
+                Event::GeneralRef(reference) => join(&mut self.text, Cow::Owned(referred(&reference)?)),
                 Event::DocType(_) => {
                     return Err(Error::decode("XML: a document type declaration is refused"));
                 }
-                Event::Start(start) if !ours => {
-                    self.reader.read_to_end(start.name()).map_err(malformed)?;
-                    continue;
-                }
-                Event::Start(start) => {
-                    self.depth += 1;
-                    if self.depth > MAX_DEPTH {
-                        return Err(Error::decode(format!("XML: nested deeper than {MAX_DEPTH} elements")));
+                Event::Start(start) => match self.spaces.open(&start)? {
+                    Some(name) => return self.open(name),
+                    None => {
+                        self.reader.read_to_end(start.name()).map_err(malformed)?;
+                        self.spaces.close();
                     }
-                    Step::Open(known(start.local_name().as_ref()))
-                }
-                Event::Empty(_) if !ours => continue,
-                Event::Empty(start) => {
-                    self.depth += 1;
-                    self.pending_close = true;
-                    Step::Open(known(start.local_name().as_ref()))
-                }
-                Event::End(_) => {
-                    self.depth = self.depth.saturating_sub(1);
-                    Step::Close
-                }
+                },
+                Event::Empty(start) => match self.spaces.open(&start)? {
+                    Some(name) => {
+                        self.pending_close = true;
+                        return self.open(name);
+                    }
+                    None => self.spaces.close(),
+                },
+                Event::End(_) => return Ok(self.close()),
                 Event::Eof if self.depth > 0 => {
                     return Err(Error::decode("XML: the message ends inside an element"));
                 }
-                Event::Eof => Step::End,
-                Event::Comment(_) | Event::Decl(_) | Event::PI(_) => continue,
-            };
-            return Ok(match joined {
-                Some(text) => {
-                    self.ahead = Some(step);
-                    Step::Text(text)
-                }
-                None => step,
-            });
+                Event::Eof => return Ok(Step::End),
+                Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+            }
         }
     }
 
-    /// The text of the element that was just opened; its end is read too.
+    fn open(&mut self, name: &'static str) -> Result<Step, Error> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Error::decode(format!("XML: nested deeper than {MAX_DEPTH} elements")));
+        }
+        Ok(Step::Open(name))
+    }
+
+    fn close(&mut self) -> Step {
+        self.depth = self.depth.saturating_sub(1);
+        self.spaces.close();
+        Step::Close
+    }
+
+    /// The text of the element that was just opened, but for white space in front of it; its end is read too.
     pub(crate) fn value(&mut self) -> Result<Cow<'a, str>, Error> {
-        let mut text = Cow::Borrowed("");
-        loop {
-            match self.next()? {
-                Step::Text(piece) => text = piece,
-                Step::Close => return Ok(text),
-                Step::Open(_) => return Err(Error::decode("XML: an element where a value was expected")),
-                Step::End => return Err(Error::decode("XML: the message ends inside an element")),
-            }
+        match self.next()? {
+            Step::Close => Ok(std::mem::take(&mut self.text)),
+            Step::Open(_) => Err(Error::decode("XML: an element where a value was expected")),
+            Step::End => Err(Error::decode("XML: the message ends inside an element")),
         }
     }
 
     /// The next child of the element we are in, or `None` at its end (which is read).
     pub(crate) fn child(&mut self) -> Result<Option<&'static str>, Error> {
-        loop {
-            match self.next()? {
-                Step::Open(name) => return Ok(Some(name)),
-                Step::Close | Step::End => return Ok(None),
-                Step::Text(text) if text.trim().is_empty() => {}
-                Step::Text(_) => return Err(Error::decode("XML: text between elements")),
-            }
+        let step = self.next()?;
+        if !blank(&self.text) {
+            return Err(Error::decode("XML: text between elements"));
+        }
+        match step {
+            Step::Open(name) => Ok(Some(name)),
+            Step::Close | Step::End => Ok(None),
         }
     }
 
@@ -311,11 +279,61 @@ impl<'a> Steps<'a> {
             match self.next()? {
                 Step::Open(_) => depth += 1,
                 Step::Close => depth -= 1,
-                Step::Text(_) => {}
                 Step::End => return Err(Error::decode("XML: the message ends inside an element")),
             }
         }
         Ok(())
+    }
+}
+
+/// Which elements are of the namespace we read. An element without attributes declares nothing, so the answer for the
+/// prefix of the element before holds for it too: nearly every element of a message is such a one.
+struct Spaces {
+    namespace: &'static str,
+    declared: NamespaceResolver,
+    level: usize,
+    /// Levels at which attributes stand, the innermost last: there alone declarations begin.
+    scopes: Vec<usize>,
+    /// A prefix that is bound to our namespace, `""` for none; forgotten wherever a declaration begins or ends.
+    ours: Option<String>,
+}
+
+impl Spaces {
+    fn of(namespace: &'static str) -> Spaces {
+        Spaces { namespace, declared: NamespaceResolver::default(), level: 0, scopes: vec![], ours: None }
+    }
+
+    /// Enters an element: its name if it is of our namespace, `None` for one of another. Whichever it is,
+    /// [`Spaces::close`] leaves it.
+    fn open(&mut self, start: &BytesStart<'_>) -> Result<Option<&'static str>, Error> {
+        self.level += 1;
+        if !start.attributes_raw().is_empty() {
+            self.declared.push(start).map_err(malformed)?;
+            self.scopes.push(self.level);
+            self.ours = None;
+        }
+        let (local, prefix) = start.name().decompose();
+        let written = prefix.map_or("", |p| p.into_inner());
+        if self.ours.as_deref() != Some(written) {
+            match self.declared.resolve_prefix(prefix, true) {
+                ResolveResult::Bound(Namespace(found)) if found == self.namespace => {
+                    self.ours = Some(written.to_owned());
+                }
+                ResolveResult::Bound(_) | ResolveResult::Unbound => return Ok(None),
+                ResolveResult::Unknown(prefix) => {
+                    return Err(Error::decode(format!("XML: prefix '{prefix}' is not declared")));
+                }
+            }
+        }
+        Ok(Some(known(local.into_inner())))
+    }
+
+    fn close(&mut self) {
+        if self.scopes.pop_if(|level| *level == self.level).is_some() {
+            self.declared.pop();
+            self.ours = None;
+        }
+        self.level = self.level.saturating_sub(1);
     }
 }
 
@@ -340,10 +358,28 @@ fn malformed(e: impl std::fmt::Display) -> Error {
     Error::decode(format!("XML: {e}"))
 }
 
-fn join<'a>(joined: &mut Option<Cow<'a, str>>, piece: Cow<'a, str>) {
-    match joined {
-        Some(text) => text.to_mut().push_str(&piece),
-        None => *joined = Some(piece),
+/// What a reference stands for: a character, or one of XML's own five entities.
+fn referred(reference: &BytesRef<'_>) -> Result<String, Error> {
+    if let Some(c) = reference.resolve_char_ref().map_err(malformed)? {
+        return Ok(c.to_string());
+    }
+    let name = reference.xml10_content();
+    match quick_xml::escape::resolve_predefined_entity(&name) {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(Error::decode(format!("XML: entity '{name}' is refused"))),
+    }
+}
+
+/// Whether a text holds nothing but white space; XML's own first, which is what stands between elements.
+fn blank(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_whitespace()) || text.trim().is_empty()
+}
+
+fn join<'a>(text: &mut Cow<'a, str>, piece: Cow<'a, str>) {
+    if text.is_empty() {
+        *text = piece;
+    } else {
+        text.to_mut().push_str(&piece);
     }
 }
 
@@ -399,12 +435,24 @@ mod tests {
         assert_eq!(leaves(&inside("<b/><b>2</b>")).unwrap().len(), 2);
         // Elements of another namespace are skipped, whatever is in them.
         assert_eq!(leaves(&inside("<s xmlns='urn:other'><b>1</b></s><b>2</b>")).unwrap().len(), 1);
+        // A declaration holds in its element and no longer, in whatever form the element is written.
+        for (text, found) in [
+            ("<b>1</b><s xmlns='urn:other'/><b>2</b>", 2),
+            ("<b xmlns=''>1</b><b>2</b>", 1),
+            ("<b>1</b><s xmlns='urn:other'><b>1</b><s><b/></s></s><b>2</b>", 2),
+            ("<x:b xmlns:x='urn:other'>1</x:b><b>2</b>", 1),
+            (&*format!("<x:b xmlns:x='{CEB}'>1</x:b><b id='1'>2</b><x:b xmlns:x='urn:other'>1</x:b>"), 2),
+            (&*format!("<s xmlns='urn:other'><b xmlns='{CEB}'>1</b></s><b xmlns='{CEB}'>2</b>"), 1),
+        ] {
+            assert_eq!(leaves(&inside(text)).unwrap().len(), found, "{text}");
+        }
         for (bad, why) in [
             (format!("<!DOCTYPE a [<!ENTITY e 'x'>]>{}", inside("<b>&e;</b>")), "document type"),
             (inside("<b>&e;</b>"), "entity 'e' is refused"),
             (inside("<b>"), "XML"),
             (format!("<a xmlns='{CEB}'><b>1</b>"), "ends inside"),
             (inside("<x:b>1</x:b>"), "not declared"),
+            (inside("<x:b xmlns:x='urn:other'/><x:b>1</x:b>"), "not declared"),
             (inside("stray"), "text between"),
         ] {
             let text = leaves(&bad).unwrap_err().to_string();
