@@ -126,7 +126,8 @@ fn hints(text: &str) -> Vec<Provider> {
 fn items(statements: &[StatementState], payouts: &[PayoutState]) -> Vec<Item> {
     let mut out = Vec::new();
     for (i, s) in statements.iter().enumerate() {
-        let alone = || !payouts.iter().any(|p| p.provider == s.provider && p.account == s.account);
+        let alone =
+            || !s.stays && !payouts.iter().any(|p| p.provider == s.provider && p.account == s.account);
         let transfers = s.sends() || traits(s.provider).statement == StatementKind::Either && alone();
         if s.refused || s.paid_by_payout || s.total.is_zero() || !transfers {
             continue;

@@ -175,11 +175,12 @@ fn unknown<'a>(what: &str, doc: &Doc, mine: impl Iterator<Item = &'a Row>, found
         Money::from_minor(sum, doc.3),
         records,
         format!(
-            "{} rows of {} {} name {what} {}, which is not among the {what}s: its total cannot be checked",
-            rows.len(),
+            "{what} {} is not among the {what}s, and {} of {}, account '{}', {} it: its total cannot be checked",
+            doc.2,
+            if rows.len() == 1 { "a row".to_owned() } else { format!("{} rows", rows.len()) },
             doc.0,
-            if doc.1.is_empty() { "(no account)" } else { &doc.1 },
-            doc.2
+            doc.1,
+            if rows.len() == 1 { "names" } else { "name" }
         ),
         evidence,
     );

@@ -60,6 +60,8 @@ pub struct StatementState {
     pub paid_by_payout: bool,
     /// Its total was carried into a later statement.
     pub carried_into: Option<String>,
+    /// It says what is left at its end: a balance, which stays where it is.
+    pub stays: bool,
     /// Last day covered.
     pub end: Option<Date>,
     /// Reserve released here that no earlier statement held (or the reverse, negative).

@@ -139,6 +139,7 @@ pub(super) fn foot(
         failed: s.transfer_status.as_deref().is_some_and(failed),
         refused,
         paid_by_payout: false,
+        stays: s.closing.is_some_and(|m| !m.is_zero()),
         carried_into: None,
         end: s.deposit.or(day(&s.to)).or(day(&s.from)),
         gap: Money::zero(c),

@@ -140,12 +140,14 @@ type ByKey<'a> = HashMap<(Provider, &'a str, &'a str), Vec<(Currency, Carrier<'a
 /// By provider, account and id; of one id, by currency: two accounts, or two balances of one account, may use one id.
 struct Carriers<'a> {
     payouts: ByKey<'a>,
+    /// Parts of split payouts, by the reference that they share.
+    parts: HashMap<(Provider, &'a str, &'a str), Vec<(Currency, &'a str, Carrier<'a>)>>,
     statements: ByKey<'a>,
 }
 
 impl<'a> Carriers<'a> {
     fn new(statements: &'a [StatementState], payouts: &'a [PayoutState]) -> Carriers<'a> {
-        let mut out = Carriers { payouts: HashMap::new(), statements: HashMap::new() };
+        let mut out = Carriers { payouts: HashMap::new(), parts: HashMap::new(), statements: HashMap::new() };
         for s in statements {
             let key = (s.provider, s.account.as_str(), s.id.as_str());
             let carrier = (s.state, s.bank.as_slice(), s.timeline.as_slice());
@@ -155,19 +157,33 @@ impl<'a> Carriers<'a> {
             let key = (p.provider, p.account.as_str(), p.id.as_str());
             let carrier = (p.state, p.bank.as_slice(), p.timeline.as_slice());
             out.payouts.entry(key).or_default().push((p.amount.currency(), carrier));
+            if let Some(group) = p.group.as_deref().filter(|_| !p.void) {
+                let key = (p.provider, p.account.as_str(), group);
+                out.parts.entry(key).or_default().push((p.amount.currency(), &p.id, carrier));
+            }
         }
         out
     }
-    fn of(&self, r: &'a Row) -> Option<(&'a str, Carrier<'a>)> {
-        [(&self.payouts, r.tx.payout.as_deref()), (&self.statements, r.tx.statement.as_deref())]
-            .into_iter()
-            .find_map(|(map, id)| {
-                let id = id?;
-                let all = map.get(&(r.tx.provider, r.tx.account.as_str(), id))?;
-                // A document in another currency does not carry the row's money.
-                let own = all.iter().find(|(c, _)| *c == r.net.currency());
-                own.map(|(_, carrier)| (id, *carrier))
-            })
+    /// What carries a row: its payout, all parts of its split payout, or its statement.
+    fn of(&self, r: &'a Row) -> Vec<(&'a str, Carrier<'a>)> {
+        let c = r.net.currency();
+        // A document in another currency does not carry the row's money.
+        let one = |map: &ByKey<'a>, id: Option<&'a str>| {
+            let id = id?;
+            let all = map.get(&(r.tx.provider, r.tx.account.as_str(), id))?;
+            all.iter().find(|(x, _)| *x == c).map(|(_, carrier)| vec![(id, *carrier)])
+        };
+        let (payout, statement) = (r.tx.payout.as_deref(), r.tx.statement.as_deref());
+        let parts = || {
+            let all = self.parts.get(&(r.tx.provider, r.tx.account.as_str(), payout?))?;
+            let mine: Vec<_> = all.iter().filter(|(x, ..)| *x == c).map(|(_, id, p)| (*id, *p)).collect();
+            (!mine.is_empty()).then_some(mine)
+        };
+        one(&self.payouts, payout)
+            .or_else(|| one(&self.statements, payout))
+            .or_else(parts)
+            .or_else(|| one(&self.statements, statement))
+            .unwrap_or_default()
     }
 }
 
@@ -184,6 +200,8 @@ struct Sums {
     facilitator_back: i64,
     net: i64,
     sales: Vec<(String, i64)>,
+    /// A row of it is in a currency that nothing links to the order's: told as such.
+    foreign: bool,
     /// Rows that gave back: how much, and how much of it is tax that the marketplace had collected.
     returns: Vec<refunds::Given>,
 }
@@ -217,6 +235,7 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
         };
         let Some(v) = value else {
             if matches!(class, Class::Sale | Class::Refund | Class::Dispute) {
+                s.foreign = true;
                 found.note(
                     Reason::CurrencyMismatch,
                     p.amount,
@@ -321,7 +340,10 @@ fn fold<'a>(
     let late = due_from.until(as_of).map_or(0, |d| d.get_days()) > policy.payment_days;
     let due_day =
         due_from.checked_add(jiff::Span::new().days(i64::from(policy.payment_days))).unwrap_or(due_from);
-    let reached = |r: &'a Row| carriers.of(r).is_some_and(|(_, (state, ..))| state == "Reconciled");
+    let reached = |r: &'a Row| {
+        let all = carriers.of(r);
+        !all.is_empty() && all.iter().all(|(_, (state, ..))| *state == "Reconciled")
+    };
     let all_reached = !mine.is_empty() && mine.iter().all(|(r, _)| reached(r));
     // Nothing is due: nothing is waited for.
     let free = total == 0 && s.gross == 0 && s.disputed == 0;
@@ -344,7 +366,7 @@ fn fold<'a>(
         "Expected"
     } else if s.gross == 0 && late {
         push(due_day.to_string(), "Missing");
-        if facts.has("transactions") {
+        if facts.has("transactions") && !s.foreign {
             found.add(
                 Reason::OursOnly,
                 o.total,
@@ -355,7 +377,7 @@ fn fold<'a>(
         }
         "Missing"
     } else if s.gross == 0 {
-        if facts.has("transactions") {
+        if facts.has("transactions") && !s.foreign {
             found.add(
                 Reason::Timing,
                 o.total,
@@ -420,7 +442,7 @@ fn fold<'a>(
     let mut links: Vec<String> = mine.iter().map(|(r, _)| r.tx.id.clone()).collect();
     let mut last: Option<String> = None;
     for (r, _) in mine {
-        if let Some((id, (_, bank, events))) = carriers.of(r) {
+        for (id, (_, bank, events)) in carriers.of(r) {
             links.push(id.to_owned());
             links.extend(bank.iter().cloned());
             last = last.max(events.iter().rev().find(|e| e.state == "Reconciled").map(|e| e.at.clone()));

@@ -196,6 +196,10 @@ fn rows_that_name_what_the_parts_of_a_split_payout_share_are_their_members() {
     let world = |first: &str| {
         World::new()
             .file(
+                "orders",
+                &[order("o-a", "2026-05-08", "EUR", first), order("o-b", "2026-05-08", "EUR", "40.00")],
+            )
+            .file(
                 "transactions",
                 &[
                     row("a", "EUR", first, json!({"payout": "REF"})),
@@ -217,6 +221,10 @@ fn rows_that_name_what_the_parts_of_a_split_payout_share_are_their_members() {
     let a = world("60.00");
     assert_eq!(a.json["differences"], json!([]));
     assert_eq!(a.json["payouts"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&a.order("o-a")["state"], &a.order("o-a")["links"]),
+        (&json!("Reconciled"), &json!(["B1", "B2", "P1", "P2", "a"]))
+    );
     let a = world("59.99");
     assert_eq!(a.only("NOT_FOOTING")["amount"], "0.01");
     assert!(a.only("NOT_FOOTING")["records"].as_array().unwrap().contains(&json!("REF")));
@@ -277,4 +285,34 @@ fn what_does_not_foot_is_never_reconciled() {
         .until("2026-05-13")
         .run();
     assert_eq!((&a.payout("S")["match"], &a.payout("S")["state"]), (&json!("B"), &json!("Settled")));
+}
+
+#[test]
+fn a_balance_that_stays_is_not_sent() {
+    // 1,000.00 + 138.00 = 1,138.00 are left in the wallet: nothing of it is due at the bank.
+    let row = json!({"id": "p", "provider": "paypal", "account": "pp", "kind": "T0006", "event_code": "T0006",
+        "occurred_at": "2026-01-06T12:00:00Z", "currency": "USD", "amount": "138.00", "statement": "STL"});
+    let s = json!({"id": "STL", "provider": "paypal", "account": "pp", "currency": "USD", "opening": "1000.00", "closing": "1138.00",
+        "period": {"from": "2026-01-06", "to": "2026-01-07"}});
+    let a = World::new()
+        .file("transactions", &[row])
+        .file("statements", &[s])
+        .file("bank", &[bank_line("B", "2026-01-30", "USD", "1138.00", "X")])
+        .run();
+    assert_eq!(
+        (&a.statement("STL")["state"], &a.statement("STL")["match"]),
+        (&json!("Settled"), &Value::Null)
+    );
+    assert_eq!(a.only("OURS_ONLY")["records"], json!(["B"]));
+    a.none("PROVIDER_ONLY");
+}
+
+#[test]
+fn a_payment_in_another_currency_is_told_once_and_not_as_none() {
+    let a = World::new()
+        .file("orders", &[order("o", "2026-05-02", "EUR", "55.00")])
+        .file("transactions", &[charge("c", "o", "2026-05-02", "USD", "60.00", "0.00")])
+        .until("2026-05-20")
+        .run();
+    assert_eq!(a.differences(), [("CURRENCY_MISMATCH".to_owned(), "60.00".to_owned())]);
 }
