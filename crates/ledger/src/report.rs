@@ -188,19 +188,7 @@ pub fn text(o: &Outcome) -> String {
             fx.cost.amount(),
             o.base
         );
-        let mut left: Vec<String> = Vec::new();
-        if !fx.unmeasured.is_empty() {
-            let list: Vec<&str> = fx.unmeasured.iter().take(SHOWN).map(String::as_str).collect();
-            let more = fx.unmeasured.len().saturating_sub(SHOWN);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            left.push(format!("not measured, for want of a reference rate: {}{more}", list.join(", ")));
-        }
-        left.extend(
-            fx.unrevalued
-                .iter()
-                .map(|(c, m)| format!("not revalued: {} {c}", grouped(Money::from_minor(*m, *c)))),
-        );
-        left.iter().for_each(|text| wrapped(text, "            ", WIDTH, &mut s));
+        fx.notes().iter().for_each(|text| wrapped(text, "            ", WIDTH, &mut s));
     }
     s.push('\n');
     differences(o, &mut s);

@@ -416,6 +416,7 @@ impl Books {
         matches(o, &mut books);
         exceptions(o, &mut books);
         rates(o, facts, &mut books);
+        books.fx_notes = o.fx.notes();
         books.not_taken = o
             .errors
             .iter()

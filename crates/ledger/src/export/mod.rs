@@ -284,6 +284,8 @@ pub struct Books {
     pub exceptions: Vec<Exception>,
     /// Rates.
     pub fx: Vec<FxRate>,
+    /// What exchange could not be measured, in words.
+    pub fx_notes: Vec<String>,
     /// Rows and documents that were not taken.
     pub not_taken: Vec<NotTaken>,
 }
@@ -302,6 +304,7 @@ impl Books {
             matches: Vec::new(),
             exceptions: Vec::new(),
             fx: Vec::new(),
+            fx_notes: Vec::new(),
             not_taken: Vec::new(),
         }
     }

@@ -52,6 +52,7 @@ pub fn read_dir(dir: &Path) -> std::io::Result<Facts> {
             facts.extend(one);
         }
     }
+    strangers(dir, &mut facts)?;
     let fx = dir.join("fx.csv");
     if fx.is_file() {
         let bytes = fs::read(&fx)?;
@@ -80,6 +81,38 @@ fn files(dir: &Path, kind: &str) -> std::io::Result<Vec<PathBuf>> {
         }
     }
     Ok(out)
+}
+
+/// A file or folder that is called almost like one that is read, and is not: what it says would be missing without a word.
+fn strangers(dir: &Path, facts: &mut Facts) -> std::io::Result<()> {
+    let mut names: Vec<(String, bool)> = Vec::new();
+    for e in fs::read_dir(dir)? {
+        let path = e?.path();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        names.push((name, path.is_dir()));
+    }
+    names.sort();
+    for (name, is_dir) in names {
+        let lower = name.to_lowercase();
+        let meant = if is_dir {
+            let known: Vec<&str> = KINDS.iter().copied().chain(["settlements"]).collect();
+            nearest(&name, &known).filter(|k| *k != name).map(str::to_owned)
+        } else if let Some(stem) = lower.strip_suffix(".jsonl") {
+            let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '_' | '.'));
+            nearest(stem, &KINDS)
+                .filter(|k| !name.starts_with(k) || !name.ends_with(".jsonl"))
+                .map(|k| format!("{k}.jsonl"))
+        } else {
+            (lower.starts_with("fx") && lower.ends_with(".csv") && name != "fx.csv")
+                .then(|| "fx.csv".to_owned())
+        };
+        if let Some(meant) = meant {
+            let message =
+                format!("nobody reads '{name}': is it '{meant}'? Rename it, or move it out of the folder");
+            facts.errors.push(RowError { file: name, row: 0, message });
+        }
+    }
+    Ok(())
 }
 
 fn is_other(stem: &str, kind: &str) -> bool {

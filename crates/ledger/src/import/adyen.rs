@@ -147,7 +147,7 @@ pub(super) fn settlement_detail<R: Read>(source: R, sidecar: &Sidecar) -> Import
 
 fn moment(text: &str, zone: &str, sidecar_line: u64) -> ImportResult<Moment> {
     let found = if zone.is_empty() {
-        time::moment(text, "UTC", DayOrder::DayFirst)
+        time::moment(text, "UTC", DayOrder::YearFirst)
     } else {
         time::moment_abbreviated(text, zone)
     };

@@ -67,7 +67,7 @@ impl Head {
             rest.get(open + 1..)?.split(']').next()
         };
         let moment =
-            |text: &str| time::moment(&chinese_date(text), sidecar.zone_or(ZONE), DayOrder::DayFirst);
+            |text: &str| time::moment(&chinese_date(text), sidecar.zone_or(ZONE), DayOrder::YearFirst);
         if let Some(account) = bracket("账号") {
             self.account = Some(amount::id(account, 0)?.to_owned());
         }
@@ -126,7 +126,7 @@ fn split_quoted(line: &str) -> Vec<String> {
 }
 
 fn when(text: &str, sidecar: &Sidecar, line: u64) -> ImportResult<Moment> {
-    time::moment(text, sidecar.zone_or(ZONE), DayOrder::DayFirst)
+    time::moment(text, sidecar.zone_or(ZONE), DayOrder::YearFirst)
         .ok_or_else(|| Refusal::malformed(line, format!("'{}' is not a time", amount::shorten(text))))
 }
 

@@ -229,6 +229,26 @@ fn chain(values: &Read1) -> Option<bool> {
     Some(down || up)
 }
 
+fn day_of(text: &str) -> &str {
+    text.split([' ', 'T']).next().unwrap_or_default()
+}
+
+/// Whether day or month comes first in `03/04/2026`: the one order in which every date of the file is one. Where both are and they
+/// differ, neither is taken: a line would be booked months away.
+fn day_order(rows: &[Pending]) -> ImportResult<DayOrder> {
+    let all = |order: DayOrder| -> Option<Vec<jiff::civil::Date>> {
+        rows.iter().map(|r| time::date(day_of(&r.date), order)).collect()
+    };
+    match (all(DayOrder::DayFirst), all(DayOrder::MonthFirst)) {
+        (Some(a), Some(b)) if a != b => Err(Refusal::malformed(
+            0,
+            "the dates read both with the day first and with the month first: say dates = \"day-first\" or \"month-first\" in the sidecar",
+        )),
+        (None, Some(_)) => Ok(DayOrder::MonthFirst),
+        _ => Ok(DayOrder::DayFirst),
+    }
+}
+
 fn finish_csv(rows: Vec<Pending>, sidecar: &Sidecar) -> ImportResult<Document> {
     let (dot, comma) = (read_all(&rows, Mark::Dot), read_all(&rows, Mark::Comma));
     let values = match (sidecar.decimal_mark, dot, comma) {
@@ -263,14 +283,13 @@ fn finish_csv(rows: Vec<Pending>, sidecar: &Sidecar) -> ImportResult<Document> {
             "the running balance does not follow from the amounts; likeliest cause: rows are missing or were re-sorted",
         ));
     }
-    let order = sidecar.day_order.unwrap_or(DayOrder::DayFirst);
+    let order = sidecar.day_order.map_or_else(|| day_order(&rows), Ok)?;
     let mut ids = Ids::new();
     let mut document = Document::default();
     for (row, (amount_, _)) in rows.into_iter().zip(values) {
-        let date =
-            time::date(row.date.split([' ', 'T']).next().unwrap_or_default(), order).ok_or_else(|| {
-                Refusal::malformed(row.line, format!("'{}' is not a date", amount::shorten(&row.date)))
-            })?;
+        let date = time::date(day_of(&row.date), order).ok_or_else(|| {
+            Refusal::malformed(row.line, format!("'{}' is not a date", amount::shorten(&row.date)))
+        })?;
         let account = sidecar.account.clone().unwrap_or(row.account);
         let id = if row.id.is_empty() {
             ids.of(&account, &date.to_string(), amount_, &row.text)

@@ -49,7 +49,7 @@ pub struct Import {
 pub fn read_dir(dir: &Path) -> ImportResult<Import> {
     let root = Some(dir.join("settlements")).filter(|d| d.is_dir()).unwrap_or_else(|| dir.to_owned());
     let mut import = Import::default();
-    let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut seen: Seen = BTreeMap::new();
     for entry in list(&root)? {
         let name = entry.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         if !entry.is_dir() || name.starts_with('.') {
@@ -76,6 +76,9 @@ pub fn read_dir(dir: &Path) -> ImportResult<Import> {
     overlaps(&mut import.files);
     Ok(import)
 }
+
+/// Files by provider and hash: the first of them, and its account.
+type Seen = BTreeMap<(Provider, String), (PathBuf, String)>;
 
 fn relative(path: &Path, dir: &Path) -> PathBuf {
     path.strip_prefix(dir).unwrap_or(path).to_owned()
@@ -137,23 +140,35 @@ fn read_one(
     provider: Provider,
     path: &Path,
     shown: &Path,
-    seen: &mut BTreeMap<String, PathBuf>,
+    seen: &mut Seen,
     duplicates: &mut Vec<(PathBuf, PathBuf)>,
 ) -> ImportResult<Option<ImportedFile>> {
     let sidecar = sidecar_of(path)?;
     let sha256 = hash(path)?;
-    let key = format!("{provider}/{}/{sha256}", sidecar.account.as_deref().unwrap_or_default());
-    if let Some(first) = seen.get(&key) {
-        duplicates.push((shown.to_owned(), first.clone()));
-        return Ok(None);
-    }
-    seen.insert(key, shown.to_owned());
     let document = read_file(provider, BufReader::with_capacity(1 << 16, File::open(path)?), &sidecar)?;
     let account = sidecar
         .account
         .clone()
         .or_else(|| document.account.clone())
         .unwrap_or_else(|| provider.name().to_owned());
+    let key = (provider, sha256.clone());
+    if let Some((first, of)) = seen.get(&key) {
+        if *of == account {
+            duplicates.push((shown.to_owned(), first.clone()));
+            return Ok(None);
+        }
+        // A day without movements looks alike everywhere; money does not.
+        if !document.is_empty() {
+            return Err(Refusal::malformed(
+                0,
+                format!(
+                    "the file is equal byte for byte to {}, which is of account '{of}', and this one is of account '{account}': one of them lies in the wrong folder, remove it",
+                    first.display()
+                ),
+            ));
+        }
+    }
+    seen.entry(key).or_insert_with(|| (shown.to_owned(), account.clone()));
     Ok(Some(ImportedFile { path: shown.to_owned(), provider, account, sha256, document }))
 }
 

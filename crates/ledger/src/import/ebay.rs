@@ -151,7 +151,7 @@ fn payout(p: Payout<'_>, document: &mut Document) -> ImportResult<()> {
         arrival: p
             .payout_date
             .as_deref()
-            .and_then(|d| time::moment(d, "UTC", DayOrder::DayFirst))
+            .and_then(|d| time::moment(d, "UTC", DayOrder::YearFirst))
             .map(|m| m.day()),
         // The two legs of a split payout (mainland China) share this.
         group: p.payout_reference,
@@ -205,7 +205,7 @@ fn transaction(t: &Transaction<'_>, sidecar: &Sidecar) -> ImportResult<Option<Tx
     };
     let net = if credit { value } else { value.negated() };
     let date = t.transaction_date.as_deref().unwrap_or_default();
-    let occurred = time::moment(date, sidecar.zone_or("UTC"), DayOrder::DayFirst)
+    let occurred = time::moment(date, sidecar.zone_or("UTC"), DayOrder::YearFirst)
         .ok_or_else(|| Refusal::malformed(0, format!("{id}: transactionDate is no date")))?;
     // An amount that is net of order fees takes them along, whichever way it goes: they cost us where money comes in and
     // come back where it leaves (a refund, a credit taken back), and a refund taken back costs them again. Of any other

@@ -244,7 +244,7 @@ fn footer(row: &Row<'_>) -> ImportResult<Result<Footer, u64>> {
 impl Section {
     fn new(row: &Row<'_>) -> Section {
         let header = row.at(0) == "SH";
-        let when = |i: usize| header.then(|| time::moment(row.at(i), "UTC", DayOrder::DayFirst)).flatten();
+        let when = |i: usize| header.then(|| time::moment(row.at(i), "UTC", DayOrder::YearFirst)).flatten();
         Section {
             account: if header { row.at(3).to_owned() } else { String::new() },
             from: when(1),
@@ -320,7 +320,7 @@ fn side(text: &str, line: u64) -> ImportResult<bool> {
 }
 
 fn when(text: &str, line: u64) -> ImportResult<Moment> {
-    time::moment(text, "UTC", DayOrder::DayFirst)
+    time::moment(text, "UTC", DayOrder::YearFirst)
         .ok_or_else(|| Refusal::malformed(line, format!("'{}' is not a date", amount::shorten(text))))
 }
 

@@ -166,6 +166,17 @@ pub struct Carrier {
     pub total: Money,
 }
 
+impl Document {
+    /// It says nothing of any money.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.transactions.is_empty()
+            && self.payouts.is_empty()
+            && self.bank.is_empty()
+            && self.carrier.is_empty()
+    }
+}
+
 /// Everything one document says.
 #[derive(Debug, Clone, Default)]
 pub struct Document {

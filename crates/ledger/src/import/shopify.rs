@@ -158,7 +158,7 @@ fn item(raw: &RawValue, sidecar: &Sidecar, document: &mut Document) -> ImportRes
             id,
             amount: gross,
             status: r.status.unwrap_or_default(),
-            arrival: r.date.as_deref().and_then(|d| time::date(d, DayOrder::DayFirst)),
+            arrival: r.date.as_deref().and_then(|d| time::date(d, DayOrder::YearFirst)),
             group: None,
             converted: None,
             trace: None,
@@ -166,7 +166,7 @@ fn item(raw: &RawValue, sidecar: &Sidecar, document: &mut Document) -> ImportRes
         return Ok(());
     };
     let at = r.processed_at.as_deref().unwrap_or_default();
-    let occurred = time::moment(at, sidecar.zone_or("UTC"), DayOrder::DayFirst)
+    let occurred = time::moment(at, sidecar.zone_or("UTC"), DayOrder::YearFirst)
         .ok_or_else(|| Refusal::malformed(0, format!("{id}: processed_at is no date")))?;
     let mut tx = Tx::new(id, kind, occurred, gross);
     let fee = r.fee.map(read).transpose()?;
@@ -204,7 +204,7 @@ fn graph(n: &Node<'_>, sidecar: &Sidecar, document: &mut Document) -> ImportResu
             arrival: n
                 .issued_at
                 .as_deref()
-                .and_then(|d| time::moment(d, sidecar.zone_or("UTC"), DayOrder::DayFirst))
+                .and_then(|d| time::moment(d, sidecar.zone_or("UTC"), DayOrder::YearFirst))
                 .map(|m| m.day()),
             group: None,
             converted: None,
@@ -213,7 +213,7 @@ fn graph(n: &Node<'_>, sidecar: &Sidecar, document: &mut Document) -> ImportResu
         return Ok(());
     };
     let at = n.transaction_date.as_deref().unwrap_or_default();
-    let occurred = time::moment(at, sidecar.zone_or("UTC"), DayOrder::DayFirst)
+    let occurred = time::moment(at, sidecar.zone_or("UTC"), DayOrder::YearFirst)
         .ok_or_else(|| Refusal::malformed(0, format!("{}: transactionDate is no date", n.id)))?;
     let mut tx = Tx::new(bare(&n.id), kind.clone(), occurred, gross.money()?);
     let fee = n.fee.as_ref().map(MoneyV2::money).transpose()?;

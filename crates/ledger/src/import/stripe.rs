@@ -137,7 +137,7 @@ pub(super) fn report<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Docu
                 ),
             ));
         }
-        let occurred = time::moment(row.at(c.created), sidecar.zone_or("UTC"), DayOrder::DayFirst)
+        let occurred = time::moment(row.at(c.created), sidecar.zone_or("UTC"), DayOrder::YearFirst)
             .ok_or_else(|| Refusal::malformed(row.line, "the column 'created' holds no date"))?;
         let mut tx = Tx::new(amount::id(row.at(c.id), row.line)?, category, occurred, gross);
         tx.fee = Some(fee);
@@ -164,7 +164,7 @@ pub(super) fn report<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Docu
                 id: line.tx.payout.clone().unwrap_or_else(|| line.tx.id.clone()),
                 amount: line.tx.amount.negated(),
                 status: "paid".to_owned(),
-                arrival: time::moment(&line.effective, sidecar.zone_or("UTC"), DayOrder::DayFirst)
+                arrival: time::moment(&line.effective, sidecar.zone_or("UTC"), DayOrder::YearFirst)
                     .map(|m| m.day()),
                 group: None,
                 converted: None,

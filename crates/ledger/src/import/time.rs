@@ -11,6 +11,9 @@ pub enum DayOrder {
     DayFirst,
     /// `12/31/2026`
     MonthFirst,
+    /// Only dates that begin with the year: what a provider prints so and does not begin so any more was rewritten, and its day and month
+    /// are anybody's guess.
+    YearFirst,
 }
 
 /// An instant with the zone in which the source spoke.
@@ -125,6 +128,8 @@ pub(super) fn date(text: &str, order: DayOrder) -> Option<Date> {
     }
     if a.len() == 4 {
         build(a, b, c)
+    } else if order == DayOrder::YearFirst {
+        None
     } else if order == DayOrder::DayFirst || text.contains('.') {
         build(c, b, a)
     } else {
@@ -199,7 +204,7 @@ fn canonical(zone_text: &str) -> String {
 #[must_use]
 pub(super) fn moment_abbreviated(text: &str, abbr: &str) -> Option<Moment> {
     let tz = abbreviation(abbr)?;
-    let local = moment(text, "UTC", DayOrder::DayFirst)?;
+    let local = moment(text, "UTC", DayOrder::YearFirst)?;
     let civil = local.at.to_zoned(TimeZone::UTC).datetime();
     let at = tz.to_ambiguous_zoned(civil).compatible().ok()?.timestamp();
     let seconds = tz.to_offset(at).seconds();
@@ -236,6 +241,8 @@ mod tests {
         assert_eq!(date("03.04.2026", DayOrder::MonthFirst), Date::new(2026, 4, 3).ok());
         assert_eq!(date("20260403", DayOrder::DayFirst), Date::new(2026, 4, 3).ok());
         assert_eq!(date("2026-13-01", DayOrder::DayFirst), None);
+        assert_eq!(date("03/04/2026", DayOrder::YearFirst), None);
+        assert_eq!(date("2026/3/4", DayOrder::YearFirst), Date::new(2026, 3, 4).ok());
     }
 
     #[test]

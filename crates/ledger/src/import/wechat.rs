@@ -49,7 +49,7 @@ fn at<'a>(cells: &[&'a str], i: usize) -> &'a str {
 }
 
 fn when(text: &str, sidecar: &Sidecar, line: u64) -> ImportResult<Moment> {
-    time::moment(text, sidecar.zone_or(ZONE), DayOrder::DayFirst)
+    time::moment(text, sidecar.zone_or(ZONE), DayOrder::YearFirst)
         .ok_or_else(|| Refusal::malformed(line, format!("'{}' is not a time", amount::shorten(text))))
 }
 

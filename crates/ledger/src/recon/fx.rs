@@ -53,6 +53,26 @@ impl Fx {
         self.entries.push(FxEntry { id, date, kind, amount, records });
     }
 
+    /// What the three numbers leave out, in words.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        // Names enough to begin with; the answer has them all.
+        const SHOWN: usize = 30;
+        let mut out = Vec::new();
+        if !self.unmeasured.is_empty() {
+            let list: Vec<&str> = self.unmeasured.iter().take(SHOWN).map(String::as_str).collect();
+            let more = self.unmeasured.len().saturating_sub(SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            out.push(format!("not measured, for want of a reference rate: {}{more}", list.join(", ")));
+        }
+        out.extend(
+            self.unrevalued
+                .iter()
+                .map(|(c, m)| format!("not revalued, for want of a rate: {}", Money::from_minor(*m, *c))),
+        );
+        out
+    }
+
     fn unmeasured(&mut self, records: &[String]) {
         self.unmeasured.extend(records.iter().cloned());
     }

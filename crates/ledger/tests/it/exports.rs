@@ -333,6 +333,22 @@ fn a_spreadsheet_opens_the_workbook() {
 }
 
 #[test]
+fn the_workbook_says_what_exchange_could_not_be_measured() {
+    use calamine::{Data, Reader};
+    let mut b = books();
+    // The open balances of the fixture in Icelandic and Kuwaiti money have no rate.
+    assert!(b.fx_notes.iter().any(|n| n == "not revalued, for want of a rate: 900 ISK"), "{:?}", b.fx_notes);
+    b.fx_notes.truncate(1);
+    let temp = Temp::new("fx-notes");
+    let path = temp.0.join("books.xlsx");
+    write(Kind::Xlsx, &b, &AccountMap::default(), &path).unwrap();
+    let mut workbook: calamine::Xlsx<_> = calamine::open_workbook(&path).unwrap();
+    let sheet = workbook.worksheet_range("FX").unwrap();
+    let cells: Vec<&Data> = sheet.rows().filter_map(|r| r.first()).collect();
+    assert!(cells.iter().any(|c| says(c, &b.fx_notes[0])), "{cells:?}");
+}
+
+#[test]
 fn the_workbook_and_the_terminal_show_one_waterfall() {
     use calamine::{Data, Reader};
     let facts = facts(&import());

@@ -2,11 +2,11 @@
 //! or a refusal that says what is wrong.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tradewind_domain::Currency;
-use tradewind_ledger::facts::native;
-use tradewind_ledger::import::{Import, ImportedFile, Provider, RefusalKind, Sidecar, read_bytes};
+use tradewind_ledger::facts::{native, read};
+use tradewind_ledger::import::{Import, ImportedFile, Provider, RefusalKind, Sidecar, read_bytes, read_dir};
 use tradewind_ledger::recon::{self, Options, Outcome};
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -156,4 +156,112 @@ fn a_settlement_report_whose_head_was_cut_off_is_refused() {
     assert_eq!(whole.account.as_deref(), Some("ACC1"));
     let named = Sidecar::parse("account = \"ACC1\"").unwrap();
     assert!(read_bytes(Provider::Paypal, body.as_bytes(), &named).is_ok());
+}
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str, files: &[(&str, &[u8])]) -> Folder {
+        let dir = std::env::temp_dir().join(format!("tradewind-hostile-{name}-{}", std::process::id()));
+        for (file, bytes) in files {
+            let path = dir.join(file);
+            fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        Folder(dir)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn one_file_in_two_accounts_lies_wrong_in_one() {
+    let bill = fixture("amazon-eur.txt");
+    let f = Folder::new(
+        "twice",
+        &[
+            ("settlements/amazon/de/a.txt", &bill),
+            ("settlements/amazon/de/again.txt", &bill),
+            ("settlements/amazon/de/import.toml", b"account = \"de\""),
+            ("settlements/amazon/fr/b.txt", &bill),
+            ("settlements/amazon/fr/import.toml", b"account = \"fr\""),
+        ],
+    );
+    let import = read_dir(&f.0).unwrap();
+    assert_eq!((import.files.len(), import.duplicates.len()), (1, 1));
+    let [r] = import.refused.as_slice() else { panic!("{:?}", import.refused) };
+    assert!(r.to_string().contains("account 'de'") && r.to_string().contains("account 'fr'"), "{r}");
+}
+
+#[test]
+fn dates_that_read_both_ways_are_not_guessed() {
+    let csv = |days: [&str; 2]| {
+        format!("Date,Description,Amount,Currency\n{},A,10.00,USD\n{},B,-4.00,USD\n", days[0], days[1])
+    };
+    let days = |text: &str, sidecar: &str| -> Vec<String> {
+        let d = read_bytes(Provider::Bank, text.as_bytes(), &Sidecar::parse(sidecar).unwrap()).unwrap();
+        d.bank.iter().map(|b| b.date.to_string()).collect()
+    };
+    refused(
+        Provider::Bank,
+        csv(["03/04/2026", "03/05/2026"]).as_bytes(),
+        "both with the day first and with the month first",
+    );
+    assert_eq!(
+        days(&csv(["03/04/2026", "03/05/2026"]), "dates = \"month-first\""),
+        ["2026-03-04", "2026-03-05"]
+    );
+    // One date that can only be read one way decides for the file.
+    assert_eq!(days(&csv(["03/04/2026", "03/25/2026"]), ""), ["2026-03-04", "2026-03-25"]);
+    assert_eq!(days(&csv(["03/04/2026", "25/04/2026"]), ""), ["2026-04-03", "2026-04-25"]);
+    // The same either way, and with points the day is first.
+    assert_eq!(days(&csv(["04/04/2026", "05/05/2026"]), ""), ["2026-04-04", "2026-05-05"]);
+    assert_eq!(days(&csv(["03.04.2026", "03.05.2026"]), ""), ["2026-04-03", "2026-05-03"]);
+    // Stripe prints the year first: what does not was rewritten by a spreadsheet.
+    let stripe = "balance_transaction_id,created,currency,gross,fee,net,reporting_category\ntxn_1,2/1/2026 10:11:12,usd,1.00,0.00,1.00,charge\n";
+    refused(Provider::Stripe, stripe.as_bytes(), "holds no date");
+}
+
+#[test]
+fn a_file_that_is_called_almost_like_one_is_told() {
+    let row: &[u8] = b"{\"id\":\"o\",\"account\":\"shop\",\"placed_at\":\"2026-02-01T09:00:00Z\",\"currency\":\"EUR\",\"total\":\"1.00\"}\n";
+    let f = Folder::new(
+        "names",
+        &[
+            ("orders.jsonl", row),
+            ("orders-2.jsonl", row),
+            ("closed-2026-01-31.jsonl", b"{\"until\":\"2026-01-31\"}\n"),
+            ("order-lines.jsonl", b""),
+            ("notes.jsonl", b""),
+            ("policy.toml", b""),
+            ("transaction-2.jsonl", b""),
+            ("Refunds.jsonl", b""),
+            ("carrier-invoices.jsonl", b""),
+            ("FX.csv", b""),
+            ("settlement/stripe/x.csv", b""),
+        ],
+    );
+    let facts = read::read_dir(&f.0).unwrap();
+    let told: Vec<(&str, bool)> =
+        facts.errors.iter().map(|e| (e.file.as_str(), e.message.contains("nobody reads"))).collect();
+    assert_eq!(
+        told,
+        [
+            ("FX.csv", true),
+            ("Refunds.jsonl", true),
+            ("carrier-invoices.jsonl", true),
+            ("settlement", true),
+            ("transaction-2.jsonl", true),
+        ]
+    );
+    assert!(
+        facts.errors.iter().any(|e| e.message.contains("is it 'carrier_invoices.jsonl'?")),
+        "{:?}",
+        facts.errors
+    );
+    assert!(facts.errors.iter().any(|e| e.message.contains("is it 'settlements'?")), "{:?}", facts.errors);
 }

@@ -396,6 +396,9 @@ fn fx(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<(), ExportErro
         row = 1;
         sheet.write_string_with_format(row, 0, "No amount crossed a currency.", &s.note)?;
     }
+    for (n, note) in (2_u32..).zip(&books.fx_notes) {
+        sheet.write_string_with_format(row + n, 0, note, &s.note)?;
+    }
     table(sheet, row, COLUMNS)
 }
 
