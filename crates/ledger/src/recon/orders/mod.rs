@@ -137,11 +137,14 @@ type Carrier<'a> = (&'static str, &'a [String], &'a [Event]);
 /// Documents by provider, account and id.
 type ByKey<'a> = HashMap<(Provider, &'a str, &'a str), Vec<(Currency, Carrier<'a>)>>;
 
+/// A part of a split payout: currency and id.
+type Part<'a> = (Currency, &'a str, Carrier<'a>);
+
 /// By provider, account and id; of one id, by currency: two accounts, or two balances of one account, may use one id.
 struct Carriers<'a> {
     payouts: ByKey<'a>,
     /// Parts of split payouts, by the reference that they share.
-    parts: HashMap<(Provider, &'a str, &'a str), Vec<(Currency, &'a str, Carrier<'a>)>>,
+    parts: HashMap<(Provider, &'a str, &'a str), Vec<Part<'a>>>,
     statements: ByKey<'a>,
 }
 
