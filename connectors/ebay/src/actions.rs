@@ -283,24 +283,53 @@ fn wish(now: &w::Order, believed: OrderState) -> Result<Wish, Error> {
     let open = requests.iter().find(|r| r.cancel_request_state == "REQUESTED");
     let order = &now.order_id;
     let conflict = |text: String| Error::new(Kind::Conflict, format!("order {order}: {text}, read it again"));
-    match status.map_or("", |c| c.cancel_state.as_str()) {
-        "CANCELED" => Ok(Wish::Done),
-        "" | "NONE_REQUESTED" | "IN_PROGRESS" if open.is_some() => {
-            let id = open.and_then(|r| r.cancel_request_id.clone());
-            id.map(Wish::Grant).ok_or_else(|| Error::decode(format!("order {order}: a request without id")))
-        }
-        "IN_PROGRESS" => {
+    let unknown = |text: String| Error::new(Kind::UnknownCode, format!("order {order}: {text}"));
+    match (status.map_or("", |c| c.cancel_state.as_str()), open) {
+        ("CANCELED", _) => Ok(Wish::Done),
+        ("NONE_REQUESTED" | "IN_PROGRESS", Some(open)) => grant(open, order, &conflict, &unknown),
+        ("IN_PROGRESS", None) => {
             let states: Vec<&str> = requests.iter().map(|r| r.cancel_request_state.as_str()).collect();
             Err(conflict(format!(
                 "a cancellation is under way ({}) and not ours to grant",
                 states.join(", ")
             )))
         }
-        "" | "NONE_REQUESTED" if believed == OrderState::CancelRequested => {
+        ("NONE_REQUESTED", None) if believed == OrderState::CancelRequested => {
             Err(conflict("the buyer does not ask to cancel any more".to_owned()))
         }
-        "" | "NONE_REQUESTED" => Ok(Wish::Create),
-        other => Err(Error::new(Kind::UnknownCode, format!("order {order}: cancelState '{other}'"))),
+        // A request that was refused is over. Any other says that somebody cancels already, whatever the order's own state.
+        ("NONE_REQUESTED", None) => match requests.iter().find(|r| r.cancel_request_state != "REJECTED") {
+            None => Ok(Wish::Create),
+            Some(r) if r.cancel_request_state == "COMPLETED" => {
+                Err(conflict("a cancellation was completed and the order does not show it yet".to_owned()))
+            }
+            Some(r) => Err(unknown(format!("cancelRequestState '{}'", r.cancel_request_state))),
+        },
+        // It is "always returned": without it nobody knows whether the order is being cancelled.
+        ("", _) => Err(Error::decode(format!("order {order}: no cancelStatus.cancelState"))),
+        (other, _) => Err(unknown(format!("cancelState '{other}'"))),
+    }
+}
+
+/// An open request is granted to the buyer alone.
+fn grant(
+    open: &w::CancelRequest,
+    order: &str,
+    conflict: &dyn Fn(String) -> Error,
+    unknown: &dyn Fn(String) -> Error,
+) -> Result<Wish, Error> {
+    match open.cancel_initiator.as_deref() {
+        Some(who) if who.eq_ignore_ascii_case("Buyer") => {
+            let id = open.cancel_request_id.clone();
+            id.map(Wish::Grant).ok_or_else(|| Error::decode(format!("order {order}: a request without id")))
+        }
+        // Ours, from eBay's own pages or in an answer that was lost: eBay carries it out, nobody grants it.
+        Some(who) if who.eq_ignore_ascii_case("Seller") => {
+            Err(conflict("the seller's own cancellation is under way".to_owned()))
+        }
+        who => {
+            Err(unknown(format!("a request to cancel by '{}', not by buyer or seller", who.unwrap_or(""))))
+        }
     }
 }
 
@@ -370,14 +399,20 @@ mod tests {
 
     #[test]
     fn only_an_order_that_nobody_cancels_is_cancelled_by_the_seller() {
+        // A request: whose, and how it stands (`CancelRequestStateEnum`: COMPLETED, REJECTED, REQUESTED).
         let order = |state: &str, request: &str| -> w::Order {
-            let requests = match request {
-                "" => String::new(),
-                r => format!(r#"{{"cancelRequestId":"77","cancelRequestState":"{r}"}}"#),
+            let requests = match request.split_once(' ') {
+                None => String::new(),
+                Some((who, r)) => {
+                    let by =
+                        if who == "-" { String::new() } else { format!(r#","cancelInitiator":"{who}""#) };
+                    format!(r#"{{"cancelRequestId":"77","cancelRequestState":"{r}"{by}}}"#)
+                }
             };
+            let state = if state.is_empty() { String::new() } else { format!(r#""cancelState":"{state}","#) };
             let text = format!(
                 r#"{{"orderId":"1","creationDate":"2026-08-01T00:00:00.000Z","lastModifiedDate":"2026-08-01T00:00:00.000Z","lineItems":[],
-                    "cancelStatus":{{"cancelState":"{state}","cancelRequests":[{requests}]}}}}"#
+                    "cancelStatus":{{{state}"cancelRequests":[{requests}]}}}}"#
             );
             serde_json::from_str(&text).unwrap()
         };
@@ -385,18 +420,34 @@ mod tests {
         use OrderState::{CancelRequested, ReadyToShip};
         for (state, request, believed, want) in [
             ("NONE_REQUESTED", "", ReadyToShip, Ok(Wish::Create)),
-            ("IN_PROGRESS", "REQUESTED", CancelRequested, grant()),
+            ("IN_PROGRESS", "Buyer REQUESTED", CancelRequested, grant()),
+            ("NONE_REQUESTED", "Buyer REQUESTED", ReadyToShip, grant()),
             // The buyer asked since we read the order.
-            ("IN_PROGRESS", "REQUESTED", ReadyToShip, grant()),
+            ("IN_PROGRESS", "Buyer REQUESTED", ReadyToShip, grant()),
+            // The seller's own, in eBay's pages or in an answer that was lost, is nobody's to grant.
+            ("IN_PROGRESS", "Seller REQUESTED", CancelRequested, Err(Kind::Conflict)),
+            ("IN_PROGRESS", "Seller REQUESTED", ReadyToShip, Err(Kind::Conflict)),
+            ("NONE_REQUESTED", "Seller REQUESTED", ReadyToShip, Err(Kind::Conflict)),
+            // Neither, or nobody knows whose.
+            ("IN_PROGRESS", "CS REQUESTED", CancelRequested, Err(Kind::UnknownCode)),
+            ("IN_PROGRESS", "- REQUESTED", CancelRequested, Err(Kind::UnknownCode)),
             // Our answer was lost, or eBay cancelled it.
-            ("CANCELED", "COMPLETED", ReadyToShip, Ok(Wish::Done)),
+            ("CANCELED", "Seller COMPLETED", ReadyToShip, Ok(Wish::Done)),
             ("CANCELED", "", CancelRequested, Ok(Wish::Done)),
             // The buyer asks no more: that is not a wish of the seller's.
             ("NONE_REQUESTED", "", CancelRequested, Err(Kind::Conflict)),
-            ("NONE_REQUESTED", "REJECTED", CancelRequested, Err(Kind::Conflict)),
-            ("IN_PROGRESS", "COMPLETED", CancelRequested, Err(Kind::Conflict)),
+            ("NONE_REQUESTED", "Buyer REJECTED", CancelRequested, Err(Kind::Conflict)),
+            ("IN_PROGRESS", "Buyer COMPLETED", CancelRequested, Err(Kind::Conflict)),
             ("IN_PROGRESS", "", ReadyToShip, Err(Kind::Conflict)),
+            // The order's own state may lag behind a request; only one that was refused is over.
+            ("NONE_REQUESTED", "Buyer REJECTED", ReadyToShip, Ok(Wish::Create)),
+            ("NONE_REQUESTED", "Seller COMPLETED", ReadyToShip, Err(Kind::Conflict)),
+            ("NONE_REQUESTED", "Buyer BEAMED_UP", ReadyToShip, Err(Kind::UnknownCode)),
             ("BEAMED_UP", "", ReadyToShip, Err(Kind::UnknownCode)),
+            ("BEAMED_UP", "Buyer REQUESTED", ReadyToShip, Err(Kind::UnknownCode)),
+            // "This field is always returned": its absence is not a no.
+            ("", "", ReadyToShip, Err(Kind::Decode)),
+            ("", "Buyer REQUESTED", CancelRequested, Err(Kind::Decode)),
         ] {
             let got = wish(&order(state, request), believed).map_err(|e| e.kind());
             assert_eq!(got, want, "{state} {request} {believed}");

@@ -2,14 +2,15 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{Amount, NewAmount};
 
-/// `OrderSearchPagedCollection`.
+/// `OrderSearchPagedCollection`. Each order is read by itself: one that is odd keeps back no other.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Orders {
     #[serde(default)]
-    pub(crate) orders: Vec<Order>,
+    pub(crate) orders: Vec<Box<RawValue>>,
     #[serde(default)]
     pub(crate) next: Option<String>,
 }
@@ -56,6 +57,9 @@ pub(crate) struct CancelRequest {
     pub(crate) cancel_request_id: Option<String>,
     #[serde(default)]
     pub(crate) cancel_request_state: String,
+    /// `Buyer` or `Seller`, "typically".
+    #[serde(default)]
+    pub(crate) cancel_initiator: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
