@@ -38,12 +38,17 @@ fn sum<'a>(currency: Currency, amounts: impl IntoIterator<Item = &'a Amount>) ->
     Ok(Money::try_sum(currency, amounts)?)
 }
 
-/// One order. Amounts are those that the seller is owed in; what eBay converted from is kept as the buyer's total.
+/// One order. An error names it: on its page there are others.
 pub(crate) fn order(o: &w::Order, account: &AccountId) -> Result<Order, Error> {
+    read(o, account)
+        .map_err(|e| Error::new(e.kind(), format!("order {}: {}", o.order_id, e.message())).after_send())
+}
+
+/// Amounts are those that the seller is owed in; what eBay converted from is kept as the buyer's total.
+fn read(o: &w::Order, account: &AccountId) -> Result<Order, Error> {
     let pricing = o.pricing_summary.as_ref();
-    let total = pricing
-        .and_then(|p| p.total.as_ref())
-        .ok_or_else(|| Error::decode(format!("order {}: no pricingSummary.total", o.order_id)))?;
+    let total =
+        pricing.and_then(|p| p.total.as_ref()).ok_or_else(|| Error::decode("no pricingSummary.total"))?;
     let total_money = total.money()?;
     let currency = total_money.currency();
     let mut state = state(o);
@@ -118,7 +123,7 @@ pub(crate) fn order(o: &w::Order, account: &AccountId) -> Result<Order, Error> {
 
 /// Prices that were changed after the commitment to buy: spread over the lines by what they cost, as the goods' own. Their
 /// description calls them a change of "the cost of the item(s)" and is silent about the sign, which the total tells: goods +
-/// what else there is + taxes on top + adjustment. `false`: with neither sign.
+/// what else there is + taxes on top + adjustment. `false`: with neither sign, or there is no line that costs anything.
 fn adjust(lines: &mut [OrderLine], adjustment: Money, total: Money, others: Money) -> Result<bool, Error> {
     let currency = total.currency();
     let goods = Money::try_sum(currency, lines.iter().map(|l| l.total))?;
@@ -131,6 +136,10 @@ fn adjust(lines: &mut [OrderLine], adjustment: Money, total: Money, others: Mone
         return Ok(true);
     }
     let weights: Vec<_> = lines.iter().map(|l| l.total.decimal()).collect();
+    // Given away: there is nothing to spread it by, and a person looks.
+    if goods.is_zero() {
+        return Ok(false);
+    }
     for (line, part) in lines.iter_mut().zip(left.allocate(&weights)?) {
         line.total = line.total.try_add(part)?;
         line.discount = line.discount.try_sub(part)?;
@@ -313,6 +322,10 @@ mod tests {
 
     /// An order of 30.00 + 10.00 and 5.00 of shipping, with a summary.
     fn priced(summary: &str) -> Result<Order, Error> {
+        priced_lines(summary, ["30.00", "10.00"])
+    }
+
+    fn priced_lines(summary: &str, [first, second]: [&str; 2]) -> Result<Order, Error> {
         let line = |id: &str, quantity: u32, cost: &str| {
             format!(
                 r#"{{"lineItemId":"{id}","quantity":{quantity},"lineItemCost":{{"value":"{cost}","currency":"EUR"}}}}"#
@@ -322,8 +335,8 @@ mod tests {
             r#"{{"orderId":"1","creationDate":"2026-08-01T00:00:00.000Z","lastModifiedDate":"2026-08-01T00:00:00.000Z",
                  "orderFulfillmentStatus":"NOT_STARTED","orderPaymentStatus":"PAID","pricingSummary":{{{summary}}},
                  "lineItems":[{},{}]}}"#,
-            line("1", 3, "30.00"),
-            line("2", 1, "10.00").replace(
+            line("1", 3, first),
+            line("2", 1, second).replace(
                 r#""quantity""#,
                 r#""deliveryCost":{"shippingCost":{"value":"5.00","currency":"EUR"}},"quantity""#
             ),
@@ -356,6 +369,11 @@ mod tests {
         // A recycling fee beside it: 40.00 + 5.00 − 2.00 + 0.30.
         let o = priced(&[eur("total", "43.30"), eur("adjustment", "-2.00"), eur("fee", "0.30")].join(","));
         assert_eq!(lines(&o.unwrap()), [(2_850, 150), (950, 50)]);
+        // Lines that cost nothing: 0.00 + 0.00 + 5.00 − 2.00 = 3.00, and no line to take the 2.00 from.
+        let summary = [eur("total", "3.00"), eur("adjustment", "-2.00")].join(",");
+        let o = priced_lines(&summary, ["0.00", "0.00"]).unwrap();
+        assert_eq!(lines(&o), [(0, 0), (0, 0)]);
+        assert_eq!((o.total.minor(), o.state), (300, OrderState::Exception));
         // Neither sign gives the total: a person looks.
         let o = of("44.00", "2.00");
         assert_eq!((lines(&o)[0], o.state), ((3_000, 0), OrderState::Exception));
@@ -365,7 +383,7 @@ mod tests {
     fn a_total_is_not_invented() {
         for summary in [String::new(), eur("adjustment", "2.00")] {
             let error = priced(&summary).unwrap_err().to_string();
-            assert!(error.contains("order 1: no pricingSummary.total"), "{error}");
+            assert!(error.contains("order 1: ") && error.contains("no pricingSummary.total"), "{error}");
         }
     }
 

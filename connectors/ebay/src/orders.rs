@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use http::Method;
 use jiff::Timestamp;
-use tradewind_connector::role::Orders;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tradewind_connector::role::{Orders, of_this_call};
 use tradewind_connector::{
     CallCx, Cursor, Error, Facet, OpCx, OpSpec, Operation, Page, Priority, Safety, Window, WireRequest,
     WireResponse, segment,
@@ -59,7 +61,7 @@ struct Search<'a>(&'a Site);
 
 impl Operation for Search<'_> {
     type In = (Window, Option<Cursor>);
-    type Out = Page<w::Order>;
+    type Out = Page<Result<w::Order, Error>>;
 
     fn spec(&self) -> &OpSpec {
         &SEARCH
@@ -89,10 +91,26 @@ impl Operation for Search<'_> {
         _: &OpCx<'_>,
         _: &(Window, Option<Cursor>),
         response: &WireResponse,
-    ) -> Result<Page<w::Order>, Error> {
+    ) -> Result<Self::Out, Error> {
         let page: w::Orders = response.json()?;
-        Ok(Page { next: page.next.as_deref().and_then(next), items: page.orders })
+        Ok(Page {
+            next: page.next.as_deref().and_then(next),
+            items: page.orders.iter().map(|o| one(o)).collect(),
+        })
     }
+}
+
+/// One order of a page. An error names it, where it can be told.
+fn one(raw: &RawValue) -> Result<w::Order, Error> {
+    serde_json::from_str(raw.get()).map_err(|e| {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Named {
+            order_id: String,
+        }
+        let name = serde_json::from_str::<Named>(raw.get()).map_or("?".to_owned(), |n| n.order_id);
+        Error::decode(format!("order {name}: JSON: {e}"))
+    })
 }
 
 /// `getOrder`, as it stands on the wire: cancellation requests are only here.
@@ -173,10 +191,28 @@ impl Orders for Ebay {
         window: Window,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Order>, Error> {
+        let page = self.changed_each(cx, window, cursor).await?;
+        Ok(Page { items: page.items.into_iter().collect::<Result<_, _>>()?, next: page.next })
+    }
+
+    async fn changed_each(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Result<Order, Error>>, Error> {
         let page = self.pipeline.call(&Search(&self.site), &(window, cursor.cloned()), cx).await?;
         let mut items = Vec::with_capacity(page.items.len());
-        for order in &page.items {
-            items.push(self.complete(cx, order).await?);
+        for order in page.items {
+            let order = match order {
+                Ok(order) => self.complete(cx, &order).await,
+                Err(e) => Err(e),
+            };
+            match order {
+                // A quota or a login: the next call would end the same way.
+                Err(e) if !of_this_call(&e) => return Err(e),
+                order => items.push(order),
+            }
         }
         Ok(Page { items, next: page.next })
     }
@@ -184,5 +220,26 @@ impl Orders for Ebay {
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error> {
         let order = self.pipeline.call(&Get(&self.site), id, cx).await?;
         self.complete(cx, &order).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_is_odd_leaves_its_page_readable() {
+        let times =
+            r#""creationDate":"2026-08-01T00:00:00.000Z","lastModifiedDate":"2026-08-01T00:00:00.000Z""#;
+        let page = format!(
+            r#"{{"orders":[{{"orderId":"1",{times},"lineItems":"none"}},{{"orderId":"2",{times},"lineItems":[]}},{{}}]}}"#
+        );
+        let page: w::Orders = serde_json::from_str(&page).unwrap();
+        let read: Vec<_> = page.orders.iter().map(|o| one(o)).collect();
+        assert_eq!(read[1].as_ref().unwrap().order_id, "2");
+        for (n, name) in [(0, "order 1: "), (2, "order ?: ")] {
+            let told = read[n].as_ref().unwrap_err();
+            assert!(told.message().contains(name) && of_this_call(told), "{told}");
+        }
     }
 }

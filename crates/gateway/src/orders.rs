@@ -18,6 +18,9 @@ const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Overlap where the channel names no visibility lag: orders turn up late.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
+/// Orders of an account that are named when they cannot be read.
+const LEFT_TOLD: usize = 5;
+
 /// Numbers of a pull.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Pulled {
@@ -70,12 +73,47 @@ impl Gateway {
         let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
         let since = known.and_then(|c| c.value.until).unwrap_or_else(|| back(now, FIRST_LOOK));
         let window = Window { from: back(since, overlap), to: now };
-        for part in window.split(bounds.window_hours.unwrap_or(24 * 30)) {
+        let mut left: Vec<Error> = Vec::new();
+        let read = self.parts_of(
+            id,
+            orders,
+            window.split(bounds.window_hours.unwrap_or(24 * 30)),
+            pulled,
+            &mut left,
+        );
+        let read = read.await;
+        let at = |e: Error| e.at(&connector.info().id, id, "orders");
+        for e in left.iter().take(LEFT_TOLD) {
+            let e = at(e.clone());
+            tracing::warn!(account = %id, error = %e, "an order cannot be read");
+            pulled
+                .errors
+                .push(format!("an order could not be read and is not imported, tried again next time: {e}"));
+        }
+        if left.len() > LEFT_TOLD {
+            pulled.errors.push(format!("{} more orders of {id} could not be read", left.len() - LEFT_TOLD));
+        }
+        if read.is_ok() && !left.is_empty() {
+            pulled.failed += 1;
+        }
+        read
+    }
+
+    /// Reads the parts of a window. What could be read is in; a part with orders that could not be, and those behind it,
+    /// are read again by the next pull.
+    async fn parts_of(
+        &self,
+        id: &AccountId,
+        orders: &dyn Orders,
+        parts: Vec<Window>,
+        pulled: &mut Pulled,
+        left: &mut Vec<Error>,
+    ) -> Result<()> {
+        for part in parts {
             let mut cursor: Option<Cursor> = None;
             let mut seen = std::collections::HashSet::new();
-            let mut left: Option<Error> = None;
             loop {
-                match self.page_of(orders, part, cursor.as_ref(), pulled, &mut left).await? {
+                match self.page_of(orders, part, cursor.as_ref(), pulled, left).await? {
                     None => break,
                     Some(next) if seen.insert(next.clone()) => cursor = Some(next),
                     Some(_) => {
@@ -84,11 +122,10 @@ impl Gateway {
                     }
                 }
             }
-            // What could be read is in; the part is read again for what could not.
-            if let Some(e) = left {
-                return Err(e.into());
+            // Only a part that was read whole moves the cursor, and only as far as all before it were.
+            if !left.is_empty() {
+                continue;
             }
-            // Only a part that was read to its end moves the cursor.
             let mut batch = Batch::new();
             batch.put(&CursorRecord {
                 account: id.clone(),
@@ -101,21 +138,25 @@ impl Gateway {
         Ok(())
     }
 
-    /// Takes in one page of changed orders; where the next one begins. An order that cannot be read by itself is left, and
-    /// the last of the reasons kept.
+    /// Takes in one page of changed orders; where the next one begins. An order that cannot be read is left, the reason kept.
     async fn page_of(
         &self,
         orders: &dyn Orders,
         part: Window,
         cursor: Option<&Cursor>,
         pulled: &mut Pulled,
-        left: &mut Option<Error>,
+        left: &mut Vec<Error>,
     ) -> Result<Option<Cursor>> {
         let Some(ids) = orders.changed_ids(&CallCx::new(), part, cursor).await else {
-            let page = orders.changed(&CallCx::new(), part, cursor).await?;
+            let page = orders.changed_each(&CallCx::new(), part, cursor).await?;
             for order in page.items {
-                pulled.seen += 1;
-                self.take_order(order, pulled).await?;
+                match order {
+                    Ok(order) => {
+                        pulled.seen += 1;
+                        self.take_order(order, pulled).await?;
+                    }
+                    Err(e) => left.push(e),
+                }
             }
             return Ok(page.next);
         };
@@ -126,7 +167,7 @@ impl Gateway {
                     pulled.seen += 1;
                     self.take_order(order, pulled).await?;
                 }
-                Err(e) if of_this_call(&e) => *left = Some(e),
+                Err(e) if of_this_call(&e) => left.push(e),
                 Err(e) => return Err(e.into()),
             }
         }

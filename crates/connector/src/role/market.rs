@@ -253,6 +253,17 @@ pub trait Orders: Send + Sync {
         window: Window,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Order>, Error>;
+    /// [`Orders::changed`], an order that cannot be read being an error in its place: it keeps back no other. By default the
+    /// error of one is the error of its page.
+    async fn changed_each(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Result<Order, Error>>, Error> {
+        let page = self.changed(cx, window, cursor).await?;
+        Ok(Page { items: page.items.into_iter().map(Ok).collect(), next: page.next })
+    }
     /// For channels whose listing names orders without telling them: the numbers alone, and each order is read with
     /// [`Orders::get`], so that one that cannot be read keeps back no other. `None`: the listing tells them whole.
     async fn changed_ids(

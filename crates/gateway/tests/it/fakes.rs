@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tradewind_connector::role::{
-    ItemOutcome, Listings, Logistics, Marketplace, Offers, OrderActions, Orders, Shipments, Stock,
-    StockChange,
+    Customs, Declare, ItemOutcome, Listings, Logistics, Marketplace, Offers, OrderActions, Orders, Receipts,
+    Shipments, Stock, StockChange,
 };
 use tradewind_connector::*;
 use tradewind_domain::{
-    BookedShipment, ListingRef, ListingState, LiveListing, Offer, Order, OrderId, ShipmentId, ShipmentNotice,
-    ShipmentRequest, Sku, Waybill,
+    BookedShipment, CustomsReceipt, Declaration, ListingRef, ListingState, LiveListing, Mismatch, Offer,
+    Order, OrderId, ShipmentId, ShipmentNotice, ShipmentRequest, Sku, Waybill,
 };
 
 type Before = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
@@ -25,6 +25,12 @@ pub(crate) struct Other {
     /// Listings that a sweep leaves out.
     pub(crate) hidden: Vec<Sku>,
     pub(crate) orders: BTreeMap<OrderId, Order>,
+    /// Orders of which what the channel tells cannot be read.
+    pub(crate) odd: Vec<OrderId>,
+    /// What customs wrote.
+    pub(crate) receipts: Vec<CustomsReceipt>,
+    /// What was filed with them.
+    pub(crate) filed: Vec<Declaration>,
     /// The listing of orders tells their numbers alone.
     pub(crate) one_by_one: bool,
     pub(crate) shipped: Vec<ShipmentNotice>,
@@ -142,6 +148,9 @@ impl Connector for Fake {
     fn marketplace(&self) -> Option<&dyn Marketplace> {
         self.capabilities.support(Facet::Offers).works().then_some(self)
     }
+    fn customs(&self) -> Option<&dyn Customs> {
+        self.capabilities.support(Facet::Declare).works().then_some(self)
+    }
     fn logistics(&self) -> Option<&dyn Logistics> {
         self.capabilities.support(Facet::Shipments).works().then_some(self)
     }
@@ -238,17 +247,45 @@ impl Listings for Fake {
     }
 }
 
+/// Changed in the window, both ends included.
+fn within(window: Window, order: &Order) -> bool {
+    (window.from..=window.to).contains(&order.updated_at.utc)
+}
+
 #[async_trait]
 impl Orders for Fake {
-    async fn changed(&self, _: &CallCx, _: Window, _: Option<&Cursor>) -> Result<Page<Order>> {
+    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Order>> {
+        let page = self.changed_each(cx, window, cursor).await?;
+        Ok(Page { items: page.items.into_iter().collect::<Result<_>>()?, next: page.next })
+    }
+    async fn changed_each(
+        &self,
+        _: &CallCx,
+        window: Window,
+        _: Option<&Cursor>,
+    ) -> Result<Page<Result<Order>>> {
         self.enter("orders").await;
-        let items = self.other().orders.values().cloned().collect();
+        let items = {
+            let other = self.other();
+            let changed = other.orders.values().filter(|o| within(window, o));
+            let read = |o: &Order| match other.odd.contains(&o.id) {
+                true => Err(Error::decode(format!("order {}: no total", o.id))),
+                false => Ok(o.clone()),
+            };
+            changed.map(read).collect()
+        };
         self.leave("orders", Page { items, next: None })
     }
-    async fn changed_ids(&self, _: &CallCx, _: Window, _: Option<&Cursor>) -> Option<Result<Page<OrderId>>> {
+    async fn changed_ids(
+        &self,
+        _: &CallCx,
+        window: Window,
+        _: Option<&Cursor>,
+    ) -> Option<Result<Page<OrderId>>> {
         let items: Vec<OrderId> = {
             let other = self.other();
-            other.one_by_one.then(|| other.orders.keys().cloned().collect())?
+            let changed = other.orders.values().filter(|o| within(window, o));
+            other.one_by_one.then(|| changed.map(|o| o.id.clone()).collect())?
         };
         self.enter("ids").await;
         Some(self.leave("ids", Page { items, next: None }))
@@ -267,6 +304,47 @@ impl OrderActions for Fake {
         self.enter("ship").await;
         self.other().shipped.push(notice.clone());
         self.leave("ship", Submitted::Done(()))
+    }
+}
+
+impl Customs for Fake {
+    fn declare(&self) -> Option<&dyn Declare> {
+        Some(self)
+    }
+    fn receipts(&self) -> Option<&dyn Receipts> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Declare for Fake {
+    fn validate(&self, _: &Declaration) -> Vec<Mismatch> {
+        Vec::new()
+    }
+    async fn submit(&self, _: &CallCx, declaration: &Declaration) -> Result<Submitted<()>> {
+        self.enter("file").await;
+        self.other().filed.push(declaration.clone());
+        self.leave("file", Submitted::Done(()))
+    }
+}
+
+#[async_trait]
+impl Receipts for Fake {
+    /// From a position on.
+    async fn poll(&self, _: &CallCx, cursor: Option<&Cursor>) -> Result<Page<CustomsReceipt>> {
+        self.enter("mailbox").await;
+        let from: usize = cursor.map_or(0, |c| c.0.parse().unwrap());
+        let items = self.other().receipts[from..].to_vec();
+        let next = (!items.is_empty()).then(|| Cursor((from + items.len()).to_string()));
+        self.leave("mailbox", Page { items, next })
+    }
+    async fn of(&self, _: &CallCx, declaration: &Declaration) -> Result<Vec<CustomsReceipt>> {
+        self.enter("ask").await;
+        let all = self.other().receipts.clone();
+        self.leave("ask", all.into_iter().filter(|r| declaration.is_answered_by(r, None)).collect())
+    }
+    fn ingest(&self, _: &[u8]) -> Result<Vec<CustomsReceipt>> {
+        Ok(Vec::new())
     }
 }
 

@@ -1,11 +1,12 @@
 //! Fulfilment while the channel goes on: a cancellation that comes during a call is not overwritten, and a parcel whose
 //! order was cancelled is voided or told of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
 use tradewind_connector::{Connector, Facet, Kind, VirtualClock};
-use tradewind_domain::{Order, OrderState, Product, ShipmentState};
+use tradewind_domain::{AccountId, Order, OrderState, Product, ShipmentState};
 use tradewind_gateway::config::Config;
 use tradewind_gateway::orders::Pulled;
 use tradewind_gateway::records::{
@@ -33,15 +34,15 @@ carrier = "carrier"
 parcel_mm = [200, 150, 100]
 "#;
 
-struct Trade {
-    gateway: Arc<Gateway>,
+pub(crate) struct Trade {
+    pub(crate) gateway: Arc<Gateway>,
     channel: Arc<Fake>,
     carrier: Arc<Fake>,
     _dir: tempfile::TempDir,
 }
 
 /// Three units in an order of one line, to be shipped within a country.
-fn order(state: OrderState, hour: u8) -> Order {
+pub(crate) fn order(state: OrderState, hour: u8) -> Order {
     let eur = |amount: &str| json!({"amount": amount, "currency": "EUR"});
     serde_json::from_value(json!({
         "account": "shop", "id": "A-1", "placed_at": {"utc": "2026-08-01T08:00:00Z"},
@@ -56,8 +57,19 @@ fn order(state: OrderState, hour: u8) -> Order {
 impl Trade {
     /// Ten bags on the shelf, all allotted to the shop, and an order for three of them.
     async fn new(carrier_can: &[Facet]) -> Trade {
+        let trade = Trade::with("", &[], carrier_can).await;
+        trade.take(order(OrderState::ReadyToShip, 9)).await;
+        trade
+    }
+
+    /// Without an order; with lines more of `[shipping]`, and more accounts.
+    pub(crate) async fn with(shipping: &str, more: &[(&str, Arc<Fake>)], carrier_can: &[Facet]) -> Trade {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config::parse(CONFIG, "tradewind.toml").unwrap();
+        let accounts: String = more
+            .iter()
+            .map(|(id, _)| format!("[[account]]\nid = \"{id}\"\nconnector = \"fake\"\n"))
+            .collect();
+        let config = Config::parse(&format!("{accounts}{CONFIG}{shipping}"), "tradewind.toml").unwrap();
         let key = KeySource::File(dir.path().join("key"));
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&dir.path().join("t.db"), &key).unwrap());
         let bag: Product = serde_json::from_value(json!({"id": "BAG", "content": {"en": {"title": "Bag"}}, "variants": [
@@ -75,19 +87,17 @@ impl Trade {
         store.commit(batch).await.unwrap();
         let channel = Fake::new("shop", &[Facet::Offers, Facet::Orders, Facet::Ship]);
         let carrier = Fake::new("carrier", carrier_can);
-        let accounts = [
-            ("shop".parse().unwrap(), channel.clone() as Arc<dyn Connector>),
-            ("carrier".parse().unwrap(), carrier.clone() as Arc<dyn Connector>),
-        ];
+        let mut accounts: BTreeMap<AccountId, Arc<dyn Connector>> =
+            more.iter().map(|(id, fake)| (id.parse().unwrap(), fake.clone() as Arc<dyn Connector>)).collect();
+        accounts.insert("shop".parse().unwrap(), channel.clone());
+        accounts.insert("carrier".parse().unwrap(), carrier.clone());
         let engines = Arc::new(Engines::load(&config, dir.path()).unwrap());
         let clock = Arc::new(VirtualClock::starting("2026-08-01T10:00:00Z".parse().unwrap()));
-        let gateway = Arc::new(Gateway { config, accounts: accounts.into(), store, clock, engines });
-        let trade = Trade { gateway, channel, carrier, _dir: dir };
-        trade.take(order(OrderState::ReadyToShip, 9)).await;
-        trade
+        let gateway = Arc::new(Gateway { config, accounts, store, clock, engines });
+        Trade { gateway, channel, carrier, _dir: dir }
     }
 
-    async fn take(&self, order: Order) {
+    pub(crate) async fn take(&self, order: Order) {
         self.gateway.take_order(order, &mut Pulled::default()).await.unwrap();
     }
 
@@ -101,7 +111,7 @@ impl Trade {
         });
     }
 
-    async fn one<T: Record>(&self) -> T {
+    pub(crate) async fn one<T: Record>(&self) -> T {
         let mut all = typed::list::<T>(&*self.gateway.store, Filter::all()).await.unwrap();
         assert_eq!(all.len(), 1);
         all.remove(0).value
@@ -237,6 +247,7 @@ async fn a_cancellation_found_by_reading_after_a_refusal_releases_the_units() {
     assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Cancelled);
     assert_eq!(t.shelf().await, (10, 0));
     // The pull that comes later finds nothing left to do.
+    t.gateway.clock.sleep(std::time::Duration::from_secs(7_200)).await;
     t.gateway.pull().await.unwrap();
     assert_eq!(t.shelf().await, (10, 0));
 }
@@ -267,9 +278,43 @@ async fn an_order_that_cannot_be_read_keeps_back_no_other() {
     // A login that is refused ends the round at once.
     {
         let mut other = trade.channel.other();
+        let mut late = order(OrderState::ReadyToShip, 10);
+        late.id = "A-4".parse().unwrap();
+        other.orders.insert(late.id.clone(), late);
         other.fail.push(("order", Kind::PermissionDenied));
         other.calls.clear();
     }
     assert_eq!(trade.gateway.pull().await.unwrap().failed, 1);
     assert_eq!(trade.channel.other().calls, ["ids", "order"]);
+}
+
+/// The same for a channel that tells orders whole, and for what changed later: the first pull reads 30 days and the
+/// overlap of 15 minutes in parts of 30 days, so the second part begins at 09:45.
+#[tokio::test]
+async fn an_order_that_cannot_be_decoded_keeps_back_no_other() {
+    let trade = Trade::new(&[Facet::Shipments]).await;
+    {
+        let mut other = trade.channel.other();
+        for (id, hour) in [("A-2", 9), ("A-3", 9), ("A-4", 10)] {
+            let mut more = order(OrderState::ReadyToShip, hour);
+            more.id = id.parse().unwrap();
+            other.orders.insert(more.id.clone(), more);
+        }
+        other.odd.push("A-2".parse().unwrap());
+    }
+    let cursor = async || {
+        let key = "shop/orders";
+        typed::get::<CursorRecord>(&*trade.gateway.store, key).await.unwrap().and_then(|c| c.value.until)
+    };
+    for new in [2, 0] {
+        let pulled = trade.gateway.pull().await.unwrap();
+        assert_eq!((pulled.new, pulled.failed, cursor().await), (new, 1, None), "{pulled:?}");
+        // Shown each time, with account and order.
+        let told = &pulled.errors[0];
+        assert!(pulled.errors.len() == 1 && told.contains("shop ") && told.contains("order A-2"), "{told}");
+    }
+    trade.channel.other().odd.clear();
+    let pulled = trade.gateway.pull().await.unwrap();
+    assert_eq!((pulled.new, pulled.failed), (1, 0), "{pulled:?}");
+    assert!(cursor().await.is_some());
 }
