@@ -9,8 +9,8 @@ use tradewind_domain::{
     AccountId, Currency, CustomsReceipt, Declaration, DeclarationId, DeclarationLine, DeclarationState,
     DeclaredPayment, DeclaredWaybill, FiledDocument, Flow, Money, OrderState, PackedGoods,
 };
-use tradewind_store::typed::{self, Record};
-use tradewind_store::{Batch, Filter};
+use tradewind_store::typed::{self, Record, Versioned};
+use tradewind_store::{Batch, Collection, Expect, Filter, StoreError};
 
 use super::Fulfilled;
 use super::book::clean;
@@ -33,7 +33,7 @@ impl Gateway {
         let id = format!("TD{}", shipment_id.strip_prefix("TW").unwrap_or(&shipment_id));
         let known = typed::get::<DeclarationRecord>(&*self.store, &id).await?;
         let mut filed = match known {
-            Some(known) => known.value,
+            Some(known) => known,
             None => {
                 let accepted = customs.capabilities().bounds.currencies.clone();
                 let declaration = match self.declaration(&record, &shipment.value, &id, &accepted) {
@@ -52,7 +52,7 @@ impl Gateway {
                     let note = format!("not filed, the documents do not match: {why}");
                     return self.stage(record, Stage::Stuck, Some(note), Batch::new()).await;
                 }
-                DeclarationRecord {
+                let value = DeclarationRecord {
                     account: account.clone(),
                     order: record.key(),
                     declaration,
@@ -61,56 +61,88 @@ impl Gateway {
                     note: None,
                     filed_at: None,
                     withdrawn: false,
-                }
+                };
+                Versioned { value, version: 0 }
             }
         };
         let before = record.clone();
         record.declaration = Some(id.clone());
-        let doubtful = matches!(filed.state, DeclarationState::Sent | DeclarationState::Indeterminate);
-        if doubtful {
+        match filed.value.state {
+            DeclarationState::Draft | DeclarationState::Matched => {}
             // A process died in the middle, or the answer was lost: the authority's receipts tell.
-            return self.ask_authority(record, filed, done).await;
+            DeclarationState::Sent | DeclarationState::Indeterminate => {
+                return self.ask_authority(record, filed.value, done).await;
+            }
+            // They told already: it arrived, and a second filing would write over what they said.
+            _ => return self.stage(record, Stage::Declared, None, Batch::new()).await,
         }
         // Nothing is filed for an order that was cancelled since it was read.
         let Some(expect) = self.unchanged(&before).await? else { return Ok(()) };
-        filed.state = DeclarationState::Sent;
-        filed.filed_at = Some(self.now());
+        filed.value.state = DeclarationState::Sent;
+        filed.value.filed_at = Some(self.now());
         let mut batch = Batch::new();
-        batch.put(&filed)?;
-        batch.put_expecting(&record, expect)?;
+        batch.put_back(&filed)?.put_expecting(&record, expect)?;
         self.store.commit(batch).await?;
-        let result = filing.submit(&CallCx::keyed(id), &filed.declaration).await;
-        let mut batch = Batch::new();
+        let result = filing.submit(&CallCx::keyed(id), &filed.value.declaration).await;
+        let filed = &filed.value.declaration.id;
         match result {
             Ok(Submitted::Done(()) | Submitted::Deferred(_)) => {
                 done.filed += 1;
-                batch.put(&filed)?.audit(
-                    self.now(),
-                    "declare",
-                    record.key(),
-                    filed.declaration.id.to_string(),
-                );
-                self.stage(record, Stage::Declared, None, batch).await
-            }
-            Err(e) if e.kind() == Kind::Indeterminate => {
-                done.note(e.to_string());
-                done.postponed += 1;
-                filed.state = DeclarationState::Indeterminate;
-                batch.put(&filed)?;
-                Ok(self.store.commit(batch).await?)
+                let mut batch = Batch::new();
+                batch.audit(self.now(), "declare", record.key(), filed.to_string());
+                self.became(filed, DeclarationState::Sent, Some((&record, Stage::Declared, None)), batch)
+                    .await
             }
             Err(e) if e.kind().is_business() => {
-                filed.state = DeclarationState::Rejected;
-                filed.note = Some(e.to_string());
-                batch.put(&filed)?;
-                self.stage(record, Stage::Stuck, Some(e.to_string()), batch).await
+                let stuck = (&record, Stage::Stuck, Some(e.to_string()));
+                self.became(filed, DeclarationState::Rejected, Some(stuck), Batch::new()).await
             }
             Err(e) => {
                 done.note(e.to_string());
                 done.postponed += 1;
-                filed.state = DeclarationState::Matched;
-                batch.put(&filed)?;
-                Ok(self.store.commit(batch).await?)
+                let state = match e.kind() {
+                    Kind::Indeterminate => DeclarationState::Indeterminate,
+                    _ => DeclarationState::Matched,
+                };
+                self.became(filed, state, None, Batch::new()).await
+            }
+        }
+    }
+
+    /// What a call made of a declaration that was sent, in one commit with what belongs to it and the step of its order.
+    /// Receipts that another process took in during the call have the last word: what they made of it stays.
+    async fn became(
+        &self,
+        id: &DeclarationId,
+        state: DeclarationState,
+        step: Option<(&OrderRecord, Stage, Option<String>)>,
+        batch: Batch,
+    ) -> Result<()> {
+        loop {
+            let Some(mut filed) = typed::get::<DeclarationRecord>(&*self.store, id.as_str()).await? else {
+                return Ok(());
+            };
+            let mut batch = batch.clone();
+            let answered =
+                !matches!(filed.value.state, DeclarationState::Sent | DeclarationState::Indeterminate);
+            if !answered {
+                filed.value.state = state;
+                if let Some((.., Some(note))) = &step {
+                    filed.value.note = Some(note.clone());
+                }
+                batch.put_back(&filed)?;
+            }
+            let written = match &step {
+                // It is filed, whatever the call says of it.
+                Some((order, ..)) if answered => {
+                    self.stage((*order).clone(), Stage::Declared, None, batch).await
+                }
+                Some((order, stage, note)) => self.stage((*order).clone(), *stage, note.clone(), batch).await,
+                None => self.store.commit(batch).await.map_err(GatewayError::from),
+            };
+            match written {
+                Err(e) if of_declarations(&e) => {}
+                other => return other,
             }
         }
     }
@@ -118,32 +150,26 @@ impl Gateway {
     async fn ask_authority(
         &self,
         record: OrderRecord,
-        mut filed: DeclarationRecord,
+        filed: DeclarationRecord,
         done: &mut Fulfilled,
     ) -> Result<()> {
+        let id = &filed.declaration.id;
         let customs = self.account(&filed.account)?.clone();
         let Some(receipts) = customs.customs().and_then(|c| c.receipts()) else { return Ok(()) };
         match receipts.of(&CallCx::new(), &filed.declaration).await {
             // Only an answer to the declaration itself proves that it arrived: the papers of order, payment and waybill are
             // answered on their own. Filing again under the same id is safe: the authority keys on that id.
-            Ok(found) if !found.iter().any(|r| r.document == FiledDocument::Declaration) => {
-                filed.state = DeclarationState::Matched;
-                let mut batch = Batch::new();
-                batch.put(&filed)?;
-                done.postponed += 1;
-                self.store.commit(batch).await?;
-                for receipt in found {
-                    self.take_receipt(&filed.account, receipt).await?;
-                }
-                Ok(())
-            }
             Ok(found) => {
-                let mut batch = Batch::new();
-                filed.state = DeclarationState::Sent;
-                batch.put(&filed)?;
-                self.stage(record, Stage::Declared, None, batch).await?;
+                let proof = found.iter().any(|r| r.document == FiledDocument::Declaration);
+                if proof {
+                    let declared = (&record, Stage::Declared, None);
+                    self.became(id, DeclarationState::Sent, Some(declared), Batch::new()).await?;
+                } else {
+                    done.postponed += 1;
+                    self.became(id, DeclarationState::Matched, None, Batch::new()).await?;
+                }
                 for receipt in found {
-                    self.take_receipt(&filed.account, receipt).await?;
+                    self.take_receipt(&filed.account, receipt, done).await?;
                 }
                 Ok(())
             }
@@ -174,7 +200,7 @@ impl Gateway {
                     }
                 };
                 for receipt in page.items {
-                    self.take_receipt(&id, receipt).await?;
+                    self.take_receipt(&id, receipt, done).await?;
                 }
                 let Some(next) = page.next.filter(|n| Some(n) != cursor.as_ref()) else { break };
                 let mut batch = Batch::new();
@@ -193,17 +219,50 @@ impl Gateway {
 
     /// Takes one receipt in: once, whatever its order. The state of the declaration is folded anew from all of its
     /// receipts, so it does not depend on when which of them came.
-    async fn take_receipt(&self, account: &AccountId, receipt: CustomsReceipt) -> Result<()> {
+    async fn take_receipt(
+        &self,
+        account: &AccountId,
+        receipt: CustomsReceipt,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        loop {
+            match self.try_take_receipt(account, receipt.clone(), done).await {
+                // Another process took one in for the same declaration: folded again, with that one.
+                Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_take_receipt(
+        &self,
+        account: &AccountId,
+        receipt: CustomsReceipt,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
         let mut record = ReceiptRecord(receipt);
         if typed::get::<ReceiptRecord>(&*self.store, &record.key()).await?.is_some() {
             return Ok(());
         }
-        let Some(mut filed) = self.answered(account, &record.0).await? else {
-            // Nobody's that we know: kept, so that a person can find it.
-            let mut batch = Batch::new();
-            batch.put(&record)?;
-            return Ok(self.store.commit(batch).await?);
+        let mut batch = Batch::new();
+        let Some(mut known) = self.answered(account, &record.0).await? else {
+            // Nobody's that we know, or one that cannot be read: kept, and a person is told.
+            let CustomsReceipt { code, message, key, .. } = &record.0;
+            let told = format!(
+                "{account}: a message of customs belongs to no declaration of ours, look it up there ({code} {}; kept as receipt {key})",
+                unidentified(message)
+            );
+            batch.put_expecting(&record, Expect::Absent)?.audit(
+                self.now(),
+                "receipt of nobody's",
+                key.clone(),
+                told.clone(),
+            );
+            self.store.commit(batch).await?;
+            done.note(told);
+            return Ok(());
         };
+        let filed = &mut known.value;
         record.0.declaration = Some(filed.declaration.id.clone());
         let mine = Filter::all().states(&[filed.declaration.id.as_str()]);
         let mut receipts: Vec<CustomsReceipt> =
@@ -214,13 +273,12 @@ impl Gateway {
         if state != DeclarationState::Sent {
             filed.state = state;
         }
-        filed.authority_ref =
-            receipts.iter().rev().find_map(|r| r.authority_ref.clone()).or(filed.authority_ref);
+        let told = receipts.iter().rev().find_map(|r| r.authority_ref.clone());
+        filed.authority_ref = told.or(filed.authority_ref.take());
         if let Some(last) = receipts.last() {
             filed.note = Some(format!("{} {}", last.code, unidentified(&last.message)));
         }
-        let mut batch = Batch::new();
-        batch.put(&record)?.put(&filed)?;
+        batch.put_expecting(&record, Expect::Absent)?.put_back(&known)?;
         Ok(self.store.commit(batch).await?)
     }
 
@@ -229,21 +287,20 @@ impl Gateway {
         &self,
         account: &AccountId,
         receipt: &CustomsReceipt,
-    ) -> Result<Option<DeclarationRecord>> {
+    ) -> Result<Option<Versioned<DeclarationRecord>>> {
         if let Some(id) = &receipt.declaration {
-            return Ok(typed::get::<DeclarationRecord>(&*self.store, id.as_str()).await?.map(|d| d.value));
+            return Ok(typed::get::<DeclarationRecord>(&*self.store, id.as_str()).await?);
         }
         let all = typed::list::<DeclarationRecord>(&*self.store, Filter::account(account.as_str())).await?;
-        Ok(all
-            .into_iter()
-            .map(|d| d.value)
-            .find(|d| d.declaration.is_answered_by(receipt, d.authority_ref.as_deref())))
+        let answers =
+            |d: &DeclarationRecord| d.declaration.is_answered_by(receipt, d.authority_ref.as_deref());
+        Ok(all.into_iter().find(|d| answers(&d.value)))
     }
 
     /// Withdraws what was filed for orders that were cancelled since. Customs answer with receipts; a declaration that
     /// they released already stays released.
     pub(super) async fn withdraw(&self, done: &mut Fulfilled) -> Result<()> {
-        for mut filed in self.declarations().await? {
+        for filed in self.declarations().await? {
             if filed.withdrawn || filed.state.is_settled() || filed.filed_at.is_none() {
                 continue;
             }
@@ -257,17 +314,7 @@ impl Gateway {
                 Declaration { number: filed.authority_ref.clone(), ..filed.declaration.clone() };
             let key = CallCx::keyed(format!("{}/withdraw", declaration.id));
             match filing.cancel(&key, &declaration, "the buyer cancelled the order").await {
-                Ok(_) => {
-                    filed.withdrawn = true;
-                    let mut batch = Batch::new();
-                    batch.put(&filed)?.audit(
-                        self.now(),
-                        "withdraw",
-                        filed.order.clone(),
-                        declaration.id.to_string(),
-                    );
-                    self.store.commit(batch).await?;
-                }
+                Ok(_) => self.withdrew(&declaration.id).await?,
                 // Tried again in the next round; the declaration may have a number then.
                 Err(e) => {
                     done.note(e.to_string());
@@ -276,6 +323,22 @@ impl Gateway {
             }
         }
         Ok(())
+    }
+
+    /// Writes that a cancellation was asked for, on the declaration as it is stored by now.
+    async fn withdrew(&self, id: &DeclarationId) -> Result<()> {
+        loop {
+            let Some(mut filed) = typed::get::<DeclarationRecord>(&*self.store, id.as_str()).await? else {
+                return Ok(());
+            };
+            filed.value.withdrawn = true;
+            let mut batch = Batch::new();
+            batch.put_back(&filed)?.audit(self.now(), "withdraw", filed.value.order.clone(), id.to_string());
+            match self.store.commit(batch).await {
+                Err(StoreError::Conflict { .. }) => {}
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// Moves an order on when its declaration is settled.
@@ -401,6 +464,11 @@ impl Gateway {
             number: None,
         })
     }
+}
+
+/// Somebody else wrote a declaration meanwhile.
+fn of_declarations(error: &GatewayError) -> bool {
+    matches!(error, GatewayError::Store(StoreError::Conflict { collection, .. }) if *collection == Collection::Declarations.table())
 }
 
 /// Words of an authority without numbers that may identify a person: China's customs quote identity cards. Runs of

@@ -3,6 +3,7 @@
 
 mod apply;
 mod books;
+mod customs;
 mod fakes;
 mod fulfil;
 mod landed;
