@@ -8,8 +8,8 @@ use serde::Serialize;
 use tradewind_connector::role::{ItemOutcome, StockChange};
 use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
 use tradewind_domain::{AccountId, ChangeState, ListingRef, ListingState, LiveListing, Offer, Sku};
-use tradewind_store::typed;
-use tradewind_store::{Batch, Collection, Filter};
+use tradewind_store::typed::{self, Versioned};
+use tradewind_store::{Batch, Collection, Expect, Filter, StoreError};
 
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::plan::{Action, Change, Plan};
@@ -256,6 +256,7 @@ impl Gateway {
             connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
         let mut shown = BTreeMap::new();
         for chunk in keys.chunks(size) {
+            let since = self.now();
             let found = match listings.read(&CallCx::new(), chunk).await {
                 Ok(found) => found,
                 Err(e) => {
@@ -264,7 +265,7 @@ impl Gateway {
                     continue;
                 }
             };
-            let mut batch = Batch::new();
+            let mut read = Vec::with_capacity(chunk.len());
             for key in chunk {
                 let sku = &key.sku;
                 let Some(live) = found.iter().find(|l| l.key.sku == *sku) else {
@@ -272,13 +273,9 @@ impl Gateway {
                     continue;
                 };
                 shown.insert(sku.clone(), live.clone());
-                if let Some(known) = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await? {
-                    let record =
-                        OfferRecord { live: Some(live.clone()), read_at: Some(self.now()), ..known.value };
-                    batch.put(&record)?;
-                }
+                read.push(live);
             }
-            self.store.commit(batch).await?;
+            self.reread(id, since, &read).await?;
         }
         Ok(Some(shown))
     }
@@ -293,9 +290,28 @@ impl Gateway {
         offers: Option<&[Offer]>,
         withdrawn: bool,
     ) -> Result<()> {
+        loop {
+            match self.try_mark(id, skus, plan, state, offers, withdrawn).await {
+                // A refresh wrote what it had read: the records are read again.
+                Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_mark(
+        &self,
+        id: &AccountId,
+        skus: &[Sku],
+        plan: &Plan,
+        state: ChangeState,
+        offers: Option<&[Offer]>,
+        withdrawn: bool,
+    ) -> Result<()> {
         let mut batch = Batch::new();
         for (n, sku) in skus.iter().enumerate() {
             let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
+            let expect = known.as_ref().map_or(Expect::Absent, typed::Versioned::expect);
             let mut record = known.map_or_else(
                 || OfferRecord {
                     account: id.clone(),
@@ -320,7 +336,7 @@ impl Gateway {
             record.sent_at = Some(self.now());
             record.withdrawn = withdrawn;
             record.note = None;
-            batch.put(&record)?;
+            batch.put_expecting(&record, expect)?;
         }
         Ok(self.store.commit(batch).await?)
     }
@@ -357,43 +373,54 @@ impl Gateway {
 
     /// Writes what the channel said to each item.
     async fn items(&self, id: &AccountId, items: Vec<ItemOutcome>, applied: &mut Applied) -> Result<()> {
-        let mut batch = Batch::new();
+        loop {
+            let mut part = Applied::default();
+            match self.try_items(id, &items, &mut part).await {
+                // A refresh wrote what it had read: the records are read again.
+                Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
+                Err(e) => return Err(e),
+                Ok(()) => {
+                    applied.accepted += part.accepted;
+                    applied.indeterminate += part.indeterminate;
+                    applied.rejected += part.rejected;
+                    applied.postponed += part.postponed;
+                    break;
+                }
+            }
+        }
         let mut said: BTreeMap<String, Vec<Sku>> = BTreeMap::new();
-        for item in items {
+        for item in &items {
             if let Err(e) = &item.result {
                 said.entry(e.to_string()).or_default().push(item.sku.clone());
             }
-            let Some(known) = typed::get::<OfferRecord>(&*self.store, &offer_key(id, &item.sku)).await?
-            else {
-                continue;
-            };
-            let mut record = known.value;
-            match item.result {
-                Ok(accepted) => {
-                    applied.accepted += 1;
-                    record.state = ChangeState::Accepted;
-                    record.listing = accepted.listing.or(record.listing);
-                }
-                Err(e) if e.kind() == Kind::Indeterminate => {
-                    applied.indeterminate += 1;
-                    record.state = ChangeState::Indeterminate;
-                    record.note = Some(e.to_string());
-                }
-                Err(e) if e.kind().is_business() => {
-                    applied.rejected += 1;
-                    record.state = ChangeState::Rejected;
-                    record.note = Some(e.to_string());
-                }
-                // An outage or a quota: nothing happened, the next plan tries again.
-                Err(e) => {
-                    applied.postponed += 1;
-                    record.state = ChangeState::Intended;
-                    record.note = Some(e.to_string());
-                }
-            }
-            batch.put(&record)?;
         }
         applied.tell_items(id, said);
+        Ok(())
+    }
+
+    async fn try_items(&self, id: &AccountId, items: &[ItemOutcome], part: &mut Applied) -> Result<()> {
+        let mut batch = Batch::new();
+        for item in items {
+            let key = offer_key(id, &item.sku);
+            let Some(mut known) = typed::get::<OfferRecord>(&*self.store, &key).await? else { continue };
+            let record = &mut known.value;
+            let (count, state) = match &item.result {
+                Ok(_) => (&mut part.accepted, ChangeState::Accepted),
+                Err(e) if e.kind() == Kind::Indeterminate => {
+                    (&mut part.indeterminate, ChangeState::Indeterminate)
+                }
+                Err(e) if e.kind().is_business() => (&mut part.rejected, ChangeState::Rejected),
+                // An outage or a quota: nothing happened, the next plan tries again.
+                Err(_) => (&mut part.postponed, ChangeState::Intended),
+            };
+            *count += 1;
+            record.state = state;
+            match &item.result {
+                Ok(accepted) => record.listing = accepted.listing.clone().or(record.listing.take()),
+                Err(e) => record.note = Some(e.to_string()),
+            }
+            batch.put_back(&known)?;
+        }
         Ok(self.store.commit(batch).await?)
     }
 
@@ -469,24 +496,56 @@ impl Gateway {
                     continue;
                 }
             };
-            let mut batch = Batch::new();
-            let mut said: BTreeMap<String, Vec<Sku>> = BTreeMap::new();
-            for record in chunk {
-                let mut record = record.value.clone();
-                let live = found.iter().find(|l| l.key.sku == record.sku);
-                judge(&mut record, live, in_bulk, self.now(), settled);
-                if record.state == ChangeState::Rejected {
-                    let why = record.note.clone().unwrap_or_default();
-                    said.entry(format!("refused after all: {why}")).or_default().push(record.sku.clone());
-                }
-                if live.is_some() {
-                    record.read_at = Some(self.now());
-                    batch.put(&record)?;
+            loop {
+                match self.judge_chunk(id, chunk, &found, in_bulk, settled, applied).await {
+                    // Somebody wrote one of them: they are read again.
+                    Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
+                    other => break other?,
                 }
             }
-            applied.tell_items(id, said);
-            self.store.commit(batch).await?;
         }
+        Ok(())
+    }
+
+    /// Judges offers by what was read of them. One that was sent anew during the reading is not in it as it is now: it is
+    /// asked for again.
+    async fn judge_chunk(
+        &self,
+        id: &AccountId,
+        chunk: &[Versioned<OfferRecord>],
+        found: &[LiveListing],
+        in_bulk: bool,
+        settled: &mut Settled,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let mut batch = Batch::new();
+        let mut part = Settled::default();
+        let mut said: BTreeMap<String, Vec<Sku>> = BTreeMap::new();
+        for listed in chunk {
+            let key = offer_key(id, &listed.value.sku);
+            let Some(mut known) = typed::get::<OfferRecord>(&*self.store, &key).await? else { continue };
+            let record = &mut known.value;
+            if (record.state, record.sent_at) != (listed.value.state, listed.value.sent_at) {
+                part.waiting += 1;
+                continue;
+            }
+            let live = found.iter().find(|l| l.key.sku == record.sku);
+            judge(record, live, in_bulk, self.now(), &mut part);
+            if record.state == ChangeState::Rejected {
+                let why = record.note.clone().unwrap_or_default();
+                said.entry(format!("refused after all: {why}")).or_default().push(record.sku.clone());
+            }
+            if live.is_some() {
+                record.read_at = Some(self.now());
+                batch.put_back(&known)?;
+            }
+        }
+        self.store.commit(batch).await?;
+        settled.live += part.live;
+        settled.rejected += part.rejected;
+        settled.waiting += part.waiting;
+        settled.again += part.again;
+        applied.tell_items(id, said);
         Ok(())
     }
 }

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use tradewind_connector::role::Listings;
 use tradewind_connector::{CallCx, all_pages};
 use tradewind_domain::{AccountId, ListingRef, LiveListing, Sku};
-use tradewind_store::{Batch, Filter, typed};
+use tradewind_store::{Batch, Filter, StoreError, typed};
 
 use crate::apply::DEFAULT_BATCH;
 use crate::gateway::{Gateway, Result};
-use crate::records::OfferRecord;
+use crate::records::{OfferRecord, offer_key};
 
 impl Gateway {
     /// Reads all known listings again: what plans compare with. How many were read.
@@ -30,11 +31,13 @@ impl Gateway {
         let size = bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
         let mut seen = 0;
         if bounds.sweep_from.is_some_and(|from| records.len() >= from as usize) {
+            let since = self.now();
             let mut swept = sweep(listings).await?;
             let (there, rest): (Vec<_>, Vec<_>) =
                 records.into_iter().map(|r| (swept.remove(&r.sku), r)).partition(|(live, _)| live.is_some());
             for chunk in there.chunks(size) {
-                seen += self.reread(chunk.iter().filter_map(|(live, r)| Some((r, live.as_ref()?)))).await?;
+                let found: Vec<&LiveListing> = chunk.iter().filter_map(|(live, _)| live.as_ref()).collect();
+                seen += self.reread(id, since, &found).await?;
             }
             // A sweep takes its time, and a listing that it left out is not therefore gone: it is asked for by name.
             records = rest.into_iter().map(|(_, r)| r).collect();
@@ -42,30 +45,44 @@ impl Gateway {
         for chunk in records.chunks(size) {
             let keys: Vec<ListingRef> =
                 chunk.iter().map(|r| ListingRef { sku: r.sku.clone(), listing: r.listing.clone() }).collect();
+            let since = self.now();
             let found = listings.read(&CallCx::new(), &keys).await?;
             let by_sku: BTreeMap<&Sku, &LiveListing> = found.iter().map(|l| (&l.key.sku, l)).collect();
-            seen += self.reread(chunk.iter().filter_map(|r| Some((r, *by_sku.get(&r.sku)?)))).await?;
+            let found: Vec<&LiveListing> = chunk.iter().filter_map(|r| by_sku.get(&r.sku).copied()).collect();
+            seen += self.reread(id, since, &found).await?;
         }
         Ok(seen)
     }
 
-    /// Writes what was read.
-    async fn reread<'a>(
+    /// Writes what was read since an instant into the offers as they are stored by now: reading takes its time, and what an
+    /// apply wrote or read meanwhile is not overwritten. How many there are.
+    pub(crate) async fn reread(
         &self,
-        pairs: impl Iterator<Item = (&'a OfferRecord, &'a LiveListing)>,
+        id: &AccountId,
+        since: Timestamp,
+        found: &[&LiveListing],
     ) -> Result<u32> {
-        let mut batch = Batch::new();
-        let mut seen = 0;
-        for (record, live) in pairs {
-            let mut record = record.clone();
-            record.listing = live.key.listing.clone().or(record.listing);
-            record.live = Some(live.clone());
-            record.read_at = Some(self.now());
-            batch.put(&record)?;
-            seen += 1;
+        loop {
+            let mut batch = Batch::new();
+            let mut seen = 0;
+            for live in found {
+                let key = offer_key(id, &live.key.sku);
+                let Some(mut known) = typed::get::<OfferRecord>(&*self.store, &key).await? else { continue };
+                let record = &mut known.value;
+                seen += 1;
+                if record.read_at.is_some_and(|at| at > since) {
+                    continue;
+                }
+                record.listing = live.key.listing.clone().or(record.listing.take());
+                record.live = Some((*live).clone());
+                record.read_at = Some(self.now());
+                batch.put_back(&known)?;
+            }
+            match self.store.commit(batch).await {
+                Err(StoreError::Conflict { .. }) => {}
+                other => return Ok(other.map(|()| seen)?),
+            }
         }
-        self.store.commit(batch).await?;
-        Ok(seen)
     }
 }
 

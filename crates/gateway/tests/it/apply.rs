@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tradewind_connector::{Bounds, Facet, Kind, VirtualClock};
-use tradewind_domain::{Product, Sku};
+use tradewind_domain::{ChangeState, Product, Sku};
 use tradewind_gateway::config::Config;
 use tradewind_gateway::plan::{Action, Plan};
-use tradewind_gateway::records::{ProductRecord, StockRecord};
+use tradewind_gateway::records::{OfferRecord, ProductRecord, StockRecord, offer_key};
 use tradewind_gateway::{Engines, Gateway, GatewayError};
-use tradewind_store::{Batch, KeySource, SqliteStore, Store};
+use tradewind_store::{Batch, KeySource, SqliteStore, Store, typed};
 
 use crate::fakes::Fake;
 
@@ -203,6 +203,64 @@ async fn many_listings_are_refreshed_in_one_sweep() {
         .collect();
     changed.sort();
     assert_eq!(changed, [("BAG-1".to_owned(), "update"), ("BAG-3".to_owned(), "create")], "{plan:?}");
+}
+
+/// An offer as it is stored.
+async fn offer(gateway: &Gateway) -> OfferRecord {
+    typed::get(&*gateway.store, &offer_key(&"shop".parse().unwrap(), &sku())).await.unwrap().unwrap().value
+}
+
+#[tokio::test]
+async fn what_is_sent_while_listings_are_read_is_not_overwritten() {
+    // By name, and in a sweep (`sweep_from` of one).
+    for bounds in [Bounds::default(), Bounds { sweep_from: Some(1), ..Bounds::default() }] {
+        let dir = tempfile::tempdir().unwrap();
+        let channel = Fake::bounded("shop", &FACETS, bounds.clone());
+        let gateway = stocked(dir.path(), channel.clone()).await;
+        gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+        gateway.settle().await.unwrap();
+        put(&gateway, &product("40.00")).await;
+        let gateway = Arc::new(gateway);
+        // Another process applies a new price while this one reads; the answer to it is lost.
+        let (other, at) = (gateway.clone(), channel.clone());
+        let call = if bounds.sweep_from.is_some() { "sweep" } else { "read" };
+        channel.before(call, move || async move {
+            let plan = other.plan().await.unwrap();
+            at.other().fail.push(("put", Kind::Indeterminate));
+            assert_eq!(other.apply(&plan).await.unwrap().indeterminate, 1);
+        });
+        assert_eq!(gateway.refresh(&"shop".parse().unwrap()).await.unwrap(), 1);
+        let stored = offer(&gateway).await;
+        assert_eq!(stored.state, ChangeState::Indeterminate, "{call}");
+        assert_eq!(stored.desired.unwrap().price.amount(), "40.00", "{call}");
+        assert_eq!(stored.live.unwrap().price.unwrap().amount(), "40.00", "{call}: as it was read");
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_while_a_read_back_is_on_its_way_is_not_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    put(&gateway, &product("40.00")).await;
+    gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+    put(&gateway, &product("41.00")).await;
+    let gateway = Arc::new(gateway);
+    let (other, at) = (gateway.clone(), channel.clone());
+    channel.before("read", move || async move {
+        // Another process finds the price of 40.00 live, and applies the next one; the answer is lost.
+        assert_eq!(other.settle().await.unwrap().0.live, 1);
+        other.clock.sleep(Duration::from_secs(60)).await;
+        let plan = other.plan().await.unwrap();
+        at.other().fail.push(("put", Kind::Indeterminate));
+        assert_eq!(other.apply(&plan).await.unwrap().indeterminate, 1);
+    });
+    // What was read for the price of 40.00 says nothing of the one of 41.00.
+    let (settled, _) = gateway.settle().await.unwrap();
+    assert_eq!((settled.live, settled.waiting), (0, 1), "{settled:?}");
+    let stored = offer(&gateway).await;
+    assert_eq!(stored.state, ChangeState::Indeterminate);
+    assert_eq!(stored.desired.unwrap().price.amount(), "41.00");
+    assert_eq!(gateway.settle().await.unwrap().0.live, 1);
 }
 
 /// The plan as its file holds it, changed by a hand.
