@@ -27,7 +27,13 @@ pub(super) fn one_currency(w: &Work<'_>, lines: &[usize], i: usize) -> bool {
 
 /// L1 and L3: the text names the transfer, as a word or squeezed into the text. What is exact in either way comes before what only
 /// the policy explains, and before what disagrees.
-pub(super) fn references(w: &mut Work<'_>, mismatch: &mut Vec<Mismatch>, rates: &Rates, found: &mut Found) {
+pub(super) fn references(
+    w: &mut Work<'_>,
+    mismatch: &mut Vec<Mismatch>,
+    doubts: &mut Doubts,
+    rates: &Rates,
+    found: &mut Found,
+) {
     let keys = Keys::new(w);
     let names = |w: &Work<'_>, squeezed: bool| -> Vec<Vec<usize>> {
         (0..w.lines.len()).map(|l| keys.names(w, l, squeezed)).collect()
@@ -38,10 +44,10 @@ pub(super) fn references(w: &mut Work<'_>, mismatch: &mut Vec<Mismatch>, rates: 
         if words.get(l).is_some_and(|n| n.contains(&i)) { "reference" } else { "remittance" }
     };
     together(w, &words, rule);
-    exact(w, &words, "reference");
+    exact(w, &words, "reference", doubts);
     let squeezed = names(w, true);
     together(w, &squeezed, rule);
-    exact(w, &squeezed, "remittance");
+    exact(w, &squeezed, "remittance", doubts);
     let either: Vec<Vec<usize>> = words
         .iter()
         .zip(&squeezed)
@@ -115,7 +121,7 @@ impl Keys {
 /// Open lines by the one open transfer that they name.
 fn groups(w: &Work<'_>, named: &[Vec<usize>]) -> BTreeMap<usize, Vec<usize>> {
     let mut out: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (l, list) in named.iter().enumerate().filter(|(l, _)| w.open_line(*l)) {
+    for (l, list) in named.iter().enumerate().filter(|(l, _)| w.open_line(*l) && !w.named_lines.contains(l)) {
         if let [i] = list.as_slice()
             && w.open_item(*i)
         {
@@ -138,7 +144,7 @@ fn together(w: &mut Work<'_>, named: &[Vec<usize>], rule: impl Fn(usize, usize) 
 
 /// The open transfers that a line names, and those of them in its own currency.
 fn still(w: &Work<'_>, l: usize, named: &[usize]) -> Option<(Money, Vec<usize>, Vec<usize>)> {
-    let line = w.lines.get(l).filter(|_| w.open_line(l))?;
+    let line = w.lines.get(l).filter(|_| w.open_line(l) && !w.named_lines.contains(&l))?;
     let named: Vec<usize> = named.iter().copied().filter(|i| w.open_item(*i)).collect();
     let c = line.amount.currency();
     let same =
@@ -146,15 +152,26 @@ fn still(w: &Work<'_>, l: usize, named: &[usize]) -> Option<(Money, Vec<usize>, 
     (!named.is_empty()).then_some((line.amount, named, same))
 }
 
-/// A text that names transfers which are together the line, or one that is.
-fn exact(w: &mut Work<'_>, named: &[Vec<usize>], rule: &'static str) {
+/// A text that names transfers which are together the line, or one that is. Where several are it, they go to the lines that name them in
+/// order, if there are lines for all of them.
+fn exact(w: &mut Work<'_>, named: &[Vec<usize>], rule: &'static str, doubts: &mut Doubts) {
+    let equal = |w: &Work<'_>, l: usize| -> Option<Vec<usize>> {
+        let (amount, _, same) = still(w, l, named.get(l)?)?;
+        Some(same.into_iter().filter(|i| w.items.get(*i).is_some_and(|x| x.expect == amount)).collect())
+    };
     for (l, list) in named.iter().enumerate() {
         let Some((amount, _, same)) = still(w, l, list) else { continue };
-        let one = same.iter().copied().find(|i| w.items.get(*i).is_some_and(|x| x.expect == amount));
+        let fits = equal(w, l).unwrap_or_default();
         if !same.is_empty() && w.expect(&same) == amount.minor() {
             w.link(l, &same, rule);
-        } else if let Some(i) = one {
-            w.link(l, &[i], rule);
+        } else if let Some(i) = fits.first() {
+            let rivals = || (0..named.len()).filter(|k| equal(w, *k).as_ref() == Some(&fits)).count();
+            if fits.len() == 1 || rivals() >= fits.len() {
+                w.link(l, &[*i], rule);
+            } else {
+                w.named_lines.insert(l);
+                doubts.add(w, l, fits.into_iter().map(|i| vec![i]));
+            }
         }
     }
 }
@@ -168,9 +185,6 @@ fn inexact(
     found: &mut Found,
 ) {
     for (l, list) in named.into_iter().enumerate() {
-        if w.named_lines.contains(&l) {
-            continue;
-        }
         let Some((amount, named, same)) = still(w, l, &list) else { continue };
         let (Some(line), c) = (w.lines.get(l), amount.currency()) else { continue };
         if let [i] = named.as_slice()

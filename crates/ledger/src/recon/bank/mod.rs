@@ -300,7 +300,7 @@ pub(super) fn run(
     let mut mismatch: Vec<Mismatch> = Vec::new();
     let mut doubts = Doubts::default();
     pins::pins(&mut w, clean, found);
-    levels::references(&mut w, &mut mismatch, rates, found);
+    levels::references(&mut w, &mut mismatch, &mut doubts, rates, found);
     returned::contested(&w, &mut doubts);
     levels::by_amount(&mut w, &doubts);
     returned::run(&mut w, &mut doubts);

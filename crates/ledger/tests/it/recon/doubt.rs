@@ -220,6 +220,49 @@ fn lines_that_could_be_of_two_transfers_that_came_back_are_ambiguous() {
     );
 }
 
+#[test]
+fn a_name_of_two_transfers_is_no_proof_for_one() {
+    // P1 of two accounts, 100.00 each.
+    let other = |id: &str| {
+        let mut p = payout(id, "2026-05-11", "EUR", "100.00", "paid");
+        p["account"] = json!("second");
+        p
+    };
+    let world = |lines: &[Value]| {
+        World::new()
+            .file("payouts", &[payout("P1", "2026-05-11", "EUR", "100.00", "paid"), other("P1")])
+            .file("bank", lines)
+            .until("2026-05-13")
+            .run()
+    };
+    let (b, c) = (
+        bank_line("B", "2026-05-12", "EUR", "100.00", "STRIPE P1"),
+        bank_line("C", "2026-05-13", "EUR", "100.00", "STRIPE P1"),
+    );
+    let a = world(std::slice::from_ref(&b));
+    assert_eq!(
+        (&a.bank("B")["state"], &a.json["unexplained"]["EUR"]),
+        (&json!("Ambiguous"), &json!("100.00"))
+    );
+    // Two lines: both arrived.
+    let a = world(&[b, c]);
+    assert_eq!((&a.bank("B")["state"], &a.bank("C")["state"]), (&json!("Reconciled"), &json!("Reconciled")));
+    assert_eq!(a.balance("EUR", "assets:in-transit"), "0.00");
+    // Two transfers of one account, both named, and one of them came.
+    let a = World::new()
+        .file(
+            "payouts",
+            &[
+                payout("P1", "2026-05-11", "EUR", "100.00", "paid"),
+                payout("P2", "2026-05-11", "EUR", "100.00", "paid"),
+            ],
+        )
+        .file("bank", &[bank_line("B", "2026-05-12", "EUR", "100.00", "STRIPE P1 P2")])
+        .until("2026-05-13")
+        .run();
+    assert_eq!(a.bank("B")["candidates"], json!([["P1"], ["P2"]]));
+}
+
 /// 100.00 sent as PO-77123, and lines that name it.
 fn named(lines: &[(&str, &str, &str)]) -> World {
     let lines: Vec<Value> =

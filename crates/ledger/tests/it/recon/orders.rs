@@ -314,3 +314,16 @@ fn an_order_of_a_channel_that_reports_no_payments_is_open_and_not_missing() {
     w.facts.payments_untold.insert("shop".to_owned());
     assert_eq!(w.run().order("t")["state"], "Missing");
 }
+
+#[test]
+fn a_cent_that_a_row_contradicts_is_missing_once() {
+    // 10.00 − 1.00 is 9.00, and 8.99 is stated: 9.99 less 1.00 would be it. One cent, told with the row and with its order.
+    let row = with(charge("c", "o", "2026-02-01", "EUR", "10.00", "1.00"), json!({"net": "8.99"}));
+    let a = World::new()
+        .file("orders", &[order("o", "2026-02-01", "EUR", "10.00")])
+        .file("transactions", &[row])
+        .until("2026-02-02")
+        .run();
+    assert_eq!(a.json["unexplained"]["EUR"], "-0.01");
+    assert!(a.differences().iter().all(|(reason, amount)| reason == "AMOUNT_MISMATCH" && amount == "-0.01"));
+}
