@@ -105,7 +105,7 @@ pub(super) fn run(
         }
     }
     if facts.has("carrier_invoices") {
-        for d in duties.iter().filter(|d| d.invoice.is_none()) {
+        for d in duties.iter().filter(|d| d.invoice.is_none() && d.charged.is_none()) {
             let id = d.order.as_deref().unwrap_or_default();
             add("duty", id, d.collected, days(d.date, policy.late_days));
         }

@@ -11,6 +11,7 @@ use super::orders::OrderState;
 use super::parts::Row;
 use super::{Found, Policy, Reason, ReconError};
 use crate::facts::{CarrierInvoice, Facts, Order, Quoted};
+use crate::import::Class;
 
 /// What an order's border cost, for the journal.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct Duty {
     pub date: Date,
     /// Quoted or collected against assessed, by cause (`duty`, `import_vat`, `brokerage`): positive when it cost less than quoted.
     pub causes: Vec<(&'static str, Money)>,
+    /// No carrier assessed it: the provider took it out of its payouts, and this much of it is import VAT.
+    pub charged: Option<Money>,
 }
 
 /// An order's share of an invoice.
@@ -116,9 +119,13 @@ pub(super) fn run(
     let mut out = Vec::new();
     let by_order = shared(clean)?;
     let mut provider_of: HashMap<usize, &'static str> = HashMap::new();
+    let mut taken: HashMap<usize, Vec<&Row>> = HashMap::new();
     for r in rows.iter().filter(|r| r.posts()) {
         if let Some(o) = r.order {
             provider_of.entry(o).or_insert(r.tx.provider.name());
+            if r.parts.iter().any(|p| matches!(p.class, Some(Class::Duty | Class::ImportVat))) {
+                taken.entry(o).or_default().push(r);
+            }
         }
     }
     for (at, (o, state)) in clean.orders.iter().zip(states.iter_mut()).enumerate() {
@@ -137,7 +144,15 @@ pub(super) fn run(
             provider: provider_of.get(&at).copied().unwrap_or("channel").to_owned(),
             date: o.placed.day(),
             causes: Vec::new(),
+            charged: None,
         };
+        let by_provider = taken.get(&at).map(Vec::as_slice).unwrap_or_default();
+        if mine.is_empty()
+            && let Some(duty) = charged(o, by_provider, &duty, found)
+        {
+            out.push(duty);
+            continue;
+        }
         if mine.is_empty() {
             missing(o, policy, as_of, facts, found);
             if !duty.collected.is_zero() {
@@ -179,6 +194,7 @@ pub(super) fn run(
             provider: "channel".to_owned(),
             date: as_of,
             causes: Vec::new(),
+            charged: None,
         });
     }
     Ok(out)
@@ -208,6 +224,47 @@ fn missing(o: &Order, policy: &Policy, as_of: Date, facts: &Facts, found: &mut F
         ),
         vec![(format!("collected or quoted on order {}", o.id), e.minor())],
     );
+}
+
+/// What was collected or quoted against what the provider took for it out of its payouts; `None`: it took nothing in the order's
+/// currency, or nobody expected it to.
+fn charged(o: &Order, rows: &[&Row], duty: &Duty, found: &mut Found) -> Option<Duty> {
+    let (c, e) = (o.total.currency(), expected(o)?);
+    let of = |class: Class| -> Vec<(String, i64)> {
+        rows.iter()
+            .flat_map(|r| r.parts.iter().map(move |p| (r, p)))
+            .filter(|(_, p)| p.class == Some(class) && p.amount.currency() == c)
+            .map(|(r, p)| (format!("{} in row {}", p.code, r.tx.id), p.amount.minor()))
+            .collect()
+    };
+    let sum = |list: &[(String, i64)]| {
+        Money::from_minor(list.iter().fold(0_i64, |s, (_, m)| s.saturating_sub(*m)), c)
+    };
+    let (duties, vats) = (of(Class::Duty), of(Class::ImportVat));
+    if e.currency() != c || duties.is_empty() && vats.is_empty() {
+        return None;
+    }
+    let (d, v) = (sum(&duties), sum(&vats));
+    let assessed = d.try_add(v).ok()?;
+    let variance = e.try_sub(assessed).ok()?;
+    let quoted = o.quoted.iter().flat_map(|q| [("duty", q.duty, d), ("import_vat", q.vat, v)]);
+    let causes = quoted
+        .filter_map(|(key, q, a)| q.try_sub(a).ok().filter(|off| !off.is_zero()).map(|off| (key, off)))
+        .collect();
+    if !variance.is_zero() {
+        let ids = rows.iter().map(|r| r.tx.id.clone());
+        found.add(
+            Reason::DutyVariance,
+            variance,
+            ids.chain([o.id.clone()]).collect(),
+            format!(
+                "order {}: {e} collected or quoted for duty and import VAT, the provider took {assessed} out of its payouts",
+                o.id
+            ),
+            std::iter::once(("collected or quoted".to_owned(), e.minor())).chain(duties).chain(vats).collect(),
+        );
+    }
+    Some(Duty { assessed, variance: Some(variance), causes, charged: Some(v), ..duty.clone() })
 }
 
 /// One order against its share of one invoice. What was collected and quoted is held against the first invoice of the parcel.

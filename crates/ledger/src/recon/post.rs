@@ -352,6 +352,28 @@ fn border(b: &mut Book<'_>, duties: &[Duty]) {
                 postings,
             ));
         }
+        // Import VAT that the provider took stands in its own account; where the buyer paid for it, it is settled with the duties.
+        if let (None, Some(vat)) = (&d.invoice, d.charged) {
+            let key = order.clone().unwrap_or_default();
+            let collected = if d.paid { d.collected.minor() } else { 0 };
+            let rest = Money::from_minor(d.assessed.minor().saturating_sub(collected), c);
+            let clearing = Money::from_minor(vat.minor().saturating_sub(rest.minor()), c);
+            let postings = vec![
+                Posting::new(b.class(Some(Class::ImportVat), &d.provider, "", c), vat.negated()),
+                Posting::new(role(b, "duty_clearing", c), clearing),
+                Posting::new(role(b, "duty_variance", c), rest),
+            ];
+            if postings.iter().any(|p| p.minor != 0) {
+                let trace = d.order.iter().cloned().collect();
+                b.drafts.push(draft(
+                    format!("duty:charged:{key}"),
+                    d.date,
+                    format!("duties of {name} as the provider took them"),
+                    trace,
+                    postings,
+                ));
+            }
+        }
         let Some(invoice) = &d.invoice else { continue };
         let key = order.as_ref().map_or_else(|| d.entry.clone(), |o| format!("{}:{o}", d.entry));
         let total = Money::from_minor(d.assessed.minor().saturating_add(d.fee.minor()), c);

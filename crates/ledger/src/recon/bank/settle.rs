@@ -270,14 +270,24 @@ fn without_lines(w: &Work<'_>, statements: &mut [StatementState], payouts: &mut 
     for (i, s) in statements.iter_mut().enumerate().filter(|(_, s)| !s.refused && !s.failed) {
         if s.paid_by_payout {
             // It stands where its payouts stand.
-            let mine: Vec<&PayoutState> = payouts
+            let of = |p: &&PayoutState| p.provider == s.provider && p.account == s.account;
+            let mut mine: Vec<&PayoutState> = payouts
                 .iter()
-                .filter(|p| {
-                    p.provider == s.provider
-                        && p.account == s.account
-                        && (p.group.as_deref() == Some(s.id.as_str()) || p.id == s.id)
-                })
+                .filter(of)
+                .filter(|p| p.group.as_deref() == Some(s.id.as_str()) || p.id == s.id)
                 .collect();
+            if mine.is_empty() {
+                // Payouts that are rows of it, where they take everything that it made.
+                let listed = |p: &&PayoutState| {
+                    p.listed_in.as_deref() == Some(s.id.as_str()) && p.amount.currency() == s.total.currency()
+                };
+                mine = payouts.iter().filter(of).filter(listed).collect();
+                let out = mine.iter().fold(0_i64, |sum, p| sum.saturating_add(p.amount.minor()));
+                let made = s.activity.minor().saturating_add(s.reserve_before.minor());
+                if s.stays || out != made.saturating_sub(s.reserve_after.minor()) {
+                    mine.clear();
+                }
+            }
             s.bank = mine.iter().flat_map(|p| p.bank.iter().cloned()).collect();
             s.arrived = mine.iter().filter_map(|p| p.arrived).max();
             let arrived = !mine.is_empty() && mine.iter().all(|p| p.state == "Reconciled");

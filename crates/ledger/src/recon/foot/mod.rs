@@ -114,6 +114,8 @@ pub struct PayoutState {
     pub trace: Option<String>,
     /// Statement or common reference.
     pub group: Option<String>,
+    /// The statement whose row books it.
+    pub listed_in: Option<String>,
     /// It came back.
     pub failed: bool,
     /// It was called off before it left.

@@ -85,6 +85,7 @@ pub(super) fn run(
             arrival: p.arrival,
             trace: p.trace.clone(),
             group: p.group.clone(),
+            listed_in: None,
             failed: failed(&p.status),
             void: void(&p.status),
             booked_by_row: false,
@@ -111,6 +112,7 @@ pub(super) fn run(
         arrival: None,
         trace: r.tx.source.clone().or(r.tx.refers_to.clone()),
         group: None,
+        listed_in: None,
         failed: false,
         void: false,
         booked_by_row: false,
@@ -245,10 +247,14 @@ pub(super) fn run(
                 p.returned_by_row = true;
                 p.failed = true;
             }
-            Some(p) => p.booked_by_row = true,
+            Some(p) => {
+                p.booked_by_row = true;
+                p.listed_in = p.listed_in.take().or(r.tx.statement.clone());
+            }
             None if r.net.is_negative() => {
                 let mut p = blank(r, r.tx.id.clone(), r.net.negated());
                 p.booked_by_row = true;
+                p.listed_in.clone_from(&r.tx.statement);
                 p.last_member = Some(r.tx.occurred.day());
                 by_id.entry(key(&r.tx.id)).or_default().push(out.len());
                 out.push(p);

@@ -128,6 +128,51 @@ fn duties_in_a_payout_post_to_the_duty_account() {
 }
 
 #[test]
+fn duties_in_a_payout_are_held_against_what_was_collected() {
+    // 20.00 collected; Shopify takes 13.10 of duty and 8.00 of import tax: 21.10, 1.10 more. 120.00 − 21.10 = 98.90.
+    let row = |id: &str, kind: &str, amount: &str| {
+        json!({"id": id, "provider": "shopify", "account": "shop", "kind": kind, "occurred_at": "2026-02-01T10:00:00Z", "currency": "EUR",
+            "amount": amount, "order": "o", "payout": "p"})
+    };
+    let p = json!({"id": "p", "provider": "shopify", "account": "shop", "currency": "EUR", "amount": "98.90", "status": "PAID", "arrival": "2026-02-03"});
+    let a = World::new()
+        .file(
+            "orders",
+            &[super::with(
+                order("o", "2026-02-01", "EUR", "120.00"),
+                json!({"collected_duties_taxes": "20.00", "tracking": "T"}),
+            )],
+        )
+        .file(
+            "transactions",
+            &[
+                row("a", "CHARGE", "120.00"),
+                row("b", "CUSTOMS_DUTY", "-13.10"),
+                row("c", "IMPORT_TAX", "-8.00"),
+            ],
+        )
+        .file("payouts", &[p])
+        .file("carrier_invoices", &[])
+        .file("bank", &[super::bank_line("B", "2026-02-03", "EUR", "98.90", "SHOPIFY")])
+        .until("2026-04-01")
+        .run();
+    // No carrier's invoice is late: the provider has charged it.
+    assert_eq!(a.differences(), [("DUTY_VARIANCE".to_owned(), "-1.10".to_owned())]);
+    assert_eq!(a.only("DUTY_VARIANCE")["records"], json!(["b", "c", "o"]));
+    assert_eq!(
+        (a.balance("EUR", "assets:duty-clearing"), a.balance("EUR", "expenses:import-vat")),
+        ("0.00".to_owned(), "0.00".to_owned())
+    );
+    // Sales are what the buyer paid without the duties, and the 1.10 are a cost.
+    assert_eq!(
+        (a.balance("EUR", "income:sales"), a.balance("EUR", "assets:bank")),
+        ("-100.00".to_owned(), "98.90".to_owned())
+    );
+    assert_eq!(a.order("o")["state"], "Reconciled");
+    a.clean();
+}
+
+#[test]
 fn duties_in_another_currency_are_a_mismatch_not_a_number() {
     let o = with(
         order("o", "2026-02-01", "GBP", "112.00"),

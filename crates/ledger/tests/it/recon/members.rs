@@ -316,3 +316,36 @@ fn a_payment_in_another_currency_is_told_once_and_not_as_none() {
         .run();
     assert_eq!(a.differences(), [("CURRENCY_MISMATCH".to_owned(), "60.00".to_owned())]);
 }
+
+#[test]
+fn a_batch_whose_payout_is_a_row_of_it_stands_where_that_payout_stands() {
+    // 50.00 − 1.00 = 49.00 leave as a row of the batch: it nets to zero.
+    let row = |id: &str, kind: &str, amount: &str, more: Value| {
+        with(
+            json!({"id": id, "provider": "adyen", "account": "m", "kind": kind, "occurred_at": "2026-05-02T10:00:00Z", "currency": "EUR",
+                "amount": amount, "statement": "B1"}),
+            more,
+        )
+    };
+    let world = |paid: &str, total: &str, line: &str| {
+        World::new()
+            .file("orders", &[order("o", "2026-05-02", "EUR", "50.00")])
+            .file(
+                "transactions",
+                &[row("c", "Settled", "50.00", json!({"fee": "1.00", "order": "o"})), row("p", "MerchantPayout", paid, json!({}))],
+            )
+            .file("statements", &[json!({"id": "B1", "provider": "adyen", "account": "m", "currency": "EUR", "total": total})])
+            .file("bank", &[bank_line("B", "2026-05-05", "EUR", line, "ADYEN")])
+            .until("2026-05-06")
+            .run()
+    };
+    let a = world("-49.00", "0.00", "49.00");
+    assert_eq!(
+        (&a.statement("B1")["state"], &a.statement("B1")["match"]),
+        (&json!("Reconciled"), &json!("B"))
+    );
+    assert_eq!(a.order("o")["state"], "Reconciled");
+    // 9.00 stay: the order's money is not all at the bank.
+    let a = world("-40.00", "9.00", "40.00");
+    assert_eq!((&a.statement("B1")["state"], &a.order("o")["state"]), (&json!("Settled"), &json!("Settled")));
+}
