@@ -52,6 +52,11 @@ struct Columns {
     balance: Option<usize>,
     id: Option<usize>,
     text: Vec<usize>,
+    /// S or H, DR or CR: the sign of an amount that has none.
+    side: Option<usize>,
+    /// Booked or not.
+    status: Option<usize>,
+    fee: Option<usize>,
 }
 
 impl Columns {
@@ -108,13 +113,61 @@ impl Columns {
             account: named("account", &["account", "account number", "iban", "账号"]),
             balance: named("balance", &["balance", "running balance", "saldo", "余额"]),
             id: named("id", &["id", "transaction id", "bank reference"]),
+            side: named(
+                "side",
+                &[
+                    "soll/haben",
+                    "s/h",
+                    "dr/cr",
+                    "cr/dr",
+                    "debit/credit",
+                    "credit/debit",
+                    "credit debit indicator",
+                    "d/c",
+                    "c/d",
+                    "sign",
+                    "type",
+                    "transaction type",
+                    "借贷标志",
+                    "借贷",
+                    "收/支",
+                    "收支",
+                ],
+            ),
+            status: named("status", &["status", "state", "transaction status", "交易状态"]),
+            fee: named("fee", &["fee", "fees", "charge", "charges", "gebühr", "手续费"]),
             text: sidecar.columns.get("text").map_or(text, |t| h.find(t).into_iter().collect()),
         })
     }
 }
 
+/// Whether a word says that money came; `None`: it says nothing of it.
+fn came(word: &str) -> Option<bool> {
+    match word.to_lowercase().trim_end_matches('.') {
+        "c" | "cr" | "credit" | "h" | "haben" | "+" | "in" | "贷" | "收" | "收入" => Some(true),
+        "d" | "dr" | "db" | "debit" | "s" | "soll" | "-" | "out" | "借" | "支" | "支出" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a word says that the line is booked; `None`: nobody knows the word.
+fn booked(word: &str) -> Option<bool> {
+    match word.to_lowercase().as_str() {
+        "" | "completed" | "complete" | "booked" | "posted" | "settled" | "cleared" | "executed"
+        | "success" | "successful" | "done" | "gebucht" | "成功" | "交易成功" => Some(true),
+        "pending" | "reverted" | "declined" | "failed" | "cancelled" | "canceled" | "rejected"
+        | "authorised" | "authorized" | "vorgemerkt" | "失败" | "处理中" => Some(false),
+        _ => None,
+    }
+}
+
 struct Pending {
     line: u64,
+    side: String,
+    /// It names a fee.
+    fee: bool,
+    /// Signed as it stands, in front or behind or in brackets.
+    signed: bool,
     date: String,
     amount: String,
     negate: bool,
@@ -134,13 +187,27 @@ pub(super) fn csv<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Documen
     let delimiter = sidecar.delimiter.unwrap_or_else(|| sniff(&head));
     let mut table = Table::new(std::io::Cursor::new(head).chain(text), delimiter, true);
     let mut columns = None;
+    let mut doubled = None;
     // Banks print an address block above the titles.
     for _ in 0..40 {
         let Some(row) = table.next()? else { break };
         columns = Columns::find(&Header::new(row.cells()), sidecar);
-        if columns.is_some() {
+        if let Some(c) = &columns {
+            let used = [Some(c.date), c.amount, c.debit, c.credit, c.currency, c.balance, c.side];
+            let title = |at: usize| row.at(at).to_lowercase();
+            doubled = used
+                .into_iter()
+                .flatten()
+                .find(|at| row.cells().filter(|t| t.to_lowercase() == title(*at)).count() > 1)
+                .map(|at| row.at(at).to_owned());
             break;
         }
+    }
+    if let Some(title) = doubled {
+        return Err(Refusal::malformed(
+            0,
+            format!("two columns are called '{title}': rename the one that does not count"),
+        ));
     }
     let Some(c) = columns else {
         return Err(Refusal::unsupported(
@@ -155,6 +222,30 @@ pub(super) fn csv<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Documen
         let code = row.some(c.currency).or(sidecar.currency.as_deref()).ok_or_else(|| {
             Refusal::malformed(row.line, "the file names no currency: say currency = \"EUR\" in the sidecar")
         })?;
+        match booked(row.opt(c.status)) {
+            Some(true) => {}
+            // As in camt.053: what is not booked is no line yet, or never becomes one.
+            Some(false) => continue,
+            None => {
+                return Err(Refusal::malformed(
+                    row.line,
+                    format!(
+                        "the state '{}' is unknown: is the line booked? Take every row with [columns] status = \"none\" in the sidecar",
+                        amount::shorten(row.opt(c.status))
+                    ),
+                ));
+            }
+        }
+        if let (Some(debit), Some(credit)) = (row.some(c.debit), row.some(c.credit))
+            && row.some(c.amount).is_none()
+            && !is_zero(debit)
+            && !is_zero(credit)
+        {
+            return Err(Refusal::malformed(
+                row.line,
+                format!("the row has a debit of {debit} and a credit of {credit}"),
+            ));
+        }
         let (amount_text, negate) = match (row.some(c.amount), row.some(c.debit), row.some(c.credit)) {
             (Some(a), ..) => (a, false),
             (None, _, Some(credit)) if !is_zero(credit) => (credit, false),
@@ -162,8 +253,12 @@ pub(super) fn csv<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Documen
             (None, None, Some(credit)) => (credit, false),
             (None, None, None) => return Err(Refusal::malformed(row.line, "the row has no amount")),
         };
+        let has = |mark: &[char]| amount_text.contains(mark);
         rows.push(Pending {
             line: row.line,
+            side: if row.some(c.amount).is_some() { row.opt(c.side).to_owned() } else { String::new() },
+            fee: !is_zero(row.opt(c.fee)),
+            signed: has(&['-', '\u{2212}', '(']),
             date: row.at(c.date).to_owned(),
             amount: amount_text.to_owned(),
             negate,
@@ -174,7 +269,43 @@ pub(super) fn csv<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Documen
             text: c.text.iter().map(|i| row.at(*i)).filter(|t| !t.is_empty()).collect::<Vec<_>>().join(" "),
         });
     }
+    sides(&mut rows)?;
     finish_csv(rows, sidecar)
+}
+
+/// Amounts without signs get them from the column of sides, which must then have one in every row.
+fn sides(rows: &mut [Pending]) -> ImportResult<()> {
+    let told = rows.iter().filter(|r| came(&r.side).is_some()).count();
+    if told == 0 {
+        return Ok(());
+    }
+    if let Some(r) = rows.iter().find(|r| came(&r.side).is_none()) {
+        // The amounts have signs, and the words are kinds of payment.
+        if rows.iter().any(|r| r.signed) {
+            return Ok(());
+        }
+        return Err(Refusal::malformed(
+            r.line,
+            format!(
+                "the side '{}' is neither debit nor credit, as it is in other rows: say side = \"none\" in [columns] of the sidecar if the column is none",
+                amount::shorten(&r.side)
+            ),
+        ));
+    }
+    if rows.iter().any(|r| r.signed) {
+        // The amounts say it themselves; a side that contradicts one is somebody's mistake.
+        let odd = rows.iter().find(|r| came(&r.side) == Some(r.signed) && !is_zero(&r.amount));
+        return odd.map_or(Ok(()), |r| {
+            Err(Refusal::malformed(
+                r.line,
+                format!("the side '{}' contradicts the sign of {}", r.side, r.amount),
+            ))
+        });
+    }
+    for r in rows {
+        r.negate = came(&r.side) == Some(false);
+    }
+    Ok(())
 }
 
 fn is_zero(text: &str) -> bool {
@@ -220,8 +351,17 @@ fn read_all(rows: &[Pending], mark: Mark) -> Option<Read1> {
         .collect()
 }
 
-/// The running balance follows, top-down or bottom-up; `None` when there is none to check.
-fn chain(values: &Read1) -> Option<bool> {
+/// The running balance of every account and currency follows, top-down or bottom-up; `None` when there is none to check.
+fn chain(rows: &[Pending], values: &Read1) -> Option<bool> {
+    let mut by: BTreeMap<(&str, Currency), Read1> = BTreeMap::new();
+    for (r, v) in rows.iter().zip(values) {
+        by.entry((&r.account, r.currency)).or_default().push(*v);
+    }
+    let told: Vec<bool> = by.values().filter_map(|v| one_chain(v)).collect();
+    (!told.is_empty()).then(|| told.into_iter().all(|ok| ok))
+}
+
+fn one_chain(values: &[(Money, Option<Money>)]) -> Option<bool> {
     let pairs: Option<Vec<(Money, Money)>> = values.iter().map(|(m, b)| Some((*m, (*b)?))).collect();
     let pairs = pairs.filter(|p| p.len() > 1)?;
     let down = pairs.windows(2).all(|w| w[0].1.try_add(w[1].0) == Ok(w[1].1));
@@ -255,7 +395,7 @@ fn finish_csv(rows: Vec<Pending>, sidecar: &Sidecar) -> ImportResult<Document> {
         (Some(Mark::Dot), Some(v), _) | (Some(Mark::Comma), _, Some(v)) => v,
         (None, Some(v), None) | (None, None, Some(v)) => v,
         (None, Some(a), Some(b)) if a == b => a,
-        (None, Some(a), Some(b)) => match (chain(&a), chain(&b)) {
+        (None, Some(a), Some(b)) => match (chain(&rows, &a), chain(&rows, &b)) {
             (Some(true), Some(false)) => a,
             (Some(false), Some(true)) => b,
             _ => {
@@ -276,7 +416,13 @@ fn finish_csv(rows: Vec<Pending>, sidecar: &Sidecar) -> ImportResult<Document> {
             ));
         }
     };
-    if chain(&values) == Some(false) {
+    if let Some(r) = rows.iter().find(|r| r.fee).filter(|_| chain(&rows, &values).is_none()) {
+        return Err(Refusal::malformed(
+            r.line,
+            "the row has a fee, and only a balance shows whether it is part of the amount: export the file with its balance, or say fee = \"none\" in [columns] of the sidecar if it is",
+        ));
+    }
+    if chain(&rows, &values) == Some(false) {
         return Err(Refusal::new(
             super::error::RefusalKind::NotFooting,
             0,

@@ -182,7 +182,8 @@ fn row(t: &Transaction, codes: &mut Codes, found: &mut Found) -> (Money, Vec<Par
     // A row of which no word is known says nothing of its fee either.
     let unknown = class.is_none() && listed.iter().chain(&aside).all(|p| p.class.is_none());
     let fee_part = |codes: &mut Codes, amount: i64| {
-        let class = codes.tables.get(&t.provider).filter(|_| !unknown).and_then(|table| table.fee(&t.kind));
+        let own = codes.tables.get(&t.provider).and_then(|table| table.fee(&t.kind));
+        let class = own.or(Some(Class::OtherFee)).filter(|_| !unknown);
         Part { code: "FEE".to_owned(), class, amount: Money::from_minor(amount, c) }
     };
     let main = |amount: i64| Part { code: code.clone(), class, amount: Money::from_minor(amount, c) };

@@ -265,3 +265,100 @@ fn a_file_that_is_called_almost_like_one_is_told() {
     );
     assert!(facts.errors.iter().any(|e| e.message.contains("is it 'settlements'?")), "{:?}", facts.errors);
 }
+
+/// Amounts of a bank's CSV, in its order.
+fn amounts(csv: &str) -> Vec<String> {
+    let d = read_bytes(Provider::Bank, csv.as_bytes(), &Sidecar::default())
+        .unwrap_or_else(|r| panic!("{csv}: {r}"));
+    d.bank.iter().map(|b| b.amount.amount()).collect()
+}
+
+#[test]
+fn a_banks_amounts_have_the_side_that_a_column_gives_them() {
+    assert_eq!(
+        amounts(
+            "Datum;Text;Betrag;Soll/Haben;Währung;Date\n;a;10,00;H;EUR;01.06.2026\n;b;4,00;S;EUR;02.06.2026\n"
+        ),
+        ["10.00", "-4.00"]
+    );
+    assert_eq!(
+        amounts(
+            "Date,Description,Amount,Type,Currency\n2026-06-01,a,10.00,CR,EUR\n2026-06-02,b,4.00,DR,EUR\n"
+        ),
+        ["10.00", "-4.00"]
+    );
+    // Signed amounts: the words are kinds of payment.
+    assert_eq!(
+        amounts(
+            "Date,Description,Amount,Type,Currency\n2026-06-01,a,10.00,Credit,EUR\n2026-06-02,b,-4.00,Card payment,EUR\n"
+        ),
+        ["10.00", "-4.00"]
+    );
+    refused(
+        Provider::Bank,
+        b"Date,Description,Amount,Type,Currency\n2026-06-01,a,10.00,CR,EUR\n2026-06-02,b,4.00,FEE,EUR\n",
+        "'FEE' is neither debit nor credit",
+    );
+    refused(
+        Provider::Bank,
+        b"Date,Description,Amount,Type,Currency\n2026-06-01,a,10.00,CR,EUR\n2026-06-02,b,-4.00,CR,EUR\n",
+        "'CR' contradicts the sign of -4.00",
+    );
+    refused(
+        Provider::Bank,
+        b"Date,Description,Debit,Credit,Currency\n2026-06-01,a,3.00,10.00,EUR\n",
+        "a debit of 3.00 and a credit of 10.00",
+    );
+    refused(
+        Provider::Bank,
+        b"Date,Description,Amount,Amount,Currency\n2026-06-01,a,10.00,99.00,EUR\n",
+        "two columns are called 'Amount'",
+    );
+}
+
+#[test]
+fn a_banks_csv_books_what_is_booked() {
+    assert_eq!(
+        amounts(
+            "Date,Description,Amount,Currency,State\n2026-06-01,a,10.00,EUR,PENDING\n2026-06-01,b,11.00,EUR,COMPLETED\n2026-06-01,c,12.00,EUR,REVERTED\n"
+        ),
+        ["11.00"]
+    );
+    refused(
+        Provider::Bank,
+        b"Date,Description,Amount,Currency,State\n2026-06-01,a,10.00,EUR,MAYBE\n",
+        "the state 'MAYBE' is unknown",
+    );
+    // 10.00 less a fee of 1.00: 9.00 came, or 10.00? A balance says it.
+    refused(
+        Provider::Bank,
+        b"Date,Description,Amount,Fee,Currency\n2026-06-01,a,10.00,1.00,EUR\n",
+        "the row has a fee",
+    );
+    assert_eq!(
+        amounts(
+            "Date,Description,Amount,Fee,Balance,Currency\n2026-06-01,a,10.00,1.00,110.00,EUR\n2026-06-02,b,-4.00,0.00,106.00,EUR\n"
+        ),
+        ["10.00", "-4.00"]
+    );
+    refused(
+        Provider::Bank,
+        b"Date,Description,Amount,Fee,Balance,Currency\n2026-06-01,a,10.00,0.00,110.00,EUR\n2026-06-02,b,-4.00,1.00,105.00,EUR\n",
+        "the running balance does not follow",
+    );
+}
+
+#[test]
+fn each_account_and_currency_of_a_file_has_its_own_balance() {
+    assert_eq!(
+        amounts(
+            "Date,Account,Amount,Balance,Currency\n2026-06-01,A,10.00,110.00,EUR\n2026-06-02,B,-4.00,50.00,EUR\n2026-06-03,A,1.00,111.00,EUR\n2026-06-03,B,2.00,52.00,EUR\n"
+        ),
+        ["10.00", "-4.00", "1.00", "2.00"]
+    );
+    refused(
+        Provider::Bank,
+        b"Date,Account,Amount,Balance,Currency\n2026-06-01,A,10.00,110.00,EUR\n2026-06-02,B,-4.00,50.00,EUR\n2026-06-03,A,1.00,112.00,EUR\n",
+        "the running balance does not follow",
+    );
+}

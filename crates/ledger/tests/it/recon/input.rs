@@ -169,6 +169,12 @@ fn the_fee_of_a_row_that_no_table_maps_is_in_suspense_with_it() {
     assert_eq!(codes, ["-3.00", "-0.25"]);
     assert_eq!((&a.json["unexplained"]["EUR"], &a.json["fees"]), (&json!("-3.25"), &json!({})));
     assert_eq!(a.balance("EUR", "suspense:stripe"), "3.25");
+    // On a row that is known the field says that it is a fee; of which kind, Amazon's table has no word for.
+    let row = json!({"id": "x", "provider": "amazon", "account": "eu", "kind": "ItemPrice/Principal", "occurred_at": "2026-02-01T10:00:00Z",
+        "currency": "EUR", "amount": "10.00", "fee": "1.50"});
+    let a = World::new().file("transactions", &[row]).run();
+    a.none("UNMAPPED_CODE");
+    assert_eq!(a.json["fees"], json!({"EUR": {"other": "1.50"}}));
 }
 
 #[test]
