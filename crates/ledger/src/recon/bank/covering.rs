@@ -12,6 +12,8 @@ pub(super) struct Doubts {
     pub(super) lines: BTreeMap<usize, Vec<Vec<String>>>,
     /// Transfers in such a set.
     pub(super) items: BTreeSet<usize>,
+    /// The same, line by line.
+    of: BTreeMap<usize, BTreeSet<usize>>,
     /// Lines that too many transfers could make: those.
     pub(super) unsearched: BTreeMap<usize, Vec<usize>>,
     /// Transfers that too many lines could make: those.
@@ -27,6 +29,22 @@ impl Doubts {
     pub(super) fn part_of(&self, l: usize) -> impl Iterator<Item = usize> {
         self.torn.iter().filter(move |(_, ls)| ls.contains(&l)).map(|(i, _)| *i)
     }
+    /// Lines and the transfers that they could be, as far as they hang together.
+    pub(super) fn groups(&self) -> Vec<(BTreeSet<usize>, BTreeSet<usize>)> {
+        let mut out: Vec<(BTreeSet<usize>, BTreeSet<usize>)> = Vec::new();
+        let unsearched = self.unsearched.iter().map(|(l, open)| (*l, open.iter().copied().collect()));
+        for (l, items) in self.of.iter().map(|(l, i)| (*l, i.clone())).chain(unsearched) {
+            let (near, far): (Vec<_>, Vec<_>) = out.into_iter().partition(|(_, g)| !g.is_disjoint(&items));
+            let mut group = (BTreeSet::from([l]), items);
+            for (ls, is) in near {
+                group.0.extend(ls);
+                group.1.extend(is);
+            }
+            out = far;
+            out.push(group);
+        }
+        out
+    }
     /// One more line that these sets fit.
     pub(super) fn add(&mut self, w: &Work<'_>, l: usize, sets: impl IntoIterator<Item = Vec<usize>>) {
         let slot = self.lines.entry(l).or_default();
@@ -35,6 +53,7 @@ impl Doubts {
                 set.iter().filter_map(|i| w.items.get(*i)).map(|x| x.id.clone()).collect();
             names.sort();
             slot.push(names);
+            self.of.entry(l).or_default().extend(&set);
             self.items.extend(set);
         }
         slot.sort();
@@ -45,10 +64,19 @@ impl Doubts {
 /// A search from both ends holds the sums of each half: 2²⁰ of them at this many amounts.
 const HALVES: usize = 40;
 
+/// Sums that all such searches of a run may look at together: enough for 64 of the largest, or 16,000 among 24 amounts.
+const SUMS: u64 = 1 << 26;
+
 /// Subsets of two or more `amounts` that sum to `target`: at most `most` of them. `None`: more than `bound` amounts come into
-/// question, or the search was given up; up to 40 it never is.
+/// question, or the search was given up, which up to 40 it is only where `budget`, in sums, does not last.
 #[must_use]
-pub fn subsets(amounts: &[i64], target: i64, most: usize, bound: usize) -> Option<Vec<Vec<usize>>> {
+pub fn subsets(
+    amounts: &[i64],
+    target: i64,
+    most: usize,
+    bound: usize,
+    budget: &mut u64,
+) -> Option<Vec<Vec<usize>>> {
     // An amount that the others cannot bring back to the target is in no subset.
     let mut open: Vec<usize> = (0..amounts.len()).collect();
     loop {
@@ -75,6 +103,7 @@ pub fn subsets(amounts: &[i64], target: i64, most: usize, bound: usize) -> Optio
     let sets = if done || found.len() > 1 {
         found
     } else if list.len() <= HALVES {
+        *budget = budget.checked_sub(1 << list.len().div_ceil(2))?;
         halves(&list, target, most)
     } else {
         return None;
@@ -173,6 +202,7 @@ fn halves(amounts: &[i64], target: i64, most: usize) -> Vec<Vec<usize>> {
 
 /// L6: a set of transfers that covers a line, or of lines that covers a transfer, only when there is exactly one.
 pub(super) fn covering(w: &mut Work<'_>, doubts: &mut Doubts) {
+    let mut budget = SUMS;
     let mut solved: Vec<(usize, Vec<usize>)> = Vec::new();
     let mut many: Vec<(usize, Vec<Vec<usize>>)> = Vec::new();
     let mut unsearched: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -181,7 +211,8 @@ pub(super) fn covering(w: &mut Work<'_>, doubts: &mut Doubts) {
         let open: Vec<usize> = (0..w.items.len()).filter(|i| w.open_item(*i) && w.may(l, *i)).collect();
         let amounts: Vec<i64> =
             open.iter().filter_map(|i| w.items.get(*i)).map(|x| x.expect.minor()).collect();
-        let Some(sets) = subsets(&amounts, line.amount.minor(), 8, w.policy.max_candidates) else {
+        let Some(sets) = subsets(&amounts, line.amount.minor(), 8, w.policy.max_candidates, &mut budget)
+        else {
             unsearched.insert(l, open);
             continue;
         };
@@ -211,11 +242,11 @@ pub(super) fn covering(w: &mut Work<'_>, doubts: &mut Doubts) {
     for (l, set) in sure {
         w.link(l, &set, "covering");
     }
-    splits(w, doubts);
+    splits(w, doubts, &mut budget);
 }
 
 /// The other way round: one transfer that arrived in parts, each of its own sign.
-fn splits(w: &mut Work<'_>, doubts: &mut Doubts) {
+fn splits(w: &mut Work<'_>, doubts: &mut Doubts, budget: &mut u64) {
     let mut solved: Vec<(usize, Vec<usize>)> = Vec::new();
     // Lines of a transfer that several sets of lines would make.
     let mut torn: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
@@ -229,7 +260,7 @@ fn splits(w: &mut Work<'_>, doubts: &mut Doubts) {
             .collect();
         let amounts: Vec<i64> =
             open.iter().filter_map(|l| w.lines.get(*l)).map(|x| x.amount.minor()).collect();
-        match subsets(&amounts, item.expect.minor(), 2, w.policy.max_candidates).as_deref() {
+        match subsets(&amounts, item.expect.minor(), 2, w.policy.max_candidates, budget).as_deref() {
             Some([one]) => solved.push((i, one.iter().filter_map(|k| open.get(*k).copied()).collect())),
             Some(many) => {
                 for l in many.iter().flatten().filter_map(|k| open.get(*k)) {
@@ -348,10 +379,13 @@ mod tests {
         let amounts: Vec<i64> =
             (0..40).map(|k| (1_i64 << 39) + (1 << (k / 2 + 1)) * (k % 2 * 2 + 1)).collect();
         let target = amounts.iter().take(20).sum::<i64>() + 1;
-        assert_eq!(subsets(&amounts, target, 8, 40), Some(Vec::new()));
+        let mut budget = SUMS;
+        assert_eq!(subsets(&amounts, target, 8, 40, &mut budget), Some(Vec::new()));
+        assert_eq!(budget, SUMS - (1 << 20));
+        assert_eq!(subsets(&amounts, target, 8, 40, &mut 0), None);
         // Above, it is given up, and says so.
         let more: Vec<i64> = amounts.iter().copied().chain([1 << 39]).collect();
-        assert_eq!(subsets(&more, target, 8, 40), None);
-        assert_eq!(subsets(&more, target, 8, 41), None);
+        assert_eq!(subsets(&more, target, 8, 40, &mut budget), None);
+        assert_eq!(subsets(&more, target, 8, 41, &mut budget), None);
     }
 }

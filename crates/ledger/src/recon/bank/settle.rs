@@ -249,8 +249,61 @@ pub(super) fn finish(
             p.timeline = timeline;
         }
     }
+    if facts.has("bank") {
+        beyond_doubt(w, doubts, as_of, found);
+    }
     without_lines(w, statements, payouts);
     Ok(out)
+}
+
+/// Which of the transfers in doubt have arrived nobody says, and how much of them together has not is sure: what they are beyond the
+/// lines that they could be.
+fn beyond_doubt(w: &Work<'_>, doubts: &Doubts, as_of: Date, found: &mut Found) {
+    for (lines, items) in doubts.groups() {
+        let items: Vec<&Item> = items
+            .iter()
+            .filter(|i| w.open_item(**i))
+            .filter_map(|i| w.items.get(*i))
+            .filter(|x| x.due && !x.reference_only && x.expect.is_positive())
+            .collect();
+        let lines: Vec<&BankLine> = lines.iter().filter_map(|l| w.lines.get(*l)).collect();
+        let Some(c) = items.first().map(|x| x.expect.currency()) else { continue };
+        let late = |x: &Item| x.date.is_some_and(|d| business_days(d, as_of) > w.policy.bank_days_after);
+        let sum = |list: &[&Item]| list.iter().fold(0_i64, |s, x| s.saturating_add(x.expect.minor()));
+        let came = lines
+            .iter()
+            .filter(|x| x.amount.is_positive())
+            .fold(0_i64, |s, x| s.saturating_add(x.amount.minor()));
+        let overdue: Vec<&Item> = items.iter().copied().filter(|x| late(x)).collect();
+        let missing = sum(&overdue).saturating_sub(came).max(0);
+        // What came may be of those that are late, as far as they go; the rest of it is of the others.
+        let rest = sum(&items).saturating_sub(came).max(0).saturating_sub(missing);
+        let waiting: Vec<&Item> =
+            if missing > 0 { items.iter().copied().filter(|x| !late(x)).collect() } else { items };
+        for (reason, minor, of) in
+            [(Reason::ProviderOnly, missing, &overdue), (Reason::Timing, rest, &waiting)]
+        {
+            if minor == 0 {
+                continue;
+            }
+            let mut evidence: Vec<(String, i64)> =
+                of.iter().map(|x| (format!("sent as {}", x.id), x.expect.minor())).collect();
+            evidence.push((
+                "arrived, at most".to_owned(),
+                minor.saturating_sub(of.iter().fold(0_i64, |s, x| s.saturating_add(x.expect.minor()))),
+            ));
+            let why = format!(
+                "of {} transfers together {} has not reached the bank by {as_of}: they are {}, and at most {} of them are {}",
+                of.len(),
+                Money::from_minor(minor, c),
+                Money::from_minor(sum(of), c),
+                Money::from_minor(sum(of).saturating_sub(minor), c),
+                lines.iter().map(|x| x.id.as_str()).collect::<Vec<_>>().join(", ")
+            );
+            let records = of.iter().map(|x| x.id.clone()).chain(lines.iter().map(|x| x.id.clone()));
+            found.add(reason, Money::from_minor(minor, c), records.collect(), why, evidence);
+        }
+    }
 }
 
 /// Documents to which no bank line of their own is due.
