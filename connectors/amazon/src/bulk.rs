@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use tradewind_connector::role::{Accepted, ItemOutcome};
 use tradewind_connector::{
     CallCx, Error, Facet, FieldError, Handle, Kind, Priority, Safety, Submitted, Upstream,
@@ -29,6 +30,9 @@ pub(crate) const FLOW: &str = "listings";
 /// kilobytes each stays near eight megabytes, which one attempt uploads in its time, and so that a refusal costs less.
 pub(crate) const MOST: u32 = 2_000;
 
+/// Most bytes of a feed document: "keep file size less than 10 MiB" (SP-API, Feeds API Best Practices).
+const MOST_BYTES: usize = 10 * 1024 * 1024 - 1;
+
 /// A second feed of a lost answer would write its quantities over what the first one's listings have sold.
 static LISTINGS: Feed = Feed::of(
     "JSON_LISTINGS_FEED",
@@ -41,7 +45,7 @@ static LISTINGS: Feed = Feed::of(
 #[derive(Serialize)]
 struct Document<'a> {
     header: Header<'a>,
-    messages: Vec<Message<'a>>,
+    messages: Vec<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -61,30 +65,50 @@ struct Message<'a> {
     listing: w::Put,
 }
 
-/// A feed, and what is wrong with offers that cannot be written into one.
-fn document(site: &Site, offers: &[Offer]) -> Result<(Option<Bytes>, Vec<Option<Error>>), Error> {
-    let mut messages = Vec::with_capacity(offers.len());
+/// A feed of at most so many bytes, and why offers are not in it: they cannot be written, or there is no room for them.
+fn document(
+    site: &Site,
+    offers: &[Offer],
+    most: usize,
+) -> Result<(Option<Bytes>, Vec<Option<Error>>), Error> {
+    let unwritten = |e: serde_json::Error| Error::invalid(format!("the feed cannot be written: {e}"));
+    let mut document =
+        Document { header: Header { seller_id: &site.seller_id, version: "2.0" }, messages: Vec::new() };
+    let empty = serde_json::to_vec(&document).map_err(unwritten)?.len();
+    let mut size = empty;
     let mut faults = Vec::with_capacity(offers.len());
     for (n, offer) in offers.iter().enumerate() {
-        match listings::complete(site, offer) {
-            Ok(listing) => {
-                messages.push(Message {
-                    message_id: n + 1,
-                    sku: offer.sku.as_str(),
-                    operation_type: "UPDATE",
-                    listing,
-                });
-                faults.push(None);
+        let listing = match listings::complete(site, offer) {
+            Ok(listing) => listing,
+            Err(e) => {
+                faults.push(Some(e));
+                continue;
             }
-            Err(e) => faults.push(Some(e)),
-        }
+        };
+        let sku = offer.sku.as_str();
+        let message = Message { message_id: n + 1, sku, operation_type: "UPDATE", listing };
+        let message = to_raw_value(&message).map_err(unwritten)?;
+        // With the comma behind it.
+        let bytes = message.get().len() + 1;
+        faults.push(if empty + bytes > most {
+            Some(Error::invalid(format!(
+                "its listing takes {bytes} bytes, and a feed takes {most}: shorten its texts"
+            )))
+        } else if size + bytes > most {
+            Some(Error::new(
+                Kind::Unavailable,
+                format!("the feed is full ({most} bytes): the next plan lists it"),
+            ))
+        } else {
+            size += bytes;
+            document.messages.push(message);
+            None
+        });
     }
-    if messages.is_empty() {
+    if document.messages.is_empty() {
         return Ok((None, faults));
     }
-    let header = Header { seller_id: &site.seller_id, version: "2.0" };
-    let bytes = serde_json::to_vec(&Document { header, messages })
-        .map_err(|e| Error::invalid(format!("the feed cannot be written: {e}")))?;
+    let bytes = serde_json::to_vec(&document).map_err(unwritten)?;
     Ok((Some(bytes.into()), faults))
 }
 
@@ -94,6 +118,9 @@ struct Sent {
     sku: Sku,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     left_out: Option<String>,
+    /// Nothing is wrong with it: there was no room.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    later: bool,
 }
 
 #[derive(Deserialize)]
@@ -147,7 +174,8 @@ fn outcomes(sent: &[Sent], report: Result<&Report, &str>) -> Vec<ItemOutcome> {
     let outcome = |(n, item): (usize, &Sent)| {
         let id = n + 1;
         if let Some(why) = &item.left_out {
-            return ItemOutcome::err(&item.sku, Error::invalid(why.clone()));
+            let kind = if item.later { Kind::Unavailable } else { Kind::InvalidRequest };
+            return ItemOutcome::err(&item.sku, Error::new(kind, why.clone()));
         }
         if let Some(fields) = errors.remove(&id) {
             let upstream = Upstream {
@@ -189,13 +217,14 @@ impl Amazon {
         cx: &CallCx,
         offers: &[Offer],
     ) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
-        let (bytes, faults) = document(&self.site, offers)?;
+        let (bytes, faults) = document(&self.site, offers, MOST_BYTES)?;
         let sent: Vec<Sent> = offers
             .iter()
             .zip(&faults)
             .map(|(o, fault)| Sent {
                 sku: o.sku.clone(),
                 left_out: fault.as_ref().map(|e| e.message().to_owned()),
+                later: fault.as_ref().is_some_and(|e| e.kind() == Kind::Unavailable),
             })
             .collect();
         let Some(bytes) = bytes else {
@@ -248,13 +277,52 @@ mod tests {
     use super::*;
 
     fn sent(n: usize) -> Vec<Sent> {
-        (1..=n).map(|i| Sent { sku: format!("S-{i}").parse().unwrap(), left_out: None }).collect()
+        (1..=n)
+            .map(|i| Sent { sku: format!("S-{i}").parse().unwrap(), left_out: None, later: false })
+            .collect()
     }
 
     fn kinds(sent: &[Sent], report: Option<&str>) -> Vec<Option<Kind>> {
         let report: Option<Report> = report.map(|r| serde_json::from_str(r).unwrap());
         let report = report.as_ref().ok_or("no report");
         outcomes(sent, report).iter().map(|o| o.result.as_ref().err().map(Error::kind)).collect()
+    }
+
+    #[test]
+    fn a_feed_is_bounded_in_bytes() {
+        let site = Site {
+            endpoint: "https://example.test".parse().unwrap(),
+            marketplace_id: "A1PA6795UKMFR9",
+            currency: tradewind_domain::Currency::new("EUR").unwrap(),
+            seller_id: "A1".to_owned(),
+        };
+        let offer = |sku: &str, words: usize| -> Offer {
+            serde_json::from_value(
+                serde_json::json!({"sku": sku, "product": "P", "price": {"amount": "9.90", "currency": "EUR"},
+                "quantity": 1, "locale": "de", "content": {"title": "T", "description": "w".repeat(words)}}),
+            )
+            .unwrap()
+        };
+        let size = |offers: &[Offer]| document(&site, offers, MOST_BYTES).unwrap().0.unwrap().len();
+        let offers = [offer("S-1", 10), offer("S-2", 10), offer("S-3", 10)];
+        // Room for two of three, to the byte: the third is not refused, it waits.
+        for (most, fits) in [(size(&offers[..2]) + 1, 2), (size(&offers[..2]), 1)] {
+            let (bytes, faults) = document(&site, &offers, most).unwrap();
+            assert!(bytes.unwrap().len() <= most);
+            let kinds: Vec<_> = faults.iter().map(|f| f.as_ref().map(Error::kind)).collect();
+            let mut want = vec![Some(Kind::Unavailable); 3];
+            want[..fits].fill(None);
+            assert_eq!(kinds, want, "{most}");
+        }
+        // One that no feed has room for is refused, and those behind it go.
+        let (bytes, faults) = document(&site, &[offer("S-1", 5_000), offer("S-2", 10)], 4_000).unwrap();
+        assert_eq!(faults[0].as_ref().unwrap().kind(), Kind::InvalidRequest);
+        assert!(bytes.is_some() && faults[1].is_none());
+        // What waits is told as not done, neither refused nor in doubt.
+        let mut two = sent(2);
+        (two[1].left_out, two[1].later) = (Some("the feed is full".to_owned()), true);
+        let one = r#"{"summary":{"errors":0,"warnings":0,"messagesProcessed":1,"messagesAccepted":1,"messagesInvalid":0}}"#;
+        assert_eq!(kinds(&two, Some(one)), [None, Some(Kind::Unavailable)]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ struct Search<'a>(&'a Site);
 
 impl Operation for Search<'_> {
     type In = (Window, Option<Cursor>);
-    type Out = Page<Order>;
+    type Out = Page<Result<Order, Error>>;
 
     fn spec(&self) -> &OpSpec {
         &SEARCH
@@ -64,13 +64,16 @@ impl Operation for Search<'_> {
         cx: &OpCx<'_>,
         _: &(Window, Option<Cursor>),
         response: &WireResponse,
-    ) -> Result<Page<Order>, Error> {
+    ) -> Result<Self::Out, Error> {
         let page: w::Orders = response.json()?;
-        let items = page
-            .orders
-            .iter()
-            .map(|o| map::order(o, cx.account, self.0.currency))
-            .collect::<Result<_, _>>()?;
+        // Each by itself: an order that is odd keeps back no other of its page.
+        let items = page.orders.iter().map(|o| {
+            let named = |e: Error| {
+                Error::new(e.kind(), format!("order {}: {}", o.order_id, e.message())).after_send()
+            };
+            map::order(o, cx.account, self.0.currency).map_err(named)
+        });
+        let items = items.collect();
         Ok(Page { items, next: page.pagination.and_then(|p| p.next_token).map(Cursor) })
     }
 }
@@ -180,6 +183,16 @@ impl Orders for Amazon {
         window: Window,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Order>, Error> {
+        let page = self.changed_each(cx, window, cursor).await?;
+        Ok(Page { items: page.items.into_iter().collect::<Result<_, _>>()?, next: page.next })
+    }
+
+    async fn changed_each(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Result<Order, Error>>, Error> {
         self.pipeline.call(&Search(&self.site), &(window, cursor.cloned()), cx).await
     }
 

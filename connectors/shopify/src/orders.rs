@@ -239,14 +239,20 @@ pub(crate) fn search(
     cx: &OpCx<'_>,
     _: &SearchIn,
     response: &WireResponse,
-) -> Result<Page<Partial>, Error> {
+) -> Result<Page<Result<Partial, Error>>, Error> {
     #[derive(Deserialize)]
     struct Data {
         orders: Connection<WireOrder>,
     }
     let orders = data::<Data>(response)?.orders;
     let next = orders.next().map(tradewind_connector::Cursor);
-    let items = orders.nodes.into_iter().map(|o| partial(cx.account, o)).collect::<Result<_, _>>()?;
+    // Each by itself: an order that is odd keeps back no other of its page.
+    let items = orders.nodes.into_iter().map(|o| {
+        let id = o.id.clone();
+        let named = |e: Error| Error::new(e.kind(), format!("order {id}: {}", e.message())).after_send();
+        partial(cx.account, o).map_err(named)
+    });
+    let items = items.collect();
     Ok(Page { items, next })
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tradewind_connector::role::{Disputes, OrderActions, Orders, Payouts, Returns, Transactions};
+use tradewind_connector::role::{
+    Disputes, OrderActions, Orders, Payouts, Returns, Transactions, of_this_call,
+};
 use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted, Window};
 use tradewind_domain::{
     BalanceTransaction, CancelReason, Dispute, Order, OrderId, Payout, RefundRequest, Return, ShipmentNotice,
@@ -58,6 +60,16 @@ impl Orders for Shopify {
         window: Window,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Order>, Error> {
+        let page = self.changed_each(cx, window, cursor).await?;
+        Ok(Page { items: page.items.into_iter().collect::<Result<_, _>>()?, next: page.next })
+    }
+
+    async fn changed_each(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Result<Order, Error>>, Error> {
         let call = Call {
             shop: Arc::clone(&self.shop),
             spec: &orders::SEARCH,
@@ -70,7 +82,15 @@ impl Orders for Shopify {
         let page = self.pipeline.call(&call, &input, cx).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for partial in page.items {
-            items.push(self.complete(cx, partial).await?);
+            let order = match partial {
+                Ok(partial) => self.complete(cx, partial).await,
+                Err(e) => Err(e),
+            };
+            match order {
+                // A quota or a login: the next call would end the same way.
+                Err(e) if !of_this_call(&e) => return Err(e),
+                order => items.push(order),
+            }
         }
         Ok(Page { items, next: page.next })
     }
