@@ -550,7 +550,9 @@ impl Pipeline {
                 Err(e) => {
                     // Nothing of the caller's was sent, so a doubtful token request only costs another one.
                     let wait = e.wait().unwrap_or_else(|| self.backoff(number));
-                    let again = !matches!(e.kind().retry(), RetryClass::Never | RetryClass::OnceRefreshed)
+                    // A channel that is away is tried again by the call, out of the account's budget: tried here as
+                    // well, its five attempts would be twenty-five.
+                    let again = matches!(e.kind().retry(), RetryClass::AfterWait)
                         && number < self.parts.patience.attempts
                         && wait <= self.parts.patience.longest_wait
                         && self.runtime.clock.now().checked_add(wait).is_ok_and(|t| t <= deadline);

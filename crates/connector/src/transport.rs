@@ -80,11 +80,11 @@ impl Transport for HttpTransport {
         } else if let Body::Multipart(parts) = &request.body {
             builder = builder.multipart(multipart(parts)?);
         }
-        let mut response = builder.send().await.map_err(|e| failure(&e))?;
+        let mut response = builder.send().await.map_err(|e| failure(&e, &request.url))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| failure(&e))? {
+        while let Some(chunk) = response.chunk().await.map_err(|e| failure(&e, &request.url))? {
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(TransportError {
                     maybe_sent: true,
@@ -114,8 +114,8 @@ fn multipart(parts: &[crate::wire::Part]) -> Result<reqwest::multipart::Form, Tr
     Ok(form)
 }
 
-/// reqwest's error without the address (it may carry a token), and whether bytes may have left.
-fn failure(e: &reqwest::Error) -> TransportError {
+/// reqwest's error without the address (it may carry a token) but for its host, and whether bytes may have left.
+fn failure(e: &reqwest::Error, url: &url::Url) -> TransportError {
     let what = if e.is_connect() {
         "could not connect"
     } else if e.is_timeout() {
@@ -135,6 +135,11 @@ fn failure(e: &reqwest::Error) -> TransportError {
             message = format!("{what}: {text}");
         }
         source = inner.source();
+    }
+    if e.is_connect() {
+        let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
+        let host = url.host_str().unwrap_or_default();
+        message = format!("{message} (at {host}{port}: check the network, and the address of this account)");
     }
     TransportError { maybe_sent: !(e.is_connect() || e.is_builder()), message }
 }

@@ -183,6 +183,17 @@ async fn a_fault_is_backed_off_and_bounded() {
 }
 
 #[tokio::test]
+async fn a_channel_that_is_away_is_asked_five_times_its_token_included() {
+    let b = bench(Access::ReadWrite, "", (0..25).map(|_| Step::Refused).collect());
+    let began = b.clock.now();
+    let e = call(&b, Safety::Unsafe).await.unwrap_err();
+    assert_eq!((e.kind(), e.phase()), (Kind::Transport, Phase::BeforeSend));
+    assert_eq!(b.seen().len(), 5);
+    // Waits of at most 1, 2, 4 and 8 s.
+    assert!(b.clock.now().duration_since(began).as_secs() <= 15);
+}
+
+#[tokio::test]
 async fn the_retry_budget_stops_a_storm() {
     // Ten retries are in the budget; each failing call would like four.
     let b = with_token((0..40).map(|_| status(503)).collect());

@@ -283,7 +283,8 @@ fn a_known_bucket_is_used_up() {
     assert_used(&saturate(1, &table("account", 10, 5), quota, None, TIME), 5 * MEASURED);
 }
 
-/// The smallest burst that any connector's table has. One call at once leaves a server nothing to lend against a delay
+/// The smallest burst of any channel's quota: Amazon's `fees`, AliExpress' `token`. (Shopify's `bulk` has a burst of one, and is
+/// no quota: how often we ask about our own bulk query.) One call at once leaves a server nothing to lend against a delay
 /// that varies: see `docs/performance.md`.
 #[test]
 fn a_bucket_with_a_burst_of_two_is_used_up() {

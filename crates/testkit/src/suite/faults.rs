@@ -132,7 +132,8 @@ impl Suite {
                         || format!("{label}: {name}: Indeterminate expected, outcome {}", render(&outcome)),
                     );
                     // Whatever a flow does next — look it up, go on with other items — it does not send it again, under
-                    // whatever key.
+                    // whatever key in a header. A fresh key in address or body would make it another request to this
+                    // check, unless the suite names that field as volatile.
                     let mut rest = requests.iter().skip(at).map(|r| without_headers(&self.masked(r)));
                     let doubtful = rest.next();
                     report.expect(
