@@ -55,6 +55,18 @@ fn rows_are_refused_with_row_and_remedy() {
 }
 
 #[test]
+fn rows_are_counted_as_an_editor_counts_them() {
+    // The header is line 1; two blank lines; line 4 is right and two lines long; line 6 is wrong.
+    let rows = "\n\nA,\"A\nB\",1.00,EUR,1,,\nB,B,x,EUR,1,,\n";
+    refused_csv(rows, &["c.csv:6 price"]);
+    let folder = shop("c.csv", format!("{HEADER}{rows}").replace('\n', "\r\n").as_bytes(), "");
+    refused(folder.path(), &["c.csv:6 price"]);
+    // A quote on line 4 that is never closed, after a blank line; more than a row may hold.
+    let open = format!("A,A,1.00,EUR,1,,\n\nB,\"{}\n", "x".repeat(1 << 21));
+    refused_csv(&open, &["c.csv:4", "not closed"]);
+}
+
+#[test]
 fn all_problems_of_a_file_are_told_at_once() {
     refused_csv("A,A,x,EUR,1,,\nB,B,1.00,XXX,1,,\n", &["c.csv:2 price", "c.csv:3 currency"]);
 }

@@ -1,7 +1,7 @@
 //! Our own formats: CSV, workbook, JSON lines. The same columns in all three.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -34,6 +34,66 @@ impl Read for Bounded<'_> {
     }
 }
 
+/// Where the lines begin that hold something. The parser counts line feeds and begins a row where the one before it ended:
+/// before blank lines, and before the line feed of a carriage return; people count what they see.
+struct Lines {
+    offset: u64,
+    line: u64,
+    /// Nothing but line ends since the last line end.
+    fresh: bool,
+    after_cr: bool,
+    /// Offset and number of what was read and is not passed yet.
+    ahead: VecDeque<(u64, u64)>,
+}
+
+impl Lines {
+    fn new() -> Lines {
+        Lines { offset: 0, line: 1, fresh: true, after_cr: false, ahead: VecDeque::new() }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                b'\n' if self.after_cr => self.after_cr = false,
+                b'\n' | b'\r' => {
+                    self.line += 1;
+                    self.fresh = true;
+                    self.after_cr = *byte == b'\r';
+                }
+                _ => {
+                    if self.fresh {
+                        self.ahead.push_back((self.offset, self.line));
+                    }
+                    (self.fresh, self.after_cr) = (false, false);
+                }
+            }
+            self.offset += 1;
+        }
+    }
+
+    /// The line of the row that is looked for from an offset on. Offsets only grow.
+    fn of(&mut self, offset: u64) -> u64 {
+        while self.ahead.front().is_some_and(|(at, _)| *at < offset) {
+            self.ahead.pop_front();
+        }
+        self.ahead.front().map_or(self.line, |(_, line)| *line)
+    }
+}
+
+/// Tells `Lines` what goes by.
+struct Counted<'a, R> {
+    inner: R,
+    lines: &'a RefCell<Lines>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.lines.borrow_mut().feed(buffer.get(..n).unwrap_or_default());
+        Ok(n)
+    }
+}
+
 impl Reader {
     pub(super) fn read_table(&mut self, path: &Path, delimiter: u8) {
         self.each_record(path, delimiter, |reader, row, fields| {
@@ -55,10 +115,11 @@ impl Reader {
             Err(e) => return self.whole(format!("cannot be read: {e}")),
         };
         let left = Cell::new(MAX_ROW);
+        let lines = RefCell::new(Lines::new());
         let mut csv = csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .flexible(true)
-            .from_reader(Bounded { file, left: &left });
+            .from_reader(Counted { inner: Bounded { file, left: &left }, lines: &lines });
         let header: Vec<String> = match csv.byte_headers() {
             Ok(h) => match h.iter().map(|f| std::str::from_utf8(f).map(str::to_owned)).collect() {
                 Ok(h) => h,
@@ -87,16 +148,18 @@ impl Reader {
         let mut record = csv::ByteRecord::new();
         loop {
             left.set(MAX_ROW);
+            let from = csv.position().byte();
             match csv.read_byte_record(&mut record) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(e) => {
-                    let row = e.position().map_or_else(|| csv.position().line(), csv::Position::line);
-                    let problem = self.at(row).problem("", format!("is no CSV: {e}"));
+                    let line = lines.borrow_mut().of(from);
+                    let problem = self.at(line).problem("", format!("is no CSV: {e}"));
                     return self.problem(problem);
                 }
             }
-            let row = self.at(record.position().map_or(0, csv::Position::line));
+            let line = lines.borrow_mut().of(from);
+            let row = self.at(line);
             if record.len() != header.len() {
                 let text = format!(
                     "has {} fields where the header has {}: is a quote or a comma missing?",
