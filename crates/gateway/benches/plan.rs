@@ -166,6 +166,7 @@ impl Shop {
                 plan: plan.id.clone(),
                 listing: None,
                 sent_at: None,
+                in_bulk: false,
                 live: Some(live),
                 read_at: None,
                 note: None,

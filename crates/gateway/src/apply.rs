@@ -1,7 +1,7 @@
 //! Apply: carries a plan out, item by item, through the four change states. Nothing is live before it was read
 //! back; what nobody knows is settled by reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -55,6 +55,17 @@ pub struct Settled {
 struct Put<'a> {
     offer: &'a Offer,
     replaces: Option<&'a ListingRef>,
+}
+
+/// How an offer is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// By a call that says what it did.
+    Single,
+    /// In a submission that takes effect late.
+    Bulk,
+    /// Taken down.
+    Withdrawn,
 }
 
 impl Applied {
@@ -155,7 +166,7 @@ impl Gateway {
             let lowers = self.still_above(id, connector, lowers, applied).await?;
             for (n, items) in lowers.chunks(batch(bounds.stock_batch)).enumerate() {
                 let skus: Vec<Sku> = items.iter().map(|i| i.key.sku.clone()).collect();
-                self.mark(id, &skus, plan, ChangeState::Sent, None, false).await?;
+                self.mark(id, &skus, plan, None, How::Single).await?;
                 let cx = CallCx::keyed(format!("{}/stock/{n}", plan.id));
                 let result = stock.set(&cx, items).await;
                 self.outcome(id, &skus, plan, &format!("stock/{n}"), result, applied).await?;
@@ -164,7 +175,7 @@ impl Gateway {
         let Some(offers) = market.offers() else { return Ok(()) };
         for (n, items) in gone.chunks(batch(bounds.offers_batch)).enumerate() {
             let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
-            self.mark(id, &skus, plan, ChangeState::Sent, None, true).await?;
+            self.mark(id, &skus, plan, None, How::Withdrawn).await?;
             let cx = CallCx::keyed(format!("{}/withdraw/{n}", plan.id));
             let result = offers.withdraw(&cx, items).await;
             self.outcome(id, &skus, plan, &format!("withdraw/{n}"), result, applied).await?;
@@ -174,7 +185,7 @@ impl Gateway {
             for (n, items) in creates.chunks(batch(bounds.bulk_batch)).enumerate() {
                 let items: Vec<Offer> = items.iter().map(|o| (*o).clone()).collect();
                 let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
-                self.mark(id, &skus, plan, ChangeState::Sent, Some(&items), false).await?;
+                self.mark(id, &skus, plan, Some(&items), How::Bulk).await?;
                 let cx = CallCx::keyed(format!("{}/list/{n}", plan.id));
                 let result = offers.list(&cx, &items).await;
                 self.outcome(id, &skus, plan, &format!("list/{n}"), result, applied).await?;
@@ -188,7 +199,7 @@ impl Gateway {
                 continue;
             }
             let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
-            self.mark(id, &skus, plan, ChangeState::Sent, Some(&items), false).await?;
+            self.mark(id, &skus, plan, Some(&items), How::Single).await?;
             let cx = CallCx::keyed(format!("{}/put/{n}", plan.id));
             let result = offers.put(&cx, &items).await;
             self.outcome(id, &skus, plan, &format!("put/{n}"), result, applied).await?;
@@ -213,7 +224,8 @@ impl Gateway {
         Ok(above.collect())
     }
 
-    /// Offers that are about to be put; one that replaces a listing takes no more units than the listing shows now.
+    /// Offers that are about to be put; one that replaces a listing takes no more units than the listing shows now. So does
+    /// one that was sent before and not seen since: it may have come late, and sold.
     async fn never_above(
         &self,
         id: &AccountId,
@@ -221,19 +233,33 @@ impl Gateway {
         puts: &[Put<'_>],
         applied: &mut Applied,
     ) -> Result<Vec<Offer>> {
-        let keys = puts.iter().filter_map(|p| p.replaces.cloned()).collect();
+        let mut keys: Vec<ListingRef> = puts.iter().filter_map(|p| p.replaces.cloned()).collect();
+        let mut again: BTreeSet<&Sku> = BTreeSet::new();
+        for put in puts.iter().filter(|p| p.replaces.is_none()) {
+            let sku = &put.offer.sku;
+            let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
+            if let Some(before) = known.filter(|k| k.value.sent_at.is_some()) {
+                keys.push(ListingRef { sku: sku.clone(), listing: before.value.listing });
+                again.insert(sku);
+            }
+        }
         let shown = self.shown(id, connector, keys, applied).await?;
         let mut offers = Vec::with_capacity(puts.len());
         for put in puts {
             let mut offer = put.offer.clone();
-            if let (Some(_), Some(shown)) = (put.replaces, &shown) {
+            if let Some(shown) =
+                shown.as_ref().filter(|_| put.replaces.is_some() || again.contains(&offer.sku))
+            {
                 let Some(live) = shown.get(&offer.sku) else { continue };
-                if live.state == ListingState::Absent {
+                let absent = live.state == ListingState::Absent;
+                if absent && put.replaces.is_some() {
                     // There is nothing to update any more, and what it sold last is not known: the next plan decides.
                     applied.postponed += 1;
                     continue;
                 }
-                offer.quantity = live.quantity.map_or(offer.quantity, |q| q.min(offer.quantity));
+                if !absent {
+                    offer.quantity = live.quantity.map_or(offer.quantity, |q| q.min(offer.quantity));
+                }
             }
             offers.push(offer);
         }
@@ -286,12 +312,11 @@ impl Gateway {
         id: &AccountId,
         skus: &[Sku],
         plan: &Plan,
-        state: ChangeState,
         offers: Option<&[Offer]>,
-        withdrawn: bool,
+        how: How,
     ) -> Result<()> {
         loop {
-            match self.try_mark(id, skus, plan, state, offers, withdrawn).await {
+            match self.try_mark(id, skus, plan, offers, how).await {
                 // A refresh wrote what it had read: the records are read again.
                 Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
                 other => return other,
@@ -304,9 +329,8 @@ impl Gateway {
         id: &AccountId,
         skus: &[Sku],
         plan: &Plan,
-        state: ChangeState,
         offers: Option<&[Offer]>,
-        withdrawn: bool,
+        how: How,
     ) -> Result<()> {
         let mut batch = Batch::new();
         for (n, sku) in skus.iter().enumerate() {
@@ -321,6 +345,7 @@ impl Gateway {
                     plan: String::new(),
                     listing: None,
                     sent_at: None,
+                    in_bulk: false,
                     live: None,
                     read_at: None,
                     note: None,
@@ -331,10 +356,11 @@ impl Gateway {
             if let Some(offer) = offers.and_then(|o| o.get(n)) {
                 record.desired = Some(offer.clone());
             }
-            record.state = state;
+            record.state = ChangeState::Sent;
             record.plan.clone_from(&plan.id);
             record.sent_at = Some(self.now());
-            record.withdrawn = withdrawn;
+            record.withdrawn = how == How::Withdrawn;
+            record.in_bulk = how == How::Bulk;
             record.note = None;
             batch.put_expecting(&record, expect)?;
         }
@@ -468,7 +494,6 @@ impl Gateway {
     async fn read_back(&self, id: &AccountId, settled: &mut Settled, applied: &mut Applied) -> Result<()> {
         let connector = self.account(id)?.clone();
         let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(()) };
-        let in_bulk = connector.capabilities().bounds.bulk_from.is_some();
         let open = [ChangeState::Accepted, ChangeState::Indeterminate];
         let mut records =
             typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str()).states(&open)).await?;
@@ -497,7 +522,7 @@ impl Gateway {
                 }
             };
             loop {
-                match self.judge_chunk(id, chunk, &found, in_bulk, settled, applied).await {
+                match self.judge_chunk(id, chunk, &found, settled, applied).await {
                     // Somebody wrote one of them: they are read again.
                     Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
                     other => break other?,
@@ -514,7 +539,6 @@ impl Gateway {
         id: &AccountId,
         chunk: &[Versioned<OfferRecord>],
         found: &[LiveListing],
-        in_bulk: bool,
         settled: &mut Settled,
         applied: &mut Applied,
     ) -> Result<()> {
@@ -530,7 +554,7 @@ impl Gateway {
                 continue;
             }
             let live = found.iter().find(|l| l.key.sku == record.sku);
-            judge(record, live, in_bulk, self.now(), &mut part);
+            judge(record, live, self.now(), &mut part);
             if record.state == ChangeState::Rejected {
                 let why = record.note.clone().unwrap_or_default();
                 said.entry(format!("refused after all: {why}")).or_default().push(record.sku.clone());
@@ -550,15 +574,8 @@ impl Gateway {
     }
 }
 
-/// What a read-back means for an offer that was sent. `in_bulk`: the account may have sent it in a submission that takes
-/// effect late.
-fn judge(
-    record: &mut OfferRecord,
-    live: Option<&LiveListing>,
-    in_bulk: bool,
-    now: Timestamp,
-    settled: &mut Settled,
-) {
+/// What a read-back means for an offer that was sent.
+fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, now: Timestamp, settled: &mut Settled) {
     // Not read this time: asked again in the next round.
     let Some(live) = live else {
         settled.waiting += 1;
@@ -593,7 +610,7 @@ fn judge(
         }
         // A submission in bulk whose answer was lost may be worked on still. Listed again meanwhile, it would come late and
         // write its old quantity over what was sold since.
-        ListingState::Absent if unknown && in_bulk && !is_old(record, now) => settled.waiting += 1,
+        ListingState::Absent if unknown && record.in_bulk && !is_old(record, now) => settled.waiting += 1,
         // It was never carried out: intended again, by a later plan.
         ListingState::Absent if unknown => {
             record.state = ChangeState::Intended;

@@ -62,6 +62,9 @@ pub struct OfferRecord {
     /// When it was last sent.
     #[serde(default)]
     pub sent_at: Option<Timestamp>,
+    /// It was last sent in a submission in bulk, which takes effect late.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_bulk: bool,
     /// What was last read back.
     pub live: Option<LiveListing>,
     /// When that was.

@@ -134,6 +134,27 @@ async fn a_first_load_in_doubt_is_not_listed_again_while_it_may_still_take_effec
     assert_eq!(channel.other().calls.iter().filter(|c| **c == "list").count(), 1);
 }
 
+/// The same account puts a few listings one by one: such a call can be read back at once.
+#[tokio::test]
+async fn a_single_listing_in_doubt_is_settled_at_once_also_where_first_loads_go_in_bulk() {
+    let dir = tempfile::tempdir().unwrap();
+    let channel = Fake::bounded("shop", &FACETS, Bounds { bulk_from: Some(2), ..Bounds::default() });
+    let gateway = stocked(dir.path(), channel.clone()).await;
+    channel.other().fail.push(("put", Kind::Indeterminate));
+    assert_eq!(gateway.apply(&gateway.plan().await.unwrap()).await.unwrap().indeterminate, 1);
+    // It was not carried out.
+    let mut late = channel.other().listings.remove(&sku()).unwrap();
+    let (settled, _) = gateway.settle().await.unwrap();
+    assert_eq!((settled.waiting, settled.again), (0, 1), "{settled:?}");
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!(plan.totals.create, 1);
+    // Or it was, and comes late: nine of its ten are sold before it is put again, and are not put up a second time.
+    late.quantity = Some(1);
+    channel.other().listings.insert(sku(), late);
+    assert_eq!(gateway.apply(&plan).await.unwrap().accepted, 1);
+    assert_eq!(channel.other().listings[&sku()].quantity, Some(1));
+}
+
 #[tokio::test]
 async fn an_update_that_cannot_be_read_first_waits() {
     let dir = tempfile::tempdir().unwrap();
