@@ -512,6 +512,8 @@ struct Message {
     statements: u64,
     pending: Option<(Bank, String)>,
     sum_from: Option<Money>,
+    /// Where a page ended that another one continues.
+    page: Option<Money>,
 }
 
 impl Message {
@@ -554,6 +556,15 @@ impl Message {
                     ));
                 }
                 let opening = balance(value, line)?;
+                if let Some(page) = self.page.take().filter(|_| tag == "60M") {
+                    let cause = "a page of the statement is missing (:62M: to :60M:)";
+                    amount::foot(&format!("statement of {}", self.account), page, opening, cause).map_err(
+                        |mut r| {
+                            r.line = line;
+                            r
+                        },
+                    )?;
+                }
                 self.balance = Some(opening);
                 self.sum_from = Some(opening);
                 self.opened_line = line;
@@ -589,6 +600,7 @@ impl Message {
                     closing,
                     "entries are missing or the message was cut",
                 )?;
+                self.page = (tag == "62M").then_some(closing);
             }
             _ => {}
         }

@@ -82,7 +82,7 @@ pub(super) fn invoice<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Doc
     }
     let mark = sidecar.decimal_mark.map_or_else(|| reading(&rows, total), Ok)?;
     let mut document = Document::default();
-    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    let mut seen: BTreeMap<String, Vec<[Money; 4]>> = BTreeMap::new();
     for (line, cells) in rows {
         let cell = |i: Option<usize>| i.and_then(|i| cells.get(i)).map(String::as_str).unwrap_or_default();
         let code = Some(cell(column("currency"))).filter(|c| !c.is_empty()).or(sidecar.currency.as_deref());
@@ -106,9 +106,14 @@ pub(super) fn invoice<R: Read>(source: R, sidecar: &Sidecar) -> ImportResult<Doc
             r
         })?;
         let base = if invoice.is_empty() { tracking.clone() } else { format!("{invoice}/{tracking}") };
-        let n = seen.entry(base.clone()).or_insert(0);
-        *n += 1;
-        let id = if *n == 1 { base } else { format!("{base}#{n}") };
+        // A parcel may have several lines; one that is equal in everything is the same line again.
+        let lines = seen.entry(base.clone()).or_default();
+        let charges = [duty, vat, fee, stated];
+        let n = lines.iter().position(|l| *l == charges).unwrap_or(lines.len());
+        if n == lines.len() {
+            lines.push(charges);
+        }
+        let id = if n == 0 { base } else { format!("{base}#{}", n + 1) };
         document.carrier.push(Carrier { id, tracking, duty, vat, fee, total: stated });
     }
     Ok(document)

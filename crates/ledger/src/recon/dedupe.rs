@@ -256,6 +256,7 @@ pub(super) fn run(facts: &Facts, as_of: Date, found: &mut Found) -> Clean {
         statements: unique(&facts.statements, found),
         ..Clean::default()
     };
+    billed_twice(facts, found);
     payouts(facts, found, &mut clean);
     transactions(facts, found, &mut clean);
     deferred(&mut clean.transactions);
@@ -303,6 +304,27 @@ fn deferred(rows: &mut [(Transaction, usize)]) {
         if code == d.held || twice {
             t.affects = false;
         }
+    }
+}
+
+/// A line of a carrier's invoice that stands twice in one document counts once, and is told: a parcel that is billed twice would be paid
+/// twice.
+fn billed_twice(facts: &Facts, found: &mut Found) {
+    let mut by: BTreeMap<_, Vec<&CarrierInvoice>> = BTreeMap::new();
+    for c in &facts.carrier {
+        by.entry((c.origin.arrival, c.key(), c.content())).or_default().push(c);
+    }
+    for c in by.values().filter(|v| v.len() > 1).filter_map(|v| v.first()) {
+        found.add(
+            Reason::Duplicate,
+            c.total,
+            vec![c.id.clone(), c.tracking.clone()],
+            format!(
+                "carrier invoice {} bills parcel {} more than once in {}: it counts once",
+                c.id, c.tracking, c.origin.file
+            ),
+            vec![("the line that stands again".to_owned(), c.total.minor())],
+        );
     }
 }
 

@@ -134,6 +134,20 @@ fn a_bank_message_without_its_account_is_refused() {
 }
 
 #[test]
+fn a_page_that_is_missing_from_a_bank_statement_is_told() {
+    let pages = |second: &str| {
+        format!(
+            ":20:S\n:25:A\n:60F:C260616EUR100,00\n:61:2606170617C50,00NTRFX\n:62M:C260617EUR150,00\n-\n:20:S\n:25:A\n:60M:C260617EUR{second},00\n:61:2606170617D20,00NTRFX\n:62F:C260617EUR{},00\n-\n",
+            second.parse::<i64>().unwrap() - 20
+        )
+    };
+    let d = read_bytes(Provider::Bank, pages("150").as_bytes(), &Sidecar::default()).unwrap();
+    assert_eq!(d.bank.len(), 2);
+    // The first page ends with 150.00, the next begins with 170.00.
+    refused(Provider::Bank, pages("170").as_bytes(), "a page of the statement is missing");
+}
+
+#[test]
 fn a_banks_csv_without_an_account_has_the_files_own() {
     let o = books(Provider::Bank, &fixture("bank-de.csv"));
     // 1,033.45 − 12.00 − 12.00.
@@ -361,4 +375,17 @@ fn each_account_and_currency_of_a_file_has_its_own_balance() {
         b"Date,Account,Amount,Balance,Currency\n2026-06-01,A,10.00,110.00,EUR\n2026-06-02,B,-4.00,50.00,EUR\n2026-06-03,A,1.00,112.00,EUR\n",
         "the running balance does not follow",
     );
+}
+
+#[test]
+fn a_parcel_that_a_carrier_bills_twice_is_paid_once() {
+    let line = "I,T,EUR,13.10,42.50,8.00,63.60\n";
+    let head = "Invoice Number,Waybill,Currency,Duty,Import VAT,Disbursement Fee,Total\n";
+    let o = books(Provider::Carrier, format!("{head}{line}{line}").as_bytes());
+    assert_eq!(reasons(&o), ["DUPLICATE", "PROVIDER_ONLY"]);
+    assert_eq!(o.journal.trial_balance().unwrap()[&Currency::EUR]["liabilities:carriers"].amount(), "-63.60");
+    // Another charge for the parcel is another line: 63.60 + 5.00.
+    let o = books(Provider::Carrier, format!("{head}{line}I,T,EUR,0.00,0.00,5.00,5.00\n").as_bytes());
+    assert_eq!(o.journal.trial_balance().unwrap()[&Currency::EUR]["liabilities:carriers"].amount(), "-68.60");
+    assert!(!reasons(&o).contains(&"DUPLICATE"));
 }
