@@ -148,8 +148,10 @@ impl Shop {
             "{:?}",
             plan.changes.iter().find(|c| c.stop.is_some())
         );
-        for change in plan.changes {
-            let Some(Action::Create { offer }) = change.action else { continue };
+        // Collected, as the gateway collects what it reads from the store.
+        let id = plan.id;
+        let live = plan.changes.into_iter().filter_map(|change| {
+            let Some(Action::Create { offer }) = change.action else { return None };
             let live = LiveListing {
                 key: ListingRef { sku: offer.sku.clone(), listing: None },
                 state: ListingState::Live,
@@ -161,9 +163,9 @@ impl Shop {
             let record = OfferRecord {
                 account: change.account.clone(),
                 sku: offer.sku.clone(),
-                desired: Some(*offer),
+                desired: Some(offer),
                 state: ChangeState::Live,
-                plan: plan.id.clone(),
+                plan: id.clone(),
                 listing: None,
                 sent_at: None,
                 in_bulk: false,
@@ -172,8 +174,9 @@ impl Shop {
                 note: None,
                 withdrawn: false,
             };
-            self.offers.insert(offer_key(&record.account, &record.sku), record);
-        }
+            Some((offer_key(&record.account, &record.sku), record))
+        });
+        self.offers = live.collect();
     }
 
     /// One SKU in a hundred costs a euro more.

@@ -354,7 +354,7 @@ impl Gateway {
                 |k| k.value,
             );
             if let Some(offer) = offers.and_then(|o| o.get(n)) {
-                record.desired = Some(offer.clone());
+                record.desired = Some(Box::new(offer.clone()));
             }
             record.state = ChangeState::Sent;
             record.plan.clone_from(&plan.id);

@@ -2,6 +2,10 @@
 //! inputs: `apply` refuses a plan whose world has moved.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::BufWriter;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -130,13 +134,36 @@ impl Plan {
 fn name(inputs: &str, changes: &[Change]) -> String {
     let mut hasher = Sha256::new();
     hasher.update(inputs.as_bytes());
-    match serde_json::to_vec(changes) {
-        Ok(bytes) => hasher.update(bytes),
+    // Not as one text first: that of a first plan is as large as the catalogue.
+    let mut writer = BufWriter::with_capacity(1 << 16, Digested(&mut hasher));
+    let written = serde_json::to_writer(&mut writer, changes).map_err(|e| e.to_string());
+    let written = written.and_then(|()| std::io::Write::flush(&mut writer).map_err(|e| e.to_string()));
+    drop(writer);
+    if let Err(e) = written {
         // No change has a shape that JSON lacks; were there one, its plan would get a name of its own.
-        Err(e) => hasher.update(e.to_string()),
+        hasher.update(e);
     }
     hex::encode(&hasher.finalize()[..12])
 }
+
+/// Takes in what is written.
+struct Digested<'a>(&'a mut Sha256);
+
+impl std::io::Write for Digested<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// SKUs that a thread takes at a time.
+const SHARE: usize = 256;
+
+type Catalogue<'a> = [(&'a Sku, &'a (Product, Variant))];
 
 /// What a plan is made from, all of it in memory: planning makes no call.
 pub struct Inputs<'a> {
@@ -173,51 +200,101 @@ impl Inputs<'_> {
         let from = self.config.shipping.as_ref().map(|s| s.from.country.code());
         add("ships from", &format!("{from:?}"));
         add("limits", &format!("{:?}", self.capabilities));
+        // One text for all: a large shop has hundreds of thousands of rows. Writing into a text does not fail.
+        let mut text = String::new();
         for (sku, (product, variant)) in self.variants {
-            add(
-                sku.as_str(),
-                &format!("{:?}{:?}{:?}{variant:?}", product.brand, product.category, product.content),
-            );
+            text.clear();
+            let _ = write!(text, "{:?}{:?}{:?}{variant:?}", product.brand, product.category, product.content);
+            add(sku.as_str(), &text);
         }
         for (key, offer) in self.offers {
             // When it was read does not matter, what was read does.
-            add(key, &format!("{:?} {:?} {:?}", offer.state, offer.desired, offer.live));
+            text.clear();
+            let _ = write!(text, "{:?} {:?} {:?}", offer.state, offer.desired, offer.live);
+            add(key, &text);
         }
         for (sku, stock) in self.stock {
-            add(sku.as_str(), &format!("{stock:?}"));
+            text.clear();
+            let _ = write!(text, "{stock:?}");
+            add(sku.as_str(), &text);
         }
         hex::encode(hasher.finalize())
     }
 
-    /// Makes the plan.
+    /// Makes the plan, on all processors.
     #[must_use]
     pub fn plan(&self, now: Timestamp) -> Plan {
-        let mut changes = Vec::new();
+        self.plan_on(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN), now)
+    }
+
+    /// Makes the plan on so many threads. It is the same plan, byte for byte, whatever their number: each SKU is planned
+    /// for itself, and the shares are put together in the order of the catalogue.
+    #[must_use]
+    pub fn plan_on(&self, threads: NonZeroUsize, now: Timestamp) -> Plan {
         let prices = Prices::new(self.config, self.engines, now);
-        for entry in &self.config.account {
-            let (Some(rules), Some(capabilities)) = (&entry.offers, self.capabilities.get(&entry.id)) else {
-                continue;
-            };
+        let accounts: Vec<_> = self
+            .config
+            .account
+            .iter()
+            .filter_map(|a| Some((&a.id, a.offers.as_ref()?, self.capabilities.get(&a.id)?)))
+            .collect();
+        let catalogue: Vec<_> = self.variants.iter().collect();
+        let shares: Vec<&Catalogue<'_>> = catalogue.chunks(SHARE).collect();
+        let next = AtomicUsize::new(0);
+        // Whoever is free takes the next share; what it finds there is kept by account.
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                let Some(share) = shares.get(n) else { return done };
+                let found: Vec<Vec<Change>> = accounts
+                    .iter()
+                    .map(|(id, rules, able)| self.plan_share(id, rules, able, &prices, share))
+                    .collect();
+                done.push((n, found));
+            }
+        };
+        let (mut done, inputs) = if threads == NonZeroUsize::MIN {
+            (work(), self.hash())
+        } else {
+            std::thread::scope(|scope| {
+                let helpers: Vec<_> =
+                    (1..threads.get().min(shares.len())).map(|_| scope.spawn(work)).collect();
+                let hash = scope.spawn(|| self.hash());
+                let mut done = work();
+                for helper in helpers {
+                    done.extend(joined(helper));
+                }
+                (done, joined(hash))
+            })
+        };
+        done.sort_unstable_by_key(|(n, _)| *n);
+        let found = done.iter().flat_map(|(_, found)| found).map(Vec::len).sum();
+        let mut changes = Vec::with_capacity(found);
+        for (i, (id, ..)) in accounts.iter().enumerate() {
             let first = changes.len();
-            self.plan_account(&entry.id, rules, capabilities, &prices, &mut changes);
-            self.guard_mass_delete(&entry.id, &mut changes[first..]);
+            for found in done.iter_mut().filter_map(|(_, found)| found.get_mut(i)) {
+                changes.extend(std::mem::take(found));
+            }
+            self.plan_withdrawals(id, &mut changes);
+            self.guard_mass_delete(id, &mut changes[first..]);
         }
         let (calls, totals) = self.totals(&changes);
-        let inputs = self.hash();
         let id = name(&inputs, &changes);
         Plan { id, inputs, made_at: now, changes, calls, totals }
     }
 
-    fn plan_account(
+    fn plan_share(
         &self,
         account: &AccountId,
         rules: &OfferRules,
         capabilities: &Capabilities,
         prices: &Prices<'_>,
-        changes: &mut Vec<Change>,
-    ) {
+        share: &Catalogue<'_>,
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
         let terms = prices.terms(account);
-        for (sku, (product, variant)) in self.variants {
+        for (sku, (product, variant)) in share.iter().copied() {
             if !rules.only.is_empty() && !product.category.as_ref().is_some_and(|c| rules.only.contains(c)) {
                 continue;
             }
@@ -245,7 +322,11 @@ impl Inputs<'_> {
                 }
             }
         }
-        // What is live and no longer in the catalogue goes.
+        changes
+    }
+
+    /// What is live and no longer in the catalogue goes.
+    fn plan_withdrawals(&self, account: &AccountId, changes: &mut Vec<Change>) {
         let prefix = format!("{account}/");
         for known in
             self.offers.range(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix)).map(|(_, o)| o)
@@ -293,17 +374,27 @@ impl Inputs<'_> {
                 fields.push(FieldChange { field: field.to_owned(), from, to });
             }
         };
-        if let Some(price) = live.price {
+        // Texts are made of what differs alone: of a large shop nearly nothing does.
+        if let Some(price) = live.price.filter(|p| *p != offer.price) {
             differs("price", price.to_string(), offer.price.to_string());
         }
-        if let Some(title) = &live.title {
+        if let Some(title) = live.title.as_ref().filter(|t| **t != offer.content.title) {
             differs("title", title.clone(), offer.content.title.clone());
         }
         if let Some(last) = &known.desired {
-            differs("description", last.content.description.clone(), offer.content.description.clone());
-            differs("images", last.images.join("|"), offer.images.join("|"));
-            differs("category", format!("{:?}", last.category), format!("{:?}", offer.category));
-            differs("attributes", format!("{:?}", last.attributes), format!("{:?}", offer.attributes));
+            let (was, is) = (&last.content.description, &offer.content.description);
+            if was != is {
+                differs("description", was.clone(), is.clone());
+            }
+            if last.images != offer.images {
+                differs("images", last.images.join("|"), offer.images.join("|"));
+            }
+            if last.category != offer.category {
+                differs("category", format!("{:?}", last.category), format!("{:?}", offer.category));
+            }
+            if last.attributes != offer.attributes {
+                differs("attributes", format!("{:?}", last.attributes), format!("{:?}", offer.attributes));
+            }
         }
         let key = known.live.as_ref().map(|l| l.key.clone())?;
         if fields.is_empty() {
@@ -369,6 +460,11 @@ impl Inputs<'_> {
             .collect();
         (calls, totals)
     }
+}
+
+/// What a thread found. Were it to panic, so would its caller have, had it done the work itself.
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn same_but_quantity(a: &Offer, b: &Offer) -> bool {

@@ -52,7 +52,7 @@ pub struct OfferRecord {
     /// SKU.
     pub sku: Sku,
     /// What was last intended; `None` for a listing that we found.
-    pub desired: Option<Offer>,
+    pub desired: Option<Box<Offer>>,
     /// How far that came.
     pub state: ChangeState,
     /// The plan that intended it.

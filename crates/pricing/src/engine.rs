@@ -1,5 +1,7 @@
 //! Price → margin: the derivation, the guard, promotions.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -354,17 +356,16 @@ fn costs(
     article: &Article,
     fx: Fx<'_>,
 ) -> Result<Vec<Line>, PricingError> {
-    let empty = Default::default();
-    let own = edition.skus.get(&article.sku).unwrap_or(&empty);
-    let mut all = edition.costs.clone();
-    all.extend(channel.costs.clone());
-    all.extend(own.clone());
+    let own = edition.skus.get(&article.sku);
+    let tables = [Some(&edition.costs), Some(&channel.costs), own];
+    let all: BTreeMap<&str, &Input<Cost>> =
+        tables.into_iter().flatten().flatten().map(|(name, cost)| (name.as_str(), cost)).collect();
     let mut lines = Vec::with_capacity(all.len() + 1);
     if !all.contains_key("purchase") {
         let cost = article.purchase.as_ref().ok_or_else(|| PricingError::NoPurchase(article.sku.clone()))?;
         lines.push(in_channel("purchase", cost.value, &cost.value.to_string(), &cost.origin, channel, fx)?);
     }
-    for (name, cost) in &all {
+    for (name, cost) in all {
         let (exact, shown, origin) = unit_cost(name, cost, article)?;
         lines.push(in_channel(name, exact, &shown, &origin, channel, fx)?);
     }

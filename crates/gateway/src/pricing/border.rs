@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -25,16 +26,25 @@ impl FxSource for Frozen<'_> {
     }
 }
 
+/// What is asked of goods of one code and origin in one market, whatever they cost: goods that are alike in this share
+/// the question and the prices at which its formulas change.
+pub(crate) struct Question {
+    request: Request,
+    ours: bool,
+    /// Where lane and goods facts stand.
+    origin: String,
+    breaks: Mutex<BTreeMap<(Currency, i64), Vec<i64>>>,
+}
+
 /// One article sold to one market, ready to be quoted at any price.
 pub(crate) struct Border<'a> {
     engines: &'a Engines,
     rates: Frozen<'a>,
-    request: Request,
+    question: Arc<Question>,
+    /// The question's, with the price that was last asked about.
+    request: RefCell<Request>,
     pack: Option<&'a Pack>,
-    ours: bool,
     at: Timestamp,
-    /// Where lane and goods facts stand.
-    origin: String,
     seen: RefCell<BTreeMap<i64, Result<Vec<Charged>, PricingError>>>,
 }
 
@@ -45,11 +55,11 @@ fn unknown(what: impl std::fmt::Display) -> PricingError {
     PricingError::Landed { why: what.to_string(), lacks: None }
 }
 
-impl<'a> Border<'a> {
+impl Question {
     /// Prepares the question. `law` is the instant whose rules apply, `now` the one whose exchange rates do.
     #[allow(clippy::too_many_arguments)] // each is one independent part of the question
     pub(crate) fn new(
-        engines: &'a Engines,
+        engines: &Engines,
         config: &Config,
         rules: &OfferRules,
         channel: &Channel,
@@ -57,7 +67,7 @@ impl<'a> Border<'a> {
         variant: &Variant,
         law: Timestamp,
         now: Timestamp,
-    ) -> Result<Border<'a>, PricingError> {
+    ) -> Result<Question, PricingError> {
         let code = market.code();
         let (name, lane) = config.lane(market).ok_or_else(|| {
             unknown(format!("tradewind.toml does not say how goods get into {code}: add [landed.to.{code}]"))
@@ -92,20 +102,37 @@ impl<'a> Border<'a> {
         let request = Request::parse(&request.to_string()).map_err(unknown)?;
         let mut places = vec![place];
         places.extend(facts);
-        Ok(Border {
+        Ok(Question {
+            request,
+            ours: term == Incoterm::Ddp,
+            origin: places.join(", "),
+            breaks: Mutex::default(),
+        })
+    }
+}
+
+impl<'a> Border<'a> {
+    /// Asks a question that was prepared for this market and these instants.
+    pub(crate) fn new(
+        engines: &'a Engines,
+        question: Arc<Question>,
+        market: Country,
+        law: Timestamp,
+        now: Timestamp,
+    ) -> Border<'a> {
+        Border {
             engines,
             rates: Frozen(engines.rates_for(market), now),
-            request,
+            request: RefCell::new(question.request.clone()),
+            question,
             pack: engines.packs.for_country(market).map(AsRef::as_ref),
-            ours: term == Incoterm::Ddp,
             at: law,
-            origin: places.join(", "),
             seen: RefCell::default(),
-        })
+        }
     }
 
     pub(crate) fn quote(&self, price: Money) -> Result<Quote, PricingError> {
-        let mut request = self.request.clone();
+        let mut request = self.request.borrow_mut();
         for line in &mut request.lines {
             line.unit_price = Num(price.decimal());
         }
@@ -128,7 +155,8 @@ impl<'a> Border<'a> {
                 quote.currency
             )));
         }
-        let contains_tax = self.request.prices_include_tax;
+        let asked = &*self.question;
+        let contains_tax = asked.request.prices_include_tax;
         let at_sale = quote.tax_treatment.collected_at_sale;
         let mut out = Vec::new();
         for line in &quote.lines {
@@ -138,7 +166,7 @@ impl<'a> Border<'a> {
             }
             for charge in line.charges.iter().filter(|c| !c.amount.is_zero()) {
                 let tax = is_vat(&charge.kind);
-                if self.ours || (tax && at_sale) {
+                if asked.ours || (tax && at_sale) {
                     out.push(self.charged(charge, tax && contains_tax));
                 }
             }
@@ -147,10 +175,10 @@ impl<'a> Border<'a> {
             // The net price, and with it every threshold, would be computed without a tax that nobody takes out.
             return Err(unknown(format!(
                 "the price is said to contain tax, and none is taken from this sale in {}: write vat = \"0\" for the channel, or the scheme of its lane",
-                self.request.destination.country
+                asked.request.destination.country
             )));
         }
-        for fee in quote.fees.iter().filter(|f| self.ours && !f.amount.is_zero()) {
+        for fee in quote.fees.iter().filter(|f| asked.ours && !f.amount.is_zero()) {
             out.push(Charged {
                 label: format!("fee {}", fee.kind),
                 amount: fee.amount,
@@ -170,7 +198,7 @@ impl<'a> Border<'a> {
             origin = format!("{origin}, {layer}");
         }
         match &charge.rate_source {
-            RateSource::Request => origin = format!("{origin}, {}", self.origin),
+            RateSource::Request => origin = format!("{origin}, {}", self.question.origin),
             RateSource::Tariff(row) => origin = format!("{origin}, {row}"),
             RateSource::Pack | RateSource::None => {}
         }
@@ -218,7 +246,8 @@ impl<'a> Border<'a> {
             Status::Partial => "partly known",
             _ => "not known",
         };
-        format!("import into {} is {status}: {}", self.request.destination.country, parts.join("; "))
+        let country = &self.question.request.destination.country;
+        format!("import into {country} is {status}: {}", parts.join("; "))
     }
 
     fn signature(&self, minor: i64, currency: Currency) -> Signature {
@@ -258,24 +287,8 @@ impl<'a> Border<'a> {
         }
         out
     }
-}
 
-fn is_vat(kind: &str) -> bool {
-    const KINDS: [&str; 8] = ["vat", "gst", "hst", "qst", "pst", "igst", "icms", "sales_tax"];
-    KINDS.contains(&kind) || kind.starts_with("consumption_tax_")
-}
-
-impl ImportCharges for Border<'_> {
-    fn charges(&self, price: Money) -> Result<Vec<Charged>, PricingError> {
-        if let Some(known) = self.seen.borrow().get(&price.minor()) {
-            return known.clone();
-        }
-        let found = self.quote(price).and_then(|q| self.read(&q, price));
-        self.seen.borrow_mut().insert(price.minor(), found.clone());
-        found
-    }
-
-    fn breaks(&self, currency: Currency, limit: i64) -> Result<Vec<i64>, PricingError> {
+    fn find_breaks(&self, currency: Currency, limit: i64) -> Vec<i64> {
         // Sample widely, and on both sides of every bound that the pack names; between two samples of different
         // formulas, halve until the last price of the lower one is found.
         let mut samples: Vec<i64> = vec![1];
@@ -314,7 +327,33 @@ impl ImportCharges for Border<'_> {
             }
             last = Some((sample, here));
         }
-        Ok(out)
+        out
+    }
+}
+
+fn is_vat(kind: &str) -> bool {
+    const KINDS: [&str; 8] = ["vat", "gst", "hst", "qst", "pst", "igst", "icms", "sales_tax"];
+    KINDS.contains(&kind) || kind.starts_with("consumption_tax_")
+}
+
+impl ImportCharges for Border<'_> {
+    fn charges(&self, price: Money) -> Result<Vec<Charged>, PricingError> {
+        if let Some(known) = self.seen.borrow().get(&price.minor()) {
+            return known.clone();
+        }
+        let found = self.quote(price).and_then(|q| self.read(&q, price));
+        self.seen.borrow_mut().insert(price.minor(), found.clone());
+        found
+    }
+
+    fn breaks(&self, currency: Currency, limit: i64) -> Result<Vec<i64>, PricingError> {
+        let known = || self.question.breaks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known().get(&(currency, limit)) {
+            return Ok(found.clone());
+        }
+        let found = self.find_breaks(currency, limit);
+        known().insert((currency, limit), found.clone());
+        Ok(found)
     }
 
     fn noise(&self, currency: Currency) -> Decimal {

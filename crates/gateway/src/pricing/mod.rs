@@ -3,12 +3,12 @@
 
 mod border;
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tradewind_domain::{AccountId, Currency, Decimal, Exact, Money, Product, Sku, Variant};
+use tradewind_domain::{AccountId, Country, Currency, Decimal, Exact, HsCode, Money, Product, Sku, Variant};
 use tradewind_landed_cost::calendar;
 use tradewind_pricing::{
     Article, Channel, Cliff, Derivation, Fx, Guard as Floor, Input, Lack, Pricer, PricingError,
@@ -18,7 +18,7 @@ use crate::config::{AccountEntry, Config, OfferRules};
 use crate::desired::{Guard, Stop, above_zero, source};
 use crate::landed::Engines;
 use crate::plan::{Action, Change};
-use border::Border;
+use border::{Border, Question};
 
 /// A price with everything that made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,7 +69,7 @@ const REMEMBERED: usize = 200_000;
 /// change: the key names all three. SKUs that are alike share a price, but not the reason why there is none: its words
 /// name the SKU and the row of its file, so they are part of the key of a reason.
 #[derive(Debug, Default)]
-pub(crate) struct Found(Mutex<BTreeMap<String, Result<Money, Stop>>>);
+pub(crate) struct Found(Mutex<HashMap<Box<str>, Result<Money, Stop>>>);
 
 impl Found {
     fn get(&self, shared: &str, own: &str) -> Option<Result<Money, Stop>> {
@@ -83,7 +83,8 @@ impl Found {
         if all.len() >= REMEMBERED {
             all.clear();
         }
-        all.insert(if found.is_ok() { shared } else { own }, found);
+        let key = if found.is_ok() { shared } else { own };
+        all.insert(key.into_boxed_str(), found);
     }
 }
 
@@ -108,7 +109,11 @@ pub struct Prices<'a> {
     pub now: Timestamp,
     /// The instant whose law and edition of the book apply; `now`, but for a look ahead.
     pub law: Timestamp,
+    questions: Mutex<HashMap<Alike<'a>, Arc<Question>>>,
 }
+
+/// What decides a question at the border: channel, whose sale it is, code, origin, and the instants of law and rates.
+type Alike<'a> = (&'a str, Option<&'static str>, Option<HsCode>, Option<Country>, Timestamp, Timestamp);
 
 /// An account's terms: entry, rules, name of its channel in the price book.
 pub type Terms<'a> = (&'a AccountEntry, &'a OfferRules, &'a str);
@@ -117,7 +122,13 @@ impl<'a> Prices<'a> {
     /// Prices of now.
     #[must_use]
     pub fn new(config: &'a Config, engines: &'a Engines, now: Timestamp) -> Prices<'a> {
-        Prices { config, engines, now, law: now }
+        Prices { config, engines, now, law: now, questions: Mutex::default() }
+    }
+
+    /// The same under the law and the edition of the book of another instant.
+    #[must_use]
+    pub fn under(self, law: Timestamp) -> Prices<'a> {
+        Prices { law, ..self }
     }
 
     /// The accounts whose prices come from the price book.
@@ -146,7 +157,9 @@ impl<'a> Prices<'a> {
         if let Some(known) = self.engines.found.get(&shared, &own) {
             return known;
         }
-        let found = self.explain(terms, variant).map(|p| p.price);
+        // The price alone: what a person should know besides costs another quote.
+        let found = self.with(terms, variant, |pricer, _| self.choose(pricer, variant, &source(variant)));
+        let found = found.and_then(kept).map(|p| p.price);
         self.engines.found.put(shared, own, found.clone());
         found
     }
@@ -209,11 +222,7 @@ impl<'a> Prices<'a> {
     /// # Errors
     /// A guard stops it: the floor is not kept, an input is missing, a charge at the border is not known.
     pub fn explain(&self, terms: Terms<'a>, variant: &Variant) -> Result<Priced, Stop> {
-        let priced = self.sum(terms, variant)?;
-        match &priced.stop {
-            Some(stop) => Err(stop.clone()),
-            None => Ok(priced),
-        }
+        kept(self.sum(terms, variant)?)
     }
 
     /// The price of a SKU with all that made it, also when it does not keep its floor: `stop` says so then.
@@ -291,7 +300,8 @@ impl<'a> Prices<'a> {
         let terms = terms.ok_or_else(|| stop_of(PricingError::UnknownChannel(channel.to_owned())))?;
         let market = terms.market.as_ref();
         let border = market.map(|m| {
-            Border::new(self.engines, self.config, rules, terms, m.value, variant, self.law, self.now)
+            let question = self.question(rules, channel, terms, m.value, variant)?;
+            Ok(Border::new(self.engines, question, m.value, self.law, self.now))
         });
         let border = border.transpose().map_err(stop_of)?;
         let source = source(variant);
@@ -310,6 +320,25 @@ impl<'a> Prices<'a> {
         let import = border.as_ref().map(|b| b as &dyn tradewind_pricing::ImportCharges);
         let pricer = Pricer::new(book, self.law, channel, &article, fx, import).map_err(stop_of)?;
         f(&pricer, border.as_ref())
+    }
+
+    fn question(
+        &self,
+        rules: &OfferRules,
+        channel: &'a str,
+        terms: &Channel,
+        market: Country,
+        variant: &Variant,
+    ) -> Result<Arc<Question>, PricingError> {
+        let via = rules.sold_via.map(|v| v.code());
+        let alike = (channel, via, variant.hs, variant.origin, self.law, self.now);
+        let known = || self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(question) = known().get(&alike) {
+            return Ok(Arc::clone(question));
+        }
+        let (law, now) = (self.law, self.now);
+        let question = Question::new(self.engines, self.config, rules, terms, market, variant, law, now)?;
+        Ok(Arc::clone(known().entry(alike).or_insert(Arc::new(question))))
     }
 
     fn choose(&self, pricer: &Pricer<'_>, variant: &Variant, source: &str) -> Result<Priced, Stop> {
@@ -369,6 +398,14 @@ impl<'a> Prices<'a> {
             notes,
             stop,
         })
+    }
+}
+
+/// The price, unless it does not keep its floor.
+fn kept(priced: Priced) -> Result<Priced, Stop> {
+    match priced.stop {
+        Some(stop) => Err(stop),
+        None => Ok(priced),
     }
 }
 

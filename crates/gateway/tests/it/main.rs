@@ -7,4 +7,5 @@ mod customs;
 mod fakes;
 mod fulfil;
 mod landed;
+mod plan;
 mod pricing;

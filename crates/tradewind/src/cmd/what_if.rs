@@ -94,7 +94,7 @@ fn row(
     (before, after): (Timestamp, Timestamp),
 ) -> Row {
     let now = gateway.now();
-    let at = |law| Prices { config: &gateway.config, engines: &gateway.engines, now, law };
+    let at = |law| Prices::new(&gateway.config, &gateway.engines, now).under(law);
     let row = |price, before: State, after: State, needs| Row {
         account: terms.0.id.to_string(),
         sku: variant.sku.to_string(),
