@@ -73,8 +73,62 @@ pub fn read_dir(dir: &Path) -> ImportResult<Import> {
             }
         }
     }
+    misplaced(&mut import);
     overlaps(&mut import.files);
     Ok(import)
+}
+
+/// A document that says the same under two accounts of a provider, if not byte for byte, lies in a wrong folder: its money would stand in
+/// both. The first of them stays.
+fn misplaced(import: &mut Import) {
+    let mut accounts: BTreeMap<Provider, BTreeSet<String>> = BTreeMap::new();
+    for f in &import.files {
+        accounts.entry(f.provider).or_default().insert(f.account.clone());
+    }
+    let mut seen: BTreeMap<(Provider, String), (PathBuf, String)> = BTreeMap::new();
+    let files = std::mem::take(&mut import.files);
+    for f in files {
+        let several = accounts.get(&f.provider).is_some_and(|a| a.len() > 1);
+        if !several || !f.document.is_telling() {
+            import.files.push(f);
+            continue;
+        }
+        let key = (f.provider, said(&f.document));
+        match seen.get(&key) {
+            Some((first, of)) if *of != f.account => {
+                import.refused.push(elsewhere(first, of, &f.account, "says the same as").at(f.path));
+            }
+            _ => {
+                seen.entry(key).or_insert_with(|| (f.path.clone(), f.account.clone()));
+                import.files.push(f);
+            }
+        }
+    }
+}
+
+/// A hash of everything that a document says, whatever the order of its rows, without the account that it is booked to.
+fn said(d: &Document) -> String {
+    let mut rows: Vec<[u8; 32]> = Vec::with_capacity(d.transactions.len() + d.bank.len());
+    let mut add = |text: String| rows.push(Sha256::digest(text.as_bytes()).into());
+    d.transactions.iter().for_each(|t| add(format!("{t:?}")));
+    d.payouts.iter().for_each(|p| add(format!("{p:?}")));
+    d.carrier.iter().for_each(|c| add(format!("{c:?}")));
+    // A bank line's own id is made of its account where the bank gives none.
+    d.bank.iter().for_each(|b| add(format!("{}{:?}{:?}", b.date, b.amount, b.text)));
+    rows.sort_unstable();
+    let mut sha = Sha256::new();
+    rows.iter().for_each(|r| sha.update(r));
+    hex::encode(sha.finalize())
+}
+
+fn elsewhere(first: &Path, of: &str, account: &str, how: &str) -> Refusal {
+    Refusal::malformed(
+        0,
+        format!(
+            "the file {how} {}, which is of account '{of}', and this one is of account '{account}': one of them lies in the wrong folder, remove it",
+            first.display()
+        ),
+    )
 }
 
 /// Files by provider and hash: the first of them, and its account.
@@ -157,15 +211,8 @@ fn read_one(
             duplicates.push((shown.to_owned(), first.clone()));
             return Ok(None);
         }
-        // A day without movements looks alike everywhere; money does not.
-        if !document.is_empty() {
-            return Err(Refusal::malformed(
-                0,
-                format!(
-                    "the file is equal byte for byte to {}, which is of account '{of}', and this one is of account '{account}': one of them lies in the wrong folder, remove it",
-                    first.display()
-                ),
-            ));
+        if document.is_telling() {
+            return Err(elsewhere(first, of, &account, "is equal byte for byte to"));
         }
     }
     seen.entry(key).or_insert_with(|| (shown.to_owned(), account.clone()));

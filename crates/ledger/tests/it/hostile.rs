@@ -212,6 +212,25 @@ fn one_file_in_two_accounts_lies_wrong_in_one() {
 }
 
 #[test]
+fn one_settlement_in_two_accounts_lies_wrong_in_one_whatever_its_bytes() {
+    let (bill, mut longer) = (fixture("amazon-eur.txt"), fixture("amazon-eur.txt"));
+    longer.extend(b"\r\n");
+    let f = Folder::new(
+        "same",
+        &[
+            ("settlements/amazon/de/a.txt", &bill),
+            ("settlements/amazon/de/import.toml", b"account = \"de\""),
+            ("settlements/amazon/fr/b.txt", &longer),
+            ("settlements/amazon/fr/import.toml", b"account = \"fr\""),
+        ],
+    );
+    let import = read_dir(&f.0).unwrap();
+    assert_eq!(import.files.len(), 1);
+    let [r] = import.refused.as_slice() else { panic!("{:?}", import.refused) };
+    assert!(r.to_string().contains("says the same as") && r.to_string().contains("account 'fr'"), "{r}");
+}
+
+#[test]
 fn dates_that_read_both_ways_are_not_guessed() {
     let csv = |days: [&str; 2]| {
         format!("Date,Description,Amount,Currency\n{},A,10.00,USD\n{},B,-4.00,USD\n", days[0], days[1])
