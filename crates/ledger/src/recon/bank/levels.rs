@@ -74,6 +74,9 @@ pub(super) fn references(
     }
     inexact(w, words, mismatch, rates, found);
     inexact(w, squeezed, mismatch, rates, found);
+    // A line that names a transfer which others made is not another one's by its number.
+    let beside: Vec<usize> = (0..w.lines.len()).filter(|l| w.open_line(*l) && keys.mentions(w, *l)).collect();
+    w.named_lines.extend(beside);
 }
 
 /// What texts may call transfers.
@@ -93,6 +96,16 @@ impl Keys {
             }
         }
         Keys { of, by_word }
+    }
+
+    /// The text of a line names a transfer, open or not.
+    fn mentions(&self, w: &Work<'_>, l: usize) -> bool {
+        let text = w.lines.get(l).and_then(|x| x.text.as_deref()).unwrap_or_default();
+        words(text)
+            .iter()
+            .filter_map(|word| self.by_word.get(word.as_str()))
+            .flatten()
+            .any(|i| !w.vetoed(l, *i) && w.items.get(*i).is_some_and(|x| !x.back))
     }
 
     /// The open transfers that the text of an open line names.

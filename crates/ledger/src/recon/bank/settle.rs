@@ -9,7 +9,7 @@ use super::covering::Doubts;
 use super::{BankState, Banking, Conversion, Item, Mismatch, Taken, Work};
 use crate::facts::{BankLine, Facts};
 use crate::recon::foot::{PayoutState, StatementState};
-use crate::recon::{Event, Found, Match, Reason, ReconError, business_days};
+use crate::recon::{Event, Found, Match, Reason, ReconError, business_days, squeeze};
 
 #[allow(clippy::too_many_arguments)]
 pub(super) fn finish(
@@ -149,10 +149,18 @@ pub(super) fn finish(
                     torn.join(" or ")
                 )
             };
+            let refused = statements.iter().find(|s| s.refused && of_refused(line, s));
+            let also = match refused {
+                Some(s) => format!(
+                    " that was taken: it is of statement {}, which does not foot and is refused whole",
+                    s.id
+                ),
+                None => also,
+            };
             found.note(
                 Reason::OursOnly,
                 line.amount,
-                vec![line.id.clone()],
+                refused.map(|s| s.id.clone()).into_iter().chain([line.id.clone()]).collect(),
                 format!("the bank line of {} fits no payout or statement{also}", line.date),
                 vec![(format!("arrived as {}", line.id), line.amount.minor())],
                 line.amount.minor(),
@@ -387,6 +395,14 @@ fn bound(n: usize, most: usize) -> String {
     } else {
         format!("{n} candidates; the search was given up")
     }
+}
+
+/// The line is what a refused statement would have sent: it names it, or is its amount.
+fn of_refused(line: &BankLine, s: &StatementState) -> bool {
+    let text = squeeze(line.text.as_deref().unwrap_or_default());
+    let names = std::iter::once(&s.id).chain(&s.trace).map(|r| squeeze(r));
+    s.converted.unwrap_or(s.total) == line.amount
+        || names.into_iter().any(|r| r.len() >= 5 && text.contains(&r))
 }
 
 /// The other lines of the transfers of a line.

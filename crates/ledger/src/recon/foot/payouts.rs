@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tradewind_domain::Money;
+use tradewind_domain::{Currency, Money};
 
 use super::members::Strangers;
 use super::statement::{cause, total_of};
@@ -57,6 +57,61 @@ fn split(
         evidence,
         off,
     );
+}
+
+/// Payouts that no row names, in an account whose rows name payouts: what they took beyond the rows that no payout has, nobody can say.
+fn bare(out: &mut [PayoutState], rows: &[Row], statements: &[StatementState], found: &mut Found) {
+    type Purse = (Provider, String, Currency);
+    let of = |p: &PayoutState| -> Purse { (p.provider, p.account.clone(), p.amount.currency()) };
+    let mut purses: BTreeMap<Purse, (Vec<usize>, i64)> = BTreeMap::new();
+    let named: BTreeSet<Purse> = out.iter().filter(|p| p.sum.is_some()).map(of).collect();
+    for (i, p) in out.iter().enumerate().filter(|(_, p)| !p.void && !p.failed && named.contains(&of(p))) {
+        let slot = purses.entry(of(p)).or_default();
+        slot.1 = slot.1.saturating_add(p.amount.minor());
+        if p.sum.is_none() && p.amount.is_positive() && p.group.is_none() {
+            slot.0.push(i);
+        }
+    }
+    for ((provider, account, c), (bare, sent)) in purses {
+        // Settlements send too: what they take of the rows is theirs.
+        let settles = statements.iter().any(|s| s.provider == provider && s.account == account);
+        if bare.is_empty() || settles {
+            continue;
+        }
+        let mine = rows.iter().filter(|r| {
+            r.posts() && r.tx.provider == provider && r.tx.account == account && r.net.currency() == c
+        });
+        let made = total_of(mine, |r| !r.is(Class::Payout));
+        let short = sent.saturating_sub(made);
+        let took =
+            bare.iter().filter_map(|i| out.get(*i)).fold(0_i64, |s, p| s.saturating_add(p.amount.minor()));
+        let off = short.min(took);
+        if off <= 0 {
+            continue;
+        }
+        let mut evidence = Vec::new();
+        for i in &bare {
+            let Some(p) = out.get_mut(*i) else { continue };
+            p.foots = false;
+            p.sum = Some(Money::zero(c));
+            evidence.push((format!("sent as {}", p.id), p.amount.minor()));
+        }
+        evidence.push(("rows that no other payout has".to_owned(), off.saturating_sub(took)));
+        let ids: Vec<String> = bare.iter().filter_map(|i| out.get(*i)).map(|p| p.id.clone()).collect();
+        found.note(
+            Reason::NotFooting,
+            Money::from_minor(off, c),
+            ids.clone(),
+            format!(
+                "payout {}: {} was paid, no row names it, and the rows that no other payout has make {}. Likeliest cause: missing rows.",
+                ids.join(", "),
+                Money::from_minor(took, c),
+                Money::from_minor(took.saturating_sub(off), c)
+            ),
+            evidence,
+            off,
+        );
+    }
 }
 
 pub(super) fn run(
@@ -262,6 +317,7 @@ pub(super) fn run(
             None => {}
         }
     }
+    bare(&mut out, rows, statements, found);
     for p in &mut out {
         if p.void {
             p.state = "Void";

@@ -284,6 +284,24 @@ fn a_name_of_two_transfers_is_no_proof_for_one() {
     assert_eq!(a.bank("B")["candidates"], json!([["P1"], ["P2"]]));
 }
 
+#[test]
+fn a_line_that_names_another_transfer_is_not_matched_by_its_amount() {
+    // Both lines name P1, and P1 is 60.00. The 40.00 may be P2 and says that it is not.
+    let a = World::new()
+        .file("payouts", &sent(&[("P1".to_owned(), 6000), ("P2".to_owned(), 4000)]))
+        .file(
+            "bank",
+            &[
+                bank_line("B", "2026-05-12", "EUR", "60.00", "STRIPE P1"),
+                bank_line("C", "2026-05-12", "EUR", "40.00", "STRIPE P1"),
+            ],
+        )
+        .until("2026-05-13")
+        .run();
+    assert_eq!((&a.bank("B")["matched_to"], &a.bank("C")["matched_to"]), (&json!(["P1"]), &json!([])));
+    assert_eq!(a.only("OURS_ONLY")["records"], json!(["C"]));
+}
+
 /// 100.00 sent as PO-77123, and lines that name it.
 fn named(lines: &[(&str, &str, &str)]) -> World {
     let lines: Vec<Value> =

@@ -349,3 +349,34 @@ fn a_batch_whose_payout_is_a_row_of_it_stands_where_that_payout_stands() {
     let a = world("-40.00", "9.00", "40.00");
     assert_eq!((&a.statement("B1")["state"], &a.order("o")["state"]), (&json!("Settled"), &json!("Settled")));
 }
+
+#[test]
+fn a_payout_without_rows_beside_payouts_with_rows_does_not_foot() {
+    let world = |more: &[Value], status: &str| {
+        World::new()
+            .file("transactions", &[&[row("a", "EUR", "60.00", json!({"payout": "P1"}))], more].concat())
+            .file(
+                "payouts",
+                &[
+                    payout("P1", "2026-05-11", "EUR", "60.00", status),
+                    payout("P2", "2026-05-12", "EUR", "40.00", "paid"),
+                ],
+            )
+            .file("bank", &[bank_line("B", "2026-05-13", "EUR", "40.00", "STRIPE P2")])
+            .until("2026-05-14")
+            .run()
+    };
+    // 60.00 + 40.00 were paid out, and rows of 60.00 are here.
+    let a = world(&[], "paid");
+    let d = a.only("NOT_FOOTING");
+    assert_eq!(
+        (&d["amount"], &d["records"], &a.json["unexplained"]["EUR"]),
+        (&json!("40.00"), &json!(["P2"]), &json!("40.00"))
+    );
+    assert_eq!((&a.payout("P2")["foots"], &a.payout("P2")["state"]), (&json!(false), &json!("Settled")));
+    // 15.00 of it are rows that name no payout.
+    assert_eq!(world(&[row("b", "EUR", "15.00", json!({}))], "paid").only("NOT_FOOTING")["amount"], "25.00");
+    // All of it are; or the first payout came back and its money left with the second.
+    world(&[row("b", "EUR", "40.00", json!({}))], "paid").none("NOT_FOOTING");
+    world(&[], "failed").none("NOT_FOOTING");
+}

@@ -365,3 +365,19 @@ fn a_wallet_statement_that_is_missing_shows_between_its_neighbours() {
     a.none("AMOUNT_MISMATCH");
     assert_eq!(a.balance("CNY", "assets:clearing"), "180.00");
 }
+
+#[test]
+fn the_line_of_a_refused_statement_says_whose_it_is() {
+    let rows = [sale("a", "S1", "2026-03-05", &[("ItemPrice/Principal", "100.00")])];
+    for text in ["AMAZON", "AMAZON TRACE-77"] {
+        let s = with(statement("S1", "2026-03-01", "2026-03-14", "99.99"), json!({"trace_id": "TRACE77"}));
+        let a = World::new()
+            .file("transactions", &rows)
+            .file("statements", &[s])
+            .file("bank", &[bank_line("B", "2026-03-16", "EUR", "99.99", text)])
+            .run();
+        let d = a.only("OURS_ONLY");
+        assert_eq!(d["records"], json!(["B", "S1"]));
+        assert!(d["explanation"].as_str().unwrap().contains("statement S1, which does not foot"), "{d}");
+    }
+}
