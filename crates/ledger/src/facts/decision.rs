@@ -164,6 +164,7 @@ pub fn rates(file: &str, bytes: &[u8], facts: &mut Facts) {
             return facts.errors.push(RowError { file: file.to_owned(), row: 1, message });
         }
     };
+    let mut seen = BTreeMap::new();
     let blank: Vec<bool> = bytes.split(|b| *b == b'\n').map(|l| l.trim_ascii().is_empty()).collect();
     for record in reader.records() {
         let at_line = match &record {
@@ -187,6 +188,21 @@ pub fn rates(file: &str, bytes: &[u8], facts: &mut Facts) {
                 rate,
                 source: cell("source").to_owned(),
             })
+        });
+        let parsed = parsed.and_then(|r| {
+            let key = (r.date, r.base, r.quote, r.source.clone());
+            let (had, first) = *seen.entry(key).or_insert((r.rate, row));
+            if had == r.rate {
+                return Ok(r);
+            }
+            Err(format!(
+                "{} gives {} for {}/{} of {} here and {had} in row {first}: the first counts, remove the wrong one",
+                if r.source.is_empty() { "the file" } else { &r.source },
+                r.rate,
+                r.base,
+                r.quote,
+                r.date
+            ))
         });
         match parsed {
             Ok(r) => facts.rates.push(r),

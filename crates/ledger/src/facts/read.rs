@@ -13,7 +13,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde::Deserialize;
-use tradewind_domain::{Currency, Money, nearest, parse_decimal};
+use tradewind_domain::{Currency, Decimal, Money, nearest, parse_decimal};
 
 pub use super::decision::rates;
 use super::{
@@ -310,6 +310,9 @@ fn transaction(w: wire::Transaction<'_>, origin: Origin) -> Result<Transaction, 
     let net_currency = w.net_currency.as_deref().map_or(Ok(c), currency)?;
     let provider = provider(&w.provider)?;
     let rate = w.rate.as_deref().map(parse_decimal).transpose().map_err(|e| format!("rate: {e}"))?;
+    if let Some(r) = rate.filter(|r| *r <= Decimal::ZERO) {
+        return Err(format!("rate: {r} is not above zero: it would make nothing of the amount"));
+    }
     if net_currency != c && rate.is_none() && w.net.is_none() {
         return Err(format!("amount in {c}, balance in {net_currency}: the row needs net or rate"));
     }

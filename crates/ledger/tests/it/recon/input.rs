@@ -45,6 +45,10 @@ fn a_faulty_row_is_named_and_the_rest_goes_on() {
             "needs net or rate",
         ),
         (
+            json!({"id": "x", "provider": "stripe", "kind": "charge", "occurred_at": "2026-02-01T10:00:00Z", "currency": "EUR", "amount": "1.00", "net_currency": "USD", "rate": "0"}),
+            "rate: 0 is not above zero",
+        ),
+        (
             json!({"provider": "stripe", "kind": "charge", "occurred_at": "2026-02-01T10:00:00Z", "currency": "EUR", "amount": "1.00"}),
             "id",
         ),
@@ -203,4 +207,25 @@ fn rates_are_read_by_the_titles_of_their_columns() {
     }
     let a = run("date,base,quote,rate,source\n\n2026-04-13,EUR,USD,1,1684,ECB\n");
     assert_eq!((&a.json["errors"][0]["file"], &a.json["errors"][0]["row"]), (&json!("fx.csv"), &json!(3)));
+}
+
+#[test]
+fn two_rates_of_one_day_and_source_are_told() {
+    let csv = "date,base,quote,rate,source\n2026-04-13,EUR,USD,1.1684,ECB\n2026-04-13,EUR,USD,1.1684,ECB\n2026-04-13,EUR,USD,1.6184,ECB\n2026-04-13,EUR,USD,1.1700,HMRC\n";
+    let sale = json!({"id": "ch", "provider": "stripe", "account": "acct", "kind": "charge", "occurred_at": "2026-04-13T10:00:00Z",
+        "currency": "EUR", "amount": "70.00", "rate": "1.15", "net_currency": "USD"});
+    let a = World::new().file("transactions", &[sale]).rates(csv).base("USD").run();
+    let errors = a.json["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1);
+    assert_eq!((&errors[0]["file"], &errors[0]["row"]), (&json!("fx.csv"), &json!(4)));
+    assert!(
+        errors[0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("1.6184 for EUR/USD of 2026-04-13 here and 1.1684 in row 2"),
+        "{}",
+        errors[0]
+    );
+    // 70.00 × 1.1684 = 81.79 less 80.50.
+    assert_eq!(a.json["fx"]["conversion_cost"], "1.29");
 }
