@@ -143,6 +143,12 @@ pub fn read_bytes(kind: &str, file: &str, arrival: u32, bytes: &[u8], facts: &mu
 /// A field that no schema has is refused, with the name that it may have meant: it would be read by nobody, and what it says would
 /// be missing without a word.
 pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    // A list would be read as the fields of a row in their order, which nobody means.
+    if text.trim_start().starts_with('[') {
+        return Err(
+            "a row is one JSON object a line, and this is a list: write its elements one a line".to_owned()
+        );
+    }
     serde_json::from_str(text).map_err(|e| {
         let told = e.to_string();
         let unknown = told.strip_prefix("unknown field `").and_then(|t| t.split_once('`'));
@@ -359,13 +365,20 @@ fn statement(w: wire::Statement<'_>, origin: Origin) -> Result<Statement, String
     if total.is_none() && closing.is_none() {
         return Err("a statement needs total or closing, or nothing can be footed".to_owned());
     }
+    let from = from.as_deref().map(|t| moment("period.from", t)).transpose()?;
+    let to = to.as_deref().map(|t| moment("period.to", t)).transpose()?;
+    if let (Some(a), Some(b)) = (&from, &to)
+        && a.at > b.at
+    {
+        return Err(format!("period: it begins on {} and ends before that, on {}", a.day(), b.day()));
+    }
     Ok(Statement {
         id: named("id", &w.id)?,
         provider,
         account: account(w.account, provider.name()),
         currency: c,
-        from: from.as_deref().map(|t| moment("period.from", t)).transpose()?,
-        to: to.as_deref().map(|t| moment("period.to", t)).transpose()?,
+        from,
+        to,
         opening: optional("opening", w.opening.as_deref(), c)?,
         closing,
         total,

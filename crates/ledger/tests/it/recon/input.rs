@@ -229,3 +229,20 @@ fn two_rates_of_one_day_and_source_are_told() {
     // 70.00 × 1.1684 = 81.79 less 80.50.
     assert_eq!(a.json["fx"]["conversion_cost"], "1.29");
 }
+
+#[test]
+fn a_list_is_no_row_and_a_period_does_not_end_before_it_begins() {
+    let a =
+        World::new().text("orders", "[\"o\",\"shop\",\"2026-02-01T10:00:00Z\",\"EUR\",\"10.00\"]\n").run();
+    assert!(
+        a.json["errors"][0]["message"].as_str().unwrap().contains("this is a list"),
+        "{}",
+        a.json["errors"]
+    );
+    assert_eq!(a.json["orders"], json!([]));
+    let s = json!({"id": "S1", "provider": "stripe", "account": "acct", "currency": "EUR", "total": "0.00",
+        "period": {"from": "2026-07-01", "to": "2026-06-01"}});
+    let a = World::new().file("statements", &[s]).run();
+    let told = a.json["errors"][0]["message"].as_str().unwrap();
+    assert!(told.contains("begins on 2026-07-01 and ends before that, on 2026-06-01"), "{told}");
+}
