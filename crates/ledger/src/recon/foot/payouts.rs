@@ -191,8 +191,16 @@ pub(super) fn run(
     for (doc, list) in paid {
         let members: Vec<&Row> =
             list.iter().filter_map(|i| rows.get(*i)).filter(|r| !r.dropped && !r.refused).collect();
-        let sum = total_of(members.iter().copied(), |r| !r.is(Class::Payout));
-        let any = members.iter().any(|r| !r.is(Class::Payout));
+        // A transfer that came back is part of the next payout: its row is about another payout than the one that carries it.
+        let back = |r: &Row| {
+            [&r.tx.source, &r.tx.refers_to]
+                .into_iter()
+                .flatten()
+                .any(|id| *id != doc.2 && known.contains(&(r.tx.provider, r.tx.account.clone(), id.clone())))
+        };
+        let counts = |r: &Row| !r.is(Class::Payout) || back(r);
+        let sum = total_of(members.iter().copied(), counts);
+        let any = members.iter().any(|r| counts(r));
         let statement = of_statements.contains(&(doc.0, doc.1.as_str(), doc.2.as_str()));
         let own = known.contains(&(doc.0, doc.1.clone(), doc.2.clone()));
         if let Some(legs) = parts.get(doc).filter(|_| !own && !statement) {
@@ -262,10 +270,11 @@ pub(super) fn run(
         by_id.entry((p.provider, p.account.clone(), p.id.clone())).or_default().push(i);
     }
     for r in rows.iter().filter(|r| r.posts() && r.is(Class::Payout)) {
+        // What it is about comes before what carries it.
         let names = [
-            r.tx.payout.as_deref(),
             r.tx.source.as_deref(),
             r.tx.refers_to.as_deref(),
+            r.tx.payout.as_deref(),
             Some(r.tx.id.as_str()),
         ];
         let key = |id: &str| (r.tx.provider, r.tx.account.clone(), id.to_owned());

@@ -307,3 +307,57 @@ fn a_row_that_names_another_order_in_its_second_version_is_a_conflict() {
     // Another name of the same order is no other order.
     run("#1001").none("CONFLICT");
 }
+
+#[test]
+fn a_payout_that_came_back_is_part_of_the_next_one() {
+    // Stripe: P1 of 50.00 failed; its failure is a row of P2, which is 50.00 + 20.00. Sales are 70.00, not 120.00.
+    let row = |id: &str, kind: &str, day: &str, amount: &str, more: Value| {
+        super::with(
+            json!({"id": id, "provider": "stripe", "account": "acct", "kind": kind, "occurred_at": format!("{day}T10:00:00Z"), "currency": "EUR",
+                "amount": amount}),
+            more,
+        )
+    };
+    let a = World::new()
+        .file(
+            "orders",
+            &[
+                super::order("w", "2026-05-02", "EUR", "50.00"),
+                super::order("v", "2026-05-08", "EUR", "20.00"),
+            ],
+        )
+        .file(
+            "transactions",
+            &[
+                row("c", "charge", "2026-05-02", "50.00", json!({"order": "w", "payout": "P1"})),
+                row("o", "payout", "2026-05-05", "-50.00", json!({"source": "P1", "payout": "P1"})),
+                row("f", "payout_failure", "2026-05-08", "50.00", json!({"source": "P1", "payout": "P2"})),
+                row("d", "charge", "2026-05-08", "20.00", json!({"order": "v", "payout": "P2"})),
+                row("n", "payout", "2026-05-11", "-70.00", json!({"source": "P2", "payout": "P2"})),
+            ],
+        )
+        .file(
+            "payouts",
+            &[
+                super::payout("P1", "2026-05-06", "EUR", "50.00", "failed"),
+                super::payout("P2", "2026-05-12", "EUR", "70.00", "paid"),
+            ],
+        )
+        .file("bank", &[super::bank_line("B", "2026-05-13", "EUR", "70.00", "STRIPE P2")])
+        .run();
+    assert_eq!(a.differences(), [("PAYOUT_RETURNED".to_owned(), "50.00".to_owned())]);
+    assert_eq!(
+        (&a.payout("P1")["state"], &a.payout("P2")["state"]),
+        (&json!("Returned"), &json!("Reconciled"))
+    );
+    assert_eq!((&a.payout("P2")["sum"], &a.payout("P2")["foots"]), (&json!("70.00"), &json!(true)));
+    assert_eq!(
+        (a.balance("EUR", "assets:clearing"), a.balance("EUR", "assets:in-transit")),
+        ("0.00".to_owned(), "0.00".to_owned())
+    );
+    assert_eq!(
+        (a.balance("EUR", "assets:bank"), a.balance("EUR", "income:sales")),
+        ("70.00".to_owned(), "-70.00".to_owned())
+    );
+    a.clean();
+}
