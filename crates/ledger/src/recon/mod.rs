@@ -384,30 +384,42 @@ pub fn zone(name: &str) -> Result<TimeZone, ReconError> {
     })
 }
 
+/// The hash of the sorted hashes of all facts, so that their order is of no account.
 fn hash(facts: &Facts) -> String {
-    let mut rows: Vec<String> = Vec::new();
-    macro_rules! take {
+    let mut all: Vec<[u8; 32]> = Vec::new();
+    let mut take = |text: std::fmt::Arguments<'_>| {
+        let mut one = Hashing(Sha256::new());
+        // Writing to a hash cannot fail.
+        let _ = std::fmt::Write::write_fmt(&mut one, text);
+        all.push(one.0.finalize().into());
+    };
+    macro_rules! facts {
         ($($list:ident),+) => {$(
             // The origin stays out: the same row elsewhere in the file is the same input.
-            rows.extend(facts.$list.iter().map(|f| {
+            for f in &facts.$list {
                 let mut f = f.clone();
                 f.origin.row = 0;
                 f.origin.file = "".into();
-                format!("{}{f:?}", stringify!($list))
-            }));
+                take(format_args!("{}{f:?}", stringify!($list)));
+            }
         )+};
     }
-    take!(orders, refunds, invoices, transactions, statements, payouts, bank, carrier, decisions, closed);
-    rows.extend(facts.rates.iter().map(|r| format!("{r:?}")));
-    rows.extend(facts.errors.iter().map(|r| format!("error{}", r.message)));
-    rows.extend(facts.refused.iter().map(|r| format!("{r:?}")));
-    rows.sort_unstable();
-    let mut sha = Sha256::new();
-    for r in &rows {
-        sha.update(r.as_bytes());
-        sha.update([0]);
+    facts!(orders, refunds, invoices, transactions, statements, payouts, bank, carrier, decisions, closed);
+    facts.rates.iter().for_each(|r| take(format_args!("{r:?}")));
+    facts.errors.iter().for_each(|r| take(format_args!("error{}", r.message)));
+    facts.refused.iter().for_each(|r| take(format_args!("{r:?}")));
+    all.sort_unstable();
+    hex::encode(all.iter().fold(Sha256::new(), |sha, one| sha.chain_update(one)).finalize())
+}
+
+/// Takes the hash of what is written to it.
+struct Hashing(Sha256);
+
+impl std::fmt::Write for Hashing {
+    fn write_str(&mut self, s: &str) -> std::fmt::Result {
+        self.0.update(s.as_bytes());
+        Ok(())
     }
-    hex::encode(sha.finalize())
 }
 
 fn last_day(facts: &Facts) -> Date {

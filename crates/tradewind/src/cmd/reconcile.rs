@@ -133,7 +133,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         close(&args.sources, &outcome, day, out)?;
     }
     if out.is_json() {
-        out.json(&answer::json(&outcome)?)?;
+        out.json(&answer::Answer::of(&outcome)?)?;
     } else {
         out.text(report::text(&outcome))?;
     }
