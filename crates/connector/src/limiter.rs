@@ -176,6 +176,13 @@ impl Limiter {
         Ok(waited)
     }
 
+    /// Gives back what a request drew that never left: the channel did not count it.
+    pub fn undo(&self, draw: &Draw<'_>) {
+        for (_, gate) in self.gates(draw) {
+            lock(&gate.rule).give_back(draw.weight);
+        }
+    }
+
     fn give_back(&self, drawn: &[Arc<Gate>], weight: u32) {
         for gate in drawn {
             lock(&gate.rule).give_back(weight);

@@ -410,7 +410,11 @@ impl Pipeline {
         let signing = SignCx { op: opcx, operation: spec.name, token: token.as_ref() };
         self.parts.protocol.sign(&signing, &mut request)?;
         bump(&self.meters.sent);
-        let response = self.runtime.transport.send(&request, self.parts.patience.timeout).await?;
+        let sent = self.runtime.transport.send(&request, self.parts.patience.timeout).await;
+        if sent.as_ref().is_err_and(|e| !e.maybe_sent) {
+            limiter.undo(&draw);
+        }
+        let response = sent?;
         if spec.keep {
             self.keep(spec.name, &response).await?;
         }
@@ -577,7 +581,11 @@ impl Pipeline {
         let draw = self.draw(&["token"], None, 1);
         self.runtime.limiter.acquire(&draw, crate::operation::Priority::Stock, deadline).await?;
         bump(&self.meters.sent);
-        let response = self.runtime.transport.send(request, self.parts.patience.timeout).await?;
+        let sent = self.runtime.transport.send(request, self.parts.patience.timeout).await;
+        if sent.as_ref().is_err_and(|e| !e.maybe_sent) {
+            self.runtime.limiter.undo(&draw);
+        }
+        let response = sent?;
         if let Some(error) = self.upstream_error("token", &response) {
             return Err(error);
         }

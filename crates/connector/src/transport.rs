@@ -139,7 +139,9 @@ fn failure(e: &reqwest::Error, url: &url::Url) -> TransportError {
     if e.is_connect() {
         let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
         let host = url.host_str().unwrap_or_default();
-        message = format!("{message} (at {host}{port}: check the network, and the address of this account)");
+        let why = message.strip_prefix(what).unwrap_or_default();
+        message =
+            format!("{what} to {host}{port}{why} (check the network, and the endpoint of this account)");
     }
     TransportError { maybe_sent: !(e.is_connect() || e.is_builder()), message }
 }
@@ -315,6 +317,20 @@ impl Transport for ReplayTransport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_host_that_is_away_is_named_and_nothing_else_of_the_address() {
+        // A port that was free a moment ago.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let http = HttpTransport::new(Arc::new(crate::SystemClock)).unwrap();
+        let base = format!("http://127.0.0.1:{port}").parse().unwrap();
+        let request = WireRequest::new(http::Method::GET, &base, "/orders").unwrap().query("sign", "abc");
+        let e = http.send(&request, Duration::from_secs(5)).await.unwrap_err();
+        assert!(!e.maybe_sent);
+        let host = format!("could not connect to 127.0.0.1:{port}");
+        assert!(e.message.contains(&host) && e.message.contains("check the network"), "{}", e.message);
+        assert!(!e.message.contains("orders") && !e.message.contains("abc"), "{}", e.message);
+    }
 
     #[test]
     fn a_recording_holds_no_secret() {

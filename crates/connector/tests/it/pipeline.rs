@@ -194,6 +194,25 @@ async fn a_channel_that_is_away_is_asked_five_times_its_token_included() {
 }
 
 #[tokio::test]
+async fn what_never_left_costs_no_quota() {
+    // Two at once, the next in an hour: five tries would wait for three of them.
+    for name in ["toy", "token"] {
+        let limits = format!(
+            "[[bucket]]\nname = '{name}'\nscope = 'account'\nburst = 2\nrefill = {{ units = 1, every = '1h' }}\n"
+        );
+        let mut steps: Vec<Step> = (0..4).map(|_| Step::Refused).collect();
+        steps.insert(if name == "toy" { 0 } else { 4 }, ok(TOKEN));
+        steps.push(ok("done"));
+        let b = bench(Access::ReadWrite, &limits, steps);
+        let began = b.clock.now();
+        assert_eq!(call(&b, Safety::Unsafe).await.unwrap(), "done");
+        assert!(b.clock.now().duration_since(began).as_secs() <= 15, "{name}");
+        // One was sent.
+        assert_eq!(b.pipeline.available(name), Some(1), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_retry_budget_stops_a_storm() {
     // Ten retries are in the budget; each failing call would like four.
     let b = with_token((0..40).map(|_| status(503)).collect());
