@@ -153,6 +153,7 @@ impl Shop {
                 plan: String::new(),
                 listing: None,
                 sent_at: None,
+                in_bulk: false,
                 live: Some(live),
                 read_at: None,
                 note: None,
