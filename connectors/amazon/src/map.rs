@@ -38,21 +38,18 @@ pub(crate) fn money(m: &w::Money) -> Result<Money, Error> {
 
 /// One order. A pending order has no prices yet: its amounts are zero, and its state says that it is not paid.
 pub(crate) fn order(
-    o: &w::Order,
+    mut o: w::Order,
     account: &tradewind_domain::AccountId,
     store: Currency,
 ) -> Result<Order, Error> {
     let total = o.proceeds.as_ref().and_then(|p| p.grand_total.as_ref()).map(money).transpose()?;
     let currency = total.map_or(store, Money::currency);
-    let raw = o.fulfillment.as_ref().and_then(|f| f.fulfillment_status.clone()).unwrap_or_default();
-    let state = state(o, &raw);
+    let raw = o.fulfillment.as_mut().and_then(|f| f.fulfillment_status.take()).unwrap_or_default();
+    let state = state(&o, &raw);
     let mut shipping = Money::zero(currency);
     let mut lines = Vec::with_capacity(o.order_items.len());
     let mut registrations: Vec<TaxId> = Vec::new();
-    for item in &o.order_items {
-        let (line, freight) = order_line(item, currency, state)?;
-        shipping = shipping.try_add(freight)?;
-        lines.push(line);
+    for item in o.order_items {
         let ioss = item
             .fulfillment
             .as_ref()
@@ -63,6 +60,9 @@ pub(crate) fn order(
                 registrations.push(id);
             }
         }
+        let (line, freight) = order_line(item, currency, state)?;
+        shipping = shipping.try_add(freight)?;
+        lines.push(line);
     }
     let total = total.unwrap_or(Money::zero(currency));
     let payments = if total.is_positive() {
@@ -72,7 +72,7 @@ pub(crate) fn order(
     };
     Ok(Order {
         account: account.clone(),
-        id: OrderId::new(o.order_id.clone())?,
+        id: OrderId::new(o.order_id)?,
         number: None,
         placed_at: SourceTime::utc(o.created_time),
         updated_at: SourceTime::utc(o.last_updated_time),
@@ -82,16 +82,9 @@ pub(crate) fn order(
         buyer_total: None,
         buyer: o
             .buyer
-            .as_ref()
-            .map(|b| Buyer { name: b.buyer_name.clone(), email: b.buyer_email.clone(), ..Buyer::default() })
+            .map(|b| Buyer { name: b.buyer_name, email: b.buyer_email, ..Buyer::default() })
             .unwrap_or_default(),
-        ship_to: o
-            .recipient
-            .as_ref()
-            .and_then(|r| r.delivery_address.as_ref())
-            .map(address)
-            .transpose()?
-            .flatten(),
+        ship_to: o.recipient.and_then(|r| r.delivery_address).map(address).transpose()?.flatten(),
         lines,
         shipping,
         taxes: Vec::new(),
@@ -106,7 +99,7 @@ pub(crate) fn order(
 }
 
 /// A line, and the shipping that Amazon books on it.
-fn order_line(item: &w::Item, currency: Currency, state: OrderState) -> Result<(OrderLine, Money), Error> {
+fn order_line(item: w::Item, currency: Currency, state: OrderState) -> Result<(OrderLine, Money), Error> {
     let zero = Money::zero(currency);
     let (mut goods, mut freight, mut discount, mut tax) = (zero, zero, zero, zero);
     for part in item.proceeds.iter().flat_map(|p| &p.breakdowns) {
@@ -138,14 +131,14 @@ fn order_line(item: &w::Item, currency: Currency, state: OrderState) -> Result<(
     } else {
         vec![CollectedTax { kind: TaxKind::Vat, amount: tax, collector, included: false, scheme: None }]
     };
-    let channel_sku = item.product.seller_sku.clone().unwrap_or_default();
+    let channel_sku = item.product.seller_sku.unwrap_or_default();
     let cancelled = state == OrderState::Cancelled
         || item.cancellation.as_ref().is_some_and(|c| c.cancellation_execution.is_some());
     let line = OrderLine {
-        id: item.order_item_id.clone().try_into()?,
+        id: item.order_item_id.try_into()?,
         sku: Sku::new(channel_sku.clone()).ok(),
         channel_sku,
-        title: item.product.title.clone().unwrap_or_default(),
+        title: item.product.title.unwrap_or_default(),
         quantity: item.quantity_ordered,
         cancelled: if cancelled { item.quantity_ordered } else { 0 },
         shipped: item.fulfillment.as_ref().map_or(0, |f| f.quantity_fulfilled),
@@ -159,18 +152,18 @@ fn order_line(item: &w::Item, currency: Currency, state: OrderState) -> Result<(
     Ok((line, freight))
 }
 
-fn address(a: &w::DeliveryAddress) -> Result<Option<Address>, Error> {
-    let Some(code) = &a.country_code else { return Ok(None) };
-    let lines = [&a.address_line1, &a.address_line2, &a.address_line3];
+fn address(a: w::DeliveryAddress) -> Result<Option<Address>, Error> {
+    let Some(code) = a.country_code else { return Ok(None) };
+    let lines = [a.address_line1, a.address_line2, a.address_line3];
     Ok(Some(Address {
-        name: a.name.clone(),
-        company: a.company_name.clone(),
-        lines: lines.into_iter().flatten().filter(|l| !l.trim().is_empty()).cloned().collect(),
-        city: a.city.clone(),
-        region: a.state_or_region.clone(),
-        postcode: a.postal_code.clone(),
-        country: Country::new(code)?,
-        phone: a.phone.clone(),
+        name: a.name,
+        company: a.company_name,
+        lines: lines.into_iter().flatten().filter(|l| !l.trim().is_empty()).collect(),
+        city: a.city,
+        region: a.state_or_region,
+        postcode: a.postal_code,
+        country: Country::new(&code)?,
+        phone: a.phone,
         email: None,
     }))
 }

@@ -67,10 +67,9 @@ impl Operation for Search<'_> {
     ) -> Result<Self::Out, Error> {
         let page: w::Orders = response.json()?;
         // Each by itself: an order that is odd keeps back no other of its page.
-        let items = page.orders.iter().map(|o| {
-            let named = |e: Error| {
-                Error::new(e.kind(), format!("order {}: {}", o.order_id, e.message())).after_send()
-            };
+        let items = page.orders.into_iter().map(|o| {
+            let id = o.order_id.clone();
+            let named = |e: Error| Error::new(e.kind(), format!("order {id}: {}", e.message())).after_send();
             map::order(o, cx.account, self.0.currency).map_err(named)
         });
         let items = items.collect();
@@ -96,7 +95,7 @@ impl Operation for Get<'_> {
     }
 
     fn decode(&self, cx: &OpCx<'_>, _: &OrderId, response: &WireResponse) -> Result<Order, Error> {
-        map::order(&response.json::<w::OneOrder>()?.order, cx.account, self.0.currency)
+        map::order(response.json::<w::OneOrder>()?.order, cx.account, self.0.currency)
     }
 }
 
