@@ -10,6 +10,7 @@ mod pricing;
 mod program;
 mod quote;
 mod reconcile;
+mod shop;
 
 use std::path::Path;
 use std::process::{Command, Output};

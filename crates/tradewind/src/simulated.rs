@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
+use jiff::civil::Date;
 use serde::Deserialize;
 use tradewind_simulator::Simulator;
 
@@ -16,8 +17,9 @@ const FILES: &[(&str, &str)] = &[
     ("customs-facts.jsonl", include_str!("../../../config/demo/customs-facts.jsonl")),
     ("prices.toml", include_str!("../../../config/demo/prices.toml")),
     ("goods.toml", include_str!("../../../config/demo/goods.toml")),
-    ("rates.csv", include_str!("../../../config/demo/rates.csv")),
+    ("rates.csv", RATES),
 ];
+const RATES: &str = include_str!("../../../config/demo/rates.csv");
 const CONFIG: &str = include_str!("../../../config/demo/tradewind.toml");
 
 /// Where a setting comes from.
@@ -127,7 +129,10 @@ pub(crate) fn running(simulator: &Simulator) -> Channels {
 
 /// Writes the demo's shop into a folder, connected to these channels: `tradewind.toml`, the catalogue files, and the
 /// test credentials as secret files, as a user's would be. Accounts whose channel does not run are left out.
-pub(crate) fn write_shop(folder: &Path, channels: &Channels) -> anyhow::Result<()> {
+///
+/// The rates are real ones of February 2026. A shop whose commands run on a later day, `today`, is told to take them at
+/// their age: a sample has no newer ones, and a shop without rates lists on no channel of another currency.
+pub(crate) fn write_shop(folder: &Path, channels: &Channels, today: Option<Date>) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -147,6 +152,10 @@ pub(crate) fn write_shop(folder: &Path, channels: &Channels) -> anyhow::Result<(
         }
         *accounts = kept;
     }
+    if let (Some(today), Some(fx)) = (today, config.get_mut("fx").and_then(toml::Value::as_table_mut)) {
+        let allowed = fx.get("max_age_days").and_then(toml::Value::as_integer).unwrap_or_default();
+        fx.insert("max_age_days".to_owned(), (allowed + age_of_rates(today)?).into());
+    }
     // Where the customs account is left out, nothing is declared.
     let ids: Vec<String> = config
         .get("account")
@@ -164,6 +173,18 @@ pub(crate) fn write_shop(folder: &Path, channels: &Channels) -> anyhow::Result<(
         "tradewind.toml",
         &format!("# A shop connected to simulated channels: every name and credential is made up.\n{text}"),
     )
+}
+
+/// Days from the newest of the shop's rates to this day; zero before it.
+fn age_of_rates(today: Date) -> anyhow::Result<i64> {
+    let mut newest: Option<Date> = None;
+    for row in RATES.lines().skip(1) {
+        let day = row.split(',').next().unwrap_or_default();
+        let day = day.parse().with_context(|| format!("config/demo/rates.csv: {row}"))?;
+        newest = newest.max(Some(day));
+    }
+    let newest = newest.context("config/demo/rates.csv has no rate")?;
+    Ok(i64::from(newest.until(today)?.get_days()).max(0))
 }
 
 /// Fills in where the account's channel listens and what it accepts.

@@ -51,6 +51,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let profile: Profile =
         args.faults.parse().map_err(|e| anyhow::anyhow!("--faults {}: {e}", args.faults))?;
+    if args.shop.is_some() && (args.scale != 1 || args.start.is_some()) {
+        bail!(
+            "--shop writes a shop whose commands run on this machine's clock, and channels refuse clients of another time: leave --scale and --start out"
+        );
+    }
     block_on(async {
         let demand = Demand {
             orders_per_day: args.orders,
@@ -80,7 +85,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             if shop.join("tradewind.toml").exists() {
                 bail!("{} holds a shop already: choose another folder", shop.display());
             }
-            simulated::write_shop(shop, &simulated::running(&simulator))?;
+            let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+            simulated::write_shop(shop, &simulated::running(&simulator), Some(today))?;
         }
         for name in simulator.channels() {
             if out.is_json() {

@@ -39,7 +39,7 @@ pub(super) async fn play(
     folder: &Path,
     out: &Output,
 ) -> anyhow::Result<Summary> {
-    simulated::write_shop(folder, &side.channels().await?)?;
+    simulated::write_shop(folder, &side.channels().await?, None)?;
     let gateway = open(side, seed, folder)?;
     let selling = i64::from(super::FIRST_DAY + days);
     let bar = progress(selling + RETURNS, out);
