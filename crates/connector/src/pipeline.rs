@@ -10,7 +10,7 @@
 //! Nothing is signed outside the attempt, retried around the limiter, or sent by any other HTTP client.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -128,13 +128,21 @@ struct Meters {
     refreshed: AtomicU64,
 }
 
+/// The token of one audience.
+#[derive(Default)]
+struct Slot {
+    /// The channel wanted none when it was last asked: nothing is looked up before it is asked again.
+    without: AtomicBool,
+    /// One lock per audience: one refresh in flight.
+    held: tokio::sync::Mutex<Option<TokenSet>>,
+}
+
 /// Carries the calls of one account.
 pub struct Pipeline {
     parts: Parts,
     runtime: Runtime,
     caller: Caller,
-    /// One lock per audience: one refresh in flight.
-    tokens: tokio::sync::Mutex<HashMap<&'static str, Arc<tokio::sync::Mutex<Option<TokenSet>>>>>,
+    tokens: Mutex<HashMap<&'static str, Arc<Slot>>>,
     /// What to add to our clock to have the channel's, in milliseconds.
     skew_ms: AtomicI64,
     budget: Mutex<u32>,
@@ -161,7 +169,7 @@ impl Pipeline {
             parts,
             runtime,
             caller,
-            tokens: tokio::sync::Mutex::default(),
+            tokens: Mutex::default(),
             skew_ms: AtomicI64::new(0),
             budget: Mutex::new(BUDGET_FULL),
             meters: Meters::default(),
@@ -500,23 +508,31 @@ impl Pipeline {
         *budget = (*budget + 1).min(BUDGET_FULL);
     }
 
-    async fn slot(&self, audience: &'static str) -> Arc<tokio::sync::Mutex<Option<TokenSet>>> {
-        let mut slots = self.tokens.lock().await;
+    fn slot(&self, audience: &'static str) -> Arc<Slot> {
+        let mut slots = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(audience).or_default())
     }
 
     /// Keeps the refresh token, forgets the access token.
     async fn forget_token(&self, audience: &'static str) {
-        let slot = self.slot(audience).await;
-        if let Some(token) = slot.lock().await.as_mut() {
+        let slot = self.slot(audience);
+        if let Some(token) = slot.held.lock().await.as_mut() {
             token.expires_at = Some(Timestamp::MIN);
         }
     }
 
     /// The token of an audience, fetched if need be. The lock is held over the fetch: one refresh in flight.
     async fn token(&self, audience: &'static str, deadline: Timestamp) -> Result<Option<TokenSet>, Error> {
-        let slot = self.slot(audience).await;
-        let mut held = slot.lock().await;
+        let slot = self.slot(audience);
+        if slot.without.load(Ordering::Relaxed) {
+            let nonce = self.runtime.chance.nonce();
+            let opcx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key: "" };
+            if matches!(self.parts.protocol.token_plan(&opcx, audience, None)?, TokenPlan::None) {
+                return Ok(None);
+            }
+            slot.without.store(false, Ordering::Relaxed);
+        }
+        let mut held = slot.held.lock().await;
         if held.is_none() {
             *held = self.runtime.journal.load_token(&self.parts.account, audience).await?;
         }
@@ -532,7 +548,11 @@ impl Pipeline {
             let nonce = self.runtime.chance.nonce();
             let opcx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key: "" };
             let request = match self.parts.protocol.token_plan(&opcx, audience, held.as_ref())? {
-                TokenPlan::None => return Ok(None),
+                TokenPlan::None => {
+                    // Only where nothing is stored either: a stored token may be what the plan was made from.
+                    slot.without.store(held.is_none(), Ordering::Relaxed);
+                    return Ok(None);
+                }
                 TokenPlan::Fixed(token) => {
                     *held = Some(token.clone());
                     return Ok(Some(token));

@@ -1,9 +1,10 @@
 //! What the pipeline costs: writes whose intent and outcome are durable in SQLite, against a bare reqwest loop that
 //! sends the same bytes to the same server and remembers nothing.
 //!
-//! `cargo bench -p tradewind-store --bench pipeline`. The figure to read is the ratio of the two throughputs in one run;
-//! `docs/performance.md` has it. The server stands in this process, on threads of its own, and answers at once or after
-//! a latency as channels have one.
+//! `cargo bench -p tradewind-store --bench pipeline`. The figures to read are the ratios of the lines that it prints
+//! first: rounds of the two sides in turn (`TRADEWIND_BENCH_ROUNDS`, 10), their throughputs and the processor time of
+//! the whole process a call, which other work on the machine moves less. `docs/performance.md` has them. The server
+//! stands in this process, on threads of its own, and answers at once or after a latency as channels have one.
 #![allow(missing_docs, clippy::unwrap_used)] // a bench has no callers
 
 use std::sync::Arc;
@@ -159,53 +160,119 @@ where
     }
 }
 
-fn requests(c: &mut Criterion) {
-    let tokio = Tokio::new().unwrap();
-    let mut group = c.benchmark_group("requests");
-    group.sample_size(10).throughput(Throughput::Elements(REQUESTS));
-    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(8));
-    // At once, as only a process on this machine does; a fast server nearby; a channel.
-    for (latency, tasks) in [0, 5, 50].map(|ms| (Duration::from_millis(ms), 64)) {
-        let name = format!("{} ms, {tasks} in flight", latency.as_millis());
+/// Processor time of this process so far, of all its threads: client, server, store.
+fn processor() -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let spent = tasks.filter_map(|task| {
+        // A thread that ended meanwhile has no file; the threads that work here do not end.
+        let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        text.split_ascii_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(spent.sum())
+}
+
+/// Both sides of the comparison, against one server.
+struct Sides {
+    tokio: Tokio,
+    tasks: u64,
+    client: reqwest::Client,
+    target: Url,
+    shared: Arc<(Pipeline, SetStock)>,
+    run: AtomicU64,
+    _dir: tempfile::TempDir,
+}
+
+impl Sides {
+    fn new(latency: Duration, tasks: u64) -> Sides {
         let url = server(latency);
-        let client = reqwest::Client::builder().tcp_nodelay(true).build().unwrap();
-        group.bench_function(BenchmarkId::new("bare reqwest", &name), |b| {
-            let target = url.join("/stock").unwrap();
-            b.iter(|| {
-                let (client, target) = (client.clone(), target.clone());
-                tokio.block_on(spread(tasks, REQUESTS, move |i| {
-                    let (client, target) = (client.clone(), target.clone());
-                    async move {
-                        let body = Change { sku: "A-1", quantity: u32::try_from(i).unwrap() };
-                        let answer = client.post(target).json(&body).send().await.unwrap();
-                        assert!(answer.json::<Answer>().await.unwrap().ok);
-                    }
-                }));
-            });
-        });
         let dir = tempfile::tempdir().unwrap();
         let key = KeySource::File(dir.path().join("key"));
         let store = Arc::new(SqliteStore::open(&dir.path().join("bench.sqlite"), &key).unwrap());
-        let shared = Arc::new((pipeline(store), SetStock(url)));
-        let run = AtomicU64::new(0);
-        group.bench_function(BenchmarkId::new("pipeline", &name), |b| {
-            b.iter_custom(|samples| {
-                let start = Instant::now();
-                for _ in 0..samples {
-                    let (shared, run) = (Arc::clone(&shared), run.fetch_add(1, Ordering::Relaxed));
-                    tokio.block_on(spread(tasks, REQUESTS, move |i| {
-                        let shared = Arc::clone(&shared);
-                        async move {
-                            let (pipeline, op) = &*shared;
-                            // A key of its own for each: the intent is new, written before and settled after.
-                            let cx = CallCx::keyed(format!("{run}-{i}"));
-                            assert!(pipeline.call(op, &u32::try_from(i).unwrap(), &cx).await.unwrap());
-                        }
-                    }));
-                }
-                start.elapsed()
-            });
-        });
+        Sides {
+            tokio: Tokio::new().unwrap(),
+            tasks,
+            client: reqwest::Client::builder().tcp_nodelay(true).build().unwrap(),
+            target: url.join("/stock").unwrap(),
+            shared: Arc::new((pipeline(store), SetStock(url))),
+            run: AtomicU64::new(0),
+            _dir: dir,
+        }
+    }
+
+    fn bare(&self) {
+        let (client, target) = (self.client.clone(), self.target.clone());
+        self.tokio.block_on(spread(self.tasks, REQUESTS, move |i| {
+            let (client, target) = (client.clone(), target.clone());
+            async move {
+                let body = Change { sku: "A-1", quantity: u32::try_from(i).unwrap() };
+                let answer = client.post(target).json(&body).send().await.unwrap();
+                assert!(answer.json::<Answer>().await.unwrap().ok);
+            }
+        }));
+    }
+
+    fn pipeline(&self) {
+        let (shared, run) = (Arc::clone(&self.shared), self.run.fetch_add(1, Ordering::Relaxed));
+        self.tokio.block_on(spread(self.tasks, REQUESTS, move |i| {
+            let shared = Arc::clone(&shared);
+            async move {
+                let (pipeline, op) = &*shared;
+                // A key of its own for each: the intent is new, written before and settled after.
+                let cx = CallCx::keyed(format!("{run}-{i}"));
+                assert!(pipeline.call(op, &u32::try_from(i).unwrap(), &cx).await.unwrap());
+            }
+        }));
+    }
+
+    /// Rounds of one side and the other in turn, so that both meet the same load of the machine. Prints medians.
+    #[allow(clippy::print_stdout, clippy::float_arithmetic)] // a bench tells what it measured
+    fn alternate(&self, name: &str, rounds: usize) {
+        let (mut wall, mut spent) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+        for _ in 0..rounds {
+            let sides: [&dyn Fn(); 2] = [&|| self.bare(), &|| self.pipeline()];
+            for (n, side) in sides.into_iter().enumerate() {
+                let (before, start) = (processor(), Instant::now());
+                side();
+                wall[n].push(start.elapsed().as_secs_f64());
+                spent[n].push((processor() - before).as_secs_f64() * 1e6 / REQUESTS as f64);
+            }
+        }
+        let median = |of: &[f64]| {
+            let mut of = of.to_vec();
+            of.sort_by(f64::total_cmp);
+            of[of.len() / 2]
+        };
+        let rates = [0, 1].map(|n| REQUESTS as f64 / median(&wall[n]));
+        let ratios: Vec<f64> = wall[0].iter().zip(&wall[1]).map(|(bare, ours)| bare / ours).collect();
+        let spent = [0, 1].map(|n| median(&spent[n]));
+        println!(
+            "{name}: bare {:.0}/s, {:.1} us of processor a call; pipeline {:.0}/s, {:.1} us; ratio {:.2} on the wall \
+             (of pairs: median {:.2}), {:.2} in processor time",
+            rates[0],
+            spent[0],
+            rates[1],
+            spent[1],
+            rates[1] / rates[0],
+            median(&ratios),
+            spent[0] / spent[1],
+        );
+    }
+}
+
+fn requests(c: &mut Criterion) {
+    // At once, as only a process on this machine does; a fast server nearby; a channel.
+    let sides =
+        [0, 5, 50].map(|ms| (format!("{ms} ms, 64 in flight"), Sides::new(Duration::from_millis(ms), 64)));
+    let rounds = std::env::var("TRADEWIND_BENCH_ROUNDS").map_or(10, |text| text.parse().unwrap());
+    for (name, sides) in &sides {
+        sides.alternate(name, rounds);
+    }
+    let mut group = c.benchmark_group("requests");
+    group.sample_size(10).throughput(Throughput::Elements(REQUESTS));
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(8));
+    for (name, sides) in &sides {
+        group.bench_function(BenchmarkId::new("bare reqwest", name), |b| b.iter(|| sides.bare()));
+        group.bench_function(BenchmarkId::new("pipeline", name), |b| b.iter(|| sides.pipeline()));
     }
     group.finish();
 }

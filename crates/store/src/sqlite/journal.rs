@@ -131,19 +131,19 @@ impl From<StoredToken> for TokenSet {
 }
 
 fn begin(connection: &Connection, sealer: &Sealer, intent: &Intent) -> Result<Begun, StoreError> {
+    // Most intents are new: one look at the key, not two.
+    let fresh = connection
+        .prepare_cached("INSERT INTO intents (account, operation, key, subject, state, begun_at) VALUES (?1, ?2, ?3, ?4, 'begun', ?5) ON CONFLICT (account, operation, key) DO NOTHING")?
+        .execute(params![intent.account.as_str(), intent.operation, intent.key, intent.subject, intent.at.to_string()])?;
+    if fresh == 1 {
+        return Ok(Begun::Fresh);
+    }
     type Known = (String, Option<u16>, Option<String>, Option<String>, String);
-    let known: Option<Known> = connection
+    let (state, status, headers, hash, begun_at): Known = connection
         .prepare_cached("SELECT state, status, headers, payload, begun_at FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3")?
         .query_row([intent.account.as_str(), &intent.operation, &intent.key], |r| {
             Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
-        })
-        .optional()?;
-    let Some((state, status, headers, hash, begun_at)) = known else {
-        connection
-            .prepare_cached("INSERT INTO intents (account, operation, key, subject, state, begun_at) VALUES (?1, ?2, ?3, ?4, 'begun', ?5)")?
-            .execute(params![intent.account.as_str(), intent.operation, intent.key, intent.subject, intent.at.to_string()])?;
-        return Ok(Begun::Fresh);
-    };
+        })?;
     let corrupt = |why: String| StoreError::Corrupt { collection: "intents", key: intent.key.clone(), why };
     let since: Timestamp = begun_at.parse().map_err(|e: jiff::Error| corrupt(e.to_string()))?;
     let (Some(status), Some(hash), "done") = (status, hash, state.as_str()) else {

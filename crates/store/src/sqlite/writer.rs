@@ -108,10 +108,14 @@ fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    connection.execute_batch("SAVEPOINT piece")?;
+    // Prepared once: parsing these would cost more than many a piece.
+    let run = |sql| connection.prepare_cached(sql)?.execute([]);
+    run("SAVEPOINT piece")?;
     let result = work(connection);
-    let end = if result.is_ok() { "RELEASE piece" } else { "ROLLBACK TO piece; RELEASE piece" };
-    connection.execute_batch(end)?;
+    if result.is_err() {
+        run("ROLLBACK TO piece")?;
+    }
+    run("RELEASE piece")?;
     result
 }
 
