@@ -283,8 +283,11 @@ pub fn closing(o: &Outcome, until: jiff::civil::Date) -> Result<String, NotClose
             o.as_of
         )));
     }
-    let mut out = format!("{}\n", json!({"until": until.to_string()}));
-    for e in o.journal.entries().iter().filter(|e| e.booked <= until) {
+    let entries = || o.journal.entries().iter().filter(|e| e.booked <= until);
+    let head = crate::journal::chained(entries().map(|e| (&e.draft, e.booked)));
+    let mut out =
+        format!("{}\n", json!({"until": until.to_string(), "entries": entries().count(), "head": head}));
+    for e in entries() {
         let postings: Vec<Value> = e
             .draft
             .postings

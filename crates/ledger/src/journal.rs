@@ -45,7 +45,7 @@ pub struct Draft {
     pub text: String,
     /// Ids of the facts that prove it.
     pub trace: Vec<String>,
-    /// The entry that this one takes back.
+    /// The entry that this one takes back, or what it corrects of one that is closed.
     pub reverses: Option<String>,
     /// The postings.
     pub postings: Vec<Posting>,
@@ -218,6 +218,28 @@ impl Journal {
         self.entries.last().map(|e| e.hash.as_str()).unwrap_or_default()
     }
 
+    /// The journal as it stood at the end of a day, and what is booked after it. What takes back an entry that is not there yet is not
+    /// there either.
+    ///
+    /// # Errors
+    /// As [`Journal::post`].
+    pub fn until(self, day: Date) -> Result<(Journal, Vec<Entry>), JournalError> {
+        if self.entries.iter().all(|e| e.booked <= day) {
+            return Ok((self, Vec::new()));
+        }
+        let mut kept = Journal { closed_until: self.closed_until, ..Journal::default() };
+        let mut later: Vec<Entry> = Vec::new();
+        for e in self.entries {
+            let taken_back = e.draft.reverses.as_deref();
+            if e.booked > day || taken_back.is_some_and(|r| !kept.by_id.contains_key(r)) {
+                later.push(e);
+            } else {
+                kept.keep(e.draft, e.booked)?;
+            }
+        }
+        Ok((kept, later))
+    }
+
     /// Recomputes the chain.
     ///
     /// # Errors
@@ -232,6 +254,12 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// The hash over a list of entries, as a journal of them alone has it.
+#[must_use]
+pub fn chained<'a>(entries: impl Iterator<Item = (&'a Draft, Date)>) -> String {
+    entries.fold(String::new(), |before, (draft, booked)| chain(&before, draft, booked))
 }
 
 fn chain(before: &str, draft: &Draft, booked: Date) -> String {

@@ -45,7 +45,20 @@ pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportErr
         Ok(())
     };
     let mut s = Sheet::new(&[
-        "date", "entry", "posting", "account", "amount", "currency", "group", "channel", "text", "trace",
+        "date",
+        "entry",
+        "posting",
+        "account",
+        "amount",
+        "currency",
+        "group",
+        "channel",
+        "text",
+        "trace",
+        "meant_for",
+        "reverses",
+        "number",
+        "hash",
     ]);
     for e in &books.journal {
         for (n, p) in e.postings.iter().enumerate() {
@@ -60,6 +73,10 @@ pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportErr
                 guard(&e.channel),
                 guard(&e.text),
                 guard(&e.trace.join(" ")),
+                e.meant.to_string(),
+                guard(&e.reverses),
+                e.number.to_string(),
+                e.hash.clone(),
             ]);
         }
     }

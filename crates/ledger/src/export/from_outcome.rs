@@ -4,7 +4,7 @@
 //! Nothing is posted here. The summary counts the parts of the rows that were booked, and takes payouts, arrivals and balances from
 //! the journal's own postings, so that it can be checked against them: closing = opening + everything between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::{HashMap, HashMapExt};
 use jiff::civil::Date;
@@ -169,7 +169,7 @@ fn channel(entry: &str) -> String {
 fn journal(o: &Outcome, chart: &Chart, books: &mut Books, sums: &mut Sums) -> Result<(), ExportError> {
     let owners = owners(o);
     let accounts = Accounts::new(o, chart);
-    for e in o.journal.entries() {
+    for (number, e) in (1..).zip(o.journal.entries()) {
         let d = &e.draft;
         let owner = owners.get(d.reverses.as_deref().unwrap_or_else(|| recon::closed_base(&d.id)));
         let mut postings = Vec::with_capacity(d.postings.len());
@@ -206,16 +206,42 @@ fn journal(o: &Outcome, chart: &Chart, books: &mut Books, sums: &mut Sums) -> Re
             group: owner.map(|w| w.group.clone()).unwrap_or_default(),
             channel: owner.map_or_else(|| channel(&d.id), |w| w.channel.clone()),
             trace: d.trace.clone(),
+            reverses: d.reverses.clone().unwrap_or_default(),
+            meant: d.date,
+            number,
+            hash: e.hash.clone(),
             postings,
         });
     }
     Ok(())
 }
 
-fn lines(o: &Outcome, books: &mut Books, sums: &mut Sums) -> Result<(), ExportError> {
+/// What is booked after the report's day has moved no balance yet: a row stands in no summary before its entry does, and a correction
+/// that is still to come is taken out of what the rows say now.
+fn lines(o: &Outcome, chart: &Chart, books: &mut Books, sums: &mut Sums) -> Result<(), ExportError> {
+    let later: BTreeSet<&str> = o.later.iter().map(|e| e.draft.id.as_str()).collect();
+    if !later.is_empty() {
+        let rows: HashMap<String, Key> = o.rows.iter().map(|r| (post::row_entry(r), row_key(r))).collect();
+        let accounts = Accounts::new(o, chart);
+        for d in o.later.iter().map(|e| &e.draft) {
+            // Corrections of rows alone: what transfers and openings moved is counted from the journal.
+            let base = recon::closed_base(&d.id);
+            if base == d.id || !rows.contains_key(base) {
+                continue;
+            }
+            for p in &d.postings {
+                if let Some(key) = accounts.clearing.get(&p.account) {
+                    add(&mut of(sums, key).other, p.amount().negated())?;
+                }
+            }
+        }
+    }
     for r in o.rows.iter().filter(|r| r.posts()) {
-        let row = of(sums, &row_key(r));
         let entry = post::row_entry(r);
+        if later.contains(entry.as_str()) {
+            continue;
+        }
+        let row = of(sums, &row_key(r));
         let order =
             r.order.and_then(|i| o.orders.get(i)).map(|x| x.id.clone()).or_else(|| r.tx.order.clone());
         for p in &r.parts {
@@ -341,7 +367,11 @@ fn exceptions(o: &Outcome, books: &mut Books) {
             explanation: d.explanation.clone(),
             evidence: evidence.join("; "),
             unexplained: Money::from_minor(if d.accepted { 0 } else { d.unexplained }, c),
-            state: if d.accepted { "accepted" } else { "open" },
+            state: match (d.accepted, d.open()) {
+                (true, _) => "accepted",
+                (false, true) => "open",
+                (false, false) => "explained",
+            },
             date: d.records.iter().filter_map(|r| days.get(r.as_str())).min().copied().unwrap_or(o.as_of),
         });
     }
@@ -411,7 +441,7 @@ impl Books {
         let mut books = Books::new(title, o.as_of);
         let mut sums = Sums::new();
         journal(o, &chart, &mut books, &mut sums)?;
-        lines(o, &mut books, &mut sums)?;
+        lines(o, &chart, &mut books, &mut sums)?;
         settlements(o, facts, &mut books);
         matches(o, &mut books);
         exceptions(o, &mut books);

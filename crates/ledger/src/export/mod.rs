@@ -48,6 +48,14 @@ pub struct Entry {
     pub channel: String,
     /// Ids of the source rows.
     pub trace: Vec<String>,
+    /// The entry that it takes back or corrects.
+    pub reverses: String,
+    /// Day that it belongs to: another one than `date` where that day is closed.
+    pub meant: Date,
+    /// Its place in the order of booking, which is the order of the hashes.
+    pub number: usize,
+    /// Hash over the entry and the hash of the one booked before it.
+    pub hash: String,
     /// The postings.
     pub postings: Vec<Posting>,
 }
@@ -231,7 +239,7 @@ pub struct Exception {
     pub evidence: String,
     /// What part of it nobody can account for.
     pub unexplained: Money,
-    /// `open`, or `accepted` by a user.
+    /// `open`, `accepted` by a user, or `explained`: its reason accounts for all of it and asks nobody.
     pub state: &'static str,
     /// Day, for partitions.
     pub date: Date,

@@ -277,6 +277,8 @@ pub struct Closed {
     pub until: Date,
     /// The entry and the day on which it is booked; a row without one only closes.
     pub entry: Option<(Draft, Date)>,
+    /// Of a row without one: how many entries follow it in its file, and the hash over them.
+    pub seal: Option<(usize, String)>,
     /// Where it stood.
     pub origin: Origin,
 }

@@ -20,7 +20,7 @@ use super::{
     BankLine, CarrierInvoice, Closed, Facts, Invoice, Moment, Order, Origin, Payout, Provider, Quoted,
     Refund, RowError, Statement, Transaction, decision, wire, zones::Zones,
 };
-use crate::journal::{Draft, Posting};
+use crate::journal::{Draft, Posting, chained};
 
 /// The kinds of normalised file, by the stem of their names.
 pub const KINDS: [&str; 10] = [
@@ -119,6 +119,50 @@ fn is_other(stem: &str, kind: &str) -> bool {
     KINDS.iter().any(|k| *k != kind && k.len() > kind.len() && stem.starts_with(k))
 }
 
+/// A closing is what its first row says of it, entry by entry, or it is refused whole: its entries are the books, and whoever changes
+/// one changes a month that was closed.
+fn sealed(facts: &mut Facts, from: usize) {
+    let rows = facts.closed.split_off(from);
+    let mut parts: Vec<Vec<Closed>> = Vec::new();
+    for c in rows {
+        match parts.last_mut() {
+            Some(part) if c.entry.is_some() => part.push(c),
+            _ => parts.push(vec![c]),
+        }
+    }
+    for part in parts {
+        let Some(first) = part.first() else { continue };
+        let entries: Vec<(&Draft, Date)> =
+            part.iter().filter_map(|c| c.entry.as_ref().map(|(d, booked)| (d, *booked))).collect();
+        let why = match &first.seal {
+            // A row that only closes has nothing that could be changed.
+            None if entries.is_empty() => None,
+            None => Some(format!(
+                "no row says what the {} entries were when they were closed ('entries' and 'head'): remove the file and close {} again",
+                entries.len(),
+                first.until
+            )),
+            Some((n, _)) if *n != entries.len() => Some(format!(
+                "{n} entries were closed until {}, {} are here: take the file as it was written",
+                first.until,
+                entries.len()
+            )),
+            Some((_, head)) if chained(entries.into_iter()) != *head => Some(format!(
+                "the entries closed until {} are not those that were closed, their hash is another one: take the file as it was written",
+                first.until
+            )),
+            Some(_) => None,
+        };
+        match why {
+            None => facts.closed.extend(part),
+            Some(message) => {
+                let (file, row) = (first.origin.file.to_string(), first.origin.row);
+                facts.errors.push(RowError { file, row, message });
+            }
+        }
+    }
+}
+
 /// Reads one file of a kind into `facts`.
 pub fn read_bytes(kind: &str, file: &str, arrival: u32, bytes: &[u8], facts: &mut Facts) {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -126,6 +170,7 @@ pub fn read_bytes(kind: &str, file: &str, arrival: u32, bytes: &[u8], facts: &mu
     let known = KINDS.iter().find(|k| **k == kind).copied().unwrap_or("other");
     let rows = bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).count();
     *facts.given.entry(known).or_insert(0) += rows;
+    let closed = facts.closed.len();
     for (row, line) in (1_u64..).zip(bytes.split(|b| *b == b'\n')) {
         if line.trim_ascii().is_empty() {
             continue;
@@ -137,6 +182,9 @@ pub fn read_bytes(kind: &str, file: &str, arrival: u32, bytes: &[u8], facts: &mu
         if let Err(message) = result {
             facts.errors.push(RowError { file: file.to_owned(), row, message });
         }
+    }
+    if kind == "closed" {
+        sealed(facts, closed);
     }
 }
 
@@ -367,10 +415,15 @@ fn statement(w: wire::Statement<'_>, origin: Origin) -> Result<Statement, String
     }
     let from = from.as_deref().map(|t| moment("period.from", t)).transpose()?;
     let to = to.as_deref().map(|t| moment("period.to", t)).transpose()?;
-    if let (Some(a), Some(b)) = (&from, &to)
-        && a.at > b.at
-    {
-        return Err(format!("period: it begins on {} and ends before that, on {}", a.day(), b.day()));
+    if let Some((from, to)) = from.as_ref().zip(to.as_ref()).filter(|(from, to)| {
+        // A day is over at its end.
+        if from.day_only || to.day_only { from.day() > to.day() } else { from.at > to.at }
+    }) {
+        return Err(format!(
+            "period: it begins on {} and ends before that, on {}: are from and to the wrong way round?",
+            from.day(),
+            to.day()
+        ));
     }
     Ok(Statement {
         id: named("id", &w.id)?,
@@ -445,7 +498,10 @@ fn carrier(w: wire::Carrier<'_>, origin: Origin) -> Result<CarrierInvoice, Strin
 /// A row of a closed period: written by [`crate::answer::closing`].
 fn closed(w: wire::Closed<'_>, origin: Origin) -> Result<Closed, String> {
     let until = day("until", &w.until)?;
-    let Some(id) = text(w.id) else { return Ok(Closed { until, entry: None, origin }) };
+    let Some(id) = text(w.id) else {
+        let seal = w.entries.zip(w.head.map(std::borrow::Cow::into_owned));
+        return Ok(Closed { until, entry: None, seal, origin });
+    };
     let date = day("date", w.date.as_deref().ok_or("an entry needs its date")?)?;
     let booked = w.booked.as_deref().map_or(Ok(date), |t| day("booked", t))?;
     if booked > until {
@@ -471,5 +527,5 @@ fn closed(w: wire::Closed<'_>, origin: Origin) -> Result<Closed, String> {
         reverses: text(w.reverses),
         postings,
     };
-    Ok(Closed { until, entry: Some((draft, booked)), origin })
+    Ok(Closed { until, entry: Some((draft, booked)), seal: None, origin })
 }

@@ -250,6 +250,11 @@ pub(super) struct Closed<'a> {
     pub(super) until: Cow<'a, str>,
     #[serde(borrow, default)]
     pub(super) id: Text<'a>,
+    /// Of the row that only closes: how many entries follow it, and the hash over them.
+    #[serde(default)]
+    pub(super) entries: Option<usize>,
+    #[serde(borrow, default)]
+    pub(super) head: Text<'a>,
     #[serde(borrow, default)]
     pub(super) date: Text<'a>,
     #[serde(borrow, default)]

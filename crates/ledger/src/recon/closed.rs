@@ -143,7 +143,7 @@ fn correction(id: &str, now: Option<Draft>, mut held: Held) -> Result<Option<Dra
         date: now.as_ref().map(|d| d.date).or(held.date).unwrap_or(Date::MIN),
         text: format!("correction after its period was closed: {id} {text}"),
         trace: held.trace,
-        reverses: None,
+        reverses: Some(id.to_owned()),
         postings: sums
             .into_iter()
             .map(|((account, c), m)| Posting::new(account, Money::from_minor(m, c)))

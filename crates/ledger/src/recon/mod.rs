@@ -276,6 +276,8 @@ pub struct Outcome {
     pub matches: Vec<Match>,
     /// The books.
     pub journal: Journal,
+    /// What is booked after the day of the report, where one was asked for: it is not in the books of that day.
+    pub later: Vec<crate::journal::Entry>,
     /// Exchange.
     pub fx: fx::Fx,
     /// Costs by currency and kind, minor units, positive when they cost us.
@@ -422,7 +424,9 @@ impl std::fmt::Write for Hashing {
     }
 }
 
-fn last_day(facts: &Facts) -> Date {
+/// The last day that a fact names: the day of a report for which none is asked.
+#[must_use]
+pub fn last_day(facts: &Facts) -> Date {
     let first = facts
         .orders
         .iter()
@@ -605,6 +609,11 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         policy,
         as_of,
     )?;
+    // The books of a day that was asked for end with it, whatever is known of later days. By default they hold all that is known.
+    let (journal, later) = match options.as_of {
+        Some(day) => journal.until(day)?,
+        None => (journal, Vec::new()),
+    };
     let mut matches = banking.matches;
     matches.extend(orders::matches(&order_states));
     matches.sort_by(|a, b| (a.rule, &a.left, &a.right).cmp(&(b.rule, &b.left, &b.right)));
@@ -621,6 +630,7 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         differences,
         matches,
         journal,
+        later,
         fx,
         fees,
         unexplained,

@@ -249,6 +249,10 @@ fn one(amount: &str, currency: &str, title: &str) -> Books {
         group: "Stück 数; \"x\"".to_owned(),
         channel: "stripe".to_owned(),
         trace: Vec::new(),
+        reverses: String::new(),
+        meant: Date::constant(2026, 6, 5),
+        number: 1,
+        hash: String::new(),
         postings: vec![
             Posting { account: "assets:bank:main".to_owned(), amount: m },
             Posting { account: "income:sales:stripe".to_owned(), amount: m.negated() },

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use jiff::civil::Date;
 use tradewind_domain::Currency;
 use tradewind_ledger::facts::Facts;
 use tradewind_ledger::recon::{Options, Outcome, Policy};
@@ -67,6 +68,17 @@ impl Sources {
         config: &ConfigArg,
         zones: &[String],
     ) -> anyhow::Result<(Facts, Outcome)> {
+        self.run(config, zones, None)
+    }
+
+    /// A period is closed by the report of a day that is not before its end: by default of the last day that a fact names, or of
+    /// the period's end where no fact is that late.
+    fn run(
+        &self,
+        config: &ConfigArg,
+        zones: &[String],
+        close: Option<Date>,
+    ) -> anyhow::Result<(Facts, Outcome)> {
         let all = match &self.input {
             Some(dir) => folder(dir)?,
             None => {
@@ -94,7 +106,16 @@ impl Sources {
                 let day = d.get(..10).unwrap_or(d).parse();
                 Some(day.with_context(|| format!("--as-of {d}: expected YYYY-MM-DD"))?)
             }
-            None => None,
+            None => match close.filter(|until| *until > recon::last_day(&all)) {
+                Some(until) => {
+                    anyhow::ensure!(
+                        until < jiff::Zoned::now().date(),
+                        "not closed until {until}: that day is not over, close a day before today"
+                    );
+                    Some(until)
+                }
+                None => None,
+            },
         };
         anyhow::ensure!(
             all.given.values().any(|n| *n > 0) || !all.errors.is_empty() || !all.refused.is_empty(),
@@ -111,26 +132,56 @@ impl Sources {
     }
 }
 
+/// The whole file or none, and never over one that is there: written beside it, brought to the disk, then given its name.
+fn write_once(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::{Error, ErrorKind, Write as _};
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let beside = dir.join(format!(".{name}.{}.tmp", std::process::id()));
+    let written = (|| {
+        let mut file = std::fs::File::create_new(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        match std::fs::hard_link(&beside, path) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => {
+                // A file system without hard links: nothing that is there is replaced all the same.
+                if path.exists() {
+                    return Err(Error::from(ErrorKind::AlreadyExists));
+                }
+                std::fs::rename(&beside, path)
+            }
+            other => other,
+        }
+    })();
+    // Gone already where it was renamed.
+    let _ = std::fs::remove_file(&beside);
+    written?;
+    #[cfg(unix)]
+    std::fs::File::open(dir)?.sync_all()?;
+    Ok(())
+}
+
 /// Writes what is booked up to a day beside the facts. A period that was closed is closed.
-fn close(sources: &Sources, outcome: &Outcome, day: &str, out: &Output) -> anyhow::Result<()> {
-    let until = day.parse().with_context(|| format!("--close {day}: expected YYYY-MM-DD"))?;
+fn close(sources: &Sources, outcome: &Outcome, until: Date, out: &Output) -> anyhow::Result<()> {
     let dir = sources.input.as_ref().or(sources.with.as_ref());
     let dir =
         dir.context("--close needs a folder to write to: --input DIR, or --with DIR beside the store")?;
     let path = dir.join(format!("closed-{until}.jsonl"));
     let text = answer::closing(outcome, until)?;
-    let mut file = std::fs::File::create_new(&path)
+    write_once(&path, text.as_bytes())
         .with_context(|| format!("{} cannot be written: is {until} closed already?", path.display()))?;
-    std::io::Write::write_all(&mut file, text.as_bytes())
-        .with_context(|| format!("{} cannot be written", path.display()))?;
     out.note(format!("closed until {until}: {}", path.display()));
     Ok(())
 }
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
-    let outcome = args.sources.reconcile(&args.config, &args.zones)?;
-    if let Some(day) = &args.close {
-        close(&args.sources, &outcome, day, out)?;
+    let until = match &args.close {
+        Some(day) => Some(day.parse().with_context(|| format!("--close {day}: expected YYYY-MM-DD"))?),
+        None => None,
+    };
+    let outcome = args.sources.run(&args.config, &args.zones, until)?.1;
+    if let Some(until) = until {
+        close(&args.sources, &outcome, until, out)?;
     }
     if out.is_json() {
         out.json(&answer::Answer::of(&outcome)?)?;

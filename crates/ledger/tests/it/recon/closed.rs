@@ -88,6 +88,13 @@ fn what_comes_out_otherwise_is_corrected_in_the_next_month_and_once() {
         ]
     );
     assert_eq!(a.json["trial_balance"], json!({}));
+    // They say what they correct.
+    let corrects: Vec<Option<&str>> =
+        a.outcome.journal.entries().iter().map(|e| e.draft.reverses.as_deref()).collect();
+    assert_eq!(
+        corrects,
+        [None, None, Some("row:stripe:acct:ch:charge::EUR+"), Some("payout:stripe:acct:po:EUR")]
+    );
     // February is closed with the corrections: March makes no others.
     let february = answer::closing(&a.outcome, "2026-02-15".parse().unwrap()).unwrap();
     let b = gone.text("closed", &february).run();
@@ -96,15 +103,37 @@ fn what_comes_out_otherwise_is_corrected_in_the_next_month_and_once() {
 
 #[test]
 fn a_file_that_is_not_what_was_closed_is_refused() {
+    let refused = |text: &str, why: &str| {
+        let a = january().text("closed", text).until("2026-02-20").run();
+        assert!(a.json["errors"].to_string().contains(why), "{why}: {}", a.json["errors"]);
+        assert_eq!(a.json["status"], "incomplete");
+        // None of it is booked: the books are those of the facts.
+        assert_eq!(booked(&a), booked(&january().until("2026-02-20").run()));
+    };
     let tampered = closing().replacen("\"amount\":\"58.00\"", "\"amount\":\"59.00\"", 1);
-    let a = january().text("closed", &tampered).until("2026-02-20").run();
-    assert!(
-        a.json["errors"][0]["message"].as_str().unwrap().contains("does not balance in EUR"),
-        "{}",
-        a.json["errors"]
-    );
+    refused(&tampered, "does not balance in EUR");
+    // It balances, and the fee is not the one that was closed.
+    let fee = closing().replacen("\"58.00\"", "\"57.00\"", 1).replace("\"2.00\"", "\"3.00\"");
+    assert_ne!(fee, closing());
+    refused(&fee, "their hash is another one");
+    let moved = closing().replacen("\"booked\":\"2026-01-28\"", "\"booked\":\"2026-01-27\"", 1);
+    refused(&moved, "their hash is another one");
+    // Cut at the end of a line: one of two entries is left.
+    let text = closing();
+    let cut: Vec<&str> = text.lines().collect();
+    refused(&cut[..2].join("\n"), "2 entries were closed until 2026-01-31, 1 are here");
+    refused(cut[0], "2 entries were closed until 2026-01-31, 0 are here");
+    refused(&cut[1..].join("\n"), "close 2026-01-31 again");
     // Two contents under one id; and books that are not whole are not closed.
-    let other = closing().replace("60.00", "61.00").replace("58.00", "59.00");
+    let dearer = World::new()
+        .file("orders", &[order("o", "2026-01-28", "EUR", "60.00")])
+        .file(
+            "transactions",
+            &[with(charge("ch", "o", "2026-01-28", "EUR", "61.00", "2.00"), json!({"payout": "po"}))],
+        )
+        .file("payouts", &[payout("po", "2026-01-30", "EUR", "59.00", "paid")]);
+    let other =
+        answer::closing(&dearer.until("2026-02-02").run().outcome, "2026-01-31".parse().unwrap()).unwrap();
     let w = january().text("closed", &closing()).text("closed", &other).until("2026-02-20");
     let told = tradewind_ledger::recon::run(&w.facts, &w.options).unwrap_err().to_string();
     assert!(told.contains("closed with two contents"), "{told}");

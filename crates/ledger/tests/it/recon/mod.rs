@@ -6,6 +6,7 @@
 
 mod accounts;
 mod bank;
+mod books;
 mod closed;
 mod decisions;
 mod doubt;
