@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
 use crate::StoreError;
@@ -29,15 +29,19 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreE
     }
     for (version, sql) in MIGRATIONS {
         let checksum = hex::encode(Sha256::digest(sql.as_bytes()));
-        let tx = connection.transaction()?;
-        let applied: Option<String> = tx
-            .query_row("SELECT checksum FROM migrations WHERE version = ?1", [version], |r| r.get(0))
-            .optional()?;
-        match applied {
+        let differs = || unusable(format!("migration {version} differs from the one that was applied"));
+        // What is applied is only read: an open waits for no writer.
+        match applied(connection, *version)? {
             Some(known) if known == checksum => continue,
-            Some(_) => {
-                return Err(unusable(format!("migration {version} differs from the one that was applied")));
-            }
+            Some(_) => return Err(differs()),
+            None => {}
+        }
+        // Two programs that start together after an update: the second waits for the first, and looks again. A transaction
+        // that begins by reading could not become a writing one any more.
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        match applied(&tx, *version)? {
+            Some(known) if known == checksum => continue,
+            Some(_) => return Err(differs()),
             None => {
                 tx.execute_batch(sql)?;
                 tx.execute(
@@ -49,4 +53,9 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreE
         }
     }
     Ok(())
+}
+
+fn applied(connection: &Connection, version: i64) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT checksum FROM migrations WHERE version = ?1";
+    Ok(connection.query_row(sql, [version], |r| r.get(0)).optional()?)
 }

@@ -75,8 +75,10 @@ pub(super) fn bring_up(
     key: &KeySource,
 ) -> Result<Sealer, StoreError> {
     let known = probe(connection)?;
-    if let (Some(_), KeySource::File(file)) = (&known, key)
+    // Also of a store from before, in which only tokens are sealed: a new key would open none of them.
+    if let KeySource::File(file) = key
         && !file.exists()
+        && (known.is_some() || token(connection)?.is_some())
     {
         return Err(StoreError::Key(format!(
             "{} is missing, and {} is sealed with it: put the file back, or give the key in TRADEWIND_KEY",
@@ -98,11 +100,33 @@ pub(super) fn bring_up(
         }
         None => seal_all(connection, &sealer, &another)?,
     };
-    if !clean {
-        // What stood there in plain is still in free pages and in the log: both are written anew.
-        connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE); UPDATE sealing SET clean = 1")?;
+    if !clean && let Err(e) = clean_up(connection) {
+        // The rows are sealed; a full disk or a busy file must not keep the program from its work.
+        tracing::warn!(store = %path.display(), error = %e, "what stood in plain is still in free pages or in the log of the store; cleaned when it is opened next");
     }
     Ok(sealer)
+}
+
+/// What stood there in plain is still in free pages and in the log: both are written anew.
+fn clean_up(connection: &Connection) -> Result<(), StoreError> {
+    // The copy that VACUUM makes is as large as the store: not in memory. All that names persons is sealed in it by now.
+    connection.execute_batch("PRAGMA temp_store = FILE")?;
+    let copied = connection.execute_batch("VACUUM");
+    connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+    copied?;
+    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get(0))?;
+    if busy != 0 {
+        return Err(StoreError::Database(
+            "another program reads in it: its log cannot be emptied".to_owned(),
+        ));
+    }
+    Ok(connection.execute_batch("UPDATE sealing SET clean = 1")?)
+}
+
+/// A token: account, audience, sealed.
+fn token(connection: &Connection) -> Result<Option<(String, String, Vec<u8>)>, StoreError> {
+    let sql = "SELECT account, audience, sealed FROM tokens LIMIT 1";
+    Ok(connection.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).optional()?)
 }
 
 fn probe(connection: &Connection) -> Result<Option<(Vec<u8>, bool)>, StoreError> {
@@ -123,12 +147,7 @@ fn seal_all(
         return Ok(clean);
     }
     // Tokens were sealed before anything else was: their key is the store's.
-    let token: Option<(String, String, Vec<u8>)> = tx
-        .query_row("SELECT account, audience, sealed FROM tokens LIMIT 1", [], |r| {
-            Ok((r.get(0)?, r.get(1)?, r.get(2)?))
-        })
-        .optional()?;
-    if let Some((account, audience, sealed)) = token {
+    if let Some((account, audience, sealed)) = token(&tx)? {
         sealer.unseal(&super::journal::token_place(&account, &audience), &sealed).map_err(|_| another())?;
     }
     let mut changed = 0_usize;

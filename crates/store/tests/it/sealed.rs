@@ -177,4 +177,45 @@ async fn another_key_is_refused_before_anything_is_written_with_it() {
     raw.execute_batch("DELETE FROM sealing").unwrap();
     drop(raw);
     refused(dir.path(), &zeros, "not the one");
+    // Nor is a key made for it when its file is lost.
+    std::fs::remove_file(dir.path().join("key")).unwrap();
+    refused(dir.path(), &KeySource::File(dir.path().join("key")), "missing");
+    assert!(!dir.path().join("key").exists());
+}
+
+#[test]
+fn a_clean_up_that_is_hindered_is_made_up_for_at_the_next_opening() {
+    let dir = TempDir::new().unwrap();
+    old_store(dir.path());
+    let clean = || -> bool {
+        let raw = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
+        raw.query_row("SELECT clean FROM sealing", [], |r| r.get(0)).unwrap()
+    };
+    // Another program reads what was there before: the log cannot be emptied.
+    let reader = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let _: i64 = reader.query_row("SELECT count(*) FROM orders", [], |r| r.get(0)).unwrap();
+    drop(open(dir.path()));
+    assert!(!clean());
+    drop(reader);
+    let s = open(dir.path());
+    assert_eq!(files_with(dir.path(), CARD), Vec::<String>::new());
+    drop(s);
+    assert!(clean());
+}
+
+#[test]
+fn programs_that_start_together_after_an_update_all_open_the_store() {
+    for _ in 0..5 {
+        let dir = TempDir::new().unwrap();
+        old_store(dir.path());
+        let key = KeySource::Given(SecretString::from("0".repeat(64)));
+        std::thread::scope(|s| {
+            let starts: Vec<_> =
+                (0..4).map(|_| s.spawn(|| SqliteStore::open(&dir.path().join("t.db"), &key))).collect();
+            for start in starts {
+                start.join().unwrap().unwrap();
+            }
+        });
+    }
 }
