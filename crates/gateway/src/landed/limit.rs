@@ -3,7 +3,8 @@
 //! One counter serves quotes and declarations. A buyer is their identity number, hashed. An order counts in the calendar
 //! year in which it was placed, in the legal time of the destination. A declared order takes what was declared, and nothing
 //! once customs refused or cancelled the declaration; an order that was only quoted takes its dutiable value, and nothing
-//! once it is cancelled. Of either a refund gives its share back.
+//! once it is cancelled or needs a person. Of either a refund gives its share back. Who declares lets no order count that was
+//! placed later and is only quoted: of two that do not fit together, the first takes what is left.
 
 use std::collections::BTreeSet;
 
@@ -39,11 +40,33 @@ impl Engines {
     }
 }
 
+/// What a buyer's orders of a year took of the limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct YearTotal {
+    /// What is known of it: the total, or a lower bound of it.
+    pub(crate) known: Decimal,
+    /// An order that takes what is not known: in which currency it is, to which no rate leads.
+    pub(crate) unknown: Option<(String, Currency)>,
+}
+
+impl YearTotal {
+    /// The total, when all of it is known.
+    pub(crate) fn whole(&self) -> Option<Decimal> {
+        self.unknown.is_none().then_some(self.known)
+    }
+}
+
 impl Gateway {
-    /// What the buyer's orders of the year took of the limit, but one. `None` when one of them is in a currency to which no
-    /// rate leads: the total is then not known, and not less.
-    pub(crate) async fn year_total(&self, who: &Limited, but: &str) -> Result<Option<Decimal>> {
+    /// What the buyer's orders of the year took of the limit, but one; of orders that are only quoted, those that were placed
+    /// before an order (by instant, then key), where one is given.
+    pub(crate) async fn year_total(
+        &self,
+        who: &Limited,
+        but: &str,
+        before: Option<Timestamp>,
+    ) -> Result<YearTotal> {
         let mut counter = YearCounter::default();
+        let mut unknown = None;
         let mut declared = BTreeSet::new();
         for filed in typed::list::<DeclarationRecord>(&*self.store, Filter::all()).await? {
             let (order, d) = (filed.value.order, filed.value.declaration);
@@ -56,8 +79,13 @@ impl Gateway {
             if !refused {
                 let value = d.goods.try_add(d.freight).map_err(|e| GatewayError::Quote(e.to_string()))?;
                 let known = typed::get::<OrderRecord>(&*self.store, &order).await?.map(|o| o.value);
-                let Some(value) = self.in_limit(who, value, d.ordered_at) else { return Ok(None) };
-                counter.add(who.key.clone(), who.year, self.left(value, who.currency, known.as_ref())?);
+                match self.in_limit(who, value, d.ordered_at) {
+                    Some(value) => {
+                        let left = self.left(value, who.currency, known.as_ref())?;
+                        counter.add(who.key.clone(), who.year, left);
+                    }
+                    None => unknown = Some((order.clone(), value.currency())),
+                }
             }
             declared.insert(order);
         }
@@ -69,15 +97,22 @@ impl Gateway {
                 continue;
             }
             let known = typed::get::<OrderRecord>(&*self.store, &order).await?.map(|o| o.value);
-            if known.as_ref().is_some_and(|o| o.stage == Stage::Cancelled) {
+            if known.as_ref().is_some_and(|o| matches!(o.stage, Stage::Cancelled | Stage::Stuck)) {
                 continue;
             }
-            let Some(value) = self.in_limit(who, counted.value, quote.value.made_at) else {
-                return Ok(None);
-            };
-            counter.add(who.key.clone(), who.year, self.left(value, who.currency, known.as_ref())?);
+            let placed = known.as_ref().map(|o| o.order.placed_at.utc);
+            if placed.zip(before).is_some_and(|(placed, before)| (placed, order.as_str()) > (before, but)) {
+                continue;
+            }
+            match self.in_limit(who, counted.value, quote.value.made_at) {
+                Some(value) => {
+                    let left = self.left(value, who.currency, known.as_ref())?;
+                    counter.add(who.key.clone(), who.year, left);
+                }
+                None => unknown = Some((order, counted.value.currency())),
+            }
         }
-        Ok(Some(counter.total(&who.key, who.year)))
+        Ok(YearTotal { known: counter.total(&who.key, who.year), unknown })
     }
 
     /// A value in the currency of the limit.

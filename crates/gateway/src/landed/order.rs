@@ -14,8 +14,8 @@ use tradewind_landed_cost::quote::{Engine, Line, Quote};
 use tradewind_landed_cost::rates::{FxRate, FxSource};
 use tradewind_landed_cost::refund::{self, Reversal};
 use tradewind_landed_cost::request::Request;
-use tradewind_store::Batch;
 use tradewind_store::typed::{self, Record};
+use tradewind_store::{Batch, Expect, StoreError};
 
 use super::pins::Recording;
 use super::{Article, Ask};
@@ -86,7 +86,7 @@ impl Gateway {
         let destination = to.country;
         let buyer = self.engines.limited(&order_.buyer, destination, order_.placed_at.utc);
         let before = match &buyer {
-            Some(who) => self.year_total(who, &order.key()).await?,
+            Some(who) => self.year_total(who, &order.key(), None).await?.whole(),
             None => None,
         };
         let mut ask = self.question(order_, to, &variant, now)?;
@@ -125,9 +125,21 @@ impl Gateway {
             }),
         };
         let mut batch = Batch::new();
-        batch.put(&record)?.audit(now, "quote", record.order.clone(), format!("{:?}", quote.status));
-        self.store.commit(batch).await?;
-        Ok(Landed { record, quote })
+        batch.put_expecting(&record, Expect::Absent)?.audit(
+            now,
+            "quote",
+            record.order.clone(),
+            format!("{:?}", quote.status),
+        );
+        match self.store.commit(batch).await {
+            Err(e @ StoreError::Conflict { .. }) => {
+                // Another process quoted it meanwhile: one quote of an order is pinned, the first.
+                let known = typed::get::<QuoteRecord>(&*self.store, &order.key()).await?.ok_or(e)?;
+                let quote = self.reproduce(&known.value).await?;
+                Ok(Landed { record: known.value, quote })
+            }
+            written => written.map(|()| Landed { record, quote }).map_err(GatewayError::from),
+        }
     }
 
     /// Computes a stored quote anew from the request, rates and packs it was made from.

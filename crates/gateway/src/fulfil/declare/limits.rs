@@ -17,8 +17,9 @@ impl Gateway {
         order: &str,
     ) -> Result<Option<String>> {
         let to = declaration.to.country;
-        let before = match self.engines.limited(&declaration.buyer, to, declaration.ordered_at) {
-            Some(who) => self.year_total(&who, order).await?,
+        let who = self.engines.limited(&declaration.buyer, to, declaration.ordered_at);
+        let before = match &who {
+            Some(who) => Some(self.year_total(who, order, Some(declaration.ordered_at)).await?),
             None => None,
         };
         let lines = declaration.lines.iter().enumerate().map(|(i, line)| Article {
@@ -36,7 +37,8 @@ impl Gateway {
             lane: self.config.lane(to).map(|(_, lane)| lane),
             scheme: Some((scheme, None)),
             freight: Some(declaration.freight),
-            year_total_before: before,
+            // Where not all of it is known, a lower bound: over the limit with that is over the limit.
+            year_total_before: before.as_ref().map(|b| b.known),
             ..Ask::new(to, declaration.ordered_at, currency, lines.collect())
         };
         let (request, _) = ask.request(&self.engines);
@@ -55,8 +57,21 @@ impl Gateway {
                 let instead = quote.fallback.map(|f| format!("; instead: {f}")).unwrap_or_default();
                 Some(format!("{scheme}: {reason}{instead}"))
             }
-            // A rate that is missing changes what is owed, not whether it may be filed.
-            Status::Complete | Status::Partial | Status::Indeterminate => None,
+            // A rate of duty that is missing changes what is owed, not whether it may be filed; a rate of exchange does not say
+            // whether the order is within the limits.
+            Status::Complete | Status::Partial | Status::Indeterminate => {
+                let own = quote.missing.iter().any(|m| m.starts_with("fx."));
+                let unknown = match before.and_then(|b| b.unknown) {
+                    // A scheme that counts nothing asks for no total.
+                    Some(other) if own || quote.year_total_after.is_some() => Some(other),
+                    _ => (own && who.is_some()).then(|| (order.to_owned(), currency)),
+                };
+                unknown.map(|(of, currency)| {
+                    format!(
+                        "{scheme}: whether the buyer's limits hold is not known, order '{of}' is in {currency} and no rate leads from there: import one (tradewind fx)"
+                    )
+                })
+            }
         })
     }
 }

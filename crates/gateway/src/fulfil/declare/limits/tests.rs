@@ -11,7 +11,7 @@ use tradewind_store::{Batch, KeySource, SqliteStore, Store};
 use super::*;
 use crate::config::Config;
 use crate::landed::Engines;
-use crate::records::{DeclarationRecord, OrderRecord};
+use crate::records::{Counted, DeclarationRecord, OrderRecord, QuoteRecord};
 
 const SCHEME: &str = "cbec_1210";
 
@@ -136,4 +136,69 @@ async fn the_configured_packs_decide() {
     engines.packs = PackSet::from_texts([("cn.toml", lower.as_str())], []).unwrap();
     g.engines = Arc::new(engines);
     assert!(refused(&g, &d).await.is_some());
+}
+
+/// An order that is quoted: of 3,000, placed at an instant.
+async fn quoted(g: &Gateway, id: &str, at: &str, stage: &str, value: Money) {
+    let d = declaration(id, "1500.00", 2, "1", at);
+    let who = g.engines.limited(&d.buyer, d.to.country, d.ordered_at).unwrap();
+    let placed = serde_json::json!({"utc": at});
+    let order: OrderRecord = serde_json::from_value(serde_json::json!({
+        "order": {"account": "shop", "id": id, "placed_at": placed, "updated_at": placed, "state": "ready_to_ship", "raw_status": "paid",
+            "currency": "CNY", "lines": [], "shipping": yuan("0.00"), "total": yuan("3000.00"), "refunded": yuan("0.00")},
+        "stage": stage, "imported_at": MARCH
+    }))
+    .unwrap();
+    let quote = QuoteRecord {
+        account: "shop".parse().unwrap(),
+        order: format!("shop/{id}"),
+        made_at: MARCH.parse().unwrap(),
+        request: String::new(),
+        fx: Vec::new(),
+        packs: Default::default(),
+        tariff: Default::default(),
+        answer: String::new(),
+        counted: Some(Counted { buyer: who.key.to_string(), year: who.year, value }),
+    };
+    let mut batch = Batch::new();
+    batch.put(&order).unwrap().put(&quote).unwrap();
+    g.store.commit(batch).await.unwrap();
+}
+
+/// 22,000 of 26,000 are used, and two orders of 3,000 are quoted: the first takes what is left. Stopped, it leaves it to the
+/// second.
+#[tokio::test]
+async fn of_two_orders_that_do_not_fit_together_the_first_is_filed() {
+    let dir = tempfile::tempdir().unwrap();
+    let g = gateway(dir.path());
+    for (n, unit) in ["2500.00", "2500.00", "2500.00", "2500.00", "1000.00"].into_iter().enumerate() {
+        file(&g, declaration(&format!("B{n}"), unit, 2, "1", MARCH), DeclarationState::Released).await;
+    }
+    let later = "2026-03-15T02:26:00Z";
+    quoted(&g, "X", MARCH, "to_declare", yuan("3000.00")).await;
+    quoted(&g, "A", later, "to_declare", yuan("3000.00")).await;
+    let (first, second) =
+        (declaration("X", "1500.00", 2, "1", MARCH), declaration("A", "1500.00", 2, "1", later));
+    assert_eq!(refused(&g, &first).await, None);
+    assert!(refused(&g, &second).await.unwrap().contains("26,000 CNY"));
+    quoted(&g, "X", MARCH, "stuck", yuan("3000.00")).await;
+    assert_eq!(refused(&g, &second).await, None);
+}
+
+/// An order in dollars, and no rate: what is known decides where it can, and nothing is filed on hope.
+#[tokio::test]
+async fn an_order_without_a_rate_does_not_switch_the_limit_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let g = gateway(dir.path());
+    let dollars = Money::parse("100.00", Currency::new("USD").unwrap()).unwrap();
+    quoted(&g, "U", "2026-03-15T02:24:00Z", "to_declare", dollars).await;
+    let next = declaration("C", "500.01", 2, "1", MARCH);
+    let why = refused(&g, &next).await.unwrap();
+    assert!(why.contains("shop/U") && why.contains("USD"), "{why}");
+    for n in 0..5 {
+        file(&g, declaration(&format!("B{n}"), "2500.00", 2, "1", MARCH), DeclarationState::Released).await;
+    }
+    // 25,000.00 and 1,000.02 are over it whatever the dollars are.
+    let why = refused(&g, &next).await.unwrap();
+    assert!(why.contains("26,000 CNY"), "{why}");
 }
