@@ -36,6 +36,10 @@ pub struct Pulled {
     pub failed: u32,
     /// Why, for people.
     pub errors: Vec<String>,
+    /// Since when orders of the account that is read came in as they were placed; `None` in its first pull, which finds what
+    /// was sold and shipped before we came.
+    #[serde(skip)]
+    pub offered_since: Option<Timestamp>,
 }
 
 impl Gateway {
@@ -71,7 +75,10 @@ impl Gateway {
             .map_or(OVERLAP, |m| SignedDuration::from_mins(i64::from(m)).max(OVERLAP));
         let now = self.now();
         let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
-        let since = known.and_then(|c| c.value.until).unwrap_or_else(|| back(now, FIRST_LOOK));
+        let known = known.and_then(|c| c.value.until);
+        let since = known.unwrap_or_else(|| back(now, FIRST_LOOK));
+        // An order that is seen for the first time and was placed since then was sold from what is offered.
+        pulled.offered_since = known.map(|until| back(until, overlap));
         let window = Window { from: back(since, overlap), to: now };
         let mut left: Vec<Error> = Vec::new();
         let read = self.parts_of(
@@ -217,7 +224,9 @@ impl Gateway {
         );
         record.order = order.clone();
         advance(&mut record);
-        self.reserve(&record, &mut batch).await?;
+        // What had left before we came is not on the shelf that was counted; what was sold from our offers since is.
+        let old = new && pulled.offered_since.is_none_or(|since| order.placed_at.utc < since);
+        self.reserve(&record, old, &mut batch).await?;
         batch.put_expecting(&record, version)?;
         if new {
             batch.audit(
@@ -237,15 +246,19 @@ impl Gateway {
     }
 
     /// Brings the reservations of an order in line with its lines: the key (account, order, line) makes that happen
-    /// once however often it is imported.
-    async fn reserve(&self, record: &OrderRecord, batch: &mut Batch) -> Result<()> {
+    /// once however often it is imported. Nothing is held for what a channel ships from its own shelf, nor for what had left
+    /// already when we first saw the order (`old`). What left without a parcel of ours leaves the stock here.
+    async fn reserve(&self, record: &OrderRecord, old: bool, batch: &mut Batch) -> Result<()> {
         let order = &record.order;
+        let left = record.stage == Stage::Confirmed && record.shipment.is_none();
         let mut stock: std::collections::BTreeMap<String, (StockRecord, i64)> =
             std::collections::BTreeMap::new();
         for line in &order.lines {
             let Some(sku) = &line.sku else { continue };
-            let wanted = if record.stage == Stage::Cancelled {
+            let wanted = if record.stage == Stage::Cancelled || order.channel_fulfilled || (old && left) {
                 0
+            } else if old {
+                line.open()
             } else {
                 line.quantity.saturating_sub(line.cancelled)
             };
@@ -259,7 +272,14 @@ impl Gateway {
             match held {
                 None => {
                     shelf.reserve(&order.account, wanted);
-                    let state = if wanted == 0 { ReservationState::Released } else { ReservationState::Held };
+                    let state = match wanted {
+                        0 => ReservationState::Released,
+                        _ if left => ReservationState::Shipped,
+                        _ => ReservationState::Held,
+                    };
+                    if left {
+                        shelf.ship(wanted);
+                    }
                     let reservation = Reservation {
                         account: order.account.clone(),
                         order: order.id.to_string(),
@@ -270,11 +290,22 @@ impl Gateway {
                     };
                     batch.put_expecting(&reservation, Expect::Absent)?;
                 }
-                Some(held) if held.value.state == ReservationState::Held && wanted < held.value.quantity => {
-                    shelf.release(held.value.quantity - wanted);
-                    let state = if wanted == 0 { ReservationState::Released } else { ReservationState::Held };
+                Some(held)
+                    if held.value.state == ReservationState::Held
+                        && (left || wanted < held.value.quantity) =>
+                {
+                    let quantity = wanted.min(held.value.quantity);
+                    shelf.release(held.value.quantity - quantity);
+                    let state = match quantity {
+                        0 => ReservationState::Released,
+                        _ if left => ReservationState::Shipped,
+                        _ => ReservationState::Held,
+                    };
+                    if left {
+                        shelf.ship(quantity);
+                    }
                     batch.put_expecting(
-                        &Reservation { quantity: wanted, state, ..held.value },
+                        &Reservation { quantity, state, ..held.value },
                         Expect::Version(held.version),
                     )?;
                 }
