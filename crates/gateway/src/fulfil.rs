@@ -41,7 +41,7 @@ pub struct Fulfilled {
     pub stuck: u32,
     /// Steps that failed for now and are tried again.
     pub postponed: u32,
-    /// First reasons, for people.
+    /// First reasons, for people, and all that a person must do.
     pub notes: Vec<String>,
 }
 
@@ -50,6 +50,11 @@ impl Fulfilled {
         if self.notes.len() < 10 {
             self.notes.push(text.into());
         }
+    }
+
+    /// What a person must do: said however much else is.
+    fn urge(&mut self, text: String) {
+        self.notes.push(text);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tradewind_connector::role::Marketplace;
 use tradewind_connector::{Capabilities, Clock, Connector, Error};
 use tradewind_domain::{AccountId, Product, Sku, Variant};
@@ -49,6 +49,10 @@ pub enum GatewayError {
     #[error("{0}")]
     Config(String),
 }
+
+/// No call of a channel takes longer, retries and waits included: a record that says "sent" and is younger may belong to a
+/// process that waits for the answer. (`Patience`: five minutes in all, and one attempt of half a minute.)
+pub(crate) const LONGEST_CALL: SignedDuration = SignedDuration::from_mins(10);
 
 /// A result of a use case.
 pub type Result<T, E = GatewayError> = std::result::Result<T, E>;
@@ -122,6 +126,11 @@ impl Gateway {
 
     async fn take_catalogue(&self, catalogue: &Catalogue) -> Result<Imported> {
         let known = self.products().await?;
+        // By SKU alone: one that moved to another product is counted as before.
+        let counts: BTreeMap<&Sku, u32> = known
+            .values()
+            .flat_map(|p| p.variants.iter().map(|v| (&v.sku, v.quantity.unwrap_or(0))))
+            .collect();
         let stock = self.stock().await?;
         let parts = self.stock_parts();
         let mut batch = Batch::new();
@@ -146,11 +155,7 @@ impl Gateway {
                 );
                 // A file's count is of the shelf on the day it was written; only a changed count is news.
                 let counted = variant.quantity.unwrap_or(0);
-                let last = known
-                    .get(product.id.as_str())
-                    .and_then(|p| p.variants.iter().find(|v| v.sku == variant.sku))
-                    .map(|v| v.quantity.unwrap_or(0));
-                if last != Some(counted) {
+                if counts.get(&variant.sku) != Some(&counted) {
                     record.recount(counted);
                     record.allot(&parts, self.config.stock.buffer);
                 }

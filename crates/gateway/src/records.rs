@@ -15,6 +15,10 @@ use tradewind_store::typed::Record;
 
 use crate::landed::TariffPins;
 
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 macro_rules! record {
     ($type:ty, $collection:ident, |$r:ident| $key:expr, $account:expr, $state:expr) => {
         impl Record for $type {
@@ -243,8 +247,14 @@ pub struct ShipmentRecord {
     pub events: Vec<TrackingEvent>,
     /// Where it is.
     pub tracking: TrackingState,
+    /// When its booking was last sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
     /// First looked up after a lost answer, and not found.
     pub missing_since: Option<Timestamp>,
+    /// Calls that were to void its label.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub voids: u32,
     /// Bookings tried: part of the idempotency key, so that a booking that was proved not to exist can be made again.
     pub attempt: u32,
     /// A booking that takes longer.

@@ -10,16 +10,22 @@ use tradewind_domain::{
     Address, BookedShipment, Commodity, Dimensions, Grams, Incoterm, Invoice, Money, OrderLine, Parcel,
     Product, ShipmentId, ShipmentRequest, ShipmentState, Sku, TrackingState, Variant,
 };
-use tradewind_store::Batch;
 use tradewind_store::typed::{self, Record, Versioned};
+use tradewind_store::{Batch, Collection, StoreError};
 
 use super::Fulfilled;
 use crate::config::ShippingConfig;
-use crate::gateway::{Gateway, GatewayError, Result};
+use crate::gateway::{Gateway, GatewayError, LONGEST_CALL, Result};
 use crate::records::{OrderRecord, ShipmentRecord, Stage};
 
 /// How long a carrier's index may lag where its capabilities do not say.
 const LOOKUP_LAG: SignedDuration = SignedDuration::from_mins(60);
+
+/// How long a carrier's index may lag.
+pub(super) fn lookup_lag(carrier: &dyn Connector) -> SignedDuration {
+    let minutes = carrier.capabilities().bounds.visibility_lag_minutes;
+    minutes.map_or(LOOKUP_LAG, |m| SignedDuration::from_mins(i64::from(m)))
+}
 
 impl Gateway {
     pub(super) async fn book(
@@ -52,7 +58,9 @@ impl Gateway {
                     booked: None,
                     events: Vec::new(),
                     tracking: TrackingState::Unknown,
+                    sent_at: None,
                     missing_since: None,
+                    voids: 0,
                     attempt: 0,
                     handle: None,
                     cleared: None,
@@ -73,6 +81,7 @@ impl Gateway {
         }
         parcel.state = ShipmentState::CreatePending;
         parcel.attempt += 1;
+        parcel.sent_at = Some(self.now());
         let mut batch = Batch::new();
         batch.put_back(&shipment)?.put_expecting(&record, expect)?;
         self.store.commit(batch).await?;
@@ -85,7 +94,46 @@ impl Gateway {
         self.book_answered(record, shipment, answer, done).await
     }
 
+    /// Writes what the carrier answered. It has: another process that wrote the parcel meanwhile (it looked for it) does not
+    /// make the answer void, which may be the only one with the label.
     async fn book_answered(
+        &self,
+        record: OrderRecord,
+        mut shipment: Versioned<ShipmentRecord>,
+        answer: Result<Submitted<BookedShipment>, Error>,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        let attempt = shipment.value.attempt;
+        loop {
+            let by_now = &shipment.value;
+            match (&answer, &by_now.booked) {
+                (Ok(Submitted::Done(ours)), Some(theirs)) if theirs.waybill != ours.waybill => {
+                    let labels = format!("{} and {}", theirs.waybill, ours.waybill);
+                    let order = record.key();
+                    done.urge(format!("order {order}: it has two labels, {labels}: void one at the carrier"));
+                    return Ok(());
+                }
+                // Found by the other process: its number alone, or with the papers.
+                (Ok(Submitted::Done(_)), Some(theirs)) if theirs.documents.is_empty() => {}
+                (Ok(Submitted::Done(_)), None) => {}
+                // What is known by now is more than this answer says.
+                (_, Some(_)) => return Ok(()),
+                (_, None) if by_now.attempt != attempt => return Ok(()),
+                (_, None) => {}
+            }
+            let id = by_now.request.id.to_string();
+            match self.try_book_answered(record.clone(), shipment.clone(), answer.clone(), done).await {
+                Err(GatewayError::Store(e @ StoreError::Conflict { collection, .. }))
+                    if collection == Collection::Shipments.table() =>
+                {
+                    shipment = typed::get(&*self.store, &id).await?.ok_or(e)?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_book_answered(
         &self,
         record: OrderRecord,
         mut shipment: Versioned<ShipmentRecord>,
@@ -95,12 +143,13 @@ impl Gateway {
         match answer {
             Ok(Submitted::Done(booked)) => self.book_done(record, shipment, booked, done).await,
             Ok(Submitted::Deferred(handle)) => {
-                done.postponed += 1;
                 shipment.value.state = ShipmentState::LabelPending;
                 shipment.value.handle = Some(handle);
                 let mut batch = Batch::new();
                 batch.put_back(&shipment)?;
-                Ok(self.store.commit(batch).await?)
+                self.store.commit(batch).await?;
+                done.postponed += 1;
+                Ok(())
             }
             Err(e) => self.book_failed(record, shipment, &e, done).await,
         }
@@ -166,22 +215,25 @@ impl Gateway {
         error: &Error,
         done: &mut Fulfilled,
     ) -> Result<()> {
-        done.note(error.to_string());
         let mut batch = Batch::new();
         if error.kind() == Kind::Indeterminate {
-            done.postponed += 1;
             shipment.value.state = ShipmentState::CreateUnknown;
             batch.put_back(&shipment)?;
-            return Ok(self.store.commit(batch).await?);
+            self.store.commit(batch).await?;
+            done.postponed += 1;
+        } else {
+            shipment.value.state = ShipmentState::Draft;
+            shipment.value.handle = None;
+            batch.put_back(&shipment)?;
+            if error.kind().is_business() {
+                self.stage(record, Stage::Stuck, Some(error.to_string()), batch).await?;
+            } else {
+                self.store.commit(batch).await?;
+                done.postponed += 1;
+            }
         }
-        shipment.value.state = ShipmentState::Draft;
-        shipment.value.handle = None;
-        batch.put_back(&shipment)?;
-        if error.kind().is_business() {
-            return self.stage(record, Stage::Stuck, Some(error.to_string()), batch).await;
-        }
-        done.postponed += 1;
-        Ok(self.store.commit(batch).await?)
+        done.note(error.to_string());
+        Ok(())
     }
 
     /// Asks the carrier whether it knows our reference. Only when it does not for longer than its index may lag
@@ -196,16 +248,14 @@ impl Gateway {
         let Some(shipments) = carrier.logistics().and_then(|l| l.shipments()) else { return Ok(()) };
         let request = &shipment.value.request;
         match shipments.find(&CallCx::new(), &request.id, request.ship_at).await {
-            Ok(Some(booked)) => self.book_done(record, shipment, booked, done).await,
+            Ok(Some(booked)) => self.book_answered(record, shipment, Ok(Submitted::Done(booked)), done).await,
             Ok(None) => {
                 let now = self.now();
-                let lag = carrier
-                    .capabilities()
-                    .bounds
-                    .visibility_lag_minutes
-                    .map_or(LOOKUP_LAG, |m| SignedDuration::from_mins(i64::from(m)));
                 let since = *shipment.value.missing_since.get_or_insert(now);
-                if now.duration_since(since) > lag {
+                // Another process may be in the middle of the call: whatever the lag, it is not made a second time.
+                let under_way = shipment.value.state == ShipmentState::CreatePending
+                    && shipment.value.sent_at.is_some_and(|at| now.duration_since(at) < LONGEST_CALL);
+                if now.duration_since(since) > lookup_lag(carrier) && !under_way {
                     shipment.value.state = ShipmentState::Draft;
                     shipment.value.missing_since = None;
                 }
@@ -232,10 +282,15 @@ impl Gateway {
         for document in &booked.documents {
             self.store.keep_payload(&document.bytes).await?;
         }
-        shipment.value.state = ShipmentState::LabelCreated;
+        let new = shipment.value.booked.is_none();
+        if new {
+            shipment.value.state = ShipmentState::LabelCreated;
+            shipment.value.missing_since = None;
+        }
         shipment.value.booked = Some(booked);
-        done.booked += 1;
-        self.booked(record, shipment).await
+        self.booked(record, shipment).await?;
+        done.booked += u32::from(new);
+        Ok(())
     }
 
     async fn booked(&self, mut record: OrderRecord, shipment: Versioned<ShipmentRecord>) -> Result<()> {

@@ -6,6 +6,7 @@ use tradewind_domain::ShipmentState;
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Filter};
 
+use super::book::lookup_lag;
 use super::{Fulfilled, unless_overtaken};
 use crate::gateway::{Gateway, Result};
 use crate::records::{OrderRecord, ShipmentRecord, Stage};
@@ -62,10 +63,22 @@ impl Gateway {
             // The answer was lost, or a process died: is the label still there?
             let request = &parcel.value.request;
             return match shipments.find(&CallCx::new(), &request.id, request.ship_at).await {
-                Ok(None) => self.voided(order, parcel, done).await,
+                Ok(None) => {
+                    // A young label may not be in the carrier's index yet: that it is not there proves nothing so soon.
+                    let now = self.now();
+                    let since = *parcel.value.missing_since.get_or_insert(now);
+                    if now.duration_since(since) > lookup_lag(carrier.as_ref()) {
+                        return self.voided(order, parcel, done).await;
+                    }
+                    done.postponed += 1;
+                    let mut batch = Batch::new();
+                    batch.put_back(&parcel)?;
+                    Ok(self.store.commit(batch).await?)
+                }
                 Ok(Some(_)) => {
                     // It is: asked again in the next round, under a new key.
                     parcel.value.attempt += 1;
+                    parcel.value.missing_since = None;
                     self.not_voided(parcel, done).await
                 }
                 Err(e) => {
@@ -76,6 +89,8 @@ impl Gateway {
             };
         }
         parcel.value.state = ShipmentState::VoidPending;
+        parcel.value.voids += 1;
+        parcel.value.missing_since = None;
         let mut batch = Batch::new();
         batch.put_back(&parcel)?;
         self.store.commit(batch).await?;
@@ -115,6 +130,10 @@ impl Gateway {
         error: &Error,
         done: &mut Fulfilled,
     ) -> Result<()> {
+        // The first call was carried out after all. (A conflict may also mean that the parcel left: that is told.)
+        if parcel.value.voids > 1 && matches!(error.kind(), Kind::NotFound | Kind::Duplicate) {
+            return self.voided(order, parcel, done).await;
+        }
         if error.kind().is_business() {
             parcel.value.state = ShipmentState::LabelCreated;
             return self
@@ -159,7 +178,7 @@ impl Gateway {
             parcel.value.request.id.to_string(),
         );
         done.after_cancellation += 1;
-        done.note(format!("order {}: {note}", order.key()));
+        done.urge(format!("order {}: {note}", order.key()));
         self.stage(order, Stage::Cancelled, Some(note), batch).await
     }
 }
