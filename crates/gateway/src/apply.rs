@@ -1,9 +1,10 @@
 //! Apply: carries a plan out, item by item, through the four change states. Nothing is live before it was read
 //! back; what nobody knows is settled by reading.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod judge;
 
-use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
 use serde::Serialize;
 use tradewind_connector::role::{ItemOutcome, StockChange};
 use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
@@ -11,10 +12,10 @@ use tradewind_domain::{AccountId, ChangeState, ListingRef, ListingState, LiveLis
 use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Collection, Expect, Filter, StoreError};
 
-use crate::gateway::{Gateway, GatewayError, Result};
+use crate::gateway::{Gateway, GatewayError, LONGEST_CALL, Result};
 use crate::plan::{Action, Change, Plan};
 use crate::pricing::Prices;
-use crate::records::{JobRecord, OfferRecord, offer_key};
+use crate::records::{JobRecord, OfferRecord, StockRecord, offer_key};
 
 /// Items of one call when the channel names no limit.
 pub(crate) const DEFAULT_BATCH: usize = 20;
@@ -47,6 +48,8 @@ pub struct Settled {
     pub rejected: u32,
     /// Still being processed.
     pub waiting: u32,
+    /// Of these, such as could not be read: their channel did not answer.
+    pub unread: u32,
     /// Was never carried out: intended again.
     pub again: u32,
 }
@@ -165,10 +168,14 @@ impl Gateway {
         if let Some(stock) = market.stock() {
             let lowers = self.still_above(id, connector, lowers, applied).await?;
             for (n, items) in lowers.chunks(batch(bounds.stock_batch)).enumerate() {
+                let mut items = items.to_vec();
+                for item in &mut items {
+                    item.quantity = item.quantity.min(self.may_sell(id, &item.key.sku).await?);
+                }
                 let skus: Vec<Sku> = items.iter().map(|i| i.key.sku.clone()).collect();
                 self.mark(id, &skus, plan, None, How::Single).await?;
                 let cx = CallCx::keyed(format!("{}/stock/{n}", plan.id));
-                let result = stock.set(&cx, items).await;
+                let result = stock.set(&cx, &items).await;
                 self.outcome(id, &skus, plan, &format!("stock/{n}"), result, applied).await?;
             }
         }
@@ -183,7 +190,19 @@ impl Gateway {
         // A first load goes in bulk where the channel takes it: it takes effect late, and nothing sells there yet.
         if bounds.bulk_from.is_some_and(|from| creates.len() >= from as usize) {
             for (n, items) in creates.chunks(batch(bounds.bulk_batch)).enumerate() {
-                let items: Vec<Offer> = items.iter().map(|o| (*o).clone()).collect();
+                let mut ready: Vec<Offer> = Vec::with_capacity(items.len());
+                for offer in items {
+                    let quantity = offer.quantity.min(self.may_sell(id, &offer.sku).await?);
+                    if quantity == 0 {
+                        applied.postponed += 1;
+                        continue;
+                    }
+                    ready.push(Offer { quantity, ..(*offer).clone() });
+                }
+                let items = ready;
+                if items.is_empty() {
+                    continue;
+                }
                 let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
                 self.mark(id, &skus, plan, Some(&items), How::Bulk).await?;
                 let cx = CallCx::keyed(format!("{}/list/{n}", plan.id));
@@ -261,9 +280,22 @@ impl Gateway {
                     offer.quantity = live.quantity.map_or(offer.quantity, |q| q.min(offer.quantity));
                 }
             }
+            offer.quantity = offer.quantity.min(self.may_sell(id, &offer.sku).await?);
+            if offer.quantity == 0 && put.replaces.is_none() {
+                // Nothing is left to put up: the next plan knows.
+                applied.postponed += 1;
+                continue;
+            }
             offers.push(offer);
         }
         Ok(offers)
+    }
+
+    /// What an account is allotted of a SKU at this moment: an apply takes its time, and other accounts sell and shelves are
+    /// counted meanwhile.
+    async fn may_sell(&self, id: &AccountId, sku: &Sku) -> Result<u32> {
+        let shelf = typed::get::<StockRecord>(&*self.store, sku.as_str()).await?;
+        Ok(shelf.and_then(|s| s.value.allotted.get(id).copied()).unwrap_or(0))
     }
 
     /// What the channel shows at this moment. A channel counts its own sales down; what we last read may be older than a
@@ -377,7 +409,7 @@ impl Gateway {
         applied: &mut Applied,
     ) -> Result<()> {
         match result {
-            Ok(Submitted::Done(items)) => self.items(id, items, applied).await,
+            Ok(Submitted::Done(items)) => self.items(id, items, None, applied).await,
             Ok(Submitted::Deferred(handle)) => {
                 applied.deferred += skus.len() as u32;
                 let job = JobRecord {
@@ -392,16 +424,22 @@ impl Gateway {
             }
             Err(error) => {
                 let items = skus.iter().map(|sku| ItemOutcome::err(sku, error.clone())).collect();
-                self.items(id, items, applied).await
+                self.items(id, items, None, applied).await
             }
         }
     }
 
-    /// Writes what the channel said to each item.
-    async fn items(&self, id: &AccountId, items: Vec<ItemOutcome>, applied: &mut Applied) -> Result<()> {
+    /// Writes what the channel said to each item; with it goes the job that asked.
+    async fn items(
+        &self,
+        id: &AccountId,
+        items: Vec<ItemOutcome>,
+        job: Option<&str>,
+        applied: &mut Applied,
+    ) -> Result<()> {
         loop {
             let mut part = Applied::default();
-            match self.try_items(id, &items, &mut part).await {
+            match self.try_items(id, &items, job, &mut part).await {
                 // A refresh wrote what it had read: the records are read again.
                 Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
                 Err(e) => return Err(e),
@@ -424,8 +462,17 @@ impl Gateway {
         Ok(())
     }
 
-    async fn try_items(&self, id: &AccountId, items: &[ItemOutcome], part: &mut Applied) -> Result<()> {
+    async fn try_items(
+        &self,
+        id: &AccountId,
+        items: &[ItemOutcome],
+        job: Option<&str>,
+        part: &mut Applied,
+    ) -> Result<()> {
         let mut batch = Batch::new();
+        if let Some(job) = job {
+            batch.delete(Collection::Jobs, job);
+        }
         for item in items {
             let key = offer_key(id, &item.sku);
             let Some(mut known) = typed::get::<OfferRecord>(&*self.store, &key).await? else { continue };
@@ -458,7 +505,7 @@ impl Gateway {
     pub async fn settle(&self) -> Result<(Settled, Applied)> {
         let mut applied = Applied::default();
         for job in typed::list::<JobRecord>(&*self.store, Filter::all()).await? {
-            let job = job.value;
+            let Versioned { value: job, version } = job;
             if job.handle.not_before.is_some_and(|t| t > self.now()) {
                 applied.deferred += job.skus.len() as u32;
                 continue;
@@ -469,14 +516,15 @@ impl Gateway {
                 Ok(Submitted::Deferred(handle)) => {
                     applied.deferred += job.skus.len() as u32;
                     let mut batch = Batch::new();
-                    batch.put(&JobRecord { handle, ..job })?;
-                    self.store.commit(batch).await?;
+                    batch.put_back(&Versioned { value: JobRecord { handle, ..job }, version })?;
+                    match self.store.commit(batch).await {
+                        // Another process asked as well; it knows as much, or that it is done.
+                        Err(StoreError::Conflict { .. }) => {}
+                        written => written?,
+                    }
                 }
                 Ok(Submitted::Done(items)) => {
-                    self.items(&job.account, items, &mut applied).await?;
-                    let mut batch = Batch::new();
-                    batch.delete(Collection::Jobs, job.id);
-                    self.store.commit(batch).await?;
+                    self.items(&job.account, items, Some(&job.id), &mut applied).await?;
                 }
                 Err(e) => {
                     applied.note(&e);
@@ -504,8 +552,16 @@ impl Gateway {
             Filter::account(id.as_str()).states(&[ChangeState::Sent]),
         )
         .await?;
-        records
-            .extend(sent.into_iter().filter(|r| !jobs.iter().any(|j| j.value.skus.contains(&r.value.sku))));
+        let asked: HashSet<&Sku> = jobs.iter().flat_map(|j| &j.value.skus).collect();
+        for record in sent.into_iter().filter(|r| !asked.contains(&r.value.sku)) {
+            // Or another process is in the middle of the call, and what is to be seen now is not yet what it does.
+            let at = record.value.sent_at;
+            if at.is_some_and(|at| self.now().duration_since(at) < LONGEST_CALL) {
+                settled.waiting += 1;
+            } else {
+                records.push(record);
+            }
+        }
         let size =
             connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
         for chunk in records.chunks(size) {
@@ -516,8 +572,9 @@ impl Gateway {
             let found = match listings.read(&CallCx::new(), &keys).await {
                 Ok(found) => found,
                 Err(e) => {
-                    tracing::info!(account = %id, error = %e, "read-back failed; asked again later");
+                    applied.note(&e);
                     settled.waiting += chunk.len() as u32;
+                    settled.unread += chunk.len() as u32;
                     continue;
                 }
             };
@@ -554,7 +611,7 @@ impl Gateway {
                 continue;
             }
             let live = found.iter().find(|l| l.key.sku == record.sku);
-            judge(record, live, self.now(), &mut part);
+            judge::judge(record, live, self.now(), &mut part);
             if record.state == ChangeState::Rejected {
                 let why = record.note.clone().unwrap_or_default();
                 said.entry(format!("refused after all: {why}")).or_default().push(record.sku.clone());
@@ -572,79 +629,4 @@ impl Gateway {
         applied.tell_items(id, said);
         Ok(())
     }
-}
-
-/// What a read-back means for an offer that was sent.
-fn judge(record: &mut OfferRecord, live: Option<&LiveListing>, now: Timestamp, settled: &mut Settled) {
-    // Not read this time: asked again in the next round.
-    let Some(live) = live else {
-        settled.waiting += 1;
-        return;
-    };
-    record.listing = live.key.listing.clone().or_else(|| record.listing.take());
-    record.live = Some(live.clone());
-    let blocking: Vec<String> =
-        live.issues.iter().filter(|i| i.blocking).map(|i| format!("{}: {}", i.code, i.message)).collect();
-    let unknown = matches!(record.state, ChangeState::Indeterminate | ChangeState::Sent);
-    match &live.state {
-        ListingState::Absent | ListingState::Inactive if record.withdrawn => {
-            record.state = ChangeState::Live;
-            record.note = None;
-            settled.live += 1;
-        }
-        ListingState::Invalid => {
-            record.state = ChangeState::Rejected;
-            record.note = Some(blocking.join("; "));
-            settled.rejected += 1;
-        }
-        ListingState::Live if as_intended(record, live) => {
-            record.state = ChangeState::Live;
-            record.note = None;
-            settled.live += 1;
-        }
-        // Accepted long ago and nothing to be seen of it: the acceptance was a lie.
-        ListingState::Absent | ListingState::Live | ListingState::Pending if is_forgotten(record, now) => {
-            record.state = ChangeState::Intended;
-            record.note = Some("accepted, but never seen live: intended again".to_owned());
-            settled.again += 1;
-        }
-        // A submission in bulk whose answer was lost may be worked on still. Listed again meanwhile, it would come late and
-        // write its old quantity over what was sold since.
-        ListingState::Absent if unknown && record.in_bulk && !is_old(record, now) => settled.waiting += 1,
-        // It was never carried out: intended again, by a later plan.
-        ListingState::Absent if unknown => {
-            record.state = ChangeState::Intended;
-            settled.again += 1;
-        }
-        // Live, but as it was before: for a write in doubt that means it did not happen.
-        ListingState::Live if unknown => {
-            record.state = ChangeState::Intended;
-            settled.again += 1;
-        }
-        ListingState::Other(raw) => {
-            record.note =
-                Some(format!("the channel reports the state '{raw}', which this version does not know"));
-            settled.waiting += 1;
-        }
-        _ => settled.waiting += 1,
-    }
-}
-
-/// How long a channel may work on what was sent to it.
-const PROCESSING: SignedDuration = SignedDuration::from_hours(3);
-
-fn is_forgotten(record: &OfferRecord, now: Timestamp) -> bool {
-    record.state == ChangeState::Accepted && is_old(record, now)
-}
-
-fn is_old(record: &OfferRecord, now: Timestamp) -> bool {
-    record.sent_at.is_some_and(|t| now.duration_since(t) > PROCESSING)
-}
-
-/// The listing shows what was intended. A lower quantity is as intended too: buyers were faster.
-fn as_intended(record: &OfferRecord, live: &LiveListing) -> bool {
-    let Some(desired) = &record.desired else { return true };
-    live.price.is_none_or(|p| p == desired.price)
-        && live.quantity.is_none_or(|q| q <= desired.quantity)
-        && live.title.as_ref().is_none_or(|t| *t == desired.content.title)
 }

@@ -110,7 +110,7 @@ async fn an_update_never_raises_a_listing_over_sales_that_were_not_seen() {
     assert_eq!(settled.live, 1, "{settled:?}");
 }
 
-/// The answer to a submission in bulk is lost; the channel may work on it for three hours (`apply::PROCESSING`).
+/// The answer to a submission in bulk is lost; the channel may work on it for three hours (`apply::judge::PROCESSING`).
 #[tokio::test]
 async fn a_first_load_in_doubt_is_not_listed_again_while_it_may_still_take_effect() {
     let dir = tempfile::tempdir().unwrap();
@@ -282,6 +282,86 @@ async fn what_is_sent_while_a_read_back_is_on_its_way_is_not_overwritten() {
     assert_eq!(stored.state, ChangeState::Indeterminate);
     assert_eq!(stored.desired.unwrap().price.amount(), "41.00");
     assert_eq!(gateway.settle().await.unwrap().0.live, 1);
+}
+
+#[tokio::test]
+async fn what_is_being_sent_is_left_alone_by_who_reads_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let channel = Fake::new("shop", &FACETS);
+    let gateway = Arc::new(stocked(dir.path(), channel.clone()).await);
+    let other = gateway.clone();
+    channel.before("put", move || async move {
+        // Not to be seen yet, and not therefore to be put up again.
+        let (settled, _) = other.settle().await.unwrap();
+        assert_eq!((settled.waiting, settled.again), (1, 0), "{settled:?}");
+        assert_eq!(other.plan().await.unwrap().totals.create, 0);
+    });
+    assert_eq!(gateway.apply(&gateway.plan().await.unwrap()).await.unwrap().accepted, 1);
+    assert_eq!(offer(&gateway).await.state, ChangeState::Accepted);
+    // A process that died in the call: after ten minutes what is to be seen counts.
+    let mut died = offer(&gateway).await;
+    died.state = ChangeState::Sent;
+    let mut batch = Batch::new();
+    batch.put(&died).unwrap();
+    gateway.store.commit(batch).await.unwrap();
+    assert_eq!(gateway.settle().await.unwrap().0.waiting, 1);
+    gateway.clock.sleep(Duration::from_secs(600)).await;
+    assert_eq!(gateway.settle().await.unwrap().0.live, 1);
+}
+
+#[tokio::test]
+async fn a_listing_is_put_up_with_no_more_than_may_be_sold_by_then() {
+    for bounds in [
+        Bounds { offers_batch: Some(1), ..Bounds::default() },
+        Bounds { bulk_from: Some(1), bulk_batch: Some(1), ..Bounds::default() },
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let channel = Fake::bounded("shop", &FACETS, bounds.clone());
+        let gateway = stocked(dir.path(), channel.clone()).await;
+        let mut bags = product("36.00");
+        for n in 2..=3 {
+            let mut variant = bags.0.variants[0].clone();
+            variant.sku = format!("BAG-{n}").parse().unwrap();
+            bags.0.variants.push(variant);
+        }
+        put(&gateway, &bags).await;
+        let shelf = |n: u32, left: u32| StockRecord {
+            sku: format!("BAG-{n}").parse().unwrap(),
+            on_hand: 10,
+            reserved: 10 - left,
+            allotted: [("shop".parse().unwrap(), left)].into(),
+            oversold: 0,
+        };
+        let store = gateway.store.clone();
+        let write = async move |left: [u32; 2]| {
+            let mut batch = Batch::new();
+            batch.put(&shelf(2, left[0])).unwrap().put(&shelf(3, left[1])).unwrap();
+            store.commit(batch).await.unwrap();
+        };
+        write([10, 10]).await;
+        let plan = gateway.plan().await.unwrap();
+        assert_eq!(plan.totals.create, 3, "{plan:?}");
+        // While the first goes up, six of the second and all of the third are sold elsewhere.
+        let call = if bounds.bulk_from.is_some() { "list" } else { "put" };
+        channel.before(call, move || async move { write([4, 0]).await });
+        let applied = gateway.apply(&plan).await.unwrap();
+        assert_eq!((applied.accepted, applied.postponed), (2, 1), "{call}: {applied:?}");
+        let key = offer_key(&"shop".parse().unwrap(), &"BAG-2".parse().unwrap());
+        let second = typed::get::<OfferRecord>(&*gateway.store, &key).await.unwrap().unwrap().value;
+        assert_eq!(second.desired.unwrap().quantity, 4, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_is_away_when_it_is_read_back_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    put(&gateway, &product("40.00")).await;
+    gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+    channel.other().fail.push(("read", Kind::Unavailable));
+    let (settled, asked) = gateway.settle().await.unwrap();
+    assert_eq!((settled.waiting, settled.unread), (1, 1));
+    assert_eq!(asked.errors.len(), 1, "{asked:?}");
 }
 
 /// The plan as its file holds it, changed by a hand.

@@ -69,7 +69,7 @@ fn summary(applied: &Applied, settled: &Settled, polled: &Applied) -> String {
 
 fn exit(blocked: u32, applied: &Applied, settled: &Settled, polled: &Applied) -> Exit {
     let failed = |a: &Applied| a.rejected + a.indeterminate + a.postponed;
-    let failed = failed(applied) + failed(polled) + settled.rejected + settled.again;
+    let failed = failed(applied) + failed(polled) + settled.rejected + settled.again + settled.unread;
     let accepted = (applied.accepted + polled.accepted).saturating_sub(settled.rejected + settled.again);
     let good = accepted + polled.deferred + settled.live;
     match (failed, applied.held, good) {
@@ -100,6 +100,8 @@ mod tests {
             (Exit::Channel, 0, Applied { postponed: 2, ..a() }, s(), a()),
             // Accepted, and refused when it was read back: nothing went through.
             (Exit::Channel, 0, Applied { accepted: 1, ..a() }, Settled { rejected: 1, ..s() }, a()),
+            // The channel did not answer when it was asked what is live.
+            (Exit::Channel, 0, a(), Settled { waiting: 2, unread: 2, ..s() }, a()),
             // What a deferred submission ended with counts, with or without a plan.
             (Exit::Channel, 0, a(), s(), Applied { rejected: 1, ..a() }),
             (Exit::Partial, 0, a(), Settled { live: 1, ..s() }, Applied { rejected: 1, accepted: 1, ..a() }),

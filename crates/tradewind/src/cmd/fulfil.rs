@@ -1,5 +1,7 @@
 //! `tradewind fulfil` and `tradewind declare`.
 
+use tradewind_gateway::fulfil::Fulfilled;
+
 use crate::context::{self, ConfigArg, block_on, watched};
 use crate::output::{self, Exit, Output, counts};
 
@@ -40,11 +42,16 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         ];
         out.text(counts(&parts, "nothing to do"))?;
     }
-    Ok(match (done.stuck, done.postponed) {
+    Ok(exit(&done))
+}
+
+/// What needs a person comes first: an order that is stuck, a parcel that must be kept back.
+fn exit(done: &Fulfilled) -> Exit {
+    match (done.stuck + done.after_cancellation, done.postponed) {
         (0, 0) => Exit::Ok,
         (0, _) => Exit::Partial,
         _ => Exit::Blocked,
-    })
+    }
 }
 
 /// A declaration as it is shown: without the buyer, whose identity number is in it.
@@ -108,4 +115,16 @@ pub(crate) fn declare(args: &DeclareArgs, out: &Output) -> anyhow::Result<Exit> 
     }
     let open = declarations.iter().any(|d| !d.state.is_settled());
     Ok(if open { Exit::Changes } else { Exit::Ok })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parcel_that_must_be_kept_back_needs_a_person() {
+        let done = Fulfilled { after_cancellation: 1, postponed: 1, ..Fulfilled::default() };
+        assert_eq!(exit(&done), Exit::Blocked);
+        assert_eq!(exit(&Fulfilled { postponed: 1, ..Fulfilled::default() }), Exit::Partial);
+    }
 }

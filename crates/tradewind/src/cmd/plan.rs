@@ -1,8 +1,10 @@
-//! `tradewind plan`: what would change, and why not. Exit 0: nothing, 2: changes, 3: something is blocked.
+//! `tradewind plan`: what would change, and why not. Exit 0: nothing, 2: changes, 3: something is blocked; with `--refresh`
+//! 4: no channel could be read, 5: some could not. The plan is made all the same, of what is known.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use tradewind_gateway::GatewayError;
 use tradewind_gateway::plan::{Action, Plan};
 
 use crate::context::{ConfigArg, block_on};
@@ -29,13 +31,25 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if gateway.config.account.iter().all(|a| a.offers.is_none()) {
         out.note("no account sells anything: add [[account]] with [account.offers]");
     }
-    let plan = block_on(async {
+    let (plan, failed, asked) = block_on(async {
+        let (mut failed, mut asked) = (0, 0);
         if args.refresh {
-            for id in gateway.accounts.keys() {
-                gateway.refresh(id).await?;
+            for (id, ..) in gateway.marketplaces() {
+                asked += 1;
+                match gateway.refresh(id).await {
+                    Ok(_) => {}
+                    // One channel that is away keeps back no plan for the others; `apply` reads before it sends.
+                    Err(GatewayError::Channel(e)) => {
+                        failed += 1;
+                        out.note(format!(
+                            "{id}: its listings could not be read, planned with what is known: {e}"
+                        ));
+                    }
+                    Err(e) => return Err(e.into()),
+                }
             }
         }
-        Ok(gateway.plan().await?)
+        Ok((gateway.plan().await?, failed, asked))
     })?;
     if let Some(path) = &args.out {
         let text = serde_json::to_vec_pretty(&plan)?;
@@ -48,6 +62,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     }
     let go = plan.changes.iter().any(|c| c.stop.is_none());
     Ok(match (plan.totals.blocked > 0, go) {
+        _ if failed > 0 => Exit::of_failures(failed, asked),
         (true, _) => Exit::Blocked,
         (false, true) => Exit::Changes,
         (false, false) => Exit::Ok,
