@@ -407,3 +407,30 @@ async fn a_plan_is_stale_when_the_goods_leave_from_elsewhere() {
     let told = gateway.apply(&plan).await.unwrap_err();
     assert!(matches!(told, GatewayError::Stale(_)), "{told}");
 }
+
+/// A count is of the day it was written: only another count is news, also of a SKU that moved to another product.
+#[tokio::test]
+async fn a_sku_that_moves_to_another_product_is_not_counted_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut gateway = stocked(dir.path(), Fake::new("shop", &FACETS)).await;
+    let config = format!("[[catalogue]]\npath = \"c.csv\"\n{CONFIG}");
+    gateway.config = Config::parse(&config, "tradewind.toml").unwrap();
+    let import = async |product: &str, count: u32| {
+        let rows =
+            format!("sku,product,title,price,currency,quantity\nBAG-1,{product},Bag,36.00,EUR,{count}\n");
+        std::fs::write(dir.path().join("c.csv"), rows).unwrap();
+        gateway.import(dir.path()).await.unwrap();
+        let shelf = typed::get::<StockRecord>(&*gateway.store, "BAG-1").await.unwrap().unwrap().value;
+        (shelf.on_hand, shelf.allotted.values().sum::<u32>())
+    };
+    // Four of the ten are sold and gone.
+    let mut shelf = typed::get::<StockRecord>(&*gateway.store, "BAG-1").await.unwrap().unwrap();
+    shelf.value.reserve(&"shop".parse().unwrap(), 4);
+    shelf.value.ship(4);
+    let mut batch = Batch::new();
+    batch.put_back(&shelf).unwrap();
+    gateway.store.commit(batch).await.unwrap();
+    assert_eq!(import("BAG", 10).await, (6, 6));
+    assert_eq!(import("LUGGAGE", 10).await, (6, 6));
+    assert_eq!(import("LUGGAGE", 9).await, (9, 9));
+}
