@@ -173,6 +173,7 @@ impl Gateway {
             account: id.clone(),
             stream: stream.to_owned(),
             until: Some(until),
+            listed_to: None,
             cursor: None,
         })?;
         Ok(self.store.commit(batch).await?)

@@ -75,8 +75,19 @@ impl Gateway {
             .map_or(OVERLAP, |m| SignedDuration::from_mins(i64::from(m)).max(OVERLAP));
         let now = self.now();
         let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
-        let known = known.and_then(|c| c.value.until);
-        let since = known.unwrap_or_else(|| back(now, FIRST_LOOK));
+        let (known, listed) = known.map_or((None, None), |c| (c.value.until, c.value.listed_to));
+        // An order that cannot be read is asked for anew for as long as a first pull looks back, and no longer: the window
+        // would grow for ever, beyond what a channel lists.
+        let retried = listed.map(|to| back(to, FIRST_LOOK));
+        let since = known.max(retried).unwrap_or_else(|| back(now, FIRST_LOOK));
+        if let (Some(from), Some(until)) = (retried, known)
+            && from > until
+        {
+            let days = FIRST_LOOK.as_hours() / 24;
+            pulled.errors.push(format!(
+                "{id}: what changed there from {until} to {from} and could not be read for {days} days is not asked for any more: look it up there"
+            ));
+        }
         // An order that is seen for the first time and was placed since then was sold from what is offered.
         pulled.offered_since = known.map(|until| back(until, overlap));
         let window = Window { from: back(since, overlap), to: now };
@@ -85,6 +96,7 @@ impl Gateway {
             id,
             orders,
             window.split(bounds.window_hours.unwrap_or(24 * 30)),
+            known,
             pulled,
             &mut left,
         );
@@ -93,9 +105,9 @@ impl Gateway {
         for e in left.iter().take(LEFT_TOLD) {
             let e = at(e.clone());
             tracing::warn!(account = %id, error = %e, "an order cannot be read");
-            pulled
-                .errors
-                .push(format!("an order could not be read and is not imported, tried again next time: {e}"));
+            pulled.errors.push(format!(
+                "an order could not be read and is not imported, tried again next time (for 30 days): {e}"
+            ));
         }
         if left.len() > LEFT_TOLD {
             pulled.errors.push(format!("{} more orders of {id} could not be read", left.len() - LEFT_TOLD));
@@ -113,6 +125,7 @@ impl Gateway {
         id: &AccountId,
         orders: &dyn Orders,
         parts: Vec<Window>,
+        mut until: Option<Timestamp>,
         pulled: &mut Pulled,
         left: &mut Vec<Error>,
     ) -> Result<()> {
@@ -130,17 +143,19 @@ impl Gateway {
                 }
             }
             // Only a part that was read whole moves the cursor, and only as far as all before it were.
-            if !left.is_empty() {
-                continue;
-            }
+            let whole = left.is_empty();
             let mut batch = Batch::new();
             batch.put(&CursorRecord {
                 account: id.clone(),
                 stream: "orders".to_owned(),
-                until: Some(part.to),
+                until: if whole { Some(part.to) } else { until },
+                listed_to: (!whole).then_some(part.to),
                 cursor: None,
             })?;
             self.store.commit(batch).await?;
+            if whole {
+                until = Some(part.to);
+            }
         }
         Ok(())
     }

@@ -431,6 +431,9 @@ pub struct CursorRecord {
     pub stream: String,
     /// Everything before this instant was read.
     pub until: Option<Timestamp>,
+    /// Up to here it was listed as well, but something in it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_to: Option<Timestamp>,
     /// The channel's own cursor.
     pub cursor: Option<String>,
 }

@@ -208,6 +208,7 @@ impl Gateway {
                     account: id.clone(),
                     stream: "receipts".to_owned(),
                     until: None,
+                    listed_to: None,
                     cursor: Some(next.0.clone()),
                 })?;
                 self.store.commit(batch).await?;

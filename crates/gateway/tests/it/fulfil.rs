@@ -413,3 +413,25 @@ async fn an_order_that_cannot_be_decoded_keeps_back_no_other() {
     assert_eq!((pulled.new, pulled.failed), (1, 0), "{pulled:?}");
     assert!(cursor().await.is_some());
 }
+
+/// An order that is never read is asked for while a first pull would see it (30 days from what was listed last), and then
+/// no more: the window does not grow for ever.
+#[tokio::test]
+async fn an_order_that_is_never_read_does_not_hold_the_window_open() {
+    let trade = Trade::with("", &[], &[Facet::Shipments]).await;
+    {
+        let mut other = trade.channel.other();
+        let odd = order(OrderState::ReadyToShip, 9);
+        other.odd.push(odd.id.clone());
+        other.orders.insert(odd.id.clone(), odd);
+    }
+    let day = Duration::from_secs(24 * 3_600);
+    assert_eq!(trade.gateway.pull().await.unwrap().failed, 1);
+    // Away for a month: what was listed last is a month ago, it is asked for again.
+    trade.gateway.clock.sleep(day * 31).await;
+    assert_eq!(trade.gateway.pull().await.unwrap().failed, 1);
+    trade.gateway.clock.sleep(day).await;
+    assert_eq!(trade.gateway.pull().await.unwrap().failed, 0);
+    let cursor = trade.one::<CursorRecord>().await;
+    assert_eq!((cursor.until, cursor.listed_to), (Some(trade.gateway.now()), None));
+}
