@@ -87,7 +87,7 @@ fn a_wrong_encoding_is_told() {
 #[test]
 fn a_file_of_another_kind_is_told() {
     let folder = shop("c.csv", b"a;b;c\n1;2;3\n", "");
-    refused(folder.path(), &["c.csv", "no column 'sku'"]);
+    refused(folder.path(), &["c.csv", "no column 'sku'", "save it with commas", "the header has ';'"]);
     let folder = shop("c.pdf", b"%PDF", "");
     refused(folder.path(), &["c.pdf", "the format of '.pdf' is not known"]);
     let folder = shop("c.xlsx", b"not a workbook", "");
@@ -96,7 +96,7 @@ fn a_file_of_another_kind_is_told() {
         shop("f.xml", b"<?xml version=\"1.0\"?><!DOCTYPE r [<!ENTITY x \"y\">]><rss><channel/></rss>", "");
     refused(folder.path(), &["f.xml", "document type declaration"]);
     let folder = shop("c.jsonl", b"{\"sku\":\"A\",\n", "");
-    refused(folder.path(), &["c.jsonl:1", "is no JSON object"]);
+    refused(folder.path(), &["c.jsonl:1", "is no JSON object", "one whole object per line"]);
 }
 
 #[test]
@@ -127,6 +127,94 @@ fn two_hundred_megabytes_of_one_field_are_refused_at_their_row() {
     let file = std::fs::OpenOptions::new().write(true).open(folder.path().join("c.csv")).unwrap();
     file.set_len(200 * 1024 * 1024).unwrap();
     refused(folder.path(), &["c.csv:2", "longer than 1 MiB", "a quote that is not closed"]);
+}
+
+/// Runs `import`, and tells its answer with the most memory it ever had, in KiB: what the kernel counts.
+fn import_with_peak(folder: &Path) -> (std::process::Output, u64) {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tradewind"))
+        .current_dir(folder)
+        .arg("import")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        let now = line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0_u64);
+        peak = peak.max(now);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    (child.wait_with_output().unwrap(), peak)
+}
+
+/// Writes ordinary rows up to a size; the last one is cut.
+fn rows_of(folder: &Path, megabytes: usize, sku: impl Fn(usize) -> String) {
+    use std::io::Write;
+    let mut file = std::io::BufWriter::new(std::fs::File::create(folder.join("c.csv")).unwrap());
+    file.write_all(b"sku,title,description,price,currency,quantity,hs,origin\n").unwrap();
+    let (mut size, mut n) = (0, 0);
+    while size < megabytes * 1_000_000 {
+        let row = format!(
+            "{},Mug {n},\"{}\",12.50,EUR,3,691110,CN\n",
+            sku(n),
+            "A mug for tea, hand made. ".repeat(4)
+        );
+        file.write_all(row.as_bytes()).unwrap();
+        (size, n) = (size + row.len(), n + 1);
+    }
+    file.write_all(b"LAST,\"A mug").unwrap();
+}
+
+/// The most that reading may take: the file held twice would be more.
+#[cfg(target_os = "linux")]
+const PEAK_KIB: u64 = 400_000;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn two_hundred_megabytes_of_the_same_sku_stop_at_fifty_problems() {
+    let folder = shop("c.csv", b"", "");
+    rows_of(folder.path(), 200, |_| "A".to_owned());
+    let (output, peak) = import_with_peak(folder.path());
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("c.csv:3 sku") && told.contains("first at c.csv:2"), "{told}");
+    // Row 3 is the first duplicate, row 52 the fiftieth.
+    assert!(told.contains("c.csv:52 sku") && !told.contains("c.csv:53"), "{told}");
+    assert!(told.contains("stopped at 50 problems, and more may follow"), "{told}");
+    assert!(peak > 0 && peak < PEAK_KIB, "{peak} KiB");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn two_hundred_megabytes_of_good_rows_are_refused_at_the_limit() {
+    let folder = shop("c.csv", b"", "");
+    rows_of(folder.path(), 200, |n| format!("SKU-{n}"));
+    let (output, peak) = import_with_peak(folder.path());
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    // The header is line 1, so row 250,001 is on line 250,002.
+    assert!(told.contains("c.csv:250002: is row 250001, and the limit of one file is 250000 rows"), "{told}");
+    assert!(told.contains("split the file here"), "{told}");
+    assert!(peak > 0 && peak < 2 * PEAK_KIB, "{peak} KiB");
+}
+
+#[test]
+fn a_file_beyond_the_size_is_refused_at_the_row_where_it_is_full() {
+    let folder = shop("c.csv", b"", "");
+    let rows: String = (0..1_400).map(|n| format!("S{n},{},1.00,EUR,1,,\n", "x".repeat(80_000))).collect();
+    std::fs::write(folder.path().join("c.csv"), format!("{HEADER}{rows}")).unwrap();
+    // 104,857,600 / 80,0xx bytes a row: row 1311 is the one that does not fit, on line 1312, give or take a buffer.
+    refused(folder.path(), &["c.csv:131", "the limit of 100 MiB for one file", "split the file"]);
+}
+
+#[test]
+fn control_characters_are_refused_with_row_and_column() {
+    refused_csv("A,T\0\u{1b}[31m,1.00,EUR,1,,\n", &["c.csv:2 title", "U+0000 as character 2", "delete it"]);
+    refused_csv("A,T\u{1b}[31m,1.00,EUR,1,,\n", &["c.csv:2 title", "U+001B as character 2"]);
+    let folder = shop("c.jsonl", br#"{"sku":"A","title":"T\u0007","price":"1.00","currency":"EUR"}"#, "");
+    refused(folder.path(), &["c.jsonl:1 title", "U+0007 as character 2"]);
 }
 
 #[test]
@@ -170,6 +258,16 @@ fn configuration_mistakes_are_told_with_line_and_column() {
         check(&format!("{account}secrets = {{ client_secret = {{ env = \"TRADEWIND_TEST_UNSET\" }} }}\n"));
     assert!(
         told.contains("$TRADEWIND_TEST_UNSET") && told.contains("secret 'client_secret' of account 'a'"),
+        "{told}"
+    );
+    // Every fault of an account at once, each at its place: 12 characters of `secrets = { `, 16 of `client_secret = `.
+    let told = check(&format!(
+        "{}secrets = {{ client_secret = {{ env = \"TRADEWIND_TEST_UNSET\" }}, refresh_token = {{ file = \"nope\" }} }}\n",
+        account.replace("marketplace", "marketplac")
+    ));
+    assert!(told.contains("tradewind.toml:5:29: $TRADEWIND_TEST_UNSET"), "{told}");
+    assert!(
+        told.contains("secret 'refresh_token'") && told.contains("nope") && told.contains("marketplac"),
         "{told}"
     );
     let told = check("[[account]]\nid = \"a\"\nconnector = \"amazn\"\n");

@@ -84,6 +84,9 @@ impl Reader {
                     if name == "item" || name == "entry" {
                         if let Some(fields) = item.take() {
                             let row = self.at(number);
+                            if !self.goes_on(&row) {
+                                return;
+                            }
                             self.take_google(row, &fields);
                         }
                     } else if field.as_ref().is_some_and(|(n, _)| *n == name)

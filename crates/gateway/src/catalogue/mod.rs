@@ -1,5 +1,7 @@
 //! Catalogue files in: six formats, one model. A file is taken whole or not at all; every problem names file,
-//! row and remedy, and all problems of a file are told at once.
+//! row and remedy, and the problems of a file are told at once, up to a number that a person can work through.
+//!
+//! A catalogue is held in memory while it is planned, so a file has limits, and reading ends at them.
 
 mod google;
 mod rows;
@@ -7,6 +9,7 @@ mod shopify;
 mod tables;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use tradewind_domain::{Currency, Locale, Product, ProductId, Provenance, Sku, Variant};
@@ -15,9 +18,11 @@ use crate::config::{CatalogueFile, Format};
 
 /// The largest workbook read: a workbook is unpacked into memory.
 const MAX_XLSX: u64 = 64 * 1024 * 1024;
-/// The largest text file read. Text files are streamed; the limit only stops a mistaken file.
-const MAX_TEXT: u64 = 4 * 1024 * 1024 * 1024;
-/// Problems shown of one file.
+/// The largest text file read. Delimited text and JSON lines are read up to it, so that the row is told.
+const MAX_TEXT: u64 = 100 * 1024 * 1024;
+/// The most rows of one file. A row costs about two kilobytes of memory once it is read.
+const MAX_ROWS: u64 = 250_000;
+/// Problems told of one file; reading stops there.
 const MAX_PROBLEMS: usize = 50;
 
 /// A problem with one row.
@@ -83,11 +88,8 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// Adds one file.
-    ///
-    /// # Errors
-    /// It is refused, and the catalogue is as before.
-    pub fn add(&mut self, file: &CatalogueFile, folder: &Path) -> Result<(), Refused> {
+    /// Adds one file. When it is refused, what the catalogue holds is of no use: it has a part of the file.
+    fn add(&mut self, file: &CatalogueFile, folder: &Path) -> Result<(), Refused> {
         let path = folder.join(&file.path);
         let mut reader = Reader {
             file: file.path.display().to_string(),
@@ -95,46 +97,43 @@ impl Catalogue {
             locale: Locale(file.locale.clone()),
             problems: Vec::new(),
             warnings: Vec::new(),
-            items: Vec::new(),
+            catalogue: std::mem::take(self),
+            rows: 0,
+            taken: false,
+            at_limit: false,
             facts: file.facts,
         };
         reader.read(&path, file.format);
-        let before = self.clone();
-        if reader.problems.is_empty() {
-            let items = std::mem::take(&mut reader.items);
-            for item in items {
-                let problem = if file.facts { self.enrich(item) } else { self.insert(item) };
-                if let Err(p) = problem {
-                    reader.problem(p);
-                }
-            }
-        }
         if !reader.problems.is_empty() {
-            *self = before;
             return Err(Refused(reader.problems));
         }
+        *self = reader.catalogue;
         self.warnings.append(&mut reader.warnings);
         Ok(())
     }
 
     fn insert(&mut self, item: Item) -> Result<(), Problem> {
-        let sku = item.variant.sku.clone();
-        let source = item.source.clone();
+        let Item { product: new, variant, source } = item;
+        let sku = variant.sku.clone();
         if let Some(first) = self.variant(&sku) {
             let place = first.source.as_ref().map(ToString::to_string).unwrap_or_default();
             return Err(source.problem("sku", format!("SKU '{sku}' stands twice, first at {place}: remove one row, or set facts = true for a file that adds to another")));
         }
-        let product = self
-            .products
-            .entry(item.product.id.clone())
-            .or_insert_with(|| Product { variants: Vec::new(), ..item.product.clone() });
-        for (locale, words) in item.product.content {
-            product.content.entry(locale).or_insert(words);
-        }
-        product.brand = product.brand.take().or(item.product.brand);
-        product.category = product.category.take().or(item.product.category);
+        let product = match self.products.entry(new.id.clone()) {
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                for (locale, words) in new.content {
+                    known.content.entry(locale).or_insert(words);
+                }
+                known.brand = known.brand.take().or(new.brand);
+                known.category = known.category.take().or(new.category);
+                known
+            }
+            // Most products have one variant: room for just that one, a variant is large.
+            Entry::Vacant(free) => free.insert(Product { variants: Vec::with_capacity(1), ..new }),
+        };
         self.index.insert(sku, (product.id.clone(), product.variants.len()));
-        product.variants.push(item.variant);
+        product.variants.push(variant);
         Ok(())
     }
 
@@ -190,14 +189,21 @@ impl Row {
     }
 }
 
-/// Reads one file into items and problems.
+/// Reads one file into a catalogue, and its problems.
 struct Reader {
     file: String,
     currency: Option<Currency>,
     locale: Locale,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
-    items: Vec<Item>,
+    /// What the files before this one gave, and this one so far: a duplicate is told as soon as it is read.
+    catalogue: Catalogue,
+    /// Rows seen.
+    rows: u64,
+    /// Whether a row was taken.
+    taken: bool,
+    /// A limit of the file was reached.
+    at_limit: bool,
     facts: bool,
 }
 
@@ -209,6 +215,26 @@ impl Reader {
     fn problem(&mut self, problem: Problem) {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);
+        }
+    }
+
+    /// Counts a row. False: it is one too many, or there are problems enough.
+    fn goes_on(&mut self, row: &Row) -> bool {
+        self.rows += 1;
+        if self.rows > MAX_ROWS && !self.at_limit {
+            self.at_limit = true;
+            let problem = row.problem("", format!("is row {}, and the limit of one file is {MAX_ROWS} rows: split the file here, each part of a CSV with the header line, and name the parts as further [[catalogue]] entries", self.rows));
+            self.problems.push(problem);
+        }
+        !self.at_limit && self.problems.len() < MAX_PROBLEMS
+    }
+
+    /// Takes one row's content over: a duplicate is a problem.
+    fn keep(&mut self, item: Item) {
+        let done = if self.facts { self.catalogue.enrich(item) } else { self.catalogue.insert(item) };
+        match done {
+            Ok(()) => self.taken = true,
+            Err(problem) => self.problem(problem),
         }
     }
 
@@ -226,8 +252,13 @@ impl Reader {
             Ok(format) => format,
             Err(why) => return self.whole(why),
         };
-        let limit = if format == Format::Xlsx { MAX_XLSX } else { MAX_TEXT };
-        if size > limit {
+        let limit = match format {
+            Format::Xlsx => Some(MAX_XLSX),
+            Format::GoogleXml => Some(MAX_TEXT),
+            // Read up to the limit, for the sake of the row.
+            Format::Csv | Format::Jsonl | Format::ShopifyCsv | Format::GoogleTsv => None,
+        };
+        if let Some(limit) = limit.filter(|limit| size > *limit) {
             let (size, limit) = (size / 1_048_576, limit / 1_048_576);
             return self.whole(format!(
                 "is {size} MiB, the limit for this format is {limit} MiB: export it as CSV or split it"
@@ -241,7 +272,10 @@ impl Reader {
             Format::GoogleXml => self.read_google_xml(path),
             Format::GoogleTsv => self.read_google_tsv(path),
         }
-        if self.items.is_empty() && self.problems.is_empty() {
+        if self.problems.len() >= MAX_PROBLEMS {
+            let more = self.at(0).problem("", format!("reading stopped at {MAX_PROBLEMS} problems, and more may follow: correct these, then import again"));
+            self.problems.push(more);
+        } else if !self.taken && self.problems.is_empty() {
             self.whole("has no rows");
         }
     }

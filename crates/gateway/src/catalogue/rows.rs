@@ -53,11 +53,16 @@ impl Reader {
     /// One row in our names. All problems of the row are told.
     pub(super) fn take(&mut self, row: Row, fields: &Fields) {
         let before = self.problems.len();
+        for (name, value) in &fields.0 {
+            if let Some((place, odd)) = control(value) {
+                self.problem(row.problem(name, format!("has the control character U+{:04X} as character {place}, which no channel shows: delete it, it often comes with text copied from a terminal or a PDF", u32::from(odd))));
+            }
+        }
         let item = self.item(&row, fields);
         if let Some(item) = item
             && self.problems.len() == before
         {
-            self.items.push(item);
+            self.keep(item);
         }
     }
 
@@ -255,6 +260,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// The first character that is neither text nor a line end or tab, and its place from 1.
+fn control(text: &str) -> Option<(usize, char)> {
+    let odd = |c: &char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    text.chars().enumerate().find(|(_, c)| odd(c)).map(|(n, c)| (n + 1, c))
 }
 
 /// A number of a workbook cell as decimal text: what a person sees in it, without float noise. A cell holds a

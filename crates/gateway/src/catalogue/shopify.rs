@@ -6,12 +6,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::rows::Fields;
-use super::{Reader, Row};
+use super::{MAX_PROBLEMS, Reader, Row};
 
 impl Reader {
     pub(super) fn read_shopify(&mut self, path: &Path) {
         let mut rows: Vec<(Row, BTreeMap<String, String>)> = Vec::new();
-        self.each_record(path, b',', |_, row, fields| rows.push((row, fields)));
+        // All rows wait for the last one: a product's words may stand in any. Their many blank fields need not.
+        self.each_record(path, b',', |_, row, mut fields| {
+            fields.retain(|_, value| !value.trim().is_empty());
+            rows.push((row, fields));
+        });
         if self.currency.is_none() && self.problems.is_empty() {
             return self.whole(
                 "Shopify's export names no currency: set currency = \"…\" for this file in tradewind.toml",
@@ -49,6 +53,9 @@ impl Reader {
                     ),
                 ));
                 continue;
+            }
+            if self.problems.len() >= MAX_PROBLEMS {
+                return;
             }
             let own = own_names(&handle, head, &fields);
             self.take(row, &Fields(own));

@@ -8,22 +8,30 @@ use std::path::Path;
 use calamine::{Data, Reader as _, Xlsx};
 
 use super::rows::{COLUMNS, Fields, cell_number};
-use super::{Reader, Row};
+use super::{MAX_TEXT, Reader, Row};
 
 /// The longest row of a delimited file, in bytes. A quote that is not closed would read the rest of the file into one
 /// field otherwise.
 const MAX_ROW: usize = 1024 * 1024;
 
-/// A file of which one row may take only so much; what is left is set before each row. The reader above it buffers,
-/// so a row may be longer by one buffer.
+/// A file of which one row may take only so much, and all rows together; what is left for a row is set before each. The
+/// reader above it buffers, so a row may be longer by one buffer.
 struct Bounded<'a> {
     file: std::fs::File,
     left: &'a Cell<usize>,
+    total: u64,
 }
 
 impl Read for Bounded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.file.read(buffer)?;
+        self.total += n as u64;
+        if self.total > MAX_TEXT {
+            return Err(std::io::Error::other(format!(
+                "the limit of {} MiB for one file is reached here: split the file, each part of a CSV with the header line, and name the parts as further [[catalogue]] entries",
+                MAX_TEXT / 1_048_576
+            )));
+        }
         let Some(left) = self.left.get().checked_sub(n) else {
             return Err(std::io::Error::other(
                 "a row is longer than 1 MiB: look for a quote that is not closed",
@@ -119,7 +127,7 @@ impl Reader {
         let mut csv = csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .flexible(true)
-            .from_reader(Counted { inner: Bounded { file, left: &left }, lines: &lines });
+            .from_reader(Counted { inner: Bounded { file, left: &left, total: 0 }, lines: &lines });
         let header: Vec<String> = match csv.byte_headers() {
             Ok(h) => match h.iter().map(|f| std::str::from_utf8(f).map(str::to_owned)).collect() {
                 Ok(h) => h,
@@ -143,7 +151,18 @@ impl Reader {
                 }
             }
         } else if own && !header.iter().any(|h| h.eq_ignore_ascii_case("handle")) {
-            return self.whole(format!("has no column 'sku' in its first line, which reads '{}': is it another format, or separated by something else than commas?", header.join(",").chars().take(80).collect::<String>()));
+            let first = header.join(",");
+            let remedy =
+                match [(";", "';'"), ("\t", "a tab"), ("|", "'|'")].iter().find(|(d, _)| first.contains(d)) {
+                    Some((_, name)) => {
+                        format!("save it with commas between the fields (the header has {name})")
+                    }
+                    None => "name its column of SKUs 'sku', or say which format it is with format = \"…\""
+                        .to_owned(),
+                };
+            let shown: String = first.chars().take(80).flat_map(char::escape_debug).collect();
+            return self
+                .whole(format!("has no column 'sku' in its first line, which reads '{shown}': {remedy}"));
         }
         let mut record = csv::ByteRecord::new();
         loop {
@@ -154,12 +173,19 @@ impl Reader {
                 Ok(false) => break,
                 Err(e) => {
                     let line = lines.borrow_mut().of(from);
-                    let problem = self.at(line).problem("", format!("is no CSV: {e}"));
+                    let text = match e.kind() {
+                        csv::ErrorKind::Io(limit) => limit.to_string(),
+                        _ => format!("is no CSV: {e}"),
+                    };
+                    let problem = self.at(line).problem("", text);
                     return self.problem(problem);
                 }
             }
             let line = lines.borrow_mut().of(from);
             let row = self.at(line);
+            if !self.goes_on(&row) {
+                return;
+            }
             if record.len() != header.len() {
                 let text = format!(
                     "has {} fields where the header has {}: is a quote or a comma missing?",
@@ -219,6 +245,9 @@ impl Reader {
             if cells.iter().all(|c| matches!(c, Data::Empty)) {
                 continue;
             }
+            if !self.goes_on(&row) {
+                return;
+            }
             let fields: BTreeMap<String, String> = header
                 .iter()
                 .zip(cells)
@@ -235,7 +264,7 @@ impl Reader {
             Err(e) => return self.whole(format!("cannot be read: {e}")),
         };
         let left = Cell::new(MAX_ROW);
-        for (n, line) in BufReader::new(Bounded { file, left: &left }).lines().enumerate() {
+        for (n, line) in BufReader::new(Bounded { file, left: &left, total: 0 }).lines().enumerate() {
             left.set(MAX_ROW);
             let row = self.at(n as u64 + 1);
             let line = match line {
@@ -248,12 +277,19 @@ impl Reader {
             if line.trim().is_empty() {
                 continue;
             }
+            if !self.goes_on(&row) {
+                return;
+            }
             // Values keep their text: a number is never read through a float.
             let object: BTreeMap<String, Box<serde_json::value::RawValue>> = match serde_json::from_str(&line)
             {
                 Ok(o) => o,
                 Err(e) => {
-                    self.problem(row.problem("", format!("is no JSON object: {e}")));
+                    // The reader counts lines within the text it was given, which is one line: only the column says something.
+                    let why = e.to_string();
+                    let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why);
+                    let column = e.column();
+                    self.problem(row.problem("", format!("is no JSON object ({why}, column {column}): write one whole object per line, {{\"sku\": \"A\", …}}")));
                     continue;
                 }
             };
