@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use http::Method;
-use jiff::Timestamp;
+use jiff::civil;
 use serde::Deserialize;
 use tradewind_connector::role::{RateRequest, Rates};
 use tradewind_connector::{
@@ -71,11 +71,18 @@ impl Operation for Quote<'_> {
         for product in found.products {
             let Some(price) = wire::billed(&product.total_price)? else { continue };
             let delivery = product.delivery_capabilities.and_then(|d| d.estimated_delivery_date_and_time);
+            // The clock of the destination, without a zone.
+            let delivery = delivery
+                .map(|d| {
+                    d.parse::<civil::DateTime>()
+                        .map_err(|_| Error::decode(format!("a local time of delivery, got '{d}'")))
+                })
+                .transpose()?;
             quotes.push(RateQuote {
                 product: product.product_code,
                 name: product.product_name,
                 price,
-                delivery: delivery.and_then(|d| d.parse::<Timestamp>().ok()),
+                delivery,
             });
         }
         quotes.sort_by_key(|q| q.price.minor());

@@ -49,6 +49,11 @@ fn centimetres(mm: u32) -> u32 {
     mm.div_ceil(10).max(1)
 }
 
+/// Whether the parcel crosses a border with goods that customs want to see.
+fn declarable(r: &ShipmentRequest) -> bool {
+    r.from.country != r.to.country && !r.contents.is_empty()
+}
+
 struct Create<'a>(&'a Settings);
 
 impl Operation for Create<'_> {
@@ -67,9 +72,12 @@ impl Operation for Create<'_> {
         let s = self.0;
         let mut accounts = vec![Account { type_code: "shipper", number: &s.account_number }];
         let mut services = Vec::new();
-        let declarable = r.from.country != r.to.country && !r.contents.is_empty();
+        let declarable = declarable(r);
+        let mut images = vec![json!({"typeCode": "label", "templateName": "ECOM26_84_001"})];
         if declarable {
+            // Paperless trade needs an invoice to pass on: MyDHL draws one from the customs block, and we keep it.
             services.push(json!({"serviceCode": "WY"}));
+            images.push(json!({"typeCode": "invoice", "templateName": "COMMERCIAL_INVOICE_P_10", "isRequested": true, "invoiceType": "commercial"}));
         }
         if declarable && r.incoterm == Incoterm::Ddp {
             // The incoterm alone bills nothing: duties go to an account by this service.
@@ -100,7 +108,7 @@ impl Operation for Create<'_> {
             "accounts": accounts,
             "valueAddedServices": services,
             "customerReferences": [{"typeCode": "CU", "value": wire::limited("shipment id", r.id.as_str(), 35)?}],
-            "outputImageProperties": {"encodingFormat": s.label, "imageOptions": [{"typeCode": "label", "templateName": "ECOM26_84_001"}]},
+            "outputImageProperties": {"encodingFormat": s.label, "imageOptions": images},
             "customerDetails": {
                 "shipperDetails": party(&r.from, &r.sender_registrations, "business", s)?,
                 "receiverDetails": party(&r.to, &r.registrations, "direct_consumer", s)?,
@@ -125,6 +133,12 @@ impl Operation for Create<'_> {
                 bytes: signing::from_base64(&d.content)?,
             });
         }
+        let mut warnings = answer.warnings;
+        if declarable(r) && !documents.iter().any(|d| d.kind == "invoice") {
+            warnings.push(
+                "MyDHL sent no commercial invoice: put a printed one on the parcel, or upload it".to_owned(),
+            );
+        }
         Ok(BookedShipment {
             id: r.id.clone(),
             waybill: Waybill::new(answer.shipment_tracking_number)?,
@@ -136,7 +150,7 @@ impl Operation for Create<'_> {
                 .collect::<Result<_, _>>()?,
             charge: wire::billed(&answer.shipment_charges)?,
             documents,
-            warnings: answer.warnings,
+            warnings,
         })
     }
 }

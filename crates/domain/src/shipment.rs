@@ -163,9 +163,9 @@ pub struct RateQuote {
     pub name: String,
     /// Price.
     pub price: Money,
-    /// Estimated delivery.
+    /// Estimated delivery, by the clock of the destination: carriers name no zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery: Option<Timestamp>,
+    pub delivery: Option<jiff::civil::DateTime>,
 }
 
 /// Where a parcel is.

@@ -76,7 +76,7 @@ async fn quote_book_paper_track() {
         ship_at: request.ship_at,
     };
     let quotes = logistics(&live).rates().unwrap().quote(&CallCx::new(), &lane).await.unwrap();
-    assert!(quotes.iter().any(|q| q.product == "P"), "{quotes:?}");
+    assert!(quotes.iter().any(|q| q.product == "P" && q.delivery.is_some()), "{quotes:?}");
 
     let shipments = logistics(&live).shipments().unwrap();
     let booked = match shipments.create(&CallCx::keyed("book-1"), &request).await.unwrap() {
@@ -84,6 +84,8 @@ async fn quote_book_paper_track() {
         Submitted::Deferred(handle) => panic!("{handle:?}"),
     };
     assert!(booked.documents.iter().any(|d| d.bytes.starts_with(b"%PDF")), "a label");
+    let invoice = booked.documents.iter().find(|d| d.kind == "invoice").expect("the invoice that DHL drew");
+    assert!(invoice.media_type == "application/pdf" && invoice.bytes.starts_with(b"%PDF"));
     let find = async || shipments.find(&CallCx::new(), &request.id, request.ship_at).await.unwrap();
     // The search by reference lags; the connector says how long.
     let lag = live.connector.capabilities().bounds.visibility_lag_minutes.unwrap();

@@ -17,6 +17,7 @@ fn order(reference: &str) -> Value {
     json!({"plannedShippingDateAndTime": "2026-03-02T18:00:00 GMT+08:00", "pickup": {"isRequested": true},
         "productCode": "P", "accounts": [{"typeCode": "shipper", "number": "950000001"}],
         "valueAddedServices": [{"serviceCode": "WY"}],
+        "outputImageProperties": {"imageOptions": [{"typeCode": "invoice", "isRequested": true, "invoiceType": "commercial"}]},
         "customerReferences": [{"value": reference, "typeCode": "CU"}],
         "customerDetails": {"shipperDetails": party("CN", "Shenzhen"), "receiverDetails": party("DE", "Hamburg")},
         "content": {"packages": [{"weight": 1.2, "dimensions": {"length": 10, "width": 10, "height": 10}}],
@@ -77,6 +78,20 @@ async fn a_shipment_is_booked_found_after_a_lag_scanned_and_delivered() {
     let parcel = sim.ledger().parcels["dhl-express"][&awb].clone();
     assert!(parcel.delivered && parcel.booked && parcel.reference == "ORDER-1");
     assert!(sim.ledger().complaints.is_empty());
+}
+
+#[tokio::test]
+async fn paperless_trade_without_an_invoice_is_complained_about_at_the_hand_over() {
+    let sim = start().await;
+    let mut bare = order("BARE");
+    bare.as_object_mut().unwrap().remove("outputImageProperties");
+    assert_eq!(call(&sim, "POST", "/shipments", Some(&bare)).await.0, 201);
+    assert_eq!(call(&sim, "POST", "/shipments", Some(&order("DRAWN"))).await.0, 201);
+    assert!(sim.ledger().complaints.is_empty(), "it may still be uploaded");
+    sim.advance(Duration::from_secs(10 * 86_400));
+    let complaints = sim.ledger().complaints;
+    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    assert!(format!("{complaints:?}").contains("without an invoice"));
 }
 
 #[tokio::test]

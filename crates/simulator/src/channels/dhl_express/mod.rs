@@ -61,6 +61,8 @@ struct Shipment {
     created_ms: i64,
     planned_ms: i64,
     paperless: bool,
+    /// An invoice goes along electronically: drawn by the carrier on request, or sent with the booking.
+    invoiced: bool,
     uploaded_ms: Option<i64>,
     from: String,
     to: String,

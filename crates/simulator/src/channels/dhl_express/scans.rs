@@ -84,8 +84,15 @@ impl DhlExpress {
         let done = shipment.scans.iter().filter(|s| s.at_ms <= at_ms).count();
         let delivered = shipment.scans.iter().any(|s| s.at_ms <= at_ms && s.code == "OK");
         let reference = shipment.reference.clone();
+        let bare = done >= 1 && shipment.paperless && !shipment.invoiced && shipment.uploaded_ms.is_none();
         drop(books);
         let news = world.ledger(|l| {
+            if bare {
+                l.complain(
+                    NAME,
+                    &format!("{awb} was handed over for paperless trade (WY) without an invoice"),
+                );
+            }
             let parcel = l.parcel(NAME, awb);
             parcel.scans = u32::try_from(done).unwrap_or(u32::MAX);
             let news = delivered && !parcel.delivered;

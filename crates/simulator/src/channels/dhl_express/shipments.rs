@@ -51,6 +51,23 @@ pub(super) fn planned(value: &str) -> Option<i64> {
     format!("{local}{zone}").parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
+/// The carrier is asked to draw the invoice from the customs block.
+fn asks_for_invoice(body: &Value) -> bool {
+    let options = body.pointer("/outputImageProperties/imageOptions").and_then(Value::as_array);
+    options.into_iter().flatten().any(|o| {
+        o.get("typeCode").and_then(Value::as_str) == Some("invoice")
+            && o.get("isRequested") == Some(&Value::Bool(true))
+    })
+}
+
+/// An invoice, commercial or pro forma, comes with the booking.
+fn sends_invoice(body: &Value) -> bool {
+    let images = body.get("documentImages").and_then(Value::as_array);
+    images.into_iter().flatten().any(|i| {
+        i.get("typeCode").and_then(Value::as_str).is_some_and(|code| ["INV", "PNV", "CIN"].contains(&code))
+    })
+}
+
 fn at(body: &Value, pointer: &str) -> String {
     body.pointer(pointer).map(text).unwrap_or_default()
 }
@@ -301,6 +318,7 @@ impl DhlExpress {
             created_ms: now,
             planned_ms,
             paperless: services.iter().any(|s| s == "WY"),
+            invoiced: asks_for_invoice(body) || sends_invoice(body),
             uploaded_ms: None,
             from: from.clone(),
             to: to.clone(),
