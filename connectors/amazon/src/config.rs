@@ -47,6 +47,9 @@ const NA: &str = "https://sellingpartnerapi-na.amazon.com";
 const EU: &str = "https://sellingpartnerapi-eu.amazon.com";
 const FE: &str = "https://sellingpartnerapi-fe.amazon.com";
 
+/// The store of the United States, for which the finances API has a rule of its own.
+pub(crate) const US: &str = "ATVPDKIKX0DER";
+
 /// (country, marketplace id, host, currency). SP-API Developer Guide, "Marketplace IDs".
 const SITES: &[(&str, &str, &str, &str)] = &[
     ("AE", "A2VIGQ35RCS4UG", EU, "AED"),
@@ -70,7 +73,7 @@ const SITES: &[(&str, &str, &str, &str)] = &[
     ("SE", "A2NODRKZP88ZB9", EU, "SEK"),
     ("SG", "A19VAU5U5O7RUS", FE, "SGD"),
     ("TR", "A33AVAJ2PDY3EV", EU, "TRY"),
-    ("US", "ATVPDKIKX0DER", NA, "USD"),
+    ("US", US, NA, "USD"),
 ];
 
 impl Site {

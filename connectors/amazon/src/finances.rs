@@ -14,7 +14,8 @@ use tradewind_domain::{
 };
 
 use crate::Amazon;
-use crate::config::Site;
+use crate::config::{Site, US};
+use crate::paging;
 use crate::wire::finances as w;
 
 const LIKE: OpSpec = OpSpec {
@@ -34,9 +35,11 @@ static GROUPS: OpSpec =
 /// payout fails): each look goes back far enough to see every group that may have closed since the last.
 const GROUP_LIFE: SignedDuration = SignedDuration::from_hours(45 * 24);
 
-/// Upper bounds must lie at least two minutes back.
-fn upper(window: Window, now: Timestamp) -> Timestamp {
-    window.to.min(now.checked_sub(SignedDuration::from_mins(2)).unwrap_or(window.to))
+/// Upper bounds must lie at least two minutes back. Pages after the first keep the first one's.
+fn upper(window: Window, cursor: Option<&Cursor>, now: Timestamp) -> (Timestamp, Option<String>) {
+    let first = window.to.min(now.checked_sub(SignedDuration::from_mins(2)).unwrap_or(window.to));
+    let (bound, token) = paging::thaw(cursor, Some(first));
+    (bound.unwrap_or(first), token)
 }
 
 struct List<'a>(&'a Site);
@@ -53,21 +56,30 @@ impl Operation for List<'_> {
         (window, cursor): &(Window, Option<Cursor>),
     ) -> Result<WireRequest, Error> {
         // The next token wants the same other arguments again.
+        let (before, token) = upper(*window, cursor.as_ref(), cx.now);
+        // "If you want to retrieve MFN orders in the US store, do not supply the marketplaceId parameter."
+        let store = Some(self.0.marketplace_id).filter(|id| *id != US);
         Ok(WireRequest::new(Method::GET, &self.0.endpoint, "/finances/2024-06-19/transactions")?
             .query("postedAfter", window.from.to_string())
-            .query("postedBefore", upper(*window, cx.now).to_string())
-            .query("marketplaceId", self.0.marketplace_id)
-            .query_opt("nextToken", cursor.as_ref().map(|c| c.0.clone())))
+            .query("postedBefore", before.to_string())
+            .query_opt("marketplaceId", store)
+            .query_opt("nextToken", token))
     }
     fn decode(
         &self,
-        _: &OpCx<'_>,
-        _: &(Window, Option<Cursor>),
+        cx: &OpCx<'_>,
+        (window, cursor): &(Window, Option<Cursor>),
         response: &WireResponse,
     ) -> Result<Page<BalanceTransaction>, Error> {
         let page = response.json::<w::Payload<w::Transactions>>()?.payload;
-        let items = page.transactions.iter().map(transaction).collect::<Result<_, _>>()?;
-        Ok(Page { items, next: page.next_token.map(Cursor) })
+        // Rows of the region's other stores are theirs to read; a row that names no store is kept.
+        let ours = page.transactions.iter().filter(|t| {
+            let store = t.marketplace_details.as_ref().and_then(|m| m.marketplace_id.as_deref());
+            store.is_none_or(|id| id == self.0.marketplace_id)
+        });
+        let items = ours.map(transaction).collect::<Result<_, _>>()?;
+        let (before, _) = upper(*window, cursor.as_ref(), cx.now);
+        Ok(Page { items, next: page.next_token.map(|token| paging::freeze(Some(before), token)) })
     }
 }
 
@@ -131,32 +143,38 @@ impl Operation for Groups<'_> {
         cx: &OpCx<'_>,
         (window, cursor): &(Window, Option<Cursor>),
     ) -> Result<WireRequest, Error> {
+        let (before, token) = upper(*window, cursor.as_ref(), cx.now);
         Ok(WireRequest::new(Method::GET, &self.0.endpoint, "/finances/v0/financialEventGroups")?
             .query("MaxResultsPerPage", "100")
             .query(
                 "FinancialEventGroupStartedAfter",
                 window.from.checked_sub(GROUP_LIFE).unwrap_or(Timestamp::MIN).to_string(),
             )
-            .query("FinancialEventGroupStartedBefore", upper(*window, cx.now).to_string())
-            .query_opt("NextToken", cursor.as_ref().map(|c| c.0.clone())))
+            .query("FinancialEventGroupStartedBefore", before.to_string())
+            .query_opt("NextToken", token))
     }
     fn decode(
         &self,
-        _: &OpCx<'_>,
-        _: &(Window, Option<Cursor>),
+        cx: &OpCx<'_>,
+        (window, cursor): &(Window, Option<Cursor>),
         response: &WireResponse,
     ) -> Result<Page<Payout>, Error> {
         let page = response.json::<w::Payload<w::Groups>>()?.payload;
         let mut items = Vec::new();
         for group in &page.financial_event_group_list {
+            // The list is of the seller's whole region and names no store, only the store's currency.
+            let ours =
+                group.original_total.as_ref().is_none_or(|t| t.currency_code == self.0.currency.code());
             // An open group is a balance, not a payout.
-            if group.processing_status.as_deref() == Some("Closed")
+            if ours
+                && group.processing_status.as_deref() == Some("Closed")
                 && let Some(payout) = payout(group)?
             {
                 items.push(payout);
             }
         }
-        Ok(Page { items, next: page.next_token.map(Cursor) })
+        let (before, _) = upper(*window, cursor.as_ref(), cx.now);
+        Ok(Page { items, next: page.next_token.map(|token| paging::freeze(Some(before), token)) })
     }
 }
 

@@ -18,6 +18,7 @@ mod inbound;
 mod listings;
 mod map;
 mod orders;
+mod paging;
 mod reports;
 mod wire;
 

@@ -101,7 +101,11 @@ fn attributes(site: &Site, offer: &Offer) -> Result<Map<String, Value>, Error> {
     }
     match &offer.gtin {
         Some(gtin) => {
-            let kind = if gtin.as_str().len() == 12 { "upc" } else { "ean" };
+            let kind = match gtin.as_str().len() {
+                12 => "upc",
+                14 => "gtin",
+                _ => "ean",
+            };
             all.insert(
                 "externally_assigned_product_identifier".into(),
                 json!([{"type": kind, "value": gtin.as_str(), "marketplace_id": site.marketplace_id}]),
@@ -319,6 +323,11 @@ fn listing(site: &Site, item: &w::Item) -> Result<LiveListing, Error> {
             attribute: i.attribute_names.first().cloned(),
         })
         .collect();
+    let quantity = item
+        .fulfillment_availability
+        .iter()
+        .find(|a| a.fulfillment_channel_code == MERCHANT)
+        .and_then(|a| a.quantity);
     let buyable = summary.is_some_and(|s| s.status.iter().any(|w| w == "BUYABLE"));
     let state = match (summary, buyable) {
         _ if buyable => ListingState::Live,
@@ -326,8 +335,12 @@ fn listing(site: &Site, item: &w::Item) -> Result<LiveListing, Error> {
         // Submitted, not yet in the catalogue.
         (None, _) => ListingState::Pending,
         (Some(s), _) if s.status.is_empty() => ListingState::Inactive,
-        // DISCOVERABLE alone: shown, but not sold — out of stock or suppressed offer.
-        (Some(s), _) if s.status.iter().any(|w| w == "DISCOVERABLE") => ListingState::Live,
+        // DISCOVERABLE alone: shown, but not sold. With nothing on the shelf that is how it should be; with stock, the
+        // offer is suppressed.
+        (Some(s), _) if s.status.iter().any(|w| w == "DISCOVERABLE") => match quantity {
+            Some(0) => ListingState::Live,
+            _ => ListingState::Inactive,
+        },
         // Words that the model does not have say neither that it sells nor that it does not.
         (Some(s), _) => ListingState::Other(s.status.join(" ")),
     };
@@ -338,11 +351,7 @@ fn listing(site: &Site, item: &w::Item) -> Result<LiveListing, Error> {
         key: ListingRef { sku: Sku::new(item.sku.clone())?, listing: asin.map(ListingId::new).transpose()? },
         state,
         price,
-        quantity: item
-            .fulfillment_availability
-            .iter()
-            .find(|a| a.fulfillment_channel_code == MERCHANT)
-            .and_then(|a| a.quantity),
+        quantity,
         title: summary.and_then(|s| s.item_name.clone()),
         issues,
     })

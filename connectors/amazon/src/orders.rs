@@ -12,7 +12,7 @@ use tradewind_domain::{CancelReason, Order, OrderId, ShipmentNotice};
 
 use crate::config::Site;
 use crate::wire::orders as w;
-use crate::{Amazon, map};
+use crate::{Amazon, map, paging};
 
 /// Parts of an order that are sent on request; items always are.
 const INCLUDED: &str = "BUYER,RECIPIENT,PROCEEDS,CANCELLATION,FULFILLMENT,PACKAGES,TAX";
@@ -28,6 +28,13 @@ const READ: OpSpec = OpSpec {
     doc: "https://developer-docs.amazon.com/sp-api/docs/orders-api",
 };
 static SEARCH: OpSpec = OpSpec { name: "orders.search", buckets: &["orders.search"], ..READ };
+
+/// The upper bound, when there is one, and the token. A bound must lie at least two minutes back; later changes come
+/// with the next window.
+fn before(window: Window, cursor: Option<&Cursor>, now: Timestamp) -> (Option<Timestamp>, Option<String>) {
+    let latest = now.checked_sub(SignedDuration::from_mins(2)).unwrap_or(Timestamp::MIN);
+    paging::thaw(cursor, Some(window.to).filter(|to| *to < latest))
+}
 
 struct Search<'a>(&'a Site);
 
@@ -49,20 +56,16 @@ impl Operation for Search<'_> {
             .query("lastUpdatedAfter", window.from.to_string())
             .query("maxResultsPerPage", "100")
             .query("includedData", INCLUDED);
-        // An upper bound must lie at least two minutes back; later changes come with the next window.
-        let latest = cx.now.checked_sub(SignedDuration::from_mins(2)).unwrap_or(Timestamp::MIN);
-        let request = if window.to < latest {
-            request.query("lastUpdatedBefore", window.to.to_string())
-        } else {
-            request
-        };
-        Ok(request.query_opt("paginationToken", cursor.as_ref().map(|c| c.0.clone())))
+        let (before, token) = before(*window, cursor.as_ref(), cx.now);
+        Ok(request
+            .query_opt("lastUpdatedBefore", before.map(|b| b.to_string()))
+            .query_opt("paginationToken", token))
     }
 
     fn decode(
         &self,
         cx: &OpCx<'_>,
-        _: &(Window, Option<Cursor>),
+        (window, cursor): &(Window, Option<Cursor>),
         response: &WireResponse,
     ) -> Result<Self::Out, Error> {
         let page: w::Orders = response.json()?;
@@ -73,7 +76,9 @@ impl Operation for Search<'_> {
             map::order(o, cx.account, self.0.currency).map_err(named)
         });
         let items = items.collect();
-        Ok(Page { items, next: page.pagination.and_then(|p| p.next_token).map(Cursor) })
+        let (before, _) = before(*window, cursor.as_ref(), cx.now);
+        let next = page.pagination.and_then(|p| p.next_token);
+        Ok(Page { items, next: next.map(|token| paging::freeze(before, token)) })
     }
 }
 

@@ -58,6 +58,8 @@ impl Operation for List<'_> {
             Some(cursor) => request.query("nextToken", cursor.0.clone()),
             None => request
                 .query("reportTypes", SETTLEMENT)
+                // Without it, every account of the seller's region would collect every store's money.
+                .query("marketplaceIds", self.0.marketplace_id)
                 .query("createdSince", window.from.to_string())
                 .query("createdUntil", window.to.to_string())
                 .query("pageSize", "100"),
@@ -73,6 +75,11 @@ impl Operation for List<'_> {
         let mut items = Vec::new();
         for report in page.reports.into_iter().filter(|r| r.processing_status == "DONE") {
             let Some(document) = report.report_document_id else { continue };
+            // A report of another store has another currency.
+            let stores = report.marketplace_ids.unwrap_or_default();
+            if !stores.is_empty() && !stores.iter().any(|id| id == self.0.marketplace_id) {
+                continue;
+            }
             items.push(Statement {
                 id: statement_id(&report.report_id, &document)?,
                 currency: self.0.currency,

@@ -28,9 +28,19 @@ pub(crate) struct Transaction {
     pub(crate) posted_date: Timestamp,
     pub(crate) total_amount: Amount,
     #[serde(default)]
+    pub(crate) marketplace_details: Option<Marketplace>,
+    #[serde(default)]
     pub(crate) related_identifiers: Vec<Related>,
     #[serde(default)]
     pub(crate) breakdowns: Vec<Breakdown>,
+}
+
+/// Where it happened.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Marketplace {
+    #[serde(default)]
+    pub(crate) marketplace_id: Option<String>,
 }
 
 /// Money as a JSON number: read from its text.

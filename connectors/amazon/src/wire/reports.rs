@@ -23,6 +23,8 @@ pub(crate) struct Report {
     #[serde(default)]
     pub(crate) data_end_time: Option<Timestamp>,
     #[serde(default)]
+    pub(crate) marketplace_ids: Option<Vec<String>>,
+    #[serde(default)]
     pub(crate) report_document_id: Option<String>,
 }
 

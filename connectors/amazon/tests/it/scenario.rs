@@ -1,5 +1,6 @@
 //! Listings and orders at the simulated Amazon, over real HTTP, every exchange held against Amazon's models.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +14,23 @@ use tradewind_simulator::{Demand, Fault, Simulator};
 use tradewind_testkit::{Follow, Live};
 
 async fn start(more_settings: &str) -> (Arc<Simulator>, Live) {
+    let sim = simulator().await;
+    let live = open(&sim, "DE", more_settings);
+    (sim, live)
+}
+
+async fn simulator() -> Arc<Simulator> {
     let demand =
         Demand { orders_per_day: 8, days: 1, cancel_per_mille: 0, refund_per_mille: 0, ..Demand::default() };
-    let sim =
-        Arc::new(Simulator::builder().seed(5).demand(demand).channels(["amazon"]).start().await.unwrap());
+    Arc::new(Simulator::builder().seed(5).demand(demand).channels(["amazon"]).start().await.unwrap())
+}
+
+/// An account of the one seller, for a store.
+fn open(sim: &Arc<Simulator>, store: &str, more_settings: &str) -> Live {
     let login = sim.credentials("amazon");
     let base = sim.base_url("amazon");
     let settings = format!(
-        "marketplace = \"DE\"\nseller_id = \"{}\"\nclient_id = \"{}\"\nendpoint = \"{base}\"\ntoken_endpoint = \"{base}/auth/o2/token\"\n{more_settings}",
+        "marketplace = \"{store}\"\nseller_id = \"{}\"\nclient_id = \"{}\"\nendpoint = \"{base}\"\ntoken_endpoint = \"{base}/auth/o2/token\"\n{more_settings}",
         login.get("seller_id"),
         login.get("client_id"),
     );
@@ -30,8 +40,7 @@ async fn start(more_settings: &str) -> (Arc<Simulator>, Live) {
         [("client_secret", login.get("client_secret")), ("refresh_token", login.get("refresh_token"))];
     // Pre-signed addresses are no operations of the API.
     let apart = ["/auth/o2/token", "/document/"];
-    let live = Live::open(&tradewind_amazon::FACTORY, &settings, &secrets, clock, &apart).unwrap();
-    (sim, live)
+    Live::open(&tradewind_amazon::FACTORY, &settings, &secrets, clock, &apart).unwrap()
 }
 
 fn eur(minor: i64) -> Money {
@@ -127,19 +136,7 @@ async fn publish_change_sell_ship_cancel_settle() {
     let mut ready = found.iter().filter(|o| o.state == OrderState::ReadyToShip);
     let (first, second) = (ready.next().unwrap(), ready.next().unwrap());
     let actions = market.order_actions().unwrap();
-    let notice = ShipmentNotice {
-        order: first.id.clone(),
-        shipment: "S-1".parse().unwrap(),
-        fulfilment: None,
-        lines: first
-            .lines
-            .iter()
-            .map(|l| tradewind_domain::LineQuantity { line: l.id.clone(), quantity: l.open() })
-            .collect(),
-        carrier: "dhl-express".into(),
-        waybill: "1234567890".parse().unwrap(),
-        shipped_at: sim.now(),
-    };
+    let notice = notice(first, &sim);
     assert_eq!(actions.ship(&CallCx::keyed("ship-1"), &notice).await.unwrap(), Submitted::Done(()));
     let get = async |id| market.orders().unwrap().get(&CallCx::new(), id).await.unwrap();
     assert_eq!(get(&first.id).await.state, OrderState::Shipped);
@@ -252,4 +249,109 @@ async fn an_upload_that_fails_leaves_no_doubt_and_is_made_anew() {
     }
     deferred(offers.list(&cx, &batch).await.unwrap());
     assert_eq!(feeds(&sim), 1);
+}
+
+/// Sells in stores for a day, ships what was bought (Amazon pays no earlier), and lets the settlement come.
+async fn sell(sim: &Simulator, lives: &[(&Live, &str, &str)]) {
+    for (live, currency, locale) in lives {
+        let mut offer = offer("CUP", 500, Some("Acme"));
+        offer.price = Money::from_minor(1_999, Currency::new(currency).unwrap());
+        offer.locale = Locale((*locale).into());
+        let offers = live.connector.marketplace().unwrap().offers().unwrap();
+        accepted(offers.put(&CallCx::keyed("put-1"), &[offer]).await.unwrap());
+    }
+    let from = sim.now();
+    sim.advance(Duration::from_secs(36 * 3_600));
+    for (live, ..) in lives {
+        let found = orders(live, Window { from, to: sim.now() }).await;
+        for order in found.iter().filter(|o| o.state == OrderState::ReadyToShip) {
+            let actions = live.connector.marketplace().unwrap().order_actions().unwrap();
+            let notice = notice(order, sim);
+            actions.ship(&CallCx::keyed(order.id.as_str()), &notice).await.unwrap();
+        }
+    }
+    sim.advance(Duration::from_secs(10 * 24 * 3_600));
+}
+
+/// Everything of an order, in one parcel.
+fn notice(order: &Order, sim: &Simulator) -> ShipmentNotice {
+    let line = |l: &tradewind_domain::OrderLine| tradewind_domain::LineQuantity {
+        line: l.id.clone(),
+        quantity: l.open(),
+    };
+    ShipmentNotice {
+        order: order.id.clone(),
+        shipment: "S-1".parse().unwrap(),
+        fulfilment: None,
+        lines: order.lines.iter().map(line).collect(),
+        carrier: "dhl-express".into(),
+        waybill: "1234567890".parse().unwrap(),
+        shipped_at: sim.now(),
+    }
+}
+
+/// What an account is told of its money: currencies of movements and of payouts, orders in movements, documents.
+async fn money(
+    live: &Live,
+    window: Window,
+) -> (BTreeSet<String>, BTreeSet<String>, BTreeSet<String>, Vec<String>) {
+    let market = live.connector.marketplace().unwrap();
+    let cx = &CallCx::new();
+    let facet = market.transactions().unwrap();
+    let moves = all_pages(|c| async move { facet.changed(cx, window, c.as_ref()).await }).await.unwrap();
+    let facet = market.payouts().unwrap();
+    let payouts = all_pages(|c| async move { facet.changed(cx, window, c.as_ref()).await }).await.unwrap();
+    let facet = market.statements().unwrap();
+    let listed = all_pages(|c| async move { facet.list(cx, window, c.as_ref()).await }).await.unwrap();
+    let mut files = Vec::new();
+    for statement in listed {
+        let text = String::from_utf8(facet.fetch(cx, &statement.id).await.unwrap().bytes.to_vec()).unwrap();
+        // The label says what the file says, in its column "currency", the sixth, of the row of totals.
+        let currency = text.lines().nth(1).unwrap().split('\t').nth(5).unwrap().to_owned();
+        assert_eq!(statement.currency.code(), currency);
+        files.push(currency);
+    }
+    let code = |m: Money| m.currency().code().to_owned();
+    (
+        moves.iter().map(|t| code(t.amount)).collect(),
+        payouts.iter().map(|p| code(p.amount)).collect(),
+        moves.iter().filter_map(|t| t.order.as_ref().map(ToString::to_string)).collect(),
+        files,
+    )
+}
+
+/// Both accounts are of one seller and one region: each reads its own store's money, and only that.
+#[tokio::test]
+async fn two_stores_of_one_seller_keep_their_money_apart() {
+    let sim = simulator().await;
+    let (de, gb) = (open(&sim, "DE", ""), open(&sim, "GB", ""));
+    let from = sim.now();
+    sell(&sim, &[(&de, "EUR", "de-DE"), (&gb, "GBP", "en-GB")]).await;
+    let window = Window { from, to: sim.now() };
+    let only = |code: &str| BTreeSet::from([code.to_owned()]);
+    for (live, code) in [(&de, "EUR"), (&gb, "GBP")] {
+        let (moves, payouts, _, files) = money(live, window).await;
+        assert_eq!((moves, payouts), (only(code), only(code)));
+        assert!(!files.is_empty() && files.iter().all(|f| f == code), "{code}: {files:?}");
+    }
+}
+
+/// "If you want to retrieve MFN orders in the US store, do not supply the marketplaceId parameter": the answer has the
+/// region's other stores too, and they are left out here.
+#[tokio::test]
+async fn orders_of_the_us_store_are_in_the_transactions_and_no_others() {
+    let sim = simulator().await;
+    let (us, ca) = (open(&sim, "US", ""), open(&sim, "CA", ""));
+    let from = sim.now();
+    sell(&sim, &[(&us, "USD", "en-US"), (&ca, "CAD", "en-CA")]).await;
+    let window = Window { from, to: sim.now() };
+    let shown =
+        |orders: Vec<Order>| -> BTreeSet<String> { orders.iter().map(|o| o.id.to_string()).collect() };
+    let (moves, _, told, _) = money(&us, window).await;
+    assert_eq!(moves, BTreeSet::from(["USD".to_owned()]));
+    let of_us = shown(orders(&us, window).await);
+    assert!(!told.is_empty() && told.is_subset(&of_us), "{told:?} {of_us:?}");
+    let (moves, _, told, _) = money(&ca, window).await;
+    assert_eq!(moves, BTreeSet::from(["CAD".to_owned()]));
+    assert!(!told.is_empty());
 }

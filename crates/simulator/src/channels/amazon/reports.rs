@@ -188,56 +188,59 @@ pub(super) fn list(world: &World, state: &State, req: &Req) -> Response {
         return invalid("nextToken must be the only parameter");
     }
     let packed = token.map(|t| hex::decode(t).ok().and_then(|b| String::from_utf8(b).ok()));
-    let (kinds, since, until, after, size): (Vec<String>, i64, i64, String, usize) = match packed {
-        Some(Some(plain)) => {
-            let fields: Vec<&str> = plain.split('|').collect();
-            let [kinds, since, until, after, size] = fields.as_slice() else {
-                return invalid("nextToken is invalid");
-            };
-            let whole = |t: &str| t.parse::<i64>().unwrap_or_default();
-            (
-                kinds.split(',').map(str::to_owned).collect(),
-                whole(since),
-                whole(until),
-                (*after).to_owned(),
-                size.parse().unwrap_or(10),
-            )
-        }
-        Some(None) => return invalid("nextToken is invalid"),
-        None => {
-            let (since, until) = match (req.instant("createdSince"), req.instant("createdUntil")) {
-                (Ok(since), Ok(until)) => (since, until),
-                (Err(e), _) | (_, Err(e)) => return invalid(&e),
-            };
-            let kinds: Vec<String> = req.list("reportTypes").into_iter().map(str::to_owned).collect();
-            if kinds.is_empty() || kinds.len() > 10 {
-                return invalid("reportTypes takes 1 to 10 values");
+    let (kinds, since, until, after, size, sites): (Vec<String>, i64, i64, String, usize, Vec<String>) =
+        match packed {
+            Some(Some(plain)) => {
+                let fields: Vec<&str> = plain.split('|').collect();
+                let [kinds, since, until, after, size, sites] = fields.as_slice() else {
+                    return invalid("nextToken is invalid");
+                };
+                let whole = |t: &str| t.parse::<i64>().unwrap_or_default();
+                (
+                    kinds.split(',').map(str::to_owned).collect(),
+                    whole(since),
+                    whole(until),
+                    (*after).to_owned(),
+                    size.parse().unwrap_or(10),
+                    sites.split(',').filter(|s| !s.is_empty()).map(str::to_owned).collect(),
+                )
             }
-            let size = req.get("pageSize").and_then(|s| s.parse().ok()).unwrap_or(10);
-            (
-                kinds,
-                since.unwrap_or(world.now_ms() - 90 * DAY_MS),
-                until.unwrap_or(world.now_ms()),
-                String::new(),
-                size,
-            )
-        }
-    };
+            Some(None) => return invalid("nextToken is invalid"),
+            None => {
+                let (since, until) = match (req.instant("createdSince"), req.instant("createdUntil")) {
+                    (Ok(since), Ok(until)) => (since, until),
+                    (Err(e), _) | (_, Err(e)) => return invalid(&e),
+                };
+                let kinds: Vec<String> = req.list("reportTypes").into_iter().map(str::to_owned).collect();
+                if kinds.is_empty() || kinds.len() > 10 {
+                    return invalid("reportTypes takes 1 to 10 values");
+                }
+                let size = req.get("pageSize").and_then(|s| s.parse().ok()).unwrap_or(10);
+                (
+                    kinds,
+                    since.unwrap_or(world.now_ms() - 90 * DAY_MS),
+                    until.unwrap_or(world.now_ms()),
+                    String::new(),
+                    size,
+                    req.list("marketplaceIds").into_iter().map(str::to_owned).collect(),
+                )
+            }
+        };
     if !(1..=100).contains(&size) {
         return invalid("pageSize must be between 1 and 100");
     }
-    let (sites, statuses) = (req.list("marketplaceIds"), req.list("processingStatuses"));
+    let statuses = req.list("processingStatuses");
     let mut found = state.reports.iter().filter(|(id, r)| {
         kinds.contains(&r.kind)
             && (since..=until).contains(&r.created_ms)
             && **id > after
-            && (sites.is_empty() || r.marketplaces.iter().any(|m| sites.contains(&m.as_str())))
+            && (sites.is_empty() || r.marketplaces.iter().any(|m| sites.contains(m)))
             && (statuses.is_empty() || statuses.contains(&r.status))
     });
     let page: Vec<_> = found.by_ref().take(size).collect();
     let mut body = j!({"reports": page.iter().map(|(id, r)| show(id, r)).collect::<Vec<_>>()});
     if let (Some((last, _)), Some(_), Some(map)) = (page.last(), found.next(), body.as_object_mut()) {
-        let plain = format!("{}|{since}|{until}|{last}|{size}", kinds.join(","));
+        let plain = format!("{}|{since}|{until}|{last}|{size}|{}", kinds.join(","), sites.join(","));
         map.insert("nextToken".into(), hex::encode(plain).into());
     }
     json(200, &body)
@@ -286,7 +289,7 @@ pub(super) fn transactions(state: &State, req: &Req) -> Response {
         .filter(|t| {
             t.posted_ms >= after
                 && t.posted_ms <= before
-                && req.get("marketplaceId").is_none_or(|m| m == t.site)
+                && req.get("marketplaceId").is_none_or(|m| m == t.site && !(m == US && merchant_fulfilled(t)))
                 && req.get("transactionStatus").is_none_or(|s| s == "RELEASED")
                 && related.is_none_or(|v| match req.get("relatedIdentifierName") {
                     Some("FINANCIAL_EVENT_GROUP_ID") => t.settlement.as_deref() == Some(v),
@@ -300,6 +303,15 @@ pub(super) fn transactions(state: &State, req: &Req) -> Response {
         map.insert("nextToken".into(), hex::encode((offset + size).to_string()).into());
     }
     json(200, &j!({"payload": payload}))
+}
+
+/// `finances_2024-06-19`: "If you want to retrieve MFN orders in the US store, do not supply the marketplaceId
+/// parameter"; asked with it, they are missing.
+const US: &str = "ATVPDKIKX0DER";
+
+/// All orders of the fake are shipped by the seller.
+fn merchant_fulfilled(t: &Transaction) -> bool {
+    t.order.is_some()
 }
 
 fn show_transaction(t: &Transaction) -> Value {
