@@ -12,14 +12,6 @@ use crate::signature::Signer;
 use crate::trading::{PREFIX, Verdict};
 use crate::wire::{self, Problem, inventory::Responses};
 
-/// What we ask for; each must be among what the seller consented to.
-const SCOPES: &[&str] = &[
-    "https://api.ebay.com/oauth/api_scope",
-    "https://api.ebay.com/oauth/api_scope/sell.inventory",
-    "https://api.ebay.com/oauth/api_scope/sell.fulfillment",
-    "https://api.ebay.com/oauth/api_scope/sell.finances",
-];
-
 /// Operations of Post-Order, whose token stands behind another word.
 pub(crate) const POST_ORDER: &str = "cancellations.";
 /// Operations whose bulk answer is about one item alone: its refusal is the call's.
@@ -40,7 +32,7 @@ impl Ebay {
             client_id: settings.client_id.clone(),
             client_secret: secrets.need("client_secret")?.clone(),
             auth: ClientAuth::Basic,
-            scopes: SCOPES.iter().map(|s| (*s).to_owned()).collect(),
+            scopes: settings.scopes()?,
         };
         let signer = config::signer(settings, secrets)?;
         Ok(Ebay { oauth, refresh_token: secrets.need("refresh_token")?.clone(), signer })

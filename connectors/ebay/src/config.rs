@@ -28,12 +28,42 @@ pub(crate) struct Settings {
     /// Public keys of notifications by key id, PEM.
     #[serde(default)]
     pub(crate) notification_keys: BTreeMap<String, String>,
+    /// What the token may do; each must be among what the seller consented to.
+    #[serde(default = "scopes")]
+    pub(crate) scopes: Vec<String>,
     /// `api.ebay.com` unless given.
     #[serde(default)]
     pub(crate) endpoint: Option<Url>,
     /// `apiz.ebay.com` unless given: Finances live there.
     #[serde(default)]
     pub(crate) finances_endpoint: Option<Url>,
+}
+
+/// What every call of the connector needs. An account that only reads does with fewer.
+fn scopes() -> Vec<String> {
+    ["", "sell.inventory", "sell.fulfillment", "sell.finances"].map(str::to_owned).to_vec()
+}
+
+const SCOPE: &str = "https://api.ebay.com/oauth/api_scope";
+
+impl Settings {
+    /// The scopes as eBay names them: short names stand behind the address of the common one, which is "".
+    pub(crate) fn scopes(&self) -> Result<Vec<String>, Error> {
+        if self.scopes.is_empty() {
+            return Err(Error::config("scopes is empty: leave it out, or name what the seller consented to"));
+        }
+        let full = |name: &String| match name.as_str() {
+            "" => Ok(SCOPE.to_owned()),
+            name if name.starts_with("https://") => Ok(name.to_owned()),
+            name if name.bytes().all(|b| b.is_ascii_lowercase() || b == b'.' || b == b'_') => {
+                Ok(format!("{SCOPE}/{name}"))
+            }
+            other => Err(Error::config(format!(
+                "scopes: '{other}' is no scope: write \"sell.inventory\", or the whole address"
+            ))),
+        };
+        self.scopes.iter().map(full).collect()
+    }
 }
 
 /// An account's marketplace, resolved.
@@ -154,5 +184,29 @@ pub(crate) fn signer(
     match &settings.signing_jwe {
         None => Ok(None),
         Some(jwe) => crate::signature::Signer::new(jwe, secrets.need("signing_key")?).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tradewind_connector::AccountConfig;
+
+    fn scopes_of(line: &str) -> Result<Vec<String>, Error> {
+        let text = format!("{}\n{line}", crate::FACTORY.example);
+        let secrets = Secrets::of(&[]);
+        AccountConfig::of("test", &text, secrets)?.settings::<Settings>()?.scopes()
+    }
+
+    #[test]
+    fn an_account_asks_for_the_scopes_it_names_and_no_more() {
+        // Fact sheet §1: …/oauth/api_scope/sell.inventory, sell.fulfillment, sell.finances.
+        let base = "https://api.ebay.com/oauth/api_scope";
+        let of = |name: &str| format!("{base}/{name}");
+        let all = [base.to_owned(), of("sell.inventory"), of("sell.fulfillment"), of("sell.finances")];
+        assert_eq!(scopes_of("").unwrap(), all);
+        let few = scopes_of("scopes = [\"sell.fulfillment.readonly\"]").unwrap();
+        assert_eq!(few, [of("sell.fulfillment.readonly")]);
+        assert!(scopes_of("scopes = []").is_err() && scopes_of("scopes = [\"sell inventory\"]").is_err());
     }
 }

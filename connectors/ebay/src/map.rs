@@ -154,6 +154,16 @@ fn adjust(lines: &mut [OrderLine], adjustment: Money, total: Money, others: Mone
     Ok(true)
 }
 
+/// What a line without a SKU is told by: the number of its listing, and of the variation in it.
+fn listing_name(item: &w::Line) -> String {
+    let given = |id: &Option<String>| id.clone().filter(|id| !id.trim().is_empty() && id != "0");
+    match (given(&item.legacy_item_id), given(&item.legacy_variation_id)) {
+        (Some(listing), Some(variation)) => format!("{listing}/{variation}"),
+        (Some(listing), None) => listing,
+        (None, _) => String::new(),
+    }
+}
+
 fn order_line(item: &w::Line, currency: Currency, state: OrderState) -> Result<OrderLine, Error> {
     let list = item.line_item_cost.money()?;
     let total = match &item.discounted_line_item_cost {
@@ -163,7 +173,7 @@ fn order_line(item: &w::Line, currency: Currency, state: OrderState) -> Result<O
     // `lineItemCost` is for all units; an exact quotient, which may have more decimals than the currency.
     let units = tradewind_domain::Decimal::from(item.quantity.max(1));
     let unit = list.decimal().checked_div(units).unwrap_or_else(|| list.decimal());
-    let channel_sku = item.sku.clone().unwrap_or_default();
+    let own = item.sku.as_deref().map(str::trim).filter(|s| !s.is_empty());
     // How many units of a partly shipped line left is not told here: `Ebay::complete` reads it.
     let shipped = match item.line_item_fulfillment_status.as_deref() {
         Some("FULFILLED") => item.quantity,
@@ -171,8 +181,8 @@ fn order_line(item: &w::Line, currency: Currency, state: OrderState) -> Result<O
     };
     Ok(OrderLine {
         id: item.line_item_id.clone().try_into()?,
-        sku: Sku::new(channel_sku.clone()).ok(),
-        channel_sku,
+        sku: own.and_then(|s| Sku::new(s).ok()),
+        channel_sku: own.map_or_else(|| listing_name(item), str::to_owned),
         title: item.title.clone().unwrap_or_default(),
         quantity: item.quantity,
         cancelled: if state == OrderState::Cancelled { item.quantity.saturating_sub(shipped) } else { 0 },

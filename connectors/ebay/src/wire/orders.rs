@@ -193,6 +193,11 @@ pub(crate) struct Line {
     /// Optional: listings without a SKU sell too.
     #[serde(default)]
     pub(crate) sku: Option<String>,
+    /// The listing, and the variation in it.
+    #[serde(default)]
+    pub(crate) legacy_item_id: Option<String>,
+    #[serde(default)]
+    pub(crate) legacy_variation_id: Option<String>,
     #[serde(default)]
     pub(crate) title: Option<String>,
     pub(crate) quantity: u32,
