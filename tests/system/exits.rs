@@ -150,6 +150,10 @@ fn an_expired_login_says_who_must_log_in_again() {
     let shop = Shop::open("read-write", Some("Atzr|expired"));
     let told = text(&shop.run(&["orders"], 4));
     assert!(told.contains("store") && told.contains("log in again"), "{told}");
+    assert!(
+        told.contains("'refresh_token' (file refresh)") && told.contains("put new values there"),
+        "{told}"
+    );
 }
 
 #[test]

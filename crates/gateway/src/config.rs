@@ -270,6 +270,33 @@ pub struct AccountEntry {
     /// Secrets by name.
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Where the configuration names each secret; empty when it was not read from a text.
+    #[serde(skip)]
+    pub places: BTreeMap<String, Place>,
+}
+
+/// A place in a configuration file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// File.
+    pub path: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+}
+
+/// The same text once more, for the places of the secrets alone.
+#[derive(Deserialize)]
+struct Places {
+    #[serde(default)]
+    account: Vec<PlacesOfAccount>,
+}
+
+#[derive(Deserialize)]
+struct PlacesOfAccount {
+    #[serde(default)]
+    secrets: BTreeMap<String, toml::Spanned<toml::Value>>,
 }
 
 /// How the catalogue becomes offers of one account.
@@ -356,6 +383,16 @@ pub enum SecretSource {
     Credential(String),
 }
 
+impl std::fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SecretSource::File(file) => write!(f, "file {}", file.display()),
+            SecretSource::Env(var) => write!(f, "environment variable {var}"),
+            SecretSource::Credential(id) => write!(f, "systemd credential {id}"),
+        }
+    }
+}
+
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -408,14 +445,23 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &str) -> Result<Config, ConfigError> {
-        let at = |offset: usize, message: String| {
-            let before = &text[..offset.min(text.len())];
+        let place = |offset: usize| {
+            let before = text.get(..offset).unwrap_or(text);
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            ConfigError::Invalid { path: path.to_owned(), line, column, message }
+            Place { path: path.to_owned(), line, column }
         };
-        let config: Config =
-            toml::from_str(text).map_err(|e| at(e.span().map_or(0, |s| s.start), in_words(e.message())))?;
+        let at = |offset: usize, message: String| {
+            let Place { path, line, column } = place(offset);
+            ConfigError::Invalid { path, line, column, message }
+        };
+        let wrong = |e: toml::de::Error| at(e.span().map_or(0, |s| s.start), in_words(e.message()));
+        let mut config: Config = toml::from_str(text).map_err(wrong)?;
+        // A way of writing that has no place costs the place in messages, not the configuration.
+        let places = toml::from_str(text).map_or_else(|_| Vec::new(), |p: Places| p.account);
+        for (account, found) in config.account.iter_mut().zip(places) {
+            account.places = found.secrets.iter().map(|(n, s)| (n.clone(), place(s.span().start))).collect();
+        }
         let mut seen: Vec<&AccountId> = Vec::new();
         for account in &config.account {
             let offset = text.find(&format!("\"{}\"", account.id)).unwrap_or(0);
@@ -510,39 +556,65 @@ impl AccountEntry {
     /// # Errors
     /// A secret cannot be read; its value never appears in the message.
     pub fn resolve(&self, folder: &Path) -> Result<AccountConfig, ConfigError> {
-        let mut secrets = Vec::new();
+        let (account, problems) = self.resolve_each(folder);
+        problems.into_iter().next().map_or(Ok(account), |(_, problem)| Err(problem))
+    }
+
+    /// As the connector sees it, without the secrets that cannot be read, and these with their problems.
+    #[must_use]
+    pub fn resolve_each(&self, folder: &Path) -> (AccountConfig, Vec<(String, ConfigError)>) {
+        let (mut secrets, mut problems) = (Vec::new(), Vec::new());
         for (name, source) in &self.secrets {
-            let (place, value) = match source {
-                SecretSource::File(file) => {
-                    let file = folder.join(file);
-                    (file.display().to_string(), std::fs::read_to_string(&file).map_err(|e| e.to_string()))
-                }
-                SecretSource::Env(var) => {
-                    (format!("${var}"), std::env::var(var).map_err(|_| "is not set".to_owned()))
-                }
-                SecretSource::Credential(id) => {
-                    let folder =
-                        std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).unwrap_or_default();
-                    let file = folder.join(id);
-                    (file.display().to_string(), std::fs::read_to_string(&file).map_err(|e| e.to_string()))
-                }
-            };
-            let value = value.map_err(|why| ConfigError::Unreadable {
-                path: place,
-                why: format!(
-                    "{why}: secret '{name}' of account '{}' is read from there, put its value in place",
-                    self.id
-                ),
-            })?;
-            secrets.push((name.clone(), SecretString::from(value.trim_end_matches(['\n', '\r']).to_owned())));
+            match self.secret(name, source, folder) {
+                Ok(value) => secrets.push((name.clone(), value)),
+                Err(problem) => problems.push((name.clone(), problem)),
+            }
         }
-        Ok(AccountConfig {
+        let account = AccountConfig {
             account: self.id.clone(),
             access: self.access,
             settings: self.settings.clone(),
             secrets: Secrets::new(secrets),
             patience: Patience::default(),
-        })
+        };
+        (account, problems)
+    }
+
+    fn secret(&self, name: &str, source: &SecretSource, folder: &Path) -> Result<SecretString, ConfigError> {
+        let read = |file: PathBuf| {
+            let value = std::fs::read_to_string(&file).map_err(|e| e.to_string());
+            (file.display().to_string(), value)
+        };
+        let (from, value) = match source {
+            SecretSource::File(file) => read(folder.join(file)),
+            SecretSource::Env(var) => {
+                (format!("${var}"), std::env::var(var).map_err(|_| "is not set".to_owned()))
+            }
+            SecretSource::Credential(id) => {
+                let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).unwrap_or_default();
+                read(folder.join(id))
+            }
+        };
+        let text = value.map_err(|why| {
+            let remedy = format!(
+                "{why}: secret '{name}' of account '{}' is read from there, put its value in place",
+                self.id
+            );
+            match self.places.get(name).cloned() {
+                Some(Place { path, line, column }) => {
+                    ConfigError::Invalid { path, line, column, message: format!("{from}: {remedy}") }
+                }
+                None => ConfigError::Unreadable { path: from, why: remedy },
+            }
+        })?;
+        Ok(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned()))
+    }
+
+    /// What the login of the account is made of, for a channel that refuses it: names and sources, never a value.
+    #[must_use]
+    pub fn login(&self) -> String {
+        let named = |(name, source): (&String, &SecretSource)| format!("'{name}' ({source})");
+        self.secrets.iter().map(named).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -102,6 +102,19 @@ impl Gateway {
         self.accounts.iter().filter_map(|(id, c)| Some((id, c.marketplace()?, c)))
     }
 
+    /// Which secrets to renew when a channel refused the login, and where they come from; else nothing.
+    pub(crate) fn login_hint(&self, id: &AccountId, error: &tradewind_connector::Error) -> String {
+        use tradewind_connector::Kind;
+        if !matches!(error.kind(), Kind::Unauthenticated | Kind::NeedsReauth) {
+            return String::new();
+        }
+        let entry = self.config.account.iter().find(|a| a.id == *id);
+        let login = entry.map(crate::config::AccountEntry::login).filter(|l| !l.is_empty());
+        login.map_or_else(String::new, |l| {
+            format!("; the login of account '{id}' is made of {l}: put new values there")
+        })
+    }
+
     /// Capabilities of the open accounts.
     #[must_use]
     pub fn capabilities(&self) -> BTreeMap<AccountId, Capabilities> {

@@ -36,10 +36,11 @@ pub struct Collected {
 }
 
 impl Collected {
-    fn failed(&mut self, what: &str, error: &Error) {
+    /// `login`: what to do about it when the login was refused, or nothing.
+    fn failed(&mut self, what: &str, error: &Error, login: &str) {
         tracing::info!(%error, what, "could not be read; tried again later");
         self.failed += 1;
-        self.errors.push(format!("{what} could not be read, tried again next time: {error}"));
+        self.errors.push(format!("{what} could not be read, tried again next time: {error}{login}"));
     }
 }
 
@@ -87,7 +88,7 @@ impl Gateway {
                 collected.asked += 1;
                 match done.await? {
                     Ok(n) => collected.transactions += n,
-                    Err(e) => collected.failed("transactions", &e),
+                    Err(e) => collected.failed("transactions", &e, &self.login_hint(id, &e)),
                 }
             }
             if let Some(p) = payouts {
@@ -101,7 +102,7 @@ impl Gateway {
                 collected.asked += 1;
                 match done.await? {
                     Ok(n) => collected.payouts += n,
-                    Err(e) => collected.failed("payouts", &e),
+                    Err(e) => collected.failed("payouts", &e, &self.login_hint(id, &e)),
                 }
             }
             if let Some(s) = statements {
@@ -194,7 +195,7 @@ impl Gateway {
             let listed = match listed {
                 Ok(listed) => listed,
                 Err(e) => {
-                    collected.failed("settlement documents", &e);
+                    collected.failed("settlement documents", &e, &self.login_hint(id, &e));
                     return Ok(());
                 }
             };
@@ -226,7 +227,7 @@ impl Gateway {
                         collected.statements += 1;
                     }
                     Err(e) => {
-                        collected.failed("a settlement document", &e);
+                        collected.failed("a settlement document", &e, &self.login_hint(id, &e));
                         return Ok(());
                     }
                 }

@@ -56,7 +56,9 @@ impl Gateway {
                     crate::GatewayError::Channel(e) => {
                         tracing::info!(account = %id, error = %e, "orders could not be read; tried again later");
                         pulled.failed += 1;
-                        pulled.errors.push(format!("orders could not be read, tried again next time: {e}"));
+                        let login = self.login_hint(&id, &e);
+                        let text = format!("orders could not be read, tried again next time: {e}{login}");
+                        pulled.errors.push(text);
                     }
                     other => return Err(other),
                 }

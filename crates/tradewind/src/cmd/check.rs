@@ -17,12 +17,22 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let (config, folder) = args.config.load()?;
     let mut problems: Vec<String> = Vec::new();
     for entry in &config.account {
+        let (account, unread) = entry.resolve_each(&folder);
         let opened = registry::find(&entry.connector).and_then(|factory| {
-            let account = entry.resolve(&folder)?;
             (factory.open)(account, crate::cmd::connectors::offline_runtime())?;
             Ok(())
         });
-        if let Err(e) = opened {
+        for (_, problem) in &unread {
+            problems.push(format!("account '{}': {problem}", entry.id));
+        }
+        // What follows from a secret that could not be read is no fault of its own.
+        let follows = |e: &anyhow::Error| {
+            let text = format!("{e:#}");
+            unread.iter().any(|(name, _)| text.contains(&format!("'{name}'")))
+        };
+        if let Err(e) = &opened
+            && !follows(e)
+        {
             let causes: Vec<String> = e.chain().map(ToString::to_string).collect();
             let hint = registry::find(&entry.connector).map_or_else(
                 |_| String::new(),
