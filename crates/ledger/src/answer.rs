@@ -214,11 +214,20 @@ fn payout(p: &PayoutState) -> Value {
 }
 
 fn order(x: &OrderState) -> Value {
-    json!({"id": x.id, "account": x.account, "state": x.state, "currency": x.total.currency(),
+    let mut v = json!({"id": x.id, "account": x.account, "state": x.state, "currency": x.total.currency(),
         "total": x.total.amount(), "gross": x.gross.amount(), "refunded": x.refunded.amount(),
         "disputed": x.disputed.amount(), "fees": x.fees.amount(), "taxes": x.taxes.amount(),
         "net": x.net.amount(), "net_currency": x.net.currency(), "open": x.open.amount(),
-        "timeline": timeline(&x.timeline), "links": x.links})
+        "timeline": timeline(&x.timeline), "links": x.links});
+    if let Some(map) = v.as_object_mut().filter(|_| !x.other.is_empty()) {
+        let other: Map<String, Value> = x
+            .other
+            .iter()
+            .map(|(c, o)| (c.to_string(), json!({"fees": text(o.fees, *c), "net": text(o.net, *c)})))
+            .collect();
+        map.insert("other".to_owned(), Value::Object(other));
+    }
+    v
 }
 
 fn bank(b: &BankState) -> Value {

@@ -29,6 +29,8 @@ pub struct Duty {
     pub collected: Money,
     /// Duty and import VAT as assessed: this order's share of the invoice.
     pub assessed: Money,
+    /// Of `assessed`, as a carrier invoiced it: import VAT.
+    pub vat: Money,
     /// Brokerage: this order's share.
     pub fee: Money,
     /// `collected − assessed`; `None`: the two are in different currencies.
@@ -138,6 +140,7 @@ pub(super) fn run(
             entry: String::new(),
             collected: o.collected_duties.unwrap_or(zero),
             assessed: zero,
+            vat: zero,
             fee: zero,
             variance: Some(zero),
             paid: state.gross.is_positive(),
@@ -188,6 +191,7 @@ pub(super) fn run(
             entry: entry(i),
             collected: Money::zero(c),
             assessed: Money::from_minor(i.duty.minor().saturating_add(i.vat.minor()), c),
+            vat: i.vat,
             fee: i.fee,
             variance: Some(Money::zero(c)),
             paid: false,
@@ -283,6 +287,7 @@ fn against(
     duty.invoice = Some(i.id.clone());
     duty.entry = entry(i);
     duty.assessed = assessed;
+    duty.vat = share.vat;
     duty.fee = share.fee;
     if !first {
         duty.collected = Money::zero(c);

@@ -9,7 +9,6 @@ use jiff::civil::Date;
 use tradewind_domain::{Currency, Decimal, Exact, Money, Rounding};
 
 use super::bank::{Banking, Conversion};
-use super::foot::{PayoutState, StatementState};
 use super::parts::Row;
 use super::{Found, Policy, Reason, ReconError};
 use crate::facts::Provider;
@@ -105,8 +104,6 @@ pub enum Kind {
 pub(super) fn run(
     rows: &[Row],
     banking: &Banking,
-    statements: &[StatementState],
-    payouts: &[PayoutState],
     base: Currency,
     as_of: Date,
     rates: &Rates,
@@ -151,8 +148,9 @@ pub(super) fn run(
             }
             None => fx.unmeasured(own),
         }
-        // Given back at another rate than it was taken at: the difference is realised.
-        if from.is_negative() {
+        // Given back at another rate than it was taken at: the difference is realised. A balance in another currency than the
+        // books' is carried as a whole below, where the same difference shows: it is told once.
+        if from.is_negative() && to == base {
             let charge =
                 r.tx.refers_to
                     .as_deref()
@@ -171,10 +169,7 @@ pub(super) fn run(
                     .and_then(|x| x.checked_div(Money::from_minor(foreign, from.currency()).decimal()))
                     .and_then(|x| Exact::new(x, to).round(Rounding::HalfUp).ok());
                 if let Some(gain) = at_charge.and_then(|x| gross.try_sub(x).ok()).filter(|g| !g.is_zero()) {
-                    match in_base(gain, day) {
-                        Some(m) => add(&mut fx.realised, m, "realised exchange")?,
-                        None => fx.unmeasured(own),
-                    }
+                    add(&mut fx.realised, gain, "realised exchange")?;
                     let id = format!("fx:realised:{}", place(r));
                     fx.entry(id, day, Kind::Realised, gain, vec![r.tx.id.clone()]);
                 }
@@ -207,7 +202,7 @@ pub(super) fn run(
             found,
         )?;
     }
-    carry(rows, banking, statements, payouts, base, as_of, rates, &mut fx)?;
+    carry(rows, banking, base, as_of, rates, &mut fx)?;
     fx.entries.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(fx)
 }
@@ -218,6 +213,16 @@ fn transfer(c: &Conversion) -> String {
 
 fn bank_entry(banking: &Banking, c: &Conversion) -> String {
     banking.lines.get(c.at).map_or_else(String::new, |l| format!("bank:{}:{}", l.account, l.id))
+}
+
+/// An amount in another currency than the books', from the day on which it was booked.
+struct Item<'a> {
+    net: Money,
+    booked: Date,
+    /// The transfer that brought it into the currency of the books.
+    conversion: Option<&'a Settled<'a>>,
+    /// The day on which it became another currency.
+    until: Option<Date>,
 }
 
 /// A transfer that arrived in the currency of the books, in one line or in several.
@@ -233,23 +238,20 @@ struct Settled<'a> {
 /// at every month end and on the day of the report while they are open (unrealised), and settled by a payout that arrives in the
 /// currency of the books: what it is worth that day less the carrying amount is realised. Sums are exact and rounded once an entry.
 #[allow(clippy::too_many_arguments)]
-fn carry(
-    rows: &[Row],
-    banking: &Banking,
-    statements: &[StatementState],
-    payouts: &[PayoutState],
+fn carry<'r>(
+    rows: &'r [Row],
+    banking: &'r Banking,
     base: Currency,
     as_of: Date,
     rates: &Rates,
     fx: &mut Fx,
 ) -> Result<(), ReconError> {
-    // When the money of a document left the provider's balance.
+    // When the money of a document became another currency. In an account at the bank that is of the same one it is carried on:
+    // a bank balance is a monetary item as well.
     let mut left: BTreeMap<(Provider, &str, &str), Date> = BTreeMap::new();
-    for p in payouts {
-        left.extend(p.arrived.map(|d| ((p.provider, p.account.as_str(), p.id.as_str()), d)));
-    }
-    for s in statements {
-        left.extend(s.arrived.map(|d| ((s.provider, s.account.as_str(), s.id.as_str()), d)));
+    for c in &banking.conversions {
+        let slot = left.entry((c.provider, c.account.as_str(), c.item.as_str())).or_insert(c.date);
+        *slot = (*slot).max(c.date);
     }
     let mut into_base: BTreeMap<(Provider, &str, &str), Settled<'_>> = BTreeMap::new();
     for c in banking.conversions.iter().filter(|c| c.arrived.currency() == base) {
@@ -277,8 +279,7 @@ fn carry(
     };
     let mut unrealised: BTreeMap<(Currency, Date), Decimal> = BTreeMap::new();
     let mut realised: BTreeMap<(String, Date), (Decimal, Vec<String>)> = BTreeMap::new();
-    for r in open() {
-        let (c, booked) = (r.net.currency(), r.tx.occurred.day());
+    let of_row = |r: &'r Row| {
         let conversion =
             settled(r, into_base).filter(|x| members.get(&transfer(x.conversion)).copied() == Some(x.sent));
         let documents = [&r.tx.payout, &r.tx.statement].into_iter().flatten();
@@ -287,7 +288,17 @@ fn carry(
             .max()
             .copied();
         let until = conversion.map(|x| x.date).or(gone);
-        let mut skipped = |net: Money| {
+        Item { net: r.net, booked: r.tx.occurred.day(), conversion, until }
+    };
+    // What was spent at the bank in such a currency, or came to it from elsewhere.
+    let at_bank = banking.lines.iter().filter(|l| l.amount.currency() != base && l.matched_to.is_empty());
+    let at_bank = at_bank.map(|l| Item { net: l.amount, booked: l.date, conversion: None, until: None });
+    for Item { net, booked, conversion, until } in open().map(of_row).chain(at_bank) {
+        let c = net.currency();
+        if booked > as_of {
+            continue;
+        }
+        let mut skipped = || {
             let slot = fx.unrevalued.entry(c).or_insert(0);
             *slot = slot.saturating_add(net.minor());
         };
@@ -295,7 +306,7 @@ fn carry(
             if let Some(x) = conversion {
                 fx.unmeasured(&[x.conversion.item.clone(), x.conversion.line.clone()]);
             } else if until.is_none_or(|u| as_of < u) {
-                skipped(r.net);
+                skipped();
             }
             continue;
         };
@@ -308,11 +319,11 @@ fn carry(
             }
             match rate(c, at) {
                 Some(now) => {
-                    add_product(unrealised.entry((c, at)).or_default(), r.net, now - carried)?;
+                    add_product(unrealised.entry((c, at)).or_default(), net, now - carried)?;
                     carried = now;
                 }
                 // The last rate is the carrying amount still; that the balance was not looked at again is told.
-                None if at == as_of => skipped(r.net),
+                None if at == as_of => skipped(),
                 None => {}
             }
             if at == as_of && (day >= as_of) {
@@ -329,7 +340,7 @@ fn carry(
                     let slot = realised
                         .entry((transfer(x.conversion), x.date))
                         .or_insert_with(|| (Decimal::ZERO, records.to_vec()));
-                    add_product(&mut slot.0, r.net, now - carried)?;
+                    add_product(&mut slot.0, net, now - carried)?;
                 }
                 None => fx.unmeasured(&records),
             }

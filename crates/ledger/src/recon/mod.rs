@@ -537,7 +537,7 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         orders::run(&clean, &mut rows, &statements, &payouts, policy, as_of, facts, &mut found);
     let duties = duties::run(&clean, &mut order_states, &rows, policy, as_of, facts, &mut found)?;
     fees::run(&clean, &rows, policy, &mut found)?;
-    let fx = fx::run(&rows, &banking, &statements, &payouts, base, as_of, &rates, policy, &mut found)?;
+    let fx = fx::run(&rows, &banking, base, as_of, &rates, policy, &mut found)?;
 
     let mut differences = found.list;
     for d in &mut differences {

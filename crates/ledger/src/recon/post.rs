@@ -394,8 +394,15 @@ fn border(b: &mut Book<'_>, duties: &[Duty]) {
         let collected = if d.paid { d.collected.minor() } else { 0 };
         let rest = Money::from_minor(d.assessed.minor().saturating_sub(collected), c);
         if !rest.is_zero() && d.collected.currency() == c {
+            // Where the buyer paid nothing for it, import VAT and duty are the two costs that they are; what is off from what the
+            // buyer paid for both is one variance.
+            let vat = if collected == 0 { d.vat } else { Money::zero(c) };
             let postings = vec![
-                Posting::new(role(b, "duty_variance", c), rest),
+                Posting::new(
+                    role(b, "duty_variance", c),
+                    Money::from_minor(rest.minor().saturating_sub(vat.minor()), c),
+                ),
+                Posting::new(b.class(Some(Class::ImportVat), &d.provider, "", c), vat),
                 Posting::new(role(b, "duty_clearing", c), rest.negated()),
             ];
             b.drafts.push(draft(

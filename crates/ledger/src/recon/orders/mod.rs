@@ -6,7 +6,7 @@ mod refunds;
 pub(crate) mod side;
 mod unknown;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::{HashMap, HashMapExt};
 use jiff::civil::Date;
@@ -41,6 +41,8 @@ pub struct OrderState {
     pub taxes: Money,
     /// What the order brought, in the currency of the balance.
     pub net: Money,
+    /// What it cost and brought in other currencies than that one, where it did.
+    pub other: BTreeMap<Currency, Other>,
     /// Not yet paid.
     pub open: Money,
     /// Its channel reports no payments, and nobody else told one.
@@ -61,6 +63,15 @@ pub struct OrderState {
     pub tracking: Option<String>,
     /// Day of the order.
     pub day: Date,
+}
+
+/// Costs and net of an order in one more currency, in minor units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Other {
+    /// Costs, positive when they cost us.
+    pub fees: i64,
+    /// What it brought.
+    pub net: i64,
 }
 
 /// A row of an order.
@@ -202,6 +213,8 @@ struct Sums {
     /// Of `refunded`: such tax that went back.
     facilitator_back: i64,
     net: i64,
+    /// Costs and net in other currencies than the balance's.
+    other: BTreeMap<Currency, Other>,
     sales: Vec<(String, i64)>,
     /// A row of it is in a currency that nothing links to the order's: told as such.
     foreign: bool,
@@ -231,7 +244,8 @@ fn contradicts(r: &Row, c: Currency) -> i64 {
     }
 }
 
-fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
+/// `balance` is the currency of what the order brings.
+fn add(s: &mut Sums, r: &Row, c: Currency, balance: Currency, found: &mut Found, order: &Order) {
     let returned = side::returns(&r.tx.kind);
     let (before, given, tax_back) = (s.gross, s.refunded, s.facilitator_back);
     for p in &r.parts {
@@ -279,12 +293,21 @@ fn add(s: &mut Sums, r: &Row, c: Currency, found: &mut Found, order: &Order) {
                 s.facilitator_back -= v;
             }
             Side::Disputed => s.disputed -= v,
+            // What was withheld in another currency shows in the net of that currency.
+            Side::Withheld if p.amount.currency() != balance => {}
             Side::Withheld => s.taxes -= v,
+            Side::Fee if p.amount.currency() != balance => {
+                s.other.entry(p.amount.currency()).or_default().fees -= v;
+            }
             Side::Fee => s.fees -= v,
             Side::Aside => {}
         }
     }
-    s.net += r.net.minor();
+    if r.net.currency() == balance {
+        s.net += r.net.minor();
+    } else {
+        s.other.entry(r.net.currency()).or_default().net += r.net.minor();
+    }
     if s.gross > before {
         s.sales.push((r.tx.id.clone(), s.gross - before));
     }
@@ -318,7 +341,7 @@ fn fold<'a>(
     push(o.placed.at.to_string(), "Expected");
     let total = o.total.minor();
     for (r, _) in mine {
-        add(&mut s, r, c, found, o);
+        add(&mut s, r, c, net_currency, found, o);
         let state = if s.disputed > 0 {
             "Disputed"
         } else if s.gross == 0 {
@@ -486,6 +509,7 @@ fn fold<'a>(
         fees: net(s.fees),
         taxes: net(s.taxes),
         net: net(s.net),
+        other: s.other,
         open: money(if void { 0 } else { expected - s.gross }),
         untold: untold && s.gross == 0,
         state,

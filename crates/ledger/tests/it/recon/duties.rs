@@ -300,3 +300,15 @@ fn two_carriers_may_use_one_invoice_number_and_an_invoice_may_list_several_parce
     assert_eq!(a.only("CONFLICT")["amount"], "1.00");
     assert_eq!(a.balance("EUR", "liabilities:carriers"), "-13.00");
 }
+
+#[test]
+fn duty_and_import_vat_that_nobody_paid_for_are_two_costs() {
+    let a = World::new()
+        .file("orders", &[order("o", "2026-02-01", "EUR", "112.00")])
+        .file("transactions", &[charge("ch", "o", "2026-02-01", "EUR", "112.00", "0.00")])
+        .file("carrier_invoices", &[invoice("INV1", "NOPE", "4.60", "8.50", "8.00", "21.10")])
+        .run();
+    assert_eq!(a.balance("EUR", "expenses:duty"), "4.60");
+    assert_eq!(a.balance("EUR", "expenses:import-vat"), "8.50");
+    assert_eq!(a.balance("EUR", "assets:duty-clearing"), "0.00");
+}

@@ -329,3 +329,67 @@ fn an_open_balance_without_a_rate_is_told_as_not_revalued() {
         (&json!("20.00"), &json!({"USD": "55.00"}))
     );
 }
+
+#[test]
+fn a_refund_at_another_rate_is_told_once_where_the_balance_is_not_in_the_currency_of_the_books() {
+    // 77.00 USD at 1.10 are 70.00 EUR; −78.40 at 1.12 are −70.00; at 1.12 the 77.00 are worth 68.75: −1.25, and once.
+    let a = World::new()
+        .file("orders", &[order("o", "2026-06-01", "EUR", "70.00")])
+        .file(
+            "transactions",
+            &[
+                row("ch", "2026-06-02", "70.00", "1.10", json!({})),
+                row("re", "2026-06-10", "-70.00", "1.12", json!({"refers_to": "ch"})),
+            ],
+        )
+        .rates("date,base,quote,rate,source\n2026-06-01,EUR,USD,1.10,t\n2026-06-10,EUR,USD,1.12,t\n")
+        .base("EUR")
+        .run();
+    let fx = &a.json["fx"];
+    assert_eq!((&fx["realised"], &fx["unrealised"]), (&json!("0.00"), &json!("-1.25")));
+}
+
+#[test]
+fn dollars_at_the_bank_are_revalued_until_they_are_spent() {
+    let row = json!({"id": "ch", "provider": "stripe", "account": "acct", "kind": "charge", "occurred_at": "2026-06-02T10:00:00Z",
+        "currency": "USD", "amount": "1000.00", "payout": "po"});
+    let po = json!({"id": "po", "provider": "stripe", "account": "acct", "currency": "USD", "amount": "1000.00", "status": "paid",
+        "arrival": "2026-06-10"});
+    let world = |spent: &[Value]| {
+        let arrived = super::bank_line("B", "2026-06-10", "USD", "1000.00", "STRIPE po");
+        World::new()
+            .file("transactions", std::slice::from_ref(&row))
+            .file("payouts", std::slice::from_ref(&po))
+            .file("bank", &[&[arrived], spent].concat())
+            .rates(
+                "date,base,quote,rate,source\n2026-06-02,EUR,USD,1.10,t\n2026-06-10,EUR,USD,1.12,t\n2026-06-30,EUR,USD,1.15,t\n",
+            )
+            .base("EUR")
+            .until("2026-06-30")
+            .run()
+    };
+    // 1000 ÷ 1.15 − 1000 ÷ 1.10 = 869.565… − 909.090… = −39.525… → −39.53.
+    assert_eq!(world(&[]).json["fx"]["unrealised"], "-39.53");
+    // 400 spent at 1.12: −400 ÷ 1.15 + 400 ÷ 1.12 = +9.316… of that is none of ours: −30.208… → −30.21.
+    let spent = super::bank_line("C", "2026-06-10", "USD", "-400.00", "OFFICE RENT");
+    assert_eq!(world(&[spent]).json["fx"]["unrealised"], "-30.21");
+}
+
+#[test]
+fn costs_in_another_currency_are_told_beside_and_not_added() {
+    let row = |id: &str, kind: &str, currency: &str, amount: &str, fee: &str| {
+        json!({"id": id, "provider": "stripe", "account": "acct", "kind": kind, "occurred_at": "2026-06-02T10:00:00Z",
+            "currency": currency, "amount": amount, "fee": fee, "order": "o"})
+    };
+    let a = World::new()
+        .file("orders", &[order("o", "2026-06-01", "USD", "100.00")])
+        .file(
+            "transactions",
+            &[row("ch", "charge", "USD", "100.00", "3.00"), row("f", "stripe_fee", "JPY", "-150", "0")],
+        )
+        .base("USD")
+        .run();
+    let o = a.order("o");
+    assert_eq!((&o["fees"], &o["net"], &o["net_currency"]), (&json!("3.00"), &json!("97.00"), &json!("USD")));
+    assert_eq!(o["other"], json!({"JPY": {"fees": "150", "net": "-150"}}));
+}
