@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use tradewind_domain::Currency;
+use tradewind_domain::{Currency, Money};
 
 /// What kind of fault made the importer refuse a document. A document is taken whole or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,13 +89,21 @@ impl Refusal {
 
     pub(crate) fn not_footing(footing: Footing, cause: &str) -> Refusal {
         let currency = footing.currency.map(|c| format!(" {c}")).unwrap_or_default();
+        // At the currency's own decimals, where the document writes fewer.
+        let written = |text: &str| {
+            let amount = footing.currency.and_then(|c| Money::parse(text, c).ok());
+            amount.map_or_else(|| text.to_owned(), Money::amount)
+        };
         Refusal {
             kind: RefusalKind::NotFooting,
             path: None,
             line: 0,
             message: format!(
                 "{}: the lines sum to {}{currency}, the document states {}{currency} (difference {}); likeliest cause: {cause}",
-                footing.statement, footing.sum, footing.total, footing.difference
+                footing.statement,
+                written(&footing.sum),
+                written(&footing.total),
+                written(&footing.difference)
             ),
             footing: Some(Box::new(footing)),
         }

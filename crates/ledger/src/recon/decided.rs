@@ -1,6 +1,6 @@
 //! What a user decided: which differences an accept is about, and decisions that are about nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_domain::{Decimal, parse_decimal};
 
@@ -57,6 +57,7 @@ pub(super) fn idle(facts: &Facts, differences: &[Difference]) -> Vec<RowError> {
         known.contains(r.as_str()) || r.rsplit_once('#').is_some_and(|(id, _)| known.contains(id))
     };
     let mut out = Vec::new();
+    let against = contradictions(facts);
     for d in &facts.decisions {
         let strange: Vec<&str> = d.records.iter().filter(|r| !is_known(r)).map(String::as_str).collect();
         let here = d.records.len().saturating_sub(strange.len());
@@ -74,9 +75,77 @@ pub(super) fn idle(facts: &Facts, differences: &[Difference]) -> Vec<RowError> {
             DecisionKind::Veto if here == 0 => {
                 format!("nothing is vetoed: no record here is called {strange}")
             }
+            DecisionKind::Accept if !differences.iter().any(|x| accepts(d, x)) => {
+                match drifted(d, differences) {
+                    Some(message) => message,
+                    None => continue,
+                }
+            }
+            DecisionKind::Pin => match against.iter().find(|(pin, _)| *pin == d.records.as_slice()) {
+                Some((_, message)) => message.clone(),
+                None => continue,
+            },
             _ => continue,
         };
         out.push(RowError { file: d.origin.file.to_string(), row: d.origin.row, message });
+    }
+    out
+}
+
+/// An accept whose records have a difference, and of another amount or currency: what was accepted is not what is here now.
+fn drifted(d: &Decision, differences: &[Difference]) -> Option<String> {
+    if d.amount.is_none() && d.currency.is_none() {
+        return None;
+    }
+    let any = Decision { amount: None, currency: None, ..d.clone() };
+    let near: Vec<String> =
+        differences.iter().filter(|x| accepts(&any, x)).map(|x| x.amount.to_string()).collect();
+    let said: Vec<String> =
+        d.amount.map(|a| a.to_string()).into_iter().chain(d.currency.map(|c| c.to_string())).collect();
+    (!near.is_empty()).then(|| {
+        format!(
+            "nothing is accepted: the difference of {} is {}, and the decision is about {}",
+            d.records.join(", "),
+            near.join(" and "),
+            said.join(" ")
+        )
+    })
+}
+
+/// Pins that another decision contradicts: one of the two does nothing, and which nobody says.
+fn contradictions(facts: &Facts) -> Vec<(&[String], String)> {
+    let mut out: Vec<(&[String], String)> = Vec::new();
+    let of = |kind| facts.decisions.iter().filter(move |d| d.kind == kind);
+    for p in of(DecisionKind::Pin) {
+        let within = |v: &&Decision| v.records.len() > 1 && v.records.iter().all(|r| p.records.contains(r));
+        if let Some(v) = of(DecisionKind::Veto).find(within) {
+            let what = v.records.join(" and ");
+            let why = format!(
+                "a pin says that {what} belong together, a veto that they do not: remove one of them"
+            );
+            out.push((&p.records, why));
+        }
+    }
+    let orders: BTreeSet<&str> = facts.orders.iter().map(|o| o.id.as_str()).collect();
+    let rows: BTreeSet<&str> = facts.transactions.iter().map(|t| t.id.as_str()).collect();
+    let mut pins: Vec<&Decision> = of(DecisionKind::Pin).collect();
+    pins.sort_by(|a, b| a.records.cmp(&b.records));
+    let mut of_row: BTreeMap<&str, &str> = BTreeMap::new();
+    for p in pins {
+        let named = |all: &BTreeSet<&str>| -> Vec<&str> {
+            p.records.iter().map(String::as_str).filter(|r| all.contains(r)).collect()
+        };
+        for row in named(&rows) {
+            for order in named(&orders).into_iter().filter(|o| *o != row) {
+                let had = *of_row.entry(row).or_insert(order);
+                if had != order {
+                    let why = format!(
+                        "row {row} is pinned to order {had} and to order {order}: it is of one, remove the other pin"
+                    );
+                    out.push((&p.records, why));
+                }
+            }
+        }
     }
     out
 }

@@ -319,12 +319,13 @@ pub(super) fn facilitator(rows: &mut [Row], found: &mut Found) {
                 members.iter().filter_map(|i| rows.get(*i)).map(|r| r.tx.id.clone()).collect();
             records.extend((!order.is_empty()).then_some(order));
             let collected = off.saturating_sub(withheld);
+            let place = if doc.is_empty() { String::new() } else { format!("{doc}: ") };
             found.note(
                 Reason::TaxFacilitator,
                 amount,
                 records,
                 format!(
-                    "{doc}: {} collected as tax, {} withheld by the facilitator: it does not net to zero",
+                    "{place}{} collected as tax, {} withheld by the facilitator: it does not net to zero",
                     Money::from_minor(collected, currency),
                     Money::from_minor(withheld, currency)
                 ),

@@ -225,7 +225,11 @@ pub(super) fn finish(
         }
         let ids: Vec<String> = lines.iter().map(|l| l.id.clone()).collect();
         let mut timeline: Vec<Event> =
-            item.date.map(|d| Event { at: d.to_string(), state: "Expected" }).into_iter().collect();
+            // A line may be a day ahead of the arrival that its payout names.
+            item.date
+                .map(|d| Event { at: last.map_or(d, |l| d.min(l)).to_string(), state: "Expected" })
+                .into_iter()
+                .collect();
         if let (Some(d), Some(state @ ("Reconciled" | "Settled"))) = (last, state) {
             timeline.push(Event { at: d.to_string(), state });
         } else if let (Some("Missing"), Some(d)) = (state, item.date) {

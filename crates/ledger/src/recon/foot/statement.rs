@@ -94,7 +94,13 @@ pub(super) fn foot(
             Reason::NotFooting,
             off,
             records,
-            format!("statement {}: the rows sum to {}, {} is stated, {off} is missing: {} Likeliest cause: {why}.", s.id, Money::from_minor(shown, c), Money::from_minor(total, c), if refused { "refused whole." } else { "" }),
+            format!(
+                "statement {}: the rows sum to {}, {} is stated, {off} is missing{} Likeliest cause: {why}.",
+                s.id,
+                Money::from_minor(shown, c),
+                Money::from_minor(total, c),
+                if refused { ": refused whole." } else { "." }
+            ),
             vec![("total".to_owned(), total), ("sum of the rows".to_owned(), shown.saturating_neg())],
             off.minor(),
         );

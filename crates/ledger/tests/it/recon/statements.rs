@@ -381,3 +381,57 @@ fn the_line_of_a_refused_statement_says_whose_it_is() {
         assert!(d["explanation"].as_str().unwrap().contains("statement S1, which does not foot"), "{d}");
     }
 }
+
+/// S1's 640.00 came back; S2 is paid as usual; S3 carries the row: 50.00 + 640.00 = 690.00. And where no status tells it, the row itself
+/// does: 310.00 + 640.00 = 950.00.
+#[test]
+fn a_failed_transfer_comes_back_late_or_without_a_status() {
+    let back = |statement: &str, day: &str| {
+        let code = "other-transaction/Failed Disbursement";
+        with(
+            row("again", statement, day, "Transfer", "640.00"),
+            json!({"components": [{"code": code, "amount": "640.00"}]}),
+        )
+    };
+    let s1 = statement("S1", "2026-03-01", "2026-03-14", "640.00");
+    let rows = [
+        sale("a", "S1", "2026-03-05", &[("ItemPrice/Principal", "640.00")]),
+        sale("b", "S2", "2026-03-20", &[("ItemPrice/Principal", "310.00")]),
+        sale("c", "S3", "2026-04-02", &[("ItemPrice/Principal", "50.00")]),
+        back("S3", "2026-04-01"),
+    ];
+    let late = World::new()
+        .file("transactions", &rows)
+        .file(
+            "statements",
+            &[
+                with(s1.clone(), json!({"transfer_status": "Failed"})),
+                statement("S2", "2026-03-15", "2026-03-28", "310.00"),
+                statement("S3", "2026-03-29", "2026-04-11", "690.00"),
+            ],
+        )
+        .file(
+            "bank",
+            &[
+                bank_line("B2", "2026-03-30", "EUR", "310.00", "AMAZON"),
+                bank_line("B3", "2026-04-13", "EUR", "690.00", "AMAZON"),
+            ],
+        )
+        .run();
+    assert_eq!(late.only("PAYOUT_RETURNED")["records"], json!(["S1", "S3"]));
+    assert_eq!(late.statement("S3")["activity"], "50.00");
+    let rows = [rows[0].clone(), rows[1].clone(), back("S2", "2026-03-17")];
+    let unsaid = World::new()
+        .file("transactions", &rows)
+        .file("statements", &[s1, statement("S2", "2026-03-15", "2026-03-28", "950.00")])
+        .file("bank", &[bank_line("B", "2026-03-30", "EUR", "950.00", "AMAZON")])
+        .run();
+    assert_eq!(unsaid.only("PAYOUT_RETURNED")["records"], json!(["S1", "S2"]));
+    assert_eq!(unsaid.statement("S2")["activity"], "310.00");
+    for a in [late, unsaid] {
+        assert_eq!(a.statement("S1")["state"], "Returned");
+        assert_eq!(a.balance("EUR", "assets:clearing"), "0.00");
+        assert_eq!(a.balance("EUR", "assets:in-transit"), "0.00");
+        a.clean();
+    }
+}
