@@ -251,7 +251,9 @@ fn read_row(row: &Row<'_>, c: &Columns, document: &mut Document) -> ImportResult
     }
     if kind == "MerchantPayout" {
         let trace = modification.split_whitespace().next().unwrap_or_default();
-        let id = format!("{}/{net_currency}", if trace.is_empty() { batch } else { trace });
+        // The batch is part of it: what two batches paid is two transfers, whatever reference a bank gave them.
+        let reference = if trace.is_empty() { String::new() } else { format!("{trace}/") };
+        let id = format!("{reference}{batch}/{net_currency}");
         tx.payout = Some(id.clone());
         document.payouts.push(Out {
             id,

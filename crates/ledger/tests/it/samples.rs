@@ -220,6 +220,8 @@ fn complete_adyen_batches_net_to_zero_per_currency() {
         eprintln!("skipped: no sample data (set TRADEWIND_DATA)");
         return;
     };
+    // The two samples give one transfer reference to four payouts: they are four all the same.
+    let mut ids = std::collections::BTreeSet::new();
     // Payouts of the two batches: adyen §4 invariant 2.
     for (file, payouts) in [
         ("settlement_detail_report_batch_1128.csv", [("CAD", 954), ("USD", 5975)]),
@@ -234,5 +236,7 @@ fn complete_adyen_batches_net_to_zero_per_currency() {
         let want: Vec<(Currency, i64)> =
             payouts.iter().map(|(c, m)| (Currency::new(c).unwrap(), *m)).collect();
         assert_eq!(got, want, "{file}");
+        ids.extend(d.payouts.into_iter().map(|p| p.id));
     }
+    assert_eq!(ids.len(), 4, "{ids:?}");
 }

@@ -157,6 +157,17 @@ pub(super) fn judge(
             vec![("refunds".to_owned(), most), ("paid".to_owned(), -paid)],
         );
     }
+    if s.refunded < 0 {
+        let given: i64 = s.returns.iter().map(|g| g.amount.max(0)).sum();
+        found.note(
+            Reason::AmountMismatch,
+            money(s.refunded),
+            records(),
+            format!("order {}: more of its refunds came back than was ever given", o.id),
+            vec![("given back".to_owned(), given), ("came back".to_owned(), s.refunded - given)],
+            s.refunded,
+        );
+    }
     let tax = aside(&s.returns, &asked);
     let answered = s.refunded - tax;
     let off = answered - requested;

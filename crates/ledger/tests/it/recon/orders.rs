@@ -327,3 +327,17 @@ fn a_cent_that_a_row_contradicts_is_missing_once() {
     assert_eq!(a.json["unexplained"]["EUR"], "-0.01");
     assert!(a.differences().iter().all(|(reason, amount)| reason == "AMOUNT_MISMATCH" && amount == "-0.01"));
 }
+
+#[test]
+fn a_refund_that_comes_back_and_was_never_given_is_a_difference() {
+    // A refund with a plus sign: 30.00 more than was paid, and none of it ours to keep without a word.
+    let back = json!({"id": "re", "provider": "stripe", "account": "acct", "kind": "refund", "occurred_at": "2026-02-02T10:00:00Z",
+        "currency": "EUR", "amount": "30.00", "order": "o"});
+    let a = World::new()
+        .file("orders", &[order("o", "2026-02-01", "EUR", "100.00")])
+        .file("transactions", &[charge("ch", "o", "2026-02-01", "EUR", "100.00", "0.00"), back])
+        .run();
+    let d = a.only("AMOUNT_MISMATCH");
+    assert_eq!((&d["amount"], &d["records"]), (&json!("-30.00"), &json!(["ch", "o", "re"])));
+    assert_eq!(a.json["unexplained"]["EUR"], "-30.00");
+}
