@@ -256,7 +256,8 @@ fn duty(d: &Duty) -> Value {
     let causes: Map<String, Value> =
         d.causes.iter().map(|(k, m)| ((*k).to_owned(), json!(m.amount()))).collect();
     let mut v = json!({"order": d.order, "account": d.account, "invoice": d.invoice,
-        "currency": d.assessed.currency(), "collected": d.collected.amount(),
+        "currency": d.assessed.currency(), "quoted": d.quoted.map(|q| json!({"duty": q.duty.amount(), "vat": q.vat.amount(),
+            "fee": q.fee.amount(), "currency": q.duty.currency()})), "collected": d.collected.amount(),
         "assessed": d.assessed.amount(), "brokerage": d.fee.amount(),
         "variance": d.variance.map(Money::amount), "causes": causes});
     // Collected in one currency and assessed in another: each says its own, and no variance is told.

@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use tradewind_domain::Money;
+
 use super::{Books, ExportError, save};
+use crate::facts::Quoted;
 
 /// A text cell as it is safe to open in a spreadsheet.
 pub(super) fn guard(text: &str) -> String {
@@ -141,6 +144,9 @@ pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportErr
         ]);
     }
     put("lines.csv", s)?;
+    if !books.landed.is_empty() {
+        put("landed-cost.csv", landed_cost(books))?;
+    }
     if !books.not_taken.is_empty() {
         let mut s = Sheet::new(&["file", "row", "message"]);
         for n in &books.not_taken {
@@ -149,4 +155,48 @@ pub(super) fn write(books: &Books, out: &Path) -> Result<Vec<PathBuf>, ExportErr
         put("not-taken.csv", s)?;
     }
     Ok(files)
+}
+
+/// Quoted, charged, assessed, and by what they differ.
+fn landed_cost(books: &Books) -> Sheet {
+    let mut s = Sheet::new(&[
+        "date",
+        "order",
+        "account",
+        "invoice",
+        "quoted_duty",
+        "quoted_import_vat",
+        "quoted_brokerage",
+        "quoted_currency",
+        "collected",
+        "collected_currency",
+        "assessed",
+        "brokerage",
+        "currency",
+        "variance",
+        "causes",
+    ]);
+    for d in &books.landed {
+        let quoted =
+            |pick: fn(&Quoted) -> Money| d.quoted.as_ref().map(pick).map(Money::amount).unwrap_or_default();
+        let causes: Vec<String> = d.causes.iter().map(|(k, m)| format!("{k} {}", m.amount())).collect();
+        s.row([
+            d.date.to_string(),
+            guard(d.order.as_deref().unwrap_or_default()),
+            guard(&d.account),
+            guard(d.invoice.as_deref().unwrap_or_default()),
+            quoted(|q| q.duty),
+            quoted(|q| q.vat),
+            quoted(|q| q.fee),
+            d.quoted.map(|q| q.duty.currency().to_string()).unwrap_or_default(),
+            d.collected.amount(),
+            d.collected.currency().to_string(),
+            d.assessed.amount(),
+            d.fee.amount(),
+            d.assessed.currency().to_string(),
+            d.variance.map(Money::amount).unwrap_or_default(),
+            causes.join("; "),
+        ]);
+    }
+    s
 }

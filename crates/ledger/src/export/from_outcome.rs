@@ -447,6 +447,7 @@ impl Books {
         exceptions(o, &mut books);
         rates(o, facts, &mut books);
         books.fx_notes = o.fx.notes();
+        books.landed.clone_from(&o.duties);
         books.not_taken = o
             .errors
             .iter()

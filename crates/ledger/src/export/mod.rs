@@ -294,6 +294,8 @@ pub struct Books {
     pub fx: Vec<FxRate>,
     /// What exchange could not be measured, in words.
     pub fx_notes: Vec<String>,
+    /// Landed cost, order by order.
+    pub landed: Vec<crate::recon::duties::Duty>,
     /// Rows and documents that were not taken.
     pub not_taken: Vec<NotTaken>,
 }
@@ -313,6 +315,7 @@ impl Books {
             exceptions: Vec::new(),
             fx: Vec::new(),
             fx_notes: Vec::new(),
+            landed: Vec::new(),
             not_taken: Vec::new(),
         }
     }

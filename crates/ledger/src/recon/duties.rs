@@ -14,7 +14,7 @@ use crate::facts::{CarrierInvoice, Facts, Order, Quoted};
 use crate::import::Class;
 
 /// What an order's border cost, for the journal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Duty {
     /// The order, where the parcel is one of ours.
     pub order: Option<String>,
@@ -25,6 +25,8 @@ pub struct Duty {
     /// What the invoice's entries are named by: carrier, number and parcel, because two carriers may use one number and an invoice may
     /// list several parcels.
     pub entry: String,
+    /// Quoted at checkout, where it was, in the order's currency.
+    pub quoted: Option<Quoted>,
     /// Collected from the buyer.
     pub collected: Money,
     /// Duty and import VAT as assessed: this order's share of the invoice.
@@ -41,7 +43,9 @@ pub struct Duty {
     pub provider: String,
     /// Day.
     pub date: Date,
-    /// Quoted or collected against assessed, by cause (`duty`, `import_vat`, `brokerage`): positive when it cost less than quoted.
+    /// By cause: quoted against assessed (`duty`, `import_vat`, `brokerage`), positive when it cost less than quoted; and collected
+    /// against quoted (`collection`), positive when the buyer paid more. Without `brokerage` they sum to the variance, where there was
+    /// a quote.
     pub causes: Vec<(&'static str, Money)>,
     /// No carrier assessed it: the provider took it out of its payouts, and this much of it is import VAT.
     pub charged: Option<Money>,
@@ -138,6 +142,9 @@ pub(super) fn run(
             account: o.account.clone(),
             invoice: None,
             entry: String::new(),
+            quoted: o
+                .quoted
+                .filter(|q| [q.duty, q.vat, q.fee].iter().all(|m| m.currency() == zero.currency())),
             collected: o.collected_duties.unwrap_or(zero),
             assessed: zero,
             vat: zero,
@@ -189,6 +196,7 @@ pub(super) fn run(
             account: String::new(),
             invoice: Some(i.id.clone()),
             entry: entry(i),
+            quoted: None,
             collected: Money::zero(c),
             assessed: Money::from_minor(i.duty.minor().saturating_add(i.vat.minor()), c),
             vat: i.vat,
@@ -230,6 +238,13 @@ fn missing(o: &Order, policy: &Policy, as_of: Date, facts: &Facts, found: &mut F
     );
 }
 
+/// What was collected against what was quoted.
+fn collection(o: &Order, duty: &Duty) -> Option<(&'static str, Money)> {
+    let (q, collected) = (duty.quoted?, o.collected_duties?);
+    let off = collected.try_sub(q.duty.try_add(q.vat).ok()?).ok()?;
+    (!off.is_zero()).then_some(("collection", off))
+}
+
 /// What was collected or quoted against what the provider took for it out of its payouts; `None`: it took nothing in the order's
 /// currency, or nobody expected it to.
 fn charged(o: &Order, rows: &[&Row], duty: &Duty, found: &mut Found) -> Option<Duty> {
@@ -252,9 +267,13 @@ fn charged(o: &Order, rows: &[&Row], duty: &Duty, found: &mut Found) -> Option<D
     let assessed = d.try_add(v).ok()?;
     let variance = e.try_sub(assessed).ok()?;
     let quoted = o.quoted.iter().flat_map(|q| [("duty", q.duty, d), ("import_vat", q.vat, v)]);
-    let causes = quoted
-        .filter_map(|(key, q, a)| q.try_sub(a).ok().filter(|off| !off.is_zero()).map(|off| (key, off)))
-        .collect();
+    let causes =
+        collection(o, duty)
+            .into_iter()
+            .chain(quoted.filter_map(|(key, q, a)| {
+                q.try_sub(a).ok().filter(|off| !off.is_zero()).map(|off| (key, off))
+            }))
+            .collect();
     if !variance.is_zero() {
         let ids = rows.iter().map(|r| r.tx.id.clone());
         found.add(
@@ -291,6 +310,7 @@ fn against(
     duty.fee = share.fee;
     if !first {
         duty.collected = Money::zero(c);
+        duty.quoted = None;
     }
     if paid_in != c {
         found.add(
@@ -318,6 +338,7 @@ fn against(
         ]
     };
     let mut words = String::new();
+    duty.causes.extend(collection(o, &duty));
     for (key, name, q, a) in quoted.iter().flat_map(parts) {
         if let Ok(off) = q.try_sub(a)
             && !off.is_zero()

@@ -1,6 +1,10 @@
 //! The fifth leg: duties collected and quoted against duties charged in the payout and assessed at the border.
 
 use serde_json::{Value, json};
+use tradewind_ledger::export::{AccountMap, Books, Kind, write};
+use tradewind_ledger::facts::Facts;
+
+use crate::exports::Temp;
 
 use super::{World, charge, order, with};
 
@@ -311,4 +315,31 @@ fn duty_and_import_vat_that_nobody_paid_for_are_two_costs() {
     assert_eq!(a.balance("EUR", "expenses:duty"), "4.60");
     assert_eq!(a.balance("EUR", "expenses:import-vat"), "8.50");
     assert_eq!(a.balance("EUR", "assets:duty-clearing"), "0.00");
+}
+
+#[test]
+fn what_was_collected_beyond_the_quote_is_a_cause_of_its_own() {
+    // Quoted 5.00 + 7.00, collected 15.00, assessed 5.50 + 6.50: 15.00 − 12.00 = 3.00 by collection, −0.50 duty, +0.50 VAT: 3.00.
+    let o = with(
+        order("o", "2026-02-01", "EUR", "115.00"),
+        json!({"collected_duties_taxes": "15.00", "tracking": "TRK1", "quoted": {"duty": "5.00", "vat": "7.00", "fee": "8.00"}}),
+    );
+    let a = World::new()
+        .file("orders", &[o])
+        .file("transactions", &[charge("ch", "o", "2026-02-01", "EUR", "115.00", "0.00")])
+        .file("carrier_invoices", &[invoice("INV1", "TRK1", "5.50", "6.50", "8.00", "20.00")])
+        .run();
+    let row = &a.json["landed_cost"][0];
+    assert_eq!(row["quoted"], json!({"duty": "5.00", "vat": "7.00", "fee": "8.00", "currency": "EUR"}));
+    assert_eq!(row["variance"], "3.00");
+    assert_eq!(row["causes"], json!({"collection": "3.00", "duty": "-0.50", "import_vat": "0.50"}));
+    // The report as a file.
+    let books = Books::from_outcome(&a.outcome, &Facts::default(), "t").unwrap();
+    let temp = Temp::new("landed");
+    write(Kind::Csv, &books, &AccountMap::default(), &temp.0).unwrap();
+    let text = std::fs::read_to_string(temp.0.join("landed-cost.csv")).unwrap();
+    assert_eq!(
+        text.lines().nth(1).unwrap().trim_end(),
+        "2026-02-01,o,shop,INV1,5.00,7.00,8.00,EUR,15.00,EUR,12.00,8.00,EUR,3.00,collection 3.00; duty -0.50; import_vat 0.50"
+    );
 }
