@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tradewind_connector::role::{
-    self, Connector, ConnectorInfo, ItemOutcome, Marketplace, PriceChange, Role, StockChange,
+    self, Connector, ConnectorInfo, ItemOutcome, Listed, Marketplace, PriceChange, Role, StockChange,
 };
 use tradewind_connector::{
     AccountConfig, Bounds, CallCx, Capabilities, Cursor, Error, ErrorTable, Facet, Factory, Handle, Kind,
@@ -347,22 +347,9 @@ impl role::Orders for AliExpress {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Order>, Error> {
+    ) -> Result<Page<Result<Listed, Error>>, Error> {
         let page = self.pipeline.call(&self.list, &ListIn { window, cursor: cursor.cloned() }, cx).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for id in &page.items {
-            items.push(self.pipeline.call(&self.get, id, cx).await?.order);
-        }
-        Ok(Page { items, next: page.next })
-    }
-
-    async fn changed_ids(
-        &self,
-        cx: &CallCx,
-        window: Window,
-        cursor: Option<&Cursor>,
-    ) -> Option<Result<Page<OrderId>, Error>> {
-        Some(self.pipeline.call(&self.list, &ListIn { window, cursor: cursor.cloned() }, cx).await)
+        Ok(page.map_read(Listed::Named))
     }
 
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error> {

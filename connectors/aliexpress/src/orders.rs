@@ -64,7 +64,7 @@ impl ListIn {
 
 impl Operation for List {
     type In = ListIn;
-    type Out = Page<OrderId>;
+    type Out = Page<Result<OrderId, Error>>;
     fn spec(&self) -> &OpSpec {
         &LIST
     }
@@ -84,7 +84,7 @@ impl Operation for List {
         };
         business(&self.endpoint, LIST.doc, &[("param0", dto(&query)?)])
     }
-    fn decode(&self, _: &OpCx<'_>, input: &ListIn, response: &WireResponse) -> Result<Page<OrderId>, Error> {
+    fn decode(&self, _: &OpCx<'_>, input: &ListIn, response: &WireResponse) -> Result<Self::Out, Error> {
         let page: Wrapped<OrderPage> = wire::read(response)?;
         let page = page.result;
         let number = |id: &Option<Id>| id.as_ref().and_then(|i| i.0.parse::<u32>().ok());
@@ -97,7 +97,7 @@ impl Operation for List {
             .0
             .iter()
             .map(|r| Ok(r.order_id.0.parse()?))
-            .collect::<Result<Vec<_>, Error>>()?;
+            .collect::<Vec<Result<OrderId, Error>>>();
         let next = (here < last && !items.is_empty()).then(|| Cursor((here + 1).to_string()));
         Ok(Page { items, next })
     }

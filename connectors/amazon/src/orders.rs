@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
-use tradewind_connector::role::{OrderActions, Orders};
+use tradewind_connector::role::{Listed, OrderActions, Orders};
 use tradewind_connector::{
     CallCx, Cursor, Error, Facet, Handle, OpCx, OpSpec, Operation, Page, Priority, Safety, Submitted, Window,
     WireRequest, WireResponse, segment,
@@ -69,13 +69,8 @@ impl Operation for Search<'_> {
         response: &WireResponse,
     ) -> Result<Self::Out, Error> {
         let page: w::Orders = response.json()?;
-        // Each by itself: an order that is odd keeps back no other of its page.
-        let items = page.orders.into_iter().map(|o| {
-            let id = o.order_id.clone();
-            let named = |e: Error| Error::new(e.kind(), format!("order {id}: {}", e.message())).after_send();
-            map::order(o, cx.account, self.0.currency).map_err(named)
-        });
-        let items = items.collect();
+        let read = |o: w::Order| map::order(o, cx.account, self.0.currency);
+        let items = page.orders.read("order", "orderId", read).collect();
         let (before, _) = before(*window, cursor.as_ref(), cx.now);
         let next = page.pagination.and_then(|p| p.next_token);
         Ok(Page { items, next: next.map(|token| paging::freeze(before, token)) })
@@ -186,18 +181,9 @@ impl Orders for Amazon {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Order>, Error> {
-        let page = self.changed_each(cx, window, cursor).await?;
-        Ok(Page { items: page.items.into_iter().collect::<Result<_, _>>()?, next: page.next })
-    }
-
-    async fn changed_each(
-        &self,
-        cx: &CallCx,
-        window: Window,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Result<Order, Error>>, Error> {
-        self.pipeline.call(&Search(&self.site), &(window, cursor.cloned()), cx).await
+    ) -> Result<Page<Result<Listed, Error>>, Error> {
+        let page = self.pipeline.call(&Search(&self.site), &(window, cursor.cloned()), cx).await?;
+        Ok(page.map_read(Listed::Whole))
     }
 
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error> {

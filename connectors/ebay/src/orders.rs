@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use http::Method;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use tradewind_connector::role::{Orders, of_this_call};
+use tradewind_connector::role::{Listed, Orders};
 use tradewind_connector::{
     CallCx, Cursor, Error, Facet, OpCx, OpSpec, Operation, Page, Priority, Safety, Window, WireRequest,
     WireResponse, segment,
@@ -95,22 +93,9 @@ impl Operation for Search<'_> {
         let page: w::Orders = response.json()?;
         Ok(Page {
             next: page.next.as_deref().and_then(next),
-            items: page.orders.iter().map(|o| one(o)).collect(),
+            items: page.orders.read("order", "orderId", Ok).collect(),
         })
     }
-}
-
-/// One order of a page. An error names it, where it can be told.
-fn one(raw: &RawValue) -> Result<w::Order, Error> {
-    serde_json::from_str(raw.get()).map_err(|e| {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Named {
-            order_id: String,
-        }
-        let name = serde_json::from_str::<Named>(raw.get()).map_or("?".to_owned(), |n| n.order_id);
-        Error::decode(format!("order {name}: JSON: {e}"))
-    })
 }
 
 /// `getOrder`, as it stands on the wire: cancellation requests are only here.
@@ -160,8 +145,9 @@ impl Operation for Parcels<'_> {
 
 impl Ebay {
     /// A domain order. Of one that is partly shipped, the parcels say how many units of each line left.
-    async fn complete(&self, cx: &CallCx, order: &w::Order) -> Result<Order, Error> {
-        let mut order = map::order(order, self.pipeline.account())?;
+    async fn complete(&self, cx: &CallCx, order: w::Order) -> Result<Order, Error> {
+        let named = |e: Error| e.about(&format!("order {}", order.order_id));
+        let mut order = map::order(&order, self.pipeline.account()).map_err(named)?;
         if order.state != OrderState::PartiallyShipped {
             return Ok(order);
         }
@@ -190,36 +176,15 @@ impl Orders for Ebay {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Order>, Error> {
-        let page = self.changed_each(cx, window, cursor).await?;
-        Ok(Page { items: page.items.into_iter().collect::<Result<_, _>>()?, next: page.next })
-    }
-
-    async fn changed_each(
-        &self,
-        cx: &CallCx,
-        window: Window,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Result<Order, Error>>, Error> {
+    ) -> Result<Page<Result<Listed, Error>>, Error> {
         let page = self.pipeline.call(&Search(&self.site), &(window, cursor.cloned()), cx).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for order in page.items {
-            let order = match order {
-                Ok(order) => self.complete(cx, &order).await,
-                Err(e) => Err(e),
-            };
-            match order {
-                // A quota or a login: the next call would end the same way.
-                Err(e) if !of_this_call(&e) => return Err(e),
-                order => items.push(order),
-            }
-        }
-        Ok(Page { items, next: page.next })
+        let page = page.complete(|order| self.complete(cx, order)).await?;
+        Ok(page.map_read(Listed::Whole))
     }
 
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error> {
         let order = self.pipeline.call(&Get(&self.site), id, cx).await?;
-        self.complete(cx, &order).await
+        self.complete(cx, order).await
     }
 }
 
@@ -235,11 +200,11 @@ mod tests {
             r#"{{"orders":[{{"orderId":"1",{times},"lineItems":"none"}},{{"orderId":"2",{times},"lineItems":[]}},{{}}]}}"#
         );
         let page: w::Orders = serde_json::from_str(&page).unwrap();
-        let read: Vec<_> = page.orders.iter().map(|o| one(o)).collect();
+        let read: Vec<Result<w::Order, Error>> = page.orders.read("order", "orderId", Ok).collect();
         assert_eq!(read[1].as_ref().unwrap().order_id, "2");
         for (n, name) in [(0, "order 1: "), (2, "order ?: ")] {
             let told = read[n].as_ref().unwrap_err();
-            assert!(told.message().contains(name) && of_this_call(told), "{told}");
+            assert!(told.message().contains(name) && told.of_this_call(), "{told}");
         }
     }
 }

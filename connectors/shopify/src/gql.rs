@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tradewind_connector::{Error, OpCx, OpSpec, Operation, WireRequest, WireResponse};
+use tradewind_connector::{Error, OpCx, OpSpec, Operation, Records, WireRequest, WireResponse};
 
 use crate::config::Shop;
 
@@ -66,6 +66,14 @@ pub(crate) struct Connection<T> {
     pub(crate) page: Option<PageInfo>,
 }
 
+/// The same, read node by node: one that is odd keeps back no other.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Each {
+    pub(crate) nodes: Records,
+    #[serde(rename = "pageInfo")]
+    pub(crate) page: Option<PageInfo>,
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct PageInfo {
     #[serde(rename = "hasNextPage")]
@@ -74,10 +82,23 @@ pub(crate) struct PageInfo {
     pub(crate) end: Option<String>,
 }
 
+impl PageInfo {
+    fn next(&self) -> Option<String> {
+        if self.more { self.end.clone() } else { None }
+    }
+}
+
 impl<T> Connection<T> {
     /// Where to go on.
     pub(crate) fn next(&self) -> Option<String> {
-        self.page.as_ref().filter(|p| p.more).and_then(|p| p.end.clone())
+        self.page.as_ref().and_then(PageInfo::next)
+    }
+}
+
+impl Each {
+    /// Where to go on.
+    pub(crate) fn next(&self) -> Option<String> {
+        self.page.as_ref().and_then(PageInfo::next)
     }
 }
 

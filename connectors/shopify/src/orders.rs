@@ -10,7 +10,7 @@ use tradewind_domain::{
 };
 
 use crate::config::Shop;
-use crate::gql::{Connection, data};
+use crate::gql::{Connection, Each, data};
 
 macro_rules! order_fields {
     () => {
@@ -242,17 +242,11 @@ pub(crate) fn search(
 ) -> Result<Page<Result<Partial, Error>>, Error> {
     #[derive(Deserialize)]
     struct Data {
-        orders: Connection<WireOrder>,
+        orders: Each,
     }
     let orders = data::<Data>(response)?.orders;
     let next = orders.next().map(tradewind_connector::Cursor);
-    // Each by itself: an order that is odd keeps back no other of its page.
-    let items = orders.nodes.into_iter().map(|o| {
-        let id = o.id.clone();
-        let named = |e: Error| Error::new(e.kind(), format!("order {id}: {}", e.message())).after_send();
-        partial(cx.account, o).map_err(named)
-    });
-    let items = items.collect();
+    let items = orders.nodes.read("order", "id", |o| partial(cx.account, o)).collect();
     Ok(Page { items, next })
 }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tradewind_connector::role::{
-    Disputes, OrderActions, Orders, Payouts, Returns, Transactions, of_this_call,
-};
+use tradewind_connector::role::{Disputes, Listed, OrderActions, Orders, Payouts, Returns, Transactions};
 use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted, Window};
 use tradewind_domain::{
     BalanceTransaction, CancelReason, Dispute, Order, OrderId, Payout, RefundRequest, Return, ShipmentNotice,
@@ -59,17 +57,7 @@ impl Orders for Shopify {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Order>, Error> {
-        let page = self.changed_each(cx, window, cursor).await?;
-        Ok(Page { items: page.items.into_iter().collect::<Result<_, _>>()?, next: page.next })
-    }
-
-    async fn changed_each(
-        &self,
-        cx: &CallCx,
-        window: Window,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Result<Order, Error>>, Error> {
+    ) -> Result<Page<Result<Listed, Error>>, Error> {
         let call = Call {
             shop: Arc::clone(&self.shop),
             spec: &orders::SEARCH,
@@ -80,19 +68,8 @@ impl Orders for Shopify {
         };
         let input = orders::SearchIn { window, after: cursor.map(|c| c.0.clone()) };
         let page = self.pipeline.call(&call, &input, cx).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for partial in page.items {
-            let order = match partial {
-                Ok(partial) => self.complete(cx, partial).await,
-                Err(e) => Err(e),
-            };
-            match order {
-                // A quota or a login: the next call would end the same way.
-                Err(e) if !of_this_call(&e) => return Err(e),
-                order => items.push(order),
-            }
-        }
-        Ok(Page { items, next: page.next })
+        let page = page.complete(|partial| self.complete(cx, partial)).await?;
+        Ok(page.map_read(Listed::Whole))
     }
 
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error> {

@@ -263,6 +263,20 @@ impl Error {
         self
     }
 
+    /// Puts in front of the words what they are about: `order 17-3`.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Error {
+        self.0.message = format!("{what}: {}", self.0.message);
+        self
+    }
+
+    /// Whether it says nothing about the next call: a broken connection, one record that is odd. A quota or a login does.
+    #[must_use]
+    pub fn of_this_call(&self) -> bool {
+        self.kind().retry() == RetryClass::IfSafe
+            || matches!(self.kind(), Kind::Decode | Kind::UnknownCode | Kind::Rejected | Kind::NotFound)
+    }
+
     /// Attaches how long to wait.
     #[must_use]
     pub fn retry_after(mut self, wait: Option<Duration>) -> Error {

@@ -26,6 +26,7 @@ mod operation;
 mod page;
 mod pipeline;
 mod protocol;
+mod records;
 pub mod role;
 pub mod signing;
 mod transport;
@@ -44,6 +45,7 @@ pub use operation::{CallCx, Handle, OpCx, OpSpec, Operation, Priority, Safety, S
 pub use page::{Cursor, Page, Window, all_pages};
 pub use pipeline::{Access, Counts, Parts, Patience, Pipeline, Runtime};
 pub use protocol::{Protocol, SignCx, TokenPlan, TokenSet, snippet};
+pub use records::Records;
 pub use role::{Connector, ConnectorInfo, Hint, Inbound, InboundRequest, Role};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use transport::{

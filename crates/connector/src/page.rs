@@ -35,6 +35,35 @@ impl<T> Page<T> {
     }
 }
 
+impl<T> Page<Result<T, Error>> {
+    /// The same page, what could be read being something else.
+    pub fn map_read<U>(self, mut f: impl FnMut(T) -> U) -> Page<Result<U, Error>> {
+        self.map(|item| item.map(&mut f))
+    }
+
+    /// The same page, each record completed by calls of its own. One that cannot be is an error in its place.
+    ///
+    /// # Errors
+    /// One that the next call would meet as well: a quota, a login.
+    pub async fn complete<U, F, Fut>(self, complete: F) -> Result<Page<Result<U, Error>>, Error>
+    where
+        F: Fn(T) -> Fut,
+        Fut: Future<Output = Result<U, Error>>,
+    {
+        let mut items = Vec::with_capacity(self.items.len());
+        for item in self.items {
+            items.push(match item {
+                Ok(record) => match complete(record).await {
+                    Err(e) if !e.of_this_call() => return Err(e),
+                    completed => completed,
+                },
+                Err(e) => Err(e),
+            });
+        }
+        Ok(Page { items, next: self.next })
+    }
+}
+
 /// Changes since `from`, before `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
@@ -104,6 +133,25 @@ mod tests {
         assert!(parts.windows(2).all(|p| p[0].to == p[1].from));
         assert_eq!((parts[0].from, parts[2].to), (w.from, w.to));
         assert!(Window { from: w.to, to: w.from }.split(24).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_completed_keeps_back_no_other() {
+        let page = || Page {
+            items: vec![Ok(1), Err(Error::decode("odd")), Ok(2), Ok(3)],
+            next: Some(Cursor("b".into())),
+        };
+        let of = |broken: Kind| {
+            page().complete(move |n| async move {
+                if n == 2 { Err(Error::new(broken, "no")) } else { Ok(n * 10) }
+            })
+        };
+        let read = of(Kind::Transport).await.unwrap();
+        let kinds: Vec<_> = read.items.into_iter().map(|i| i.map_err(|e| e.kind())).collect();
+        assert_eq!(kinds, [Ok(10), Err(Kind::Decode), Err(Kind::Transport), Ok(30)]);
+        assert_eq!(read.next, Some(Cursor("b".into())));
+        // A quota would end the next call as well.
+        assert_eq!(of(Kind::QuotaExhausted).await.unwrap_err().kind(), Kind::QuotaExhausted);
     }
 
     #[tokio::test]

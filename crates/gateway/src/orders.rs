@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use tradewind_connector::role::{Orders, of_this_call};
+use tradewind_connector::role::Orders;
 use tradewind_connector::{CallCx, Cursor, Error, Window};
 use tradewind_domain::{AccountId, Order, OrderState};
 use tradewind_store::typed::{self, Record};
@@ -171,31 +171,25 @@ impl Gateway {
         pulled: &mut Pulled,
         left: &mut Vec<Error>,
     ) -> Result<Option<Cursor>> {
-        let Some(ids) = orders.changed_ids(&CallCx::new(), part, cursor).await else {
-            let page = orders.changed_each(&CallCx::new(), part, cursor).await?;
-            for order in page.items {
-                match order {
-                    Ok(order) => {
-                        pulled.seen += 1;
-                        self.take_order(order, pulled).await?;
-                    }
-                    Err(e) => left.push(e),
+        let page = orders.changed(&CallCx::new(), part, cursor).await?;
+        for listed in page.items {
+            let listed = match listed {
+                Ok(listed) => listed,
+                Err(e) => {
+                    left.push(e);
+                    continue;
                 }
-            }
-            return Ok(page.next);
-        };
-        let ids = ids?;
-        for id in ids.items {
-            match orders.get(&CallCx::new(), &id).await {
+            };
+            match listed.read(orders, &CallCx::new()).await {
                 Ok(order) => {
                     pulled.seen += 1;
                     self.take_order(order, pulled).await?;
                 }
-                Err(e) if of_this_call(&e) => left.push(e),
+                Err(e) if e.of_this_call() => left.push(e),
                 Err(e) => return Err(e.into()),
             }
         }
-        Ok(ids.next)
+        Ok(page.next)
     }
 
     /// Imports one order: keyed upsert, stock reserved, all in one commit. Idempotent.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_connector::role::{PriceChange, StockChange};
-use tradewind_connector::{CallCx, Submitted, Window, all_pages};
+use tradewind_connector::{CallCx, Submitted, Window};
 use tradewind_domain::{
     Content, Currency, Dimensions, Grams, LineQuantity, ListingRef, ListingState, Locale, Money, Offer,
     Order, OrderState, ShipmentNotice,
@@ -62,11 +62,7 @@ fn accepted(done: Submitted<Vec<tradewind_connector::role::ItemOutcome>>) {
 }
 
 async fn orders(live: &Live, window: Window) -> Vec<Order> {
-    let market = live.connector.marketplace().unwrap();
-    let facet = market.orders().unwrap();
-    let cx = CallCx::new();
-    let cx = &cx;
-    all_pages(|cursor| async move { facet.changed(cx, window, cursor.as_ref()).await }).await.unwrap()
+    tradewind_testkit::orders(&*live.connector, window).await.unwrap()
 }
 
 #[tokio::test]

@@ -2,14 +2,15 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tradewind_connector::Num;
+use tradewind_connector::{Num, Records};
 
 use super::listings::Pagination;
 
+/// Each order is read by itself: one that is odd keeps back no other.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Orders {
     #[serde(default)]
-    pub(crate) orders: Vec<Order>,
+    pub(crate) orders: Records,
     #[serde(default)]
     pub(crate) pagination: Option<Pagination>,
 }

@@ -94,10 +94,7 @@ async fn read(live: &Live, sku: &str) -> tradewind_domain::LiveListing {
 }
 
 async fn orders(live: &Live, window: Window) -> Vec<Order> {
-    let facet = live.connector.marketplace().unwrap().orders().unwrap();
-    let cx = CallCx::new();
-    let cx = &cx;
-    all_pages(|cursor| async move { facet.changed(cx, window, cursor.as_ref()).await }).await.unwrap()
+    tradewind_testkit::orders(&*live.connector, window).await.unwrap()
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use tradewind_connector::Records;
 
 use super::{Amount, NewAmount};
 
@@ -10,7 +10,7 @@ use super::{Amount, NewAmount};
 #[derive(Debug, Deserialize)]
 pub(crate) struct Orders {
     #[serde(default)]
-    pub(crate) orders: Vec<Box<RawValue>>,
+    pub(crate) orders: Records,
     #[serde(default)]
     pub(crate) next: Option<String>,
 }

@@ -36,11 +36,8 @@ impl World {
     }
 
     async fn orders(&self) -> Vec<Order> {
-        let orders = self.connector.marketplace().unwrap().orders().unwrap();
         let window = Window { from: "2026-01-01T00:00:00Z".parse().unwrap(), to: self.sim.now() };
-        all_pages(|cursor| async move { orders.changed(&CallCx::new(), window, cursor.as_ref()).await })
-            .await
-            .unwrap()
+        tradewind_testkit::orders(&*self.connector, window).await.unwrap()
     }
 
     fn notice(&self, order: &Order, waybill: &str) -> ShipmentNotice {

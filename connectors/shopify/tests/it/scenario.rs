@@ -76,10 +76,7 @@ fn accepted(done: Submitted<Vec<ItemOutcome>>) {
 }
 
 async fn orders(live: &Live, window: Window) -> Vec<Order> {
-    let facet = live.connector.marketplace().unwrap().orders().unwrap();
-    let cx = CallCx::new();
-    let cx = &cx;
-    all_pages(|cursor| async move { facet.changed(cx, window, cursor.as_ref()).await }).await.unwrap()
+    tradewind_testkit::orders(&*live.connector, window).await.unwrap()
 }
 
 #[tokio::test]

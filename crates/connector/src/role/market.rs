@@ -7,7 +7,7 @@ use tradewind_domain::{
     Return, ShipmentNotice, Sku,
 };
 
-use crate::error::{Error, Kind, RetryClass};
+use crate::error::{Error, Kind};
 use crate::operation::{CallCx, Handle, Submitted};
 use crate::page::{Cursor, Page, Window};
 use crate::role::money::{Payouts, Statements, Transactions};
@@ -191,7 +191,7 @@ where
             Ok(listing) => found.push(listing),
             Err(e) if e.kind() == Kind::NotFound => found.push(LiveListing::absent(key.clone())),
             Err(e) => {
-                let alone = of_this_call(&e);
+                let alone = e.of_this_call();
                 failed = Some(e);
                 if !alone {
                     break;
@@ -203,13 +203,6 @@ where
         Some(e) if found.is_empty() => Err(e),
         _ => Ok(found),
     }
-}
-
-/// Whether an error says nothing about the next call: a broken connection, one item that is odd. A quota or a login does.
-#[must_use]
-pub fn of_this_call(error: &Error) -> bool {
-    matches!(error.kind().retry(), RetryClass::IfSafe)
-        || matches!(error.kind(), Kind::Decode | Kind::UnknownCode | Kind::Rejected | Kind::NotFound)
 }
 
 /// A category of the channel.
@@ -243,37 +236,44 @@ pub trait Categories: Send + Sync {
     async fn attributes(&self, cx: &CallCx, category: &str) -> Result<Vec<CategoryAttribute>, Error>;
 }
 
+/// An order as a channel's list of orders has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a list is all of one form; most tell whole orders")]
+pub enum Listed {
+    /// The list tells it, complete with lines.
+    Whole(Order),
+    /// The list tells its number alone: whoever pulls reads it with [`Orders::get`], and keeps it, before the next.
+    Named(OrderId),
+}
+
+impl Listed {
+    /// The whole order, read by its number where the list told no more.
+    ///
+    /// # Errors
+    /// It could not be read.
+    pub async fn read(self, orders: &dyn Orders, cx: &CallCx) -> Result<Order, Error> {
+        match self {
+            Listed::Whole(order) => Ok(order),
+            Listed::Named(id) => orders.get(cx, &id).await,
+        }
+    }
+}
+
 /// Orders in. Polls overlap: the same order may come again, changed or not.
 #[async_trait]
 pub trait Orders: Send + Sync {
-    /// Orders created or changed in the window, complete with lines.
+    /// Orders created or changed in the window, each as the channel's list has it: [`Listed::Whole`] or
+    /// [`Listed::Named`]. Do not call [`Orders::get`] in here.
+    ///
+    /// An order that cannot be read is an `Err` in its place, with its number in the text: it keeps back no other. So
+    /// decode a page order by order, and where the list leaves something out that takes a call per order, use
+    /// [`Page::complete`]. The outer `Err` says that the page was not read.
     async fn changed(
         &self,
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Order>, Error>;
-    /// [`Orders::changed`], an order that cannot be read being an error in its place: it keeps back no other. By default the
-    /// error of one is the error of its page.
-    async fn changed_each(
-        &self,
-        cx: &CallCx,
-        window: Window,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Result<Order, Error>>, Error> {
-        let page = self.changed(cx, window, cursor).await?;
-        Ok(Page { items: page.items.into_iter().map(Ok).collect(), next: page.next })
-    }
-    /// For channels whose listing names orders without telling them: the numbers alone, and each order is read with
-    /// [`Orders::get`], so that one that cannot be read keeps back no other. `None`: the listing tells them whole.
-    async fn changed_ids(
-        &self,
-        _cx: &CallCx,
-        _window: Window,
-        _cursor: Option<&Cursor>,
-    ) -> Option<Result<Page<OrderId>, Error>> {
-        None
-    }
+    ) -> Result<Page<Result<Listed, Error>>, Error>;
     /// One order.
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error>;
 }

@@ -16,9 +16,9 @@ pub use logistics::{
     Logistics, Paperwork, Pickup, Pickups, RateRequest, Rates, Shipments, Tracking, TrackingReport,
 };
 pub use market::{
-    Accepted, Categories, Category, CategoryAttribute, FeeEstimate, FeeEstimates, ItemOutcome, Listings,
-    Marketplace, Offers, OrderActions, Orders, PriceChange, Prices, Returns, Stock, StockChange,
-    of_this_call, read_each,
+    Accepted, Categories, Category, CategoryAttribute, FeeEstimate, FeeEstimates, ItemOutcome, Listed,
+    Listings, Marketplace, Offers, OrderActions, Orders, PriceChange, Prices, Returns, Stock, StockChange,
+    read_each,
 };
 pub use money::{
     CustomsPayment, CustomsPayments, Disputes, MoneyDocument, Payments, Payouts, Refunds, Statements,

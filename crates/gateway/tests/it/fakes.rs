@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tradewind_connector::role::{
-    Customs, Declare, ItemOutcome, Listings, Logistics, Marketplace, Offers, OrderActions, Orders, Receipts,
-    Shipments, Stock, StockChange,
+    Customs, Declare, ItemOutcome, Listed, Listings, Logistics, Marketplace, Offers, OrderActions, Orders,
+    Receipts, Shipments, Stock, StockChange,
 };
 use tradewind_connector::*;
 use tradewind_domain::{
@@ -254,41 +254,19 @@ fn within(window: Window, order: &Order) -> bool {
 
 #[async_trait]
 impl Orders for Fake {
-    async fn changed(&self, cx: &CallCx, window: Window, cursor: Option<&Cursor>) -> Result<Page<Order>> {
-        let page = self.changed_each(cx, window, cursor).await?;
-        Ok(Page { items: page.items.into_iter().collect::<Result<_>>()?, next: page.next })
-    }
-    async fn changed_each(
-        &self,
-        _: &CallCx,
-        window: Window,
-        _: Option<&Cursor>,
-    ) -> Result<Page<Result<Order>>> {
+    async fn changed(&self, _: &CallCx, window: Window, _: Option<&Cursor>) -> Result<Page<Result<Listed>>> {
         self.enter("orders").await;
         let items = {
             let other = self.other();
             let changed = other.orders.values().filter(|o| within(window, o));
             let read = |o: &Order| match other.odd.contains(&o.id) {
+                _ if other.one_by_one => Ok(Listed::Named(o.id.clone())),
                 true => Err(Error::decode(format!("order {}: no total", o.id))),
-                false => Ok(o.clone()),
+                false => Ok(Listed::Whole(o.clone())),
             };
             changed.map(read).collect()
         };
         self.leave("orders", Page { items, next: None })
-    }
-    async fn changed_ids(
-        &self,
-        _: &CallCx,
-        window: Window,
-        _: Option<&Cursor>,
-    ) -> Option<Result<Page<OrderId>>> {
-        let items: Vec<OrderId> = {
-            let other = self.other();
-            let changed = other.orders.values().filter(|o| within(window, o));
-            other.one_by_one.then(|| changed.map(|o| o.id.clone()).collect())?
-        };
-        self.enter("ids").await;
-        Some(self.leave("ids", Page { items, next: None }))
     }
     async fn get(&self, _: &CallCx, id: &OrderId) -> Result<Order> {
         self.enter("order").await;

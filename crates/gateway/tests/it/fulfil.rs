@@ -380,7 +380,7 @@ async fn an_order_that_cannot_be_read_keeps_back_no_other() {
         other.calls.clear();
     }
     assert_eq!(trade.gateway.pull().await.unwrap().failed, 1);
-    assert_eq!(trade.channel.other().calls, ["ids", "order"]);
+    assert_eq!(trade.channel.other().calls, ["orders", "order"]);
 }
 
 /// The same for a channel that tells orders whole, and for what changed later: the first pull reads 30 days and the

@@ -9,7 +9,7 @@ use serde_json::{Value, json as j};
 use tradewind_connector::role::{
     Logistics, Marketplace, Payments, Pickup, PriceChange, RateRequest, StockChange,
 };
-use tradewind_connector::{CallCx, Connector, Cursor, Error, Facet, Safety, Submitted, Window};
+use tradewind_connector::{CallCx, Connector, Cursor, Error, Facet, Page, Safety, Submitted, Window};
 use tradewind_domain::{
     CancelReason, Document, ListingRef, Money, Offer, Order, OrderId, RefundRequest, ShipmentId,
     ShipmentNotice, ShipmentRequest, StatementId, Waybill,
@@ -108,10 +108,16 @@ call!(/// `Categories::attributes`; input is the category.
     let category: String = input(v)?;
     json::write(market(&*c)?.categories().ok_or_else(json::absent)?.attributes(&cx(), &category).await?)
 });
-call!(/// `Orders::changed`.
+call!(/// `Orders::changed`, each order read where the list names it alone; one that cannot be read is the error.
     orders, Orders, |c, v| {
     let w: Windowed = input(v)?;
-    json::write(market(&*c)?.orders().ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
+    let facet = market(&*c)?.orders().ok_or_else(json::absent)?;
+    let page = facet.changed(&cx(), w.window, w.cursor.as_ref()).await?;
+    let mut items = Vec::with_capacity(page.items.len());
+    for listed in page.items {
+        items.push(listed?.read(facet, &cx()).await?);
+    }
+    json::write(Page { items, next: page.next })
 });
 call!(/// `Orders::get`; input is the order's id.
     order, Orders, |c, v| {

@@ -9,9 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tradewind_connector::{
-    AccountConfig, Clock, Connector, Error, Factory, HttpTransport, Limiter, Memory, Runtime, Secrets,
-    SeededChance, Transport, TransportError, WireRequest, WireResponse,
+    AccountConfig, CallCx, Clock, Connector, Error, Factory, HttpTransport, Limiter, Memory, Runtime,
+    Secrets, SeededChance, Transport, TransportError, Window, WireRequest, WireResponse, all_pages,
 };
+use tradewind_domain::Order;
 
 use super::report::{Group, NO_SPECIFICATION, Report};
 use super::runs::check_exchange;
@@ -107,6 +108,22 @@ impl Live {
     pub fn assert_exchanges(&self, least: usize) {
         self.witness.lock().assert_exchanges(least);
     }
+}
+
+/// All orders of a window, whole: as the gateway pulls them, except that one that cannot be read is the end.
+///
+/// # Errors
+/// A page or an order that cannot be read; the connector has no orders.
+pub async fn orders(connector: &dyn Connector, window: Window) -> Result<Vec<Order>, Error> {
+    let facet = connector.marketplace().and_then(|m| m.orders()).ok_or_else(super::json::absent)?;
+    let cx = CallCx::new();
+    let cx = &cx;
+    let pages = all_pages(|cursor| async move { facet.changed(cx, window, cursor.as_ref()).await });
+    let mut orders = Vec::new();
+    for listed in pages.await? {
+        orders.push(listed?.read(facet, cx).await?);
+    }
+    Ok(orders)
 }
 
 struct Witness {

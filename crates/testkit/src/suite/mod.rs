@@ -61,7 +61,7 @@ use tradewind_connector::{
 use crate::spec::SpecSet;
 
 pub use fixture::CaseKind;
-pub use live::{Follow, Live};
+pub use live::{Follow, Live, orders};
 pub use report::{Group, Report};
 pub use script::{Answer, Sent};
 use script::{Script, Step};
