@@ -46,7 +46,7 @@ struct List<'a>(&'a Site);
 
 impl Operation for List<'_> {
     type In = (Window, Option<Cursor>);
-    type Out = Page<BalanceTransaction>;
+    type Out = Page<Result<BalanceTransaction, Error>>;
     fn spec(&self) -> &OpSpec {
         &TRANSACTIONS
     }
@@ -70,14 +70,16 @@ impl Operation for List<'_> {
         cx: &OpCx<'_>,
         (window, cursor): &(Window, Option<Cursor>),
         response: &WireResponse,
-    ) -> Result<Page<BalanceTransaction>, Error> {
+    ) -> Result<Self::Out, Error> {
         let page = response.json::<w::Payload<w::Transactions>>()?.payload;
         // Rows of the region's other stores are theirs to read; a row that names no store is kept.
-        let ours = page.transactions.iter().filter(|t| {
+        let read = |t: w::Transaction| {
             let store = t.marketplace_details.as_ref().and_then(|m| m.marketplace_id.as_deref());
-            store.is_none_or(|id| id == self.0.marketplace_id)
-        });
-        let items = ours.map(transaction).collect::<Result<_, _>>()?;
+            let ours = store.is_none_or(|id| id == self.0.marketplace_id);
+            ours.then(|| transaction(&t)).transpose()
+        };
+        let items = page.transactions.read("transaction", "transactionId", read);
+        let items = items.filter_map(Result::transpose).collect();
         let (before, _) = upper(*window, cursor.as_ref(), cx.now);
         Ok(Page { items, next: page.next_token.map(|token| paging::freeze(Some(before), token)) })
     }
@@ -134,7 +136,7 @@ struct Groups<'a>(&'a Site);
 
 impl Operation for Groups<'_> {
     type In = (Window, Option<Cursor>);
-    type Out = Page<Payout>;
+    type Out = Page<Result<Payout, Error>>;
     fn spec(&self) -> &OpSpec {
         &GROUPS
     }
@@ -158,21 +160,18 @@ impl Operation for Groups<'_> {
         cx: &OpCx<'_>,
         (window, cursor): &(Window, Option<Cursor>),
         response: &WireResponse,
-    ) -> Result<Page<Payout>, Error> {
+    ) -> Result<Self::Out, Error> {
         let page = response.json::<w::Payload<w::Groups>>()?.payload;
-        let mut items = Vec::new();
-        for group in &page.financial_event_group_list {
+        let read = |group: w::Group| {
             // The list is of the seller's whole region and names no store, only the store's currency.
             let ours =
                 group.original_total.as_ref().is_none_or(|t| t.currency_code == self.0.currency.code());
             // An open group is a balance, not a payout.
-            if ours
-                && group.processing_status.as_deref() == Some("Closed")
-                && let Some(payout) = payout(group)?
-            {
-                items.push(payout);
-            }
-        }
+            let closed = group.processing_status.as_deref() == Some("Closed");
+            if ours && closed { payout(&group) } else { Ok(None) }
+        };
+        let items = page.financial_event_group_list.read("event group", "FinancialEventGroupId", read);
+        let items = items.filter_map(Result::transpose).collect();
         let (before, _) = upper(*window, cursor.as_ref(), cx.now);
         Ok(Page { items, next: page.next_token.map(|token| paging::freeze(Some(before), token)) })
     }
@@ -215,7 +214,7 @@ impl Transactions for Amazon {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<BalanceTransaction>, Error> {
+    ) -> Result<Page<Result<BalanceTransaction, Error>>, Error> {
         self.pipeline.call(&List(&self.site), &(window, cursor.cloned()), cx).await
     }
 }
@@ -227,7 +226,7 @@ impl Payouts for Amazon {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Payout>, Error> {
+    ) -> Result<Page<Result<Payout, Error>>, Error> {
         self.pipeline.call(&Groups(&self.site), &(window, cursor.cloned()), cx).await
     }
 }

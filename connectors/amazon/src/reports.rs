@@ -43,7 +43,7 @@ struct List<'a>(&'a Site);
 
 impl Operation for List<'_> {
     type In = (Window, Option<Cursor>);
-    type Out = Page<Statement>;
+    type Out = Page<Result<Statement, Error>>;
     fn spec(&self) -> &OpSpec {
         &LIST
     }
@@ -70,24 +70,27 @@ impl Operation for List<'_> {
         _: &OpCx<'_>,
         _: &(Window, Option<Cursor>),
         response: &WireResponse,
-    ) -> Result<Page<Statement>, Error> {
+    ) -> Result<Self::Out, Error> {
         let page: w::Reports = response.json()?;
-        let mut items = Vec::new();
-        for report in page.reports.into_iter().filter(|r| r.processing_status == "DONE") {
-            let Some(document) = report.report_document_id else { continue };
+        let read = |report: w::Report| {
+            let Some(document) = report.report_document_id.filter(|_| report.processing_status == "DONE")
+            else {
+                return Ok(None);
+            };
             // A report of another store has another currency.
             let stores = report.marketplace_ids.unwrap_or_default();
             if !stores.is_empty() && !stores.iter().any(|id| id == self.0.marketplace_id) {
-                continue;
+                return Ok(None);
             }
-            items.push(Statement {
+            Ok(Some(Statement {
                 id: statement_id(&report.report_id, &document)?,
                 currency: self.0.currency,
                 from: report.data_start_time.unwrap_or(report.created_time),
                 to: report.data_end_time.unwrap_or(report.created_time),
                 total: None,
-            });
-        }
+            }))
+        };
+        let items = page.reports.read("report", "reportId", read).filter_map(Result::transpose).collect();
         Ok(Page { items, next: page.next_token.map(Cursor) })
     }
 }
@@ -160,7 +163,7 @@ impl Statements for Amazon {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Statement>, Error> {
+    ) -> Result<Page<Result<Statement, Error>>, Error> {
         self.pipeline.call(&List(&self.site), &(window, cursor.cloned()), cx).await
     }
 

@@ -87,7 +87,7 @@ struct List<'a>(&'a Site);
 impl Operation for List<'_> {
     type In = (Window, Place);
     /// Transactions, and whether more follow.
-    type Out = (Vec<BalanceTransaction>, bool);
+    type Out = (Vec<Result<BalanceTransaction, Error>>, bool);
 
     fn spec(&self) -> &OpSpec {
         &TRANSACTIONS
@@ -114,7 +114,8 @@ impl Operation for List<'_> {
     ) -> Result<Self::Out, Error> {
         let page: w::Transactions = rows(response)?;
         let more = more(page.next.is_some(), place.offset.saturating_add(ROWS), page.total);
-        let items = page.transactions.iter().map(transaction).collect::<Result<_, _>>()?;
+        let read = |t: w::Transaction| transaction(&t);
+        let items = page.transactions.read("transaction", "transactionId", read).collect();
         Ok((items, more))
     }
 }
@@ -190,7 +191,7 @@ struct ListPayouts<'a>(&'a Site);
 
 impl Operation for ListPayouts<'_> {
     type In = (Window, u32);
-    type Out = (Vec<Payout>, bool);
+    type Out = (Vec<Result<Payout, Error>>, bool);
 
     fn spec(&self) -> &OpSpec {
         &PAYOUTS
@@ -212,7 +213,7 @@ impl Operation for ListPayouts<'_> {
     ) -> Result<Self::Out, Error> {
         let page: w::Payouts = rows(response)?;
         let more = more(page.next.is_some(), offset.saturating_add(PAYOUT_ROWS), page.total);
-        let items = page.payouts.iter().map(payout).collect::<Result<_, _>>()?;
+        let items = page.payouts.read("payout", "payoutId", |p: w::Payout| payout(&p)).collect();
         Ok((items, more))
     }
 }
@@ -244,17 +245,21 @@ impl Transactions for Ebay {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<BalanceTransaction>, Error> {
+    ) -> Result<Page<Result<BalanceTransaction, Error>>, Error> {
         let place = Place::of(cursor)?;
         let input = (window, place);
-        let (items, more) = self.pipeline.call(&List(&self.site), &input, cx).await?;
+        let (mut items, more) = self.pipeline.call(&List(&self.site), &input, cx).await?;
         let (window, mut place) = input;
         if more {
             place.offset = place.offset.saturating_add(ROWS);
             return Ok(Page { items, next: Some(place.cursor()?) });
         }
         let left: Vec<String> = if place.payouts.is_empty() {
-            self.payouts_in(cx, window).await?
+            // What belongs to a payout that cannot be read is not seen: that is told here as well.
+            let (ids, odd): (Vec<_>, Vec<_>) =
+                self.payouts_in(cx, window).await?.into_iter().partition(Result::is_ok);
+            items.extend(odd.into_iter().filter_map(Result::err).map(Err));
+            ids.into_iter().filter_map(Result::ok).collect()
         } else {
             place.payouts.into_iter().skip(1).collect()
         };
@@ -265,12 +270,12 @@ impl Transactions for Ebay {
 
 impl Ebay {
     /// Ids of the payouts dated in a window.
-    async fn payouts_in(&self, cx: &CallCx, window: Window) -> Result<Vec<String>, Error> {
+    async fn payouts_in(&self, cx: &CallCx, window: Window) -> Result<Vec<Result<String, Error>>, Error> {
         let mut ids = Vec::new();
         let mut offset = 0;
         loop {
             let (payouts, more) = self.pipeline.call(&ListPayouts(&self.site), &(window, offset), cx).await?;
-            ids.extend(payouts.into_iter().map(|p| p.id.to_string()));
+            ids.extend(payouts.into_iter().map(|p| p.map(|p| p.id.to_string())));
             if !more {
                 return Ok(ids);
             }
@@ -286,7 +291,7 @@ impl Payouts for Ebay {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Payout>, Error> {
+    ) -> Result<Page<Result<Payout, Error>>, Error> {
         let offset = Place::of(cursor)?.offset;
         let from = window.from.checked_sub(PAYOUT_LIFE).unwrap_or(Timestamp::MIN);
         let wide = Window { from, ..window };

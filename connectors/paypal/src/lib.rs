@@ -228,9 +228,9 @@ impl Transactions for Paypal {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<BalanceTransaction>, Error> {
+    ) -> Result<Page<Result<BalanceTransaction, Error>>, Error> {
         let (rows, next) = self.search(cx, None, window, cursor).await?;
-        Ok(Page { items: rows.items.into_iter().map(|(t, _)| t).collect(), next })
+        Ok(Page { items: rows.items, next }.map_read(|(transaction, _)| transaction))
     }
 }
 
@@ -241,19 +241,26 @@ impl Payouts for Paypal {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Payout>, Error> {
+    ) -> Result<Page<Result<Payout, Error>>, Error> {
         let (rows, next) = self.search(cx, Some("T0400"), window, cursor).await?;
-        Ok(Page { items: rows.items.into_iter().filter_map(|(_, p)| p).collect(), next })
+        let payouts = rows.items.into_iter().map(|row| row.map(|(_, payout)| payout));
+        Ok(Page { items: payouts.filter_map(Result::transpose).collect(), next })
     }
 }
 
 #[async_trait]
 impl Statements for Paypal {
-    async fn list(&self, cx: &CallCx, window: Window, _: Option<&Cursor>) -> Result<Page<Statement>, Error> {
+    async fn list(
+        &self,
+        cx: &CallCx,
+        window: Window,
+        _: Option<&Cursor>,
+    ) -> Result<Page<Result<Statement, Error>>, Error> {
         let base = self.reports()?;
         let op = statements::List { base, currency: self.account.currency };
         let all = self.pipeline.call(&op, &(), cx).await?;
-        Ok(Page::last(all.into_iter().filter(|s| s.to > window.from && s.to <= window.to).collect()))
+        let within = |s: &Statement| s.to > window.from && s.to <= window.to;
+        Ok(Page::last(all.into_iter().filter(within).map(Ok).collect()))
     }
 
     async fn fetch(&self, cx: &CallCx, id: &StatementId) -> Result<MoneyDocument, Error> {
@@ -286,16 +293,17 @@ impl Disputes for Paypal {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Dispute>, Error> {
+    ) -> Result<Page<Result<Dispute, Error>>, Error> {
         let list = disputes::List { base: self.account.base.clone() };
         let get = disputes::Get { base: self.account.base.clone() };
         let input = disputes::ListIn { window, token: cursor.map(|c| c.0.clone()) };
         let page = self.pipeline.call(&list, &input, cx).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for id in &page.items {
-            items.push(self.pipeline.call(&get, id.as_str(), cx).await?);
-        }
-        Ok(Page { items, next: page.next })
+        let (pipeline, get) = (&self.pipeline, &get);
+        let read = |id: String| async move {
+            let told = pipeline.call(get, id.as_str(), cx).await;
+            told.map_err(|e| e.about(&format!("dispute {id}")))
+        };
+        page.map(Ok).complete(read).await
     }
 }
 

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use tradewind_connector::{
-    Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse,
+    Error, Facet, OpCx, OpSpec, Operation, Priority, Records, Safety, WireRequest, WireResponse,
 };
 use tradewind_domain::{BalanceTransaction, OrderId, Payout, PayoutId, PayoutState, TransactionId};
 use url::Url;
@@ -39,7 +39,7 @@ pub(crate) struct Span {
 /// Rows of a page, and whether more pages follow.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    pub(crate) items: Vec<(BalanceTransaction, Option<Payout>)>,
+    pub(crate) items: Vec<Result<(BalanceTransaction, Option<Payout>), Error>>,
     pub(crate) more: bool,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Search {
 #[derive(Debug, Deserialize)]
 struct Answer {
     #[serde(default)]
-    transaction_details: Vec<Detail>,
+    transaction_details: Records,
     page: Option<u32>,
     total_pages: Option<u32>,
 }
@@ -105,12 +105,9 @@ impl Operation for Search {
             return Err(Error::decode(format!("asked for page {}, got page {page}", span.page)));
         }
         let more = answer.total_pages.is_some_and(|total| page < total);
-        let items = answer
-            .transaction_details
-            .into_iter()
-            .map(|d| row(d.transaction_info))
-            .collect::<Result<_, _>>()?;
-        Ok(Rows { items, more })
+        let read = |d: Detail| row(d.transaction_info);
+        let items = answer.transaction_details.read("transaction", "transaction_info.transaction_id", read);
+        Ok(Rows { items: items.collect(), more })
     }
 }
 
@@ -237,21 +234,24 @@ mod tests {
              "fee_amount":{"currency_code":"EUR","value":"-3.26"},"transaction_status":"S","invoice_id":"1001"}},
             {"transaction_info":{"transaction_id":"9XY","paypal_reference_id":"5TY05013RG002845M","paypal_reference_id_type":"TXN","transaction_event_code":"T0400",
              "transaction_initiation_date":"2026-03-03T10:00:00+0000","transaction_amount":{"currency_code":"EUR","value":"-100.00"},
-             "transaction_status":"S","bank_reference_id":"BANK1"}}]}"#;
+             "transaction_status":"S","bank_reference_id":"BANK1"}},
+            {"transaction_info":{"transaction_id":"ODD","transaction_event_code":"T0006"}}]}"#;
         let rows = search.decode(&cx, &span, &WireResponse::json_text(200, body)).unwrap();
         assert!(rows.more);
-        let (sale, none) = &rows.items[0];
+        let (sale, none) = rows.items[0].as_ref().unwrap();
         assert!(none.is_none());
         assert_eq!(sale.id.as_str(), "5TY05013RG002845M:T0006:EUR:CR:2026-03-02T10:00:00Z");
         assert_eq!(plain_id(&sale.id), "5TY05013RG002845M");
         // 115.00 − 3.26 = 111.74
         assert_eq!((sale.fee.unwrap().minor(), sale.net.unwrap().minor()), (326, 11_174));
-        let (out, payout) = &rows.items[1];
+        let (out, payout) = rows.items[1].as_ref().unwrap();
         assert_eq!(out.payout.as_ref().unwrap().as_str(), "9XY");
         let payout = payout.as_ref().unwrap();
         assert_eq!(
             (payout.amount.minor(), payout.state, payout.trace_id.as_deref()),
             (10_000, PayoutState::Paid, Some("BANK1"))
         );
+        // One that is odd keeps back no other, and is named.
+        assert!(rows.items[2].as_ref().unwrap_err().message().starts_with("transaction ODD: "));
     }
 }

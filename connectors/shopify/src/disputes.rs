@@ -7,7 +7,7 @@ use tradewind_connector::{Cursor, Error, Facet, OpCx, OpSpec, Page, Priority, Sa
 use tradewind_domain::{Dispute, DisputeState, SourceTime, TransactionId};
 
 use crate::config::Shop;
-use crate::gql::{Connection, data};
+use crate::gql::{Each, data};
 use crate::orders::MoneyV2;
 
 pub(crate) static DISPUTES: OpSpec = OpSpec {
@@ -65,14 +65,19 @@ struct Paid {
     status: String,
 }
 
-pub(crate) fn read(_: &Shop, _: &OpCx<'_>, _: &In, response: &WireResponse) -> Result<Page<Dispute>, Error> {
+pub(crate) fn read(
+    _: &Shop,
+    _: &OpCx<'_>,
+    _: &In,
+    response: &WireResponse,
+) -> Result<Page<Result<Dispute, Error>>, Error> {
     #[derive(Deserialize)]
     struct Data {
-        disputes: Connection<WireDispute>,
+        disputes: Each,
     }
     let disputes = data::<Data>(response)?.disputes;
     let next = disputes.next().map(Cursor);
-    Ok(Page { items: disputes.nodes.into_iter().map(one).collect::<Result<_, _>>()?, next })
+    Ok(Page { items: disputes.nodes.read("dispute", "id", one).collect(), next })
 }
 
 fn one(d: WireDispute) -> Result<Dispute, Error> {

@@ -8,7 +8,7 @@ use tradewind_domain::{
 };
 
 use crate::config::Shop;
-use crate::gql::{Connection, data};
+use crate::gql::{Each, data};
 use crate::orders::MoneyV2;
 
 pub(crate) static PAYOUTS: OpSpec = OpSpec {
@@ -76,21 +76,16 @@ pub(crate) fn payouts(
     _: &OpCx<'_>,
     input: &In,
     response: &WireResponse,
-) -> Result<Page<Payout>, Error> {
+) -> Result<Page<Result<Payout, Error>>, Error> {
     #[derive(Deserialize)]
     struct Account {
-        payouts: Connection<WirePayout>,
+        payouts: Each,
     }
     let Some(account) = data::<Data<Account>>(response)?.account else { return Ok(Page::last(Vec::new())) };
     let next = account.payouts.next().map(Cursor);
-    let mut items = Vec::new();
-    for p in account.payouts.nodes {
-        let payout = payout(p)?;
-        if payout.initiated_at.utc >= input.window.from && payout.initiated_at.utc < input.window.to {
-            items.push(payout);
-        }
-    }
-    Ok(Page { items, next })
+    let within = |p: &Payout| (input.window.from..input.window.to).contains(&p.initiated_at.utc);
+    let items = account.payouts.nodes.read("payout", "id", |p| Ok(Some(payout(p)?).filter(within)));
+    Ok(Page { items: items.filter_map(Result::transpose).collect(), next })
 }
 
 fn payout(p: WirePayout) -> Result<Payout, Error> {
@@ -101,7 +96,7 @@ fn payout(p: WirePayout) -> Result<Payout, Error> {
         "CANCELED" => PayoutState::Cancelled,
         "IN_TRANSIT" => PayoutState::InTransit,
         "SCHEDULED" => PayoutState::Scheduled,
-        other => return Err(Error::decode(format!("payout {} has the unknown status {other}", p.id))),
+        other => return Err(Error::decode(format!("unknown status {other}"))),
     };
     let amount = p.net.money()?;
     // A withdrawal takes money back from the bank; some answers show it positive.
@@ -151,22 +146,21 @@ pub(crate) fn transactions(
     _: &OpCx<'_>,
     input: &In,
     response: &WireResponse,
-) -> Result<Page<BalanceTransaction>, Error> {
+) -> Result<Page<Result<BalanceTransaction, Error>>, Error> {
     #[derive(Deserialize)]
     struct Account {
         #[serde(rename = "balanceTransactions")]
-        transactions: Connection<WireTransaction>,
+        transactions: Each,
     }
     let Some(account) = data::<Data<Account>>(response)?.account else { return Ok(Page::last(Vec::new())) };
     let next = account.transactions.next().map(Cursor);
-    let mut items = Vec::new();
-    for t in account.transactions.nodes.into_iter().filter(|t| !t.test) {
-        let transaction = transaction(t)?;
-        if transaction.occurred_at.utc >= input.window.from && transaction.occurred_at.utc < input.window.to {
-            items.push(transaction);
-        }
-    }
-    Ok(Page { items, next })
+    let within = |t: &BalanceTransaction| (input.window.from..input.window.to).contains(&t.occurred_at.utc);
+    let read = |t: WireTransaction| match t.test {
+        true => Ok(None),
+        false => Ok(Some(transaction(t)?).filter(within)),
+    };
+    let items = account.transactions.nodes.read("balance transaction", "id", read);
+    Ok(Page { items: items.filter_map(Result::transpose).collect(), next })
 }
 
 fn transaction(t: WireTransaction) -> Result<BalanceTransaction, Error> {
@@ -174,7 +168,7 @@ fn transaction(t: WireTransaction) -> Result<BalanceTransaction, Error> {
     let (amount, fee, net) = (t.amount.money()?, t.fee.money()?, t.net.money()?);
     // net = amount − fee holds for every row in the documentation; a row that breaks it is not understood.
     if amount.try_sub(fee)? != net {
-        return Err(Error::decode(format!("balance transaction {}: {amount} − {fee} is not {net}", t.id)));
+        return Err(Error::decode(format!("{amount} − {fee} is not {net}")));
     }
     Ok(BalanceTransaction {
         id: TransactionId::new(t.id).map_err(Error::decode)?,

@@ -7,7 +7,7 @@ use tradewind_connector::{Cursor, Error, Facet, OpCx, OpSpec, Page, Priority, Sa
 use tradewind_domain::{LineQuantity, Money, OrderId, Return, ReturnState, SourceTime};
 
 use crate::config::Shop;
-use crate::gql::{Connection, data};
+use crate::gql::{Connection, Each, data};
 use crate::orders::MoneyV2;
 
 pub(crate) static RETURNS: OpSpec = OpSpec {
@@ -40,7 +40,7 @@ pub(crate) fn variables(_: &Shop, _: &OpCx<'_>, input: &In) -> Result<Value, Err
 #[derive(Deserialize)]
 struct WireOrder {
     id: String,
-    returns: Connection<WireReturn>,
+    returns: Each,
 }
 
 #[derive(Deserialize)]
@@ -85,32 +85,44 @@ struct Ref {
     id: String,
 }
 
-pub(crate) fn read(_: &Shop, _: &OpCx<'_>, _: &In, response: &WireResponse) -> Result<Page<Return>, Error> {
+pub(crate) fn read(
+    _: &Shop,
+    _: &OpCx<'_>,
+    _: &In,
+    response: &WireResponse,
+) -> Result<Page<Result<Return, Error>>, Error> {
     #[derive(Deserialize)]
     struct Data {
-        orders: Connection<WireOrder>,
+        orders: Each,
     }
     let orders = data::<Data>(response)?.orders;
     let next = orders.next().map(Cursor);
     let mut items = Vec::new();
-    for order in orders.nodes {
-        if order.returns.next().is_some() {
-            return Err(Error::decode(format!("order {} has more returns than one page holds", order.id)));
-        }
-        for r in order.returns.nodes {
-            items.push(one(&order.id, r)?);
+    for order in orders.nodes.read("returns of the order", "id", whole) {
+        match order {
+            Ok(WireOrder { id, returns }) => {
+                items.extend(returns.nodes.read("return", "id", |r| one(&id, r)));
+            }
+            Err(e) => items.push(Err(e)),
         }
     }
     Ok(Page { items, next })
 }
 
+fn whole(order: WireOrder) -> Result<WireOrder, Error> {
+    match order.returns.next() {
+        None => Ok(order),
+        Some(_) => Err(Error::decode("more returns than one page holds")),
+    }
+}
+
 fn one(order: &str, r: WireReturn) -> Result<Return, Error> {
     if r.return_line_items.next().is_some() {
-        return Err(Error::decode(format!("return {} has more lines than one page holds", r.id)));
+        return Err(Error::decode("more lines than one page holds"));
     }
     // A sum of the first five would be a wrong amount.
     if r.refunds.next().is_some() {
-        return Err(Error::decode(format!("return {} has more refunds than one page holds", r.id)));
+        return Err(Error::decode("more refunds than one page holds"));
     }
     let mut amount: Option<Money> = None;
     for refund in &r.refunds.nodes {

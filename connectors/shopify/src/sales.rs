@@ -162,7 +162,7 @@ impl Payouts for Shopify {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Payout>, Error> {
+    ) -> Result<Page<Result<Payout, Error>>, Error> {
         let call = Call {
             shop: Arc::clone(&self.shop),
             spec: &finance::PAYOUTS,
@@ -182,7 +182,7 @@ impl Transactions for Shopify {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<BalanceTransaction>, Error> {
+    ) -> Result<Page<Result<BalanceTransaction, Error>>, Error> {
         let call = Call {
             shop: Arc::clone(&self.shop),
             spec: &finance::TRANSACTIONS,
@@ -202,7 +202,7 @@ impl Returns for Shopify {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Return>, Error> {
+    ) -> Result<Page<Result<Return, Error>>, Error> {
         let call = Call {
             shop: Arc::clone(&self.shop),
             spec: &returns::RETURNS,
@@ -222,7 +222,7 @@ impl Disputes for Shopify {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Dispute>, Error> {
+    ) -> Result<Page<Result<Dispute, Error>>, Error> {
         let call = Call {
             shop: Arc::clone(&self.shop),
             spec: &disputes::DISPUTES,

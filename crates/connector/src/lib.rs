@@ -42,7 +42,7 @@ pub use limiter::{Caller, Draw, Limiter};
 pub use limits::{Bucket, Every, FixedWindow, Header, Limits, Meaning, Refill, Scope, Signal};
 pub use oauth::{ClientAuth, OAuth2};
 pub use operation::{CallCx, Handle, OpCx, OpSpec, Operation, Priority, Safety, Submitted};
-pub use page::{Cursor, Page, Window, all_pages};
+pub use page::{Cursor, Page, Window, all_pages, all_records};
 pub use pipeline::{Access, Counts, Parts, Patience, Pipeline, Runtime};
 pub use protocol::{Protocol, SignCx, TokenPlan, TokenSet, snippet};
 pub use records::Records;

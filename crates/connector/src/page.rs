@@ -13,7 +13,8 @@ use crate::error::{Error, Kind};
 #[serde(transparent)]
 pub struct Cursor(pub String);
 
-/// One page.
+/// One page. A list of records gives `Page<Result<T, Error>>`: a record that cannot be read is an error in its place and
+/// keeps back no other (see [`Records`](crate::Records)); whoever reads the list asks for it again later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// Items.
@@ -88,6 +89,18 @@ impl Window {
         }
         parts
     }
+}
+
+/// All records of a listing; the first that cannot be read is the end.
+///
+/// # Errors
+/// As of [`all_pages`], and that of a record.
+pub async fn all_records<T, F, Fut>(fetch: F) -> Result<Vec<T>, Error>
+where
+    F: FnMut(Option<Cursor>) -> Fut,
+    Fut: Future<Output = Result<Page<Result<T, Error>>, Error>>,
+{
+    all_pages(fetch).await?.into_iter().collect()
 }
 
 /// All pages of a listing. A cursor that comes twice is an error: a channel that repeats itself would

@@ -14,7 +14,8 @@ pub struct Records(Vec<Box<RawValue>>);
 
 impl Records {
     /// Each record by itself: its wire type `W`, then what `map` makes of it. One that cannot be read is an error in its
-    /// place, and its text names it by `what` it is and by its field `id`: `order 17-3: …`.
+    /// place, and its text names it by `what` it is and by its field `id` (a path with dots, where that lies deeper):
+    /// `order 17-3: …`.
     ///
     /// A `map` that leaves records out gives `Option`s; `.filter_map(Result::transpose)` takes them away.
     pub fn read<W: DeserializeOwned, T>(
@@ -44,8 +45,8 @@ impl Records {
 
 /// What a record says in its field `id`; `?` where it says nothing that could be shown.
 fn named(raw: &RawValue, id: &str) -> String {
-    let fields: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(raw.get()).ok();
-    match fields.as_ref().and_then(|f| f.get(id)) {
+    let fields: Option<serde_json::Value> = serde_json::from_str(raw.get()).ok();
+    match id.split('.').try_fold(fields.as_ref(), |at, name| at.map(|f| f.get(name))).flatten() {
         Some(serde_json::Value::String(name)) => name.clone(),
         Some(serde_json::Value::Number(name)) => name.to_string(),
         _ => "?".to_owned(),

@@ -27,6 +27,7 @@ pub mod money;
 pub mod orders;
 pub mod plan;
 pub mod pricing;
+mod progress;
 pub mod records;
 mod refresh;
 pub mod stock;

@@ -11,7 +11,8 @@ use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Filter};
 
 use crate::gateway::{Gateway, Result};
-use crate::records::{CursorRecord, PayoutRecord, StatementRecord, TransactionRecord};
+use crate::progress::Progress;
+use crate::records::{PayoutRecord, StatementRecord, TransactionRecord};
 
 /// How far a first look goes back.
 const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -113,11 +114,12 @@ impl Gateway {
         Ok(collected)
     }
 
-    /// Reads a stream in windows; `Err` inside means that the channel failed.
+    /// Reads a stream in windows; `Err` inside means that the channel failed, or that records could not be read: all
+    /// others were.
     async fn stream<T, R, F, Fut>(
         &self,
         id: &AccountId,
-        stream: &str,
+        stream: &'static str,
         connector: &dyn Connector,
         fetch: F,
         record: impl Fn(T) -> R,
@@ -125,10 +127,12 @@ impl Gateway {
     where
         R: Record + PartialEq,
         F: Fn(Window, Option<Cursor>) -> Fut,
-        Fut: Future<Output = Result<Page<T>, Error>>,
+        Fut: Future<Output = Result<Page<Result<T, Error>>, Error>>,
     {
         let mut new = 0;
-        for part in self.windows(id, stream, connector).await? {
+        let mut progress = Progress::of(&*self.store, id, stream, FIRST_LOOK).await?;
+        let given_up = progress.given_up();
+        for part in self.windows(&progress, connector) {
             let mut cursor: Option<Cursor> = None;
             let mut seen = std::collections::HashSet::new();
             loop {
@@ -138,7 +142,13 @@ impl Gateway {
                 };
                 let mut batch = Batch::new();
                 for item in page.items {
-                    let item = record(item);
+                    let item = match item {
+                        Ok(item) => record(item),
+                        Err(e) => {
+                            progress.leave(e);
+                            continue;
+                        }
+                    };
                     let known = typed::get::<R>(&*self.store, &item.key()).await?;
                     if known.is_none_or(|k| k.value != item) {
                         new += 1;
@@ -152,32 +162,15 @@ impl Gateway {
                     Some(_) => return Ok(Err(Error::decode("the same page cursor twice"))),
                 }
             }
-            self.read_until(id, stream, part.to).await?;
+            progress.read(&*self.store, part.to).await?;
         }
-        Ok(Ok(new))
+        Ok(progress.end(connector, given_up).map_or(Ok(new), Err))
     }
 
-    async fn windows(&self, id: &AccountId, stream: &str, connector: &dyn Connector) -> Result<Vec<Window>> {
+    fn windows(&self, progress: &Progress, connector: &dyn Connector) -> Vec<Window> {
         let now = self.now();
-        let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/{stream}")).await?;
-        let from = match known.and_then(|c| c.value.until) {
-            Some(until) => until.checked_sub(OVERLAP),
-            None => now.checked_sub(FIRST_LOOK),
-        };
-        let from = from.unwrap_or(Timestamp::MIN);
-        Ok(Window { from, to: now }.split(connector.capabilities().bounds.window_hours.unwrap_or(24 * 30)))
-    }
-
-    async fn read_until(&self, id: &AccountId, stream: &str, until: Timestamp) -> Result<()> {
-        let mut batch = Batch::new();
-        batch.put(&CursorRecord {
-            account: id.clone(),
-            stream: stream.to_owned(),
-            until: Some(until),
-            listed_to: None,
-            cursor: None,
-        })?;
-        Ok(self.store.commit(batch).await?)
+        let from = progress.since(now).checked_sub(OVERLAP).unwrap_or(Timestamp::MIN);
+        Window { from, to: now }.split(connector.capabilities().bounds.window_hours.unwrap_or(24 * 30))
     }
 
     async fn statements(
@@ -187,7 +180,9 @@ impl Gateway {
         facet: &dyn Statements,
         collected: &mut Collected,
     ) -> Result<()> {
-        for part in self.windows(id, "statements", connector).await? {
+        let mut progress = Progress::of(&*self.store, id, "statements", FIRST_LOOK).await?;
+        let given_up = progress.given_up();
+        for part in self.windows(&progress, connector) {
             let listed = tradewind_connector::all_pages(|cursor| async move {
                 facet.list(&CallCx::new(), part, cursor.as_ref()).await
             })
@@ -200,6 +195,13 @@ impl Gateway {
                 }
             };
             for statement in listed {
+                let statement = match statement {
+                    Ok(statement) => statement,
+                    Err(e) => {
+                        progress.leave(e);
+                        continue;
+                    }
+                };
                 let key = format!("{id}/{}", statement.id);
                 if typed::get::<StatementRecord>(&*self.store, &key).await?.is_some() {
                     continue;
@@ -226,13 +228,18 @@ impl Gateway {
                         self.store.commit(batch).await?;
                         collected.statements += 1;
                     }
+                    // One that is damaged keeps back no other.
+                    Err(e) if e.of_this_call() => progress.leave(e.about(statement.id.as_str())),
                     Err(e) => {
                         collected.failed("a settlement document", &e, &self.login_hint(id, &e));
                         return Ok(());
                     }
                 }
             }
-            self.read_until(id, "statements", part.to).await?;
+            progress.read(&*self.store, part.to).await?;
+        }
+        if let Some(e) = progress.end(connector, given_up) {
+            collected.failed("settlement documents", &e, "");
         }
         Ok(())
     }

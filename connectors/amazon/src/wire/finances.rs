@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use tradewind_connector::Num;
+use tradewind_connector::{Num, Records};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Payload<T> {
@@ -13,7 +13,7 @@ pub(crate) struct Payload<T> {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Transactions {
     #[serde(default)]
-    pub(crate) transactions: Vec<Transaction>,
+    pub(crate) transactions: Records,
     #[serde(default)]
     pub(crate) next_token: Option<String>,
 }
@@ -71,7 +71,7 @@ pub(crate) struct Breakdown {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Groups {
     #[serde(default)]
-    pub(crate) financial_event_group_list: Vec<Group>,
+    pub(crate) financial_event_group_list: Records,
     #[serde(default)]
     pub(crate) next_token: Option<String>,
 }

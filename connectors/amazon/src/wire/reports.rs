@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use tradewind_connector::Records;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reports {
     #[serde(default)]
-    pub(crate) reports: Vec<Report>,
+    pub(crate) reports: Records,
     #[serde(default)]
     pub(crate) next_token: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
-use tradewind_connector::{CallCx, Handle, Kind, Patience, Submitted, Window, all_pages};
+use tradewind_connector::{CallCx, Handle, Kind, Patience, Submitted, Window, all_records};
 use tradewind_domain::{
     CancelReason, Content, Currency, ListingRef, ListingState, Locale, Money, Offer, Order, OrderState,
     ShipmentNotice,
@@ -154,7 +154,9 @@ async fn publish_change_sell_ship_cancel_settle() {
     // A settlement report a week later, byte for byte as Amazon published it; what it pays is in the event groups.
     sim.advance(Duration::from_secs(9 * 24 * 3_600));
     let window = Window { from, to: sim.now() };
-    let reports = market.statements().unwrap().list(&CallCx::new(), window, None).await.unwrap().items;
+    let statements = market.statements().unwrap();
+    let reports = all_records(|c| async move { statements.list(&CallCx::new(), window, c.as_ref()).await });
+    let reports = reports.await.unwrap();
     assert!(!reports.is_empty());
     let file = market.statements().unwrap().fetch(&CallCx::new(), &reports[0].id).await.unwrap();
     let text = String::from_utf8(file.bytes.to_vec()).unwrap();
@@ -295,11 +297,11 @@ async fn money(
     let market = live.connector.marketplace().unwrap();
     let cx = &CallCx::new();
     let facet = market.transactions().unwrap();
-    let moves = all_pages(|c| async move { facet.changed(cx, window, c.as_ref()).await }).await.unwrap();
+    let moves = all_records(|c| async move { facet.changed(cx, window, c.as_ref()).await }).await.unwrap();
     let facet = market.payouts().unwrap();
-    let payouts = all_pages(|c| async move { facet.changed(cx, window, c.as_ref()).await }).await.unwrap();
+    let payouts = all_records(|c| async move { facet.changed(cx, window, c.as_ref()).await }).await.unwrap();
     let facet = market.statements().unwrap();
-    let listed = all_pages(|c| async move { facet.list(cx, window, c.as_ref()).await }).await.unwrap();
+    let listed = all_records(|c| async move { facet.list(cx, window, c.as_ref()).await }).await.unwrap();
     let mut files = Vec::new();
     for statement in listed {
         let text = String::from_utf8(facet.fetch(cx, &statement.id).await.unwrap().bytes.to_vec()).unwrap();

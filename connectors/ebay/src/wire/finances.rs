@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use tradewind_connector::Records;
 
 use super::Amount;
 
@@ -9,7 +10,7 @@ use super::Amount;
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Transactions {
     #[serde(default)]
-    pub(crate) transactions: Vec<Transaction>,
+    pub(crate) transactions: Records,
     #[serde(default)]
     pub(crate) next: Option<String>,
     /// Rows of the whole list.
@@ -77,7 +78,7 @@ pub(crate) struct Reference {
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Payouts {
     #[serde(default)]
-    pub(crate) payouts: Vec<Payout>,
+    pub(crate) payouts: Records,
     #[serde(default)]
     pub(crate) next: Option<String>,
     /// Rows of the whole list.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
-use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages};
+use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages, all_records};
 use tradewind_domain::{
     CancelReason, Currency, LineQuantity, ListingId, ListingRef, ListingState, Money, Order, OrderState,
     RefundRequest, ShipmentNotice,
@@ -219,14 +219,13 @@ async fn orders_are_shipped_once_and_the_money_foots() {
     // fees, taxes that eBay remits, refunded, or paid out.
     w.sleep(5 * 86_400);
     let window = Window { from: "2026-01-01T00:00:00Z".parse().unwrap(), to: w.sim.now() };
-    let transactions = all_pages(|c| async move {
+    let transactions = all_records(|c| async move {
         market.transactions().unwrap().changed(&CallCx::new(), window, c.as_ref()).await
     });
     let transactions = transactions.await.unwrap();
-    let payouts =
-        all_pages(
-            |c| async move { market.payouts().unwrap().changed(&CallCx::new(), window, c.as_ref()).await },
-        );
+    let payouts = all_records(|c| async move {
+        market.payouts().unwrap().changed(&CallCx::new(), window, c.as_ref()).await
+    });
     let payouts = payouts.await.unwrap();
     assert!(!payouts.is_empty());
     // By key: those of a payout come twice, by date and with it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages};
+use tradewind_connector::{CallCx, Kind, Submitted, Window, all_records};
 use tradewind_domain::{
     CancelReason, Currency, DisputeState, Money, PayoutState, RefundRequest, TransactionId,
 };
@@ -86,7 +86,7 @@ async fn payment_refund_dispute_payout_statement() {
     let rows = async || {
         let w = window(&sim);
         let cx = &cx;
-        all_pages(|cursor| async move { search.changed(cx, w, cursor.as_ref()).await }).await.unwrap()
+        all_records(|cursor| async move { search.changed(cx, w, cursor.as_ref()).await }).await.unwrap()
     };
     assert!(rows().await.is_empty());
     sim.advance(Duration::from_secs(4 * 3_600));
@@ -112,7 +112,8 @@ async fn payment_refund_dispute_payout_statement() {
     assert_eq!(lost.unwrap_err().kind(), Kind::NotFound);
     // A dispute over what is left: 100.00 − 40.00.
     door(&sim, "/sim/dispute", &json!({"capture_id": capture.as_str()})).await;
-    let cases = money.disputes().unwrap().changed(&cx, window(&sim), None).await.unwrap().items;
+    let cases = money.disputes().unwrap().changed(&cx, window(&sim), None).await.unwrap();
+    let cases = cases.items.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
     assert_eq!((cases.len(), cases[0].amount, cases[0].state), (1, usd(6_000), DisputeState::NeedsResponse));
     assert_eq!(cases[0].transaction, Some(capture));
     // At midnight the balance goes to the bank: 96.02 − 40.00 = 56.02 (the fee of a refund is kept).
@@ -121,7 +122,8 @@ async fn payment_refund_dispute_payout_statement() {
     let paid = payouts.changed(&cx, window(&sim), None).await.unwrap();
     // The window is wider than 31 days: the first span has nothing and names the next.
     let next = paid.next.clone().unwrap();
-    let paid = payouts.changed(&cx, window(&sim), Some(&next)).await.unwrap().items;
+    let paid = payouts.changed(&cx, window(&sim), Some(&next)).await.unwrap();
+    let paid = paid.items.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
     assert_eq!((paid.len(), paid[0].amount, paid[0].state), (1, usd(5_602), PayoutState::Paid));
     let rows = rows().await;
     assert_eq!(rows.iter().filter(|t| t.balance_affecting).count(), 3);
@@ -129,7 +131,8 @@ async fn payment_refund_dispute_payout_statement() {
     assert_eq!(total, usd(0), "payment, refund and withdrawal leave nothing");
     // The day's settlement report, byte for byte.
     let statements = money.statements().unwrap();
-    let list = statements.list(&cx, window(&sim), None).await.unwrap().items;
+    let list = statements.list(&cx, window(&sim), None).await.unwrap();
+    let list = list.items.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
     assert_eq!(list[0].id.as_str(), "STL-20260302.01.009.CSV");
     let file = statements.fetch(&cx, &list[0].id).await.unwrap();
     assert!(file.bytes.starts_with(b"RH,"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
-use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages};
+use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages, all_records};
 use tradewind_domain::{
     CancelReason, Content, Currency, LineQuantity, ListingRef, ListingState, LiveListing, Locale, Money,
     Offer, Order, OrderState, RefundRequest, ShipmentNotice,
@@ -177,9 +177,9 @@ async fn put_sell_ship_cancel_refund_pay() {
     let cx = &cx;
     let (rows, paid) = (market.transactions().unwrap(), market.payouts().unwrap());
     let rows =
-        all_pages(|cursor| async move { rows.changed(cx, window, cursor.as_ref()).await }).await.unwrap();
+        all_records(|cursor| async move { rows.changed(cx, window, cursor.as_ref()).await }).await.unwrap();
     let paid =
-        all_pages(|cursor| async move { paid.changed(cx, window, cursor.as_ref()).await }).await.unwrap();
+        all_records(|cursor| async move { paid.changed(cx, window, cursor.as_ref()).await }).await.unwrap();
     assert!(!paid.is_empty());
     for payout in &paid {
         // The transfer to the bank is a row of the payout as well, and takes out what the others put in.

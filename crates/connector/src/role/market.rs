@@ -320,7 +320,7 @@ pub trait Returns: Send + Sync {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Return>, Error>;
+    ) -> Result<Page<Result<Return, Error>>, Error>;
 }
 
 /// An estimated fee.

@@ -48,7 +48,7 @@ pub trait Transactions: Send + Sync {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<BalanceTransaction>, Error>;
+    ) -> Result<Page<Result<BalanceTransaction, Error>>, Error>;
 }
 
 /// Payouts.
@@ -60,7 +60,7 @@ pub trait Payouts: Send + Sync {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Payout>, Error>;
+    ) -> Result<Page<Result<Payout, Error>>, Error>;
 }
 
 /// A settlement document as the provider made it, byte for byte. The ledger's importers read it.
@@ -94,7 +94,7 @@ pub trait Statements: Send + Sync {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Statement>, Error>;
+    ) -> Result<Page<Result<Statement, Error>>, Error>;
     /// One document.
     async fn fetch(&self, cx: &CallCx, id: &StatementId) -> Result<MoneyDocument, Error>;
 }
@@ -115,7 +115,7 @@ pub trait Disputes: Send + Sync {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Dispute>, Error>;
+    ) -> Result<Page<Result<Dispute, Error>>, Error>;
 }
 
 /// A payment to be declared to customs by its provider.

@@ -7,5 +7,6 @@ mod customs;
 mod fakes;
 mod fulfil;
 mod landed;
+mod money;
 mod plan;
 mod pricing;

@@ -3,8 +3,8 @@
 //! Inputs (`input.json`): the domain type of the facet; windows come as `{"window": {"from", "to"}, "cursor": …}`.
 //! Outcomes: the domain type as JSON; item outcomes as [`json::outcomes`] shows them.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json as j};
 use tradewind_connector::role::{
     Logistics, Marketplace, Payments, Pickup, PriceChange, RateRequest, StockChange,
@@ -50,6 +50,12 @@ fn untimed<T>(mut done: Submitted<T>) -> Submitted<T> {
 
 fn timeless(done: Submitted<()>) -> Result<Value, Error> {
     json::write(untimed(done))
+}
+
+/// The records of a page; one that cannot be read is the error.
+fn whole<T: Serialize>(page: Page<Result<T, Error>>) -> Result<Value, Error> {
+    let items = page.items.into_iter().collect::<Result<Vec<T>, Error>>()?;
+    json::write(Page { items, next: page.next })
 }
 
 macro_rules! call {
@@ -147,7 +153,7 @@ call!(/// `OrderActions::refund`.
 call!(/// `Returns::changed`.
     returns, Returns, |c, v| {
     let w: Windowed = input(v)?;
-    json::write(market(&*c)?.returns().ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
+    whole(market(&*c)?.returns().ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
 });
 call!(/// `FeeEstimates::estimate`; input `{"key", "price"}`.
     fees, FeeEstimates, |c, v| {
@@ -164,19 +170,19 @@ call!(/// `Transactions::changed`, of a marketplace or a payment provider.
     transactions, Transactions, |c, v| {
     let w: Windowed = input(v)?;
     let facet = c.marketplace().and_then(Marketplace::transactions).or_else(|| c.payments().and_then(Payments::transactions));
-    json::write(facet.ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
+    whole(facet.ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
 });
 call!(/// `Payouts::changed`, of a marketplace or a payment provider.
     payouts, Payouts, |c, v| {
     let w: Windowed = input(v)?;
     let facet = c.marketplace().and_then(Marketplace::payouts).or_else(|| c.payments().and_then(Payments::payouts));
-    json::write(facet.ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
+    whole(facet.ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
 });
 call!(/// `Statements::list`, of a marketplace or a payment provider.
     statements, Statements, |c, v| {
     let w: Windowed = input(v)?;
     let facet = c.marketplace().and_then(Marketplace::statements).or_else(|| c.payments().and_then(Payments::statements));
-    json::write(facet.ok_or_else(json::absent)?.list(&cx(), w.window, w.cursor.as_ref()).await?)
+    whole(facet.ok_or_else(json::absent)?.list(&cx(), w.window, w.cursor.as_ref()).await?)
 });
 call!(/// `Statements::fetch`; input is the statement's id; the bytes are shown as text.
     statement, Statements, |c, v| {
@@ -194,7 +200,7 @@ call!(/// `Refunds::refund` of a payment provider.
 call!(/// `Disputes::changed`.
     disputes, Disputes, |c, v| {
     let w: Windowed = input(v)?;
-    json::write(money(&*c)?.disputes().ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
+    whole(money(&*c)?.disputes().ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
 });
 call!(/// `Rates::quote`.
     rates, Rates, |c, v| {

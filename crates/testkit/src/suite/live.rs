@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tradewind_connector::{
     AccountConfig, CallCx, Clock, Connector, Error, Factory, HttpTransport, Limiter, Memory, Runtime,
-    Secrets, SeededChance, Transport, TransportError, Window, WireRequest, WireResponse, all_pages,
+    Secrets, SeededChance, Transport, TransportError, Window, WireRequest, WireResponse, all_records,
 };
 use tradewind_domain::Order;
 
@@ -118,10 +118,10 @@ pub async fn orders(connector: &dyn Connector, window: Window) -> Result<Vec<Ord
     let facet = connector.marketplace().and_then(|m| m.orders()).ok_or_else(super::json::absent)?;
     let cx = CallCx::new();
     let cx = &cx;
-    let pages = all_pages(|cursor| async move { facet.changed(cx, window, cursor.as_ref()).await });
+    let listed = all_records(|cursor| async move { facet.changed(cx, window, cursor.as_ref()).await });
     let mut orders = Vec::new();
-    for listed in pages.await? {
-        orders.push(listed?.read(facet, cx).await?);
+    for listed in listed.await? {
+        orders.push(listed.read(facet, cx).await?);
     }
     Ok(orders)
 }

@@ -1,0 +1,194 @@
+//! Money in, of a provider of which some records cannot be read: they keep back no other, and are asked for again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use tradewind_connector::role::{MoneyDocument, Payments, Statements, Transactions};
+use tradewind_connector::*;
+use tradewind_domain::{BalanceTransaction, Statement, StatementId};
+use tradewind_gateway::config::Config;
+use tradewind_gateway::money::Collected;
+use tradewind_gateway::records::{CursorRecord, StatementRecord, TransactionRecord};
+use tradewind_gateway::{Engines, Gateway};
+use tradewind_store::typed::{self, Record};
+use tradewind_store::{Filter, KeySource, SqliteStore, Store};
+
+use crate::fakes::Fake;
+
+/// A provider whose list has three movements and three documents; those named in `odd` cannot be read.
+struct Till {
+    fake: Arc<Fake>,
+    odd: Mutex<Vec<&'static str>>,
+    asked: Mutex<Vec<Window>>,
+}
+
+impl Till {
+    fn readable<T>(&self, id: &str, what: T) -> Result<T> {
+        let odd = self.odd.lock().unwrap().contains(&id);
+        if odd { Err(Error::decode("a word that nobody knows").about(id)) } else { Ok(what) }
+    }
+}
+
+impl Connector for Till {
+    fn info(&self) -> &ConnectorInfo {
+        self.fake.info()
+    }
+    fn capabilities(&self) -> &Capabilities {
+        self.fake.capabilities()
+    }
+    fn pipeline(&self) -> &Pipeline {
+        self.fake.pipeline()
+    }
+    fn payments(&self) -> Option<&dyn Payments> {
+        Some(self)
+    }
+}
+
+impl Payments for Till {
+    fn transactions(&self) -> Option<&dyn Transactions> {
+        Some(self)
+    }
+    fn statements(&self) -> Option<&dyn Statements> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Transactions for Till {
+    async fn changed(
+        &self,
+        _: &CallCx,
+        window: Window,
+        _: Option<&Cursor>,
+    ) -> Result<Page<Result<BalanceTransaction>>> {
+        self.asked.lock().unwrap().push(window);
+        let eur = json!({"amount": "10.00", "currency": "EUR"});
+        let movement = |id: &str| {
+            let at = json!({"utc": "2026-08-01T00:00:00Z"});
+            let row = json!({"id": id, "kind": "sale", "occurred_at": at, "amount": eur, "balance_affecting": true, "components": []});
+            self.readable(id, serde_json::from_value(row).unwrap())
+        };
+        Ok(Page::last(["T-1", "T-2", "T-3"].map(movement).into()))
+    }
+}
+
+#[async_trait]
+impl Statements for Till {
+    async fn list(&self, _: &CallCx, _: Window, _: Option<&Cursor>) -> Result<Page<Result<Statement>>> {
+        let statement = |id: &str| {
+            Ok(Statement {
+                id: id.parse().unwrap(),
+                currency: "EUR".parse().unwrap(),
+                from: Timestamp::UNIX_EPOCH,
+                to: Timestamp::UNIX_EPOCH,
+                total: None,
+            })
+        };
+        Ok(Page::last(["D-1", "D-2", "D-3"].map(statement).into()))
+    }
+    async fn fetch(&self, _: &CallCx, id: &StatementId) -> Result<MoneyDocument> {
+        let document = MoneyDocument {
+            id: id.clone(),
+            provider: "till".to_owned(),
+            format: "rows".to_owned(),
+            file_name: format!("{id}.csv"),
+            bytes: id.to_string().into(),
+        };
+        self.readable(id.as_str(), document)
+    }
+}
+
+struct Shop {
+    till: Arc<Till>,
+    clock: Arc<VirtualClock>,
+    gateway: Gateway,
+    _dir: tempfile::TempDir,
+}
+
+impl Shop {
+    fn new(odd: &[&'static str]) -> Shop {
+        let dir = tempfile::tempdir().unwrap();
+        let key = KeySource::File(dir.path().join("key"));
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&dir.path().join("t.db"), &key).unwrap());
+        let config =
+            Config::parse("[[account]]\nid = \"till\"\nconnector = \"fake\"\n", "tradewind.toml").unwrap();
+        let till = Arc::new(Till {
+            fake: Fake::new("till", &[]),
+            odd: Mutex::new(odd.to_vec()),
+            asked: Mutex::default(),
+        });
+        let accounts: BTreeMap<_, Arc<dyn Connector>> =
+            [("till".parse().unwrap(), till.clone() as Arc<dyn Connector>)].into();
+        let clock = Arc::new(VirtualClock::starting("2026-08-01T10:00:00Z".parse().unwrap()));
+        let engines = Arc::new(Engines::load(&config, dir.path()).unwrap());
+        let gateway = Gateway { config, accounts, store, clock: clock.clone(), engines };
+        Shop { till, clock, gateway, _dir: dir }
+    }
+
+    async fn collect(&self) -> Collected {
+        self.gateway.collect().await.unwrap()
+    }
+
+    async fn keys<R: Record>(&self) -> Vec<String> {
+        let all = typed::list::<R>(&*self.gateway.store, Filter::all()).await.unwrap();
+        all.into_iter().map(|r| r.value.key()).collect()
+    }
+
+    async fn until(&self, stream: &str) -> Option<Timestamp> {
+        let key = format!("till/{stream}");
+        typed::get::<CursorRecord>(&*self.gateway.store, &key).await.unwrap().and_then(|c| c.value.until)
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_keeps_back_no_other_and_is_asked_for_again() {
+    let shop = Shop::new(&["T-2", "D-1"]);
+    for _ in 0..2 {
+        let collected = shop.collect().await;
+        assert_eq!(collected.failed, 2, "{collected:?}");
+        // Both are named, with account and what they are.
+        let told = collected.errors.join("\n");
+        for part in
+            ["till transactions: decode: T-2: ", "till statements: decode: D-1: ", "tried again next time"]
+        {
+            assert!(told.contains(part), "{told}");
+        }
+        assert_eq!(shop.keys::<TransactionRecord>().await, ["till/T-1", "till/T-3"]);
+        assert_eq!(shop.keys::<StatementRecord>().await, ["till/D-2", "till/D-3"]);
+        assert_eq!((shop.until("transactions").await, shop.until("statements").await), (None, None));
+    }
+    shop.till.odd.lock().unwrap().clear();
+    let collected = shop.collect().await;
+    assert_eq!((collected.failed, collected.transactions, collected.statements), (0, 1, 1), "{collected:?}");
+    let now = Some(shop.gateway.now());
+    assert_eq!((shop.until("transactions").await, shop.until("statements").await), (now, now));
+}
+
+/// First looks go back 30 days, windows overlap by a day. What is never read is asked for again for 30 days from what was
+/// listed last, then told and given up.
+#[tokio::test]
+async fn what_is_never_read_does_not_hold_the_window_open() {
+    let day = SignedDuration::from_hours(24);
+    let shop = Shop::new(&[]);
+    let read = shop.gateway.now();
+    assert_eq!(shop.collect().await.failed, 0);
+    shop.till.odd.lock().unwrap().push("T-2");
+    for days in [1, 20, 20] {
+        shop.till.asked.lock().unwrap().clear();
+        shop.clock.advance((day * days).unsigned_abs());
+        let collected = shop.collect().await;
+        assert_eq!(collected.failed, 1, "{collected:?}");
+        assert_eq!(shop.till.asked.lock().unwrap()[0].from, read - day);
+        assert!(!collected.errors[0].contains("not asked for any more"), "{collected:?}");
+    }
+    // Listed to 41 days after; the next look goes back 30 days from there and a day, and says what it leaves out.
+    shop.clock.advance((day * 1).unsigned_abs());
+    shop.till.asked.lock().unwrap().clear();
+    let collected = shop.collect().await;
+    assert_eq!(shop.till.asked.lock().unwrap()[0].from, read + day * 11 - day);
+    let gone = format!("what changed there from {read} to {} and could not be read", read + day * 11);
+    assert!(collected.errors[0].contains(&gone), "{collected:?}");
+}
