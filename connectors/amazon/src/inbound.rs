@@ -37,6 +37,14 @@ struct Notification {
     kind: String,
     #[serde(rename = "Payload", alias = "payload", default)]
     payload: Payload,
+    #[serde(rename = "NotificationMetadata", alias = "notificationMetadata", default)]
+    metadata: Metadata,
+}
+
+#[derive(Deserialize, Default)]
+struct Metadata {
+    #[serde(rename = "NotificationId", alias = "notificationId")]
+    notification_id: Option<String>,
 }
 
 /// The fields of the payloads that a hint needs, whichever type they are of.
@@ -91,11 +99,20 @@ impl Inbound for Hooks {
             None => self.hints(serde_json::from_slice(&request.body).map_err(bad)?),
         }
     }
+
+    fn delivery(&self, request: &InboundRequest) -> Option<String> {
+        let envelope: Envelope = serde_json::from_slice(&request.body).ok()?;
+        let notification = match envelope.detail {
+            Some(detail) => detail,
+            None => serde_json::from_slice(&request.body).ok()?,
+        };
+        notification.metadata.notification_id
+    }
 }
 
 impl Hooks {
     fn hints(&self, notification: Notification) -> Result<Vec<Hint>, Error> {
-        let Notification { kind, payload } = notification;
+        let Notification { kind, payload, .. } = notification;
         let missing = |what: &str| Error::decode(format!("notification {kind} names no {what}"));
         match kind.as_str() {
             "ORDER_CHANGE" => {
@@ -162,15 +179,19 @@ mod tests {
         }
     }
 
-    fn send(key: &'static str, body: &Value) -> Result<Vec<Hint>, Error> {
+    fn request(key: &'static str, body: &Value) -> InboundRequest {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, HeaderValue::from_static(key));
-        hooks().verify(&InboundRequest {
+        InboundRequest {
             url: "https://gateway.example/hooks/amazon-us".to_owned(),
             headers,
             body: body.to_string().into(),
             received_at: Timestamp::UNIX_EPOCH,
-        })
+        }
+    }
+
+    fn send(key: &'static str, body: &Value) -> Result<Vec<Hint>, Error> {
+        hooks().verify(&request(key, body))
     }
 
     fn given(body: &Value) -> Result<Vec<Hint>, Error> {
@@ -197,8 +218,12 @@ mod tests {
         // EventBridge User Guide, "Events": version, id, detail-type, source, account, time, region, resources, detail.
         let event = json!({"version": "0", "id": "e-1", "detail-type": "ORDER_CHANGE", "account": "123456789012",
             "source": "aws.partner/sellingpartnerapi.amazon.com/app", "time": "2026-03-02T09:00:01Z",
-            "region": "us-east-1", "resources": [], "detail": bare});
+            "region": "us-east-1", "resources": [], "detail": bare.clone()});
         assert_eq!(given(&event).unwrap(), [Hint::Order(id)]);
+        // One notification, forwarded twice by two rules, is one.
+        for body in [&bare, &event] {
+            assert_eq!(hooks().delivery(&request("a-key-of-ours", body)).as_deref(), Some("n-1"));
+        }
     }
 
     #[test]

@@ -6,11 +6,17 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use tradewind_connector::signing::keys::{Scheme, verify};
 use tradewind_connector::signing::{Hash, digest, from_base64, hex};
-use tradewind_connector::{Error, Hint, Inbound, InboundRequest, Kind};
+use tradewind_connector::{
+    ChallengeAnswer, Error, ExposeSecret, Hint, Inbound, InboundRequest, Kind, SecretString,
+};
 use tradewind_domain::OrderId;
 
 /// What notifications are verified with: public keys as DER, by key id.
-pub(crate) struct Hooks(pub(crate) BTreeMap<String, Vec<u8>>);
+pub(crate) struct Hooks {
+    pub(crate) keys: BTreeMap<String, Vec<u8>>,
+    /// Chosen for the destination; proves to eBay that the address is ours.
+    pub(crate) token: Option<SecretString>,
+}
 
 /// Content of `x-ebay-signature`, base64.
 #[derive(Deserialize)]
@@ -32,7 +38,9 @@ struct Metadata {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Notification {
+    notification_id: Option<String>,
     #[serde(default)]
     data: Option<Data>,
 }
@@ -58,7 +66,7 @@ impl Inbound for Hooks {
             .map_err(|_| refused("its signature header is not base64"))?;
         let header: Header =
             serde_json::from_slice(&header).map_err(|_| refused("its signature header is not understood"))?;
-        let key = self.0.get(&header.kid).ok_or_else(|| {
+        let key = self.keys.get(&header.kid).ok_or_else(|| {
             refused(&format!("its key '{}' is not known: add it to notification_keys", header.kid))
         })?;
         let scheme = match header.digest.as_str() {
@@ -73,6 +81,21 @@ impl Inbound for Hooks {
         let message: Message =
             serde_json::from_slice(&request.body).map_err(|e| Error::decode(format!("notification: {e}")))?;
         hints(message)
+    }
+
+    /// In the body, which is signed as a whole. A repetition counts up `publishAttemptCount` beside it.
+    fn delivery(&self, request: &InboundRequest) -> Option<String> {
+        let message: Message = serde_json::from_slice(&request.body).ok()?;
+        message.notification?.notification_id
+    }
+
+    fn challenge(&self, request: &InboundRequest) -> Option<ChallengeAnswer> {
+        let (endpoint, query) = request.url.split_once('?')?;
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        let code = pairs.find(|(name, _)| name == "challenge_code")?.1;
+        let response = challenge_response(&code, self.token.as_ref()?.expose_secret(), endpoint);
+        let body = serde_json::json!({"challengeResponse": response}).to_string();
+        Some(ChallengeAnswer { content_type: "application/json", body })
     }
 }
 
@@ -108,7 +131,10 @@ mod tests {
     const BODY: &str = r#"{"metadata":{"topic":"MARKETPLACE_ACCOUNT_DELETION","schemaVersion":"1.0","deprecated":false},"notification":{"notificationId":"49feeaeb-4982-42d9-a377-9645b8479411_33f7e043-fed8-442b-9d44-791923bd9a6d","eventDate":"2021-03-19T20:43:59.462Z","publishDate":"2021-03-19T20:43:59.679Z","publishAttemptCount":1,"data":{"username":"test_user","userId":"ma8vp1jySJC","eiasToken":"nY+sHZ2PrBmdj6wVnY+sEZ2PrA2dj6wJnY+gAZGEpwmdj6x9nY+seQ=="}}}"#;
 
     fn hooks(id: &str) -> Hooks {
-        Hooks(BTreeMap::from([(id.to_owned(), from_base64(KEY).unwrap())]))
+        Hooks {
+            keys: BTreeMap::from([(id.to_owned(), from_base64(KEY).unwrap())]),
+            token: Some(SecretString::from("71745723-d031-455c-bfa5-f90d11b4f20a")),
+        }
     }
 
     fn request(body: &str) -> InboundRequest {
@@ -132,6 +158,10 @@ mod tests {
         {
             assert_eq!(hooks.verify(&request(&body)).unwrap_err().kind(), Kind::Unauthenticated);
         }
+        assert_eq!(
+            hooks(id).delivery(&request(BODY)).unwrap(),
+            "49feeaeb-4982-42d9-a377-9645b8479411_33f7e043-fed8-442b-9d44-791923bd9a6d"
+        );
         let bare = InboundRequest { headers: http::HeaderMap::new(), ..request(BODY) };
         assert_eq!(hooks(id).verify(&bare).unwrap_err().kind(), Kind::Unauthenticated);
     }
@@ -150,15 +180,19 @@ mod tests {
         );
     }
 
+    /// Code, token, address and answer of the fact sheet.
     #[test]
     fn the_challenge_of_the_fact_sheet() {
-        assert_eq!(
-            challenge_response(
-                "a8628072-3d33-45ee-9004-bee86830a22d",
-                "71745723-d031-455c-bfa5-f90d11b4f20a",
-                "http://www.testendpoint.com/webhook"
-            ),
-            "ca527df75caa230092d7e90484071e8f05d63068f1317973d6a3a42593734bbb"
-        );
+        let answer = "ca527df75caa230092d7e90484071e8f05d63068f1317973d6a3a42593734bbb";
+        let asked = |query: &str| {
+            let url = format!("http://www.testendpoint.com/webhook{query}");
+            hooks("k").challenge(&InboundRequest { url, ..request("") })
+        };
+        let told = asked("?challenge_code=a8628072-3d33-45ee-9004-bee86830a22d").unwrap();
+        assert_eq!(told.body, format!(r#"{{"challengeResponse":"{answer}"}}"#));
+        assert_eq!((asked(""), asked("?code=1")), (None, None));
+        let hooks = Hooks { token: None, ..hooks("k") };
+        let url = "http://www.testendpoint.com/webhook?challenge_code=1".to_owned();
+        assert_eq!(hooks.challenge(&InboundRequest { url, ..request("") }), None);
     }
 }

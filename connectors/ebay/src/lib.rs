@@ -46,7 +46,7 @@ pub static FACTORY: Factory = Factory {
     capabilities,
     limits: include_str!("../limits.toml"),
     errors: include_str!("../errors.toml"),
-    secrets: &["client_secret", "refresh_token", "signing_key"],
+    secrets: &["client_secret", "refresh_token", "signing_key", "verification_token"],
     example: include_str!("../example.toml"),
     open,
 };
@@ -112,7 +112,8 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
     let site = Site::new(&settings)?;
     let protocol = auth::Ebay::new(&settings, &site, &account.secrets)?;
     let keys = config::notification_keys(&settings)?;
-    let hooks = (!keys.is_empty()).then_some(inbound::Hooks(keys));
+    let token = account.secrets.get("verification_token").cloned();
+    let hooks = (!keys.is_empty()).then_some(inbound::Hooks { keys, token });
     let mut granted = capabilities();
     granted.bounds.currencies = vec![site.currency];
     if hooks.is_none() {

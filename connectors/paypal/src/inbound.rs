@@ -1,8 +1,8 @@
 //! Webhooks: RSA over `transmission id|time|webhook id|crc32 of the body`, then a hint by event type.
 
 use serde::Deserialize;
-use tradewind_connector::signing::from_base64;
 use tradewind_connector::signing::keys::{Scheme, verify};
+use tradewind_connector::signing::{Hash, digest, from_base64, hex};
 use tradewind_connector::{Error, Hint, Inbound, InboundRequest, Kind};
 use tradewind_domain::{PayoutId, TransactionId};
 
@@ -59,6 +59,13 @@ impl Inbound for Webhook {
         let event: Event =
             serde_json::from_slice(&request.body).map_err(|e| Error::decode(format!("webhook: {e}")))?;
         hints(event)
+    }
+
+    /// The transmission, which is signed, and the body, of which only a CRC is: whoever saw one transmission can make
+    /// another body that fits it, and must not have said with it that the true one came already.
+    fn delivery(&self, request: &InboundRequest) -> Option<String> {
+        let id = request.headers.get("paypal-transmission-id")?.to_str().ok()?;
+        Some(format!("{id} {}", hex(&digest(Hash::Sha256, &request.body))))
     }
 }
 
@@ -143,6 +150,9 @@ mod tests {
         let soon = "2026-01-06T12:00:05Z";
         let hints = hook.verify(&request(text("body"), cert, soon)).unwrap();
         assert_eq!(hints, vec![Hint::Transaction("8MC585209K746392H".parse().unwrap())]);
+        let (again, other) = (request(text("body"), cert, soon), request("{}".to_owned(), cert, soon));
+        assert_eq!(hook.delivery(&again), hook.delivery(&request(text("body"), cert, soon)));
+        assert_ne!(hook.delivery(&again), hook.delivery(&other));
         for bad in [
             request(text("body").replace("115.00", "915.00"), cert, soon),
             request(text("body"), "https://evil.example/cert", soon),

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tradewind_connector::signing::hmac_sha256_base64_matches;
+use tradewind_connector::signing::{Hash, digest, hex, hmac_sha256_base64_matches};
 use tradewind_connector::{Error, Hint, Inbound, InboundRequest, Kind};
 use tradewind_domain::{OrderId, Sku};
 
@@ -75,6 +75,12 @@ impl Inbound for Hooks {
             _ => Ok(vec![Hint::Unknown(topic)]),
         }
     }
+
+    /// Shopify signs the body alone, so that stands in the id too. A repetition has "the original payload".
+    fn delivery(&self, request: &InboundRequest) -> Option<String> {
+        let id = request.headers.get("x-shopify-webhook-id")?.to_str().ok()?;
+        Some(format!("{id} {}", hex(&digest(Hash::Sha256, &request.body))))
+    }
 }
 
 #[cfg(test)]
@@ -118,5 +124,21 @@ mod tests {
             previous: Some(SecretString::from("hush".to_owned())),
         };
         assert!(rotated.verify(&request(HMAC, "s.myshopify.com")).is_ok());
+    }
+
+    #[test]
+    fn a_repetition_is_known_and_the_id_of_another_delivery_cannot_be_claimed() {
+        let hooks =
+            Hooks { domain: "s.myshopify.com".into(), secret: SecretString::from("hush"), previous: None };
+        let id = |body: &'static [u8]| {
+            let mut r = request(HMAC, "s.myshopify.com");
+            r.headers.insert("x-shopify-webhook-id", "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043".parse().unwrap());
+            r.body = Bytes::from_static(body);
+            hooks.delivery(&r).unwrap()
+        };
+        assert_eq!(id(BODY), id(BODY));
+        // The header is not signed: whoever has one signed body may write any id over it.
+        assert_ne!(id(BODY), id(br#"{"id":1}"#));
+        assert_eq!(hooks.delivery(&request(HMAC, "s.myshopify.com")), None);
     }
 }

@@ -46,7 +46,7 @@ pub use page::{Cursor, Page, Window, all_pages, all_records};
 pub use pipeline::{Access, Counts, Parts, Patience, Pipeline, Runtime};
 pub use protocol::{Protocol, SignCx, TokenPlan, TokenSet, snippet};
 pub use records::Records;
-pub use role::{Connector, ConnectorInfo, Hint, Inbound, InboundRequest, Role};
+pub use role::{ChallengeAnswer, Connector, ConnectorInfo, Hint, Inbound, InboundRequest, Role};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use transport::{
     HttpTransport, MAX_BODY, Recorded, RecordingTransport, ReplayTransport, Scrubber, Transport,

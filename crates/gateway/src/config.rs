@@ -36,6 +36,9 @@ pub struct Config {
     pub landed: LandedConfig,
     /// Price book.
     pub pricing: Option<PricingConfig>,
+    /// Notifications of channels.
+    #[serde(default)]
+    pub listen: ListenConfig,
     /// Accounts.
     #[serde(default)]
     pub account: Vec<AccountEntry>,
@@ -191,6 +194,23 @@ pub struct FxConfig {
 impl Default for FxConfig {
     fn default() -> FxConfig {
         FxConfig { files: Vec::new(), source: "ECB".to_owned(), max_age_days: 5 }
+    }
+}
+
+/// Notifications of channels (`tradewind listen`).
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenConfig {
+    /// The public address of your TLS proxy, such as `https://hooks.example.com`: channels send to `/hooks/ACCOUNT` behind
+    /// it, and some sign the address.
+    pub url: Option<String>,
+}
+
+impl ListenConfig {
+    /// Where an account's channel sends to: the address to register there. Without `url` only the path is known.
+    #[must_use]
+    pub fn address(&self, account: &AccountId) -> String {
+        format!("{}/hooks/{account}", self.url.as_deref().unwrap_or_default().trim_end_matches('/'))
     }
 }
 
@@ -505,6 +525,16 @@ impl Config {
                         "account '{}' has offers.{field} beside offers.channel: that stands in the price book, under [channels.{channel}]",
                         account.id
                     ),
+                ));
+            }
+        }
+        if let Some(url) = &config.listen.url {
+            let plain = |host: &str| !host.is_empty() && !host.contains([' ', '?', '#', '@']);
+            if !["https://", "http://"].iter().any(|s| url.strip_prefix(s).is_some_and(plain)) {
+                let offset = text.find("[listen]").unwrap_or(0);
+                return Err(at(
+                    offset,
+                    format!("[listen] url '{url}' is no address: write it as \"https://hooks.example.com\""),
                 ));
             }
         }

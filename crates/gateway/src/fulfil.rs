@@ -93,7 +93,7 @@ impl Gateway {
             }
         }
         self.call_back(&mut done).await?;
-        self.track(&mut done).await?;
+        self.track(None, &mut done).await?;
         done.stuck = self.orders_in(Stage::Stuck).await?.len() as u32;
         Ok(done)
     }

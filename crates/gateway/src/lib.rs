@@ -8,6 +8,7 @@
 //! | [`catalogue`] | files in |
 //! | [`desired`], [`plan`], [`apply`] | listings out, guarded, bound by hash, read back |
 //! | [`orders`] | orders in, once each, with stock reserved |
+//! | [`hints`] | notifications in: hints of what to read again |
 //! | [`pricing`] | channel prices through the price book, with landed cost |
 //! | [`landed`] | landed cost of an order, pinned |
 //! | [`fulfil`] | book, declare, confirm |
@@ -22,6 +23,7 @@ pub mod config;
 pub mod desired;
 pub mod fulfil;
 mod gateway;
+pub mod hints;
 pub mod landed;
 pub mod money;
 pub mod orders;

@@ -76,42 +76,62 @@ impl Gateway {
     /// The store failed. A stream that fails is counted and read again next time, from where it stood.
     pub async fn collect(&self) -> Result<Collected> {
         let mut collected = Collected::default();
-        for (id, connector) in &self.accounts {
-            let MoneyFacets { transactions, payouts, statements } = MoneyFacets::of(connector.as_ref());
-            if let Some(t) = transactions {
-                let done = self.stream(
-                    id,
-                    "transactions",
-                    connector.as_ref(),
-                    |w, c| async move { t.changed(&CallCx::new(), w, c.as_ref()).await },
-                    |item| TransactionRecord { account: id.clone(), transaction: item },
-                );
-                collected.asked += 1;
-                match done.await? {
-                    Ok(n) => collected.transactions += n,
-                    Err(e) => collected.failed("transactions", &e, &self.login_hint(id, &e)),
-                }
-            }
-            if let Some(p) = payouts {
-                let done = self.stream(
-                    id,
-                    "payouts",
-                    connector.as_ref(),
-                    |w, c| async move { p.changed(&CallCx::new(), w, c.as_ref()).await },
-                    |item| PayoutRecord { account: id.clone(), payout: item },
-                );
-                collected.asked += 1;
-                match done.await? {
-                    Ok(n) => collected.payouts += n,
-                    Err(e) => collected.failed("payouts", &e, &self.login_hint(id, &e)),
-                }
-            }
-            if let Some(s) = statements {
-                collected.asked += 1;
-                self.statements(id, connector.as_ref(), s, &mut collected).await?;
-            }
+        for id in self.accounts.keys() {
+            self.collect_account(id, &mut collected).await?;
         }
         Ok(collected)
+    }
+
+    /// Collects the money movements of one account; the first failure of a stream, all of which are in `collected`.
+    pub(crate) async fn collect_account(
+        &self,
+        id: &AccountId,
+        collected: &mut Collected,
+    ) -> Result<Option<Error>> {
+        let connector = self.account(id)?.clone();
+        let MoneyFacets { transactions, payouts, statements } = MoneyFacets::of(connector.as_ref());
+        let mut first = None;
+        if let Some(t) = transactions {
+            let done = self.stream(
+                id,
+                "transactions",
+                connector.as_ref(),
+                |w, c| async move { t.changed(&CallCx::new(), w, c.as_ref()).await },
+                |item| TransactionRecord { account: id.clone(), transaction: item },
+            );
+            collected.asked += 1;
+            match done.await? {
+                Ok(n) => collected.transactions += n,
+                Err(e) => {
+                    collected.failed("transactions", &e, &self.login_hint(id, &e));
+                    first.get_or_insert(e);
+                }
+            }
+        }
+        if let Some(p) = payouts {
+            let done = self.stream(
+                id,
+                "payouts",
+                connector.as_ref(),
+                |w, c| async move { p.changed(&CallCx::new(), w, c.as_ref()).await },
+                |item| PayoutRecord { account: id.clone(), payout: item },
+            );
+            collected.asked += 1;
+            match done.await? {
+                Ok(n) => collected.payouts += n,
+                Err(e) => {
+                    collected.failed("payouts", &e, &self.login_hint(id, &e));
+                    first.get_or_insert(e);
+                }
+            }
+        }
+        if let Some(s) = statements {
+            collected.asked += 1;
+            if let Some(e) = self.statements(id, connector.as_ref(), s, collected).await? {
+                first.get_or_insert(e);
+            }
+        }
+        Ok(first)
     }
 
     /// Reads a stream in windows; `Err` inside means that the channel failed, or that records could not be read: all
@@ -179,7 +199,7 @@ impl Gateway {
         connector: &dyn Connector,
         facet: &dyn Statements,
         collected: &mut Collected,
-    ) -> Result<()> {
+    ) -> Result<Option<Error>> {
         let mut progress = Progress::of(&*self.store, id, "statements", FIRST_LOOK).await?;
         let given_up = progress.given_up();
         for part in self.windows(&progress, connector) {
@@ -191,7 +211,7 @@ impl Gateway {
                 Ok(listed) => listed,
                 Err(e) => {
                     collected.failed("settlement documents", &e, &self.login_hint(id, &e));
-                    return Ok(());
+                    return Ok(Some(e));
                 }
             };
             for statement in listed {
@@ -232,7 +252,7 @@ impl Gateway {
                     Err(e) if e.of_this_call() => progress.leave(e.about(statement.id.as_str())),
                     Err(e) => {
                         collected.failed("a settlement document", &e, &self.login_hint(id, &e));
-                        return Ok(());
+                        return Ok(Some(e));
                     }
                 }
             }
@@ -241,7 +261,7 @@ impl Gateway {
         if let Some(e) = progress.end(connector, given_up) {
             collected.failed("settlement documents", &e, "");
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Payouts that reached the bank, per account and currency, as the providers tell.

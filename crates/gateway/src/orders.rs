@@ -1,10 +1,12 @@
 //! Orders in: an overlapping poll, each order imported once, its stock reserved in the same commit.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tradewind_connector::role::Orders;
-use tradewind_connector::{CallCx, Cursor, Error, Window};
-use tradewind_domain::{AccountId, Order, OrderState};
+use tradewind_connector::{CallCx, Connector, Cursor, Error, Window};
+use tradewind_domain::{AccountId, Order, OrderId, OrderState};
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Expect};
 
@@ -40,6 +42,9 @@ pub struct Pulled {
     /// was sold and shipped before we came.
     #[serde(skip)]
     pub offered_since: Option<Timestamp>,
+    /// Orders that somebody waits for: taken off as they come in.
+    #[serde(skip)]
+    pub awaited: BTreeSet<OrderId>,
 }
 
 impl Gateway {
@@ -67,14 +72,19 @@ impl Gateway {
         Ok(pulled)
     }
 
-    async fn pull_account(&self, id: &AccountId, pulled: &mut Pulled) -> Result<()> {
+    /// Since when an order that is seen for the first time was sold from what is offered; `None` before the first pull.
+    pub(crate) async fn offered_since(&self, id: &AccountId) -> Result<Option<Timestamp>> {
+        let overlap = overlap(self.account(id)?.as_ref());
+        let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
+        Ok(known.and_then(|c| c.value.until).map(|until| back(until, overlap)))
+    }
+
+    pub(crate) async fn pull_account(&self, id: &AccountId, pulled: &mut Pulled) -> Result<()> {
         let connector = self.account(id)?.clone();
         let Some(orders) = connector.marketplace().and_then(|m| m.orders()) else { return Ok(()) };
         pulled.asked += 1;
         let bounds = &connector.capabilities().bounds;
-        let overlap = bounds
-            .visibility_lag_minutes
-            .map_or(OVERLAP, |m| SignedDuration::from_mins(i64::from(m)).max(OVERLAP));
+        let overlap = overlap(connector.as_ref());
         let now = self.now();
         let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
         let (known, listed) = known.map_or((None, None), |c| (c.value.until, c.value.listed_to));
@@ -201,7 +211,12 @@ impl Gateway {
             match self.try_take_order(&order, pulled).await {
                 // Somebody changed the same record meanwhile: read again.
                 Err(crate::GatewayError::Store(tradewind_store::StoreError::Conflict { .. })) => {}
-                other => return other,
+                other => {
+                    if other.is_ok() {
+                        pulled.awaited.remove(&order.id);
+                    }
+                    return other;
+                }
             }
         }
     }
@@ -348,6 +363,12 @@ pub(crate) fn advance(record: &mut OrderRecord) {
         }
         _ => {}
     }
+}
+
+/// How far a poll goes back behind the one before: orders turn up late.
+fn overlap(connector: &dyn Connector) -> SignedDuration {
+    let lag = connector.capabilities().bounds.visibility_lag_minutes;
+    lag.map_or(OVERLAP, |m| SignedDuration::from_mins(i64::from(m)).max(OVERLAP))
 }
 
 fn back(from: Timestamp, by: SignedDuration) -> Timestamp {

@@ -1,7 +1,7 @@
 //! Refresh: reads the listings that we know of again, before a plan compares with them. Few are read by SKU, many in one
 //! sweep, where the channel has one that serves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tradewind_connector::role::Listings;
@@ -19,6 +19,11 @@ impl Gateway {
     /// # Errors
     /// The store or the channel failed.
     pub async fn refresh(&self, id: &AccountId) -> Result<u32> {
+        self.refresh_some(id, None).await
+    }
+
+    /// Reads known listings again: those of these SKUs, or all.
+    pub(crate) async fn refresh_some(&self, id: &AccountId, only: Option<&BTreeSet<Sku>>) -> Result<u32> {
         let connector = self.account(id)?.clone();
         let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(0) };
         let mut records: Vec<OfferRecord> =
@@ -26,6 +31,7 @@ impl Gateway {
                 .await?
                 .into_iter()
                 .map(|r| r.value)
+                .filter(|r| only.is_none_or(|skus| skus.contains(&r.sku)))
                 .collect();
         let bounds = &connector.capabilities().bounds;
         let size = bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);

@@ -22,11 +22,13 @@ pub enum Collection {
     Plans,
     Jobs,
     Cursors,
+    Deliveries,
+    Hints,
 }
 
 impl Collection {
     /// Every table.
-    pub const ALL: [Collection; 16] = [
+    pub const ALL: [Collection; 18] = [
         Collection::Products,
         Collection::Variants,
         Collection::Offers,
@@ -43,6 +45,8 @@ impl Collection {
         Collection::Plans,
         Collection::Jobs,
         Collection::Cursors,
+        Collection::Deliveries,
+        Collection::Hints,
     ];
 
     /// Its bodies may name persons: buyers, receivers, numbers of identity cards. A store seals them at rest; what lists
@@ -86,6 +90,8 @@ impl Collection {
             Collection::Plans => "plans",
             Collection::Jobs => "jobs",
             Collection::Cursors => "cursors",
+            Collection::Deliveries => "deliveries",
+            Collection::Hints => "hints",
         }
     }
 }

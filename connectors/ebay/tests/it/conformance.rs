@@ -57,6 +57,7 @@ async fn conformance() {
         .secret("refresh_token", "v^1.1#conformance-refresh")
         // The test key of RFC 9421 B.1.4.
         .secret("signing_key", "MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF")
+        .optional("verification_token", "without it no address for notifications can be registered")
         .token(
             "/identity/v1/oauth2/token",
             Answer::json(

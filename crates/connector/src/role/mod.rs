@@ -11,7 +11,7 @@ mod market;
 mod money;
 
 pub use customs::{Customs, Declare, Receipts, TaxBills};
-pub use inbound::{Hint, Inbound, InboundRequest};
+pub use inbound::{ChallengeAnswer, Hint, Inbound, InboundRequest};
 pub use logistics::{
     Logistics, Paperwork, Pickup, Pickups, RateRequest, Rates, Shipments, Tracking, TrackingReport,
 };

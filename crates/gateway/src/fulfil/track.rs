@@ -10,10 +10,11 @@ use crate::gateway::{Gateway, Result};
 use crate::records::ShipmentRecord;
 
 impl Gateway {
-    /// Asks for scans of all parcels that are on their way.
-    pub(super) async fn track(&self, done: &mut Fulfilled) -> Result<()> {
+    /// Asks for scans of all parcels that are on their way, of one carrier's account or of all.
+    pub(crate) async fn track(&self, only: Option<&AccountId>, done: &mut Fulfilled) -> Result<()> {
         let open = [ShipmentState::LabelCreated, ShipmentState::Manifested, ShipmentState::InTransit];
-        let parcels = typed::list::<ShipmentRecord>(&*self.store, Filter::all().states(&open)).await?;
+        let filter = only.map_or_else(Filter::all, |id| Filter::account(id.as_str()));
+        let parcels = typed::list::<ShipmentRecord>(&*self.store, filter.states(&open)).await?;
         let mut by_account: std::collections::BTreeMap<AccountId, Vec<Versioned<ShipmentRecord>>> =
             std::collections::BTreeMap::new();
         for parcel in parcels {

@@ -151,8 +151,32 @@ impl Connector for Fake {
     fn customs(&self) -> Option<&dyn Customs> {
         self.capabilities.support(Facet::Declare).works().then_some(self)
     }
+    fn inbound(&self) -> Option<&dyn Inbound> {
+        self.capabilities.support(Facet::Webhooks).works().then_some(self)
+    }
     fn logistics(&self) -> Option<&dyn Logistics> {
         self.capabilities.support(Facet::Shipments).works().then_some(self)
+    }
+}
+
+/// Signed by a header that says so; the body is `id topic word`.
+impl Inbound for Fake {
+    fn verify(&self, request: &InboundRequest) -> Result<Vec<Hint>> {
+        if request.headers.get("signed").is_none() {
+            return Err(Error::new(Kind::Unauthenticated, "not signed"));
+        }
+        let text = String::from_utf8(request.body.to_vec()).unwrap();
+        let mut words = text.split(' ').skip(1);
+        Ok(vec![match (words.next(), words.next()) {
+            (Some("order"), Some(id)) => Hint::Order(id.parse().unwrap()),
+            (Some("sku"), Some(sku)) => Hint::Sku(sku.parse().unwrap()),
+            (Some("gone"), _) => Hint::Disconnected,
+            (Some("odd"), _) => return Err(Error::decode("the name of a buyer")),
+            (topic, _) => Hint::Unknown(topic.unwrap().to_owned()),
+        }])
+    }
+    fn delivery(&self, request: &InboundRequest) -> Option<String> {
+        Some(String::from_utf8(request.body.to_vec()).unwrap().split(' ').next().unwrap().to_owned())
     }
 }
 

@@ -37,7 +37,7 @@ parcel_mm = [200, 150, 100]
 
 pub(crate) struct Trade {
     pub(crate) gateway: Arc<Gateway>,
-    channel: Arc<Fake>,
+    pub(crate) channel: Arc<Fake>,
     carrier: Arc<Fake>,
     _dir: tempfile::TempDir,
 }
@@ -86,7 +86,7 @@ impl Trade {
         let mut batch = Batch::new();
         batch.put(&ProductRecord(bag)).unwrap().put(&stock).unwrap();
         store.commit(batch).await.unwrap();
-        let channel = Fake::new("shop", &[Facet::Offers, Facet::Orders, Facet::Ship]);
+        let channel = Fake::new("shop", &[Facet::Offers, Facet::Orders, Facet::Ship, Facet::Webhooks]);
         let carrier = Fake::new("carrier", carrier_can);
         let mut accounts: BTreeMap<AccountId, Arc<dyn Connector>> =
             more.iter().map(|(id, fake)| (id.parse().unwrap(), fake.clone() as Arc<dyn Connector>)).collect();

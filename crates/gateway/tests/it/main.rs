@@ -6,6 +6,7 @@ mod books;
 mod customs;
 mod fakes;
 mod fulfil;
+mod hints;
 mod landed;
 mod money;
 mod plan;

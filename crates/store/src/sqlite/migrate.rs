@@ -10,6 +10,7 @@ use crate::StoreError;
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_foundation.sql")),
     (2, include_str!("../../migrations/0002_sealed.sql")),
+    (3, include_str!("../../migrations/0003_hooks.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
