@@ -46,7 +46,8 @@ impl std::fmt::Debug for TokenSet {
 /// How a token is had.
 #[derive(Debug)]
 pub enum TokenPlan {
-    /// No token: the signature alone authenticates.
+    /// No token: the signature alone authenticates. Where nothing is stored, this is asked for before every call and the
+    /// store is not looked into again: answer it by the audience and the settings, not by `current`.
     None,
     /// From configuration, never expires.
     Fixed(TokenSet),
@@ -67,7 +68,8 @@ pub struct SignCx<'a> {
 
 /// The protocol of a channel: everything its operations share. Pure.
 pub trait Protocol: Send + Sync {
-    /// How to get a token. `current` is the last one, of which the refresh token may serve.
+    /// How to get a token. `current` is the last one, of which the refresh token may serve; `None` where there is none, or
+    /// where the last answer was [`TokenPlan::None`] and none was stored then.
     ///
     /// # Errors
     /// A secret is missing: [`crate::Kind::Config`].

@@ -5,3 +5,4 @@ mod limiter;
 mod pipeline;
 mod quota;
 mod script;
+mod tokens;

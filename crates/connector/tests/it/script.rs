@@ -74,7 +74,7 @@ impl Transport for Script {
 }
 
 /// The toy's protocol: a token that lasts an hour, `x-nonce` as its signature.
-struct Toy;
+pub(crate) struct Toy;
 
 impl Protocol for Toy {
     fn token_plan(&self, _: &OpCx<'_>, _: &str, _: Option<&TokenSet>) -> Result<TokenPlan> {
@@ -160,16 +160,28 @@ impl Bench {
 }
 
 pub(crate) fn bench(access: Access, limits: &str, steps: Vec<Step>) -> Bench {
+    let journal = Arc::new(Memory::default());
+    assemble(access, limits, steps, Arc::new(Toy), journal.clone(), journal)
+}
+
+/// A bench with a protocol and a journal of the test's own; `memory` is what the journal writes to.
+pub(crate) fn assemble(
+    access: Access,
+    limits: &str,
+    steps: Vec<Step>,
+    protocol: Arc<dyn Protocol>,
+    journal: Arc<dyn Journal>,
+    memory: Arc<Memory>,
+) -> Bench {
     let clock = VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap());
     let script =
         Arc::new(Script { steps: Mutex::new(steps.into()), seen: Mutex::default(), clock: clock.clone() });
-    let journal = Arc::new(Memory::default());
     let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='SKEW'\nkind='clock_skew'";
     let runtime = Runtime {
         clock: Arc::new(clock.clone()),
         chance: Arc::new(SeededChance::new(1)),
         transport: script.clone(),
-        journal: journal.clone(),
+        journal,
         limiter: Arc::new(Limiter::new(Arc::new(clock.clone()))),
     };
     let parts = Parts {
@@ -181,12 +193,12 @@ pub(crate) fn bench(access: Access, limits: &str, steps: Vec<Step>) -> Bench {
             &[(Facet::Stock, Support::Native), (Facet::Prices, Support::NotImplemented)],
             Bounds::default(),
         )),
-        protocol: Arc::new(Toy),
+        protocol,
         limits: Limits::parse(limits).unwrap(),
         errors: ErrorTable::parse(errors).unwrap(),
         patience: Patience::default(),
     };
-    Bench { pipeline: Arc::new(Pipeline::new(parts, runtime)), clock, journal, script }
+    Bench { pipeline: Arc::new(Pipeline::new(parts, runtime)), clock, journal: memory, script }
 }
 
 /// A bench whose token request is answered first.
