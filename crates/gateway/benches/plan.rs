@@ -5,20 +5,18 @@
 //! that has planned before and remembers the prices it found, and in one that starts, as each `tradewind plan` does.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // a bench has no callers and talks to its terminal
 
-use std::collections::BTreeMap;
+#[path = "../tests/it/shop.rs"]
+mod shop;
+
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
-use tradewind_connector::{Bounds, Capabilities, Facet, Support};
-use tradewind_domain::{
-    AccountId, ChangeState, Currency, ListingRef, ListingState, LiveListing, Money, Product, Sku, Variant,
-};
-use tradewind_gateway::Engines;
-use tradewind_gateway::config::Config;
-use tradewind_gateway::plan::{Action, Inputs};
-use tradewind_gateway::records::{OfferRecord, StockRecord, offer_key};
+use tradewind_domain::{Currency, Money};
+use tradewind_gateway::plan::Action;
+
+use crate::shop::{Shop, live};
 
 const SKUS: usize = 50_000;
 
@@ -71,74 +69,23 @@ fn book() -> String {
     )
 }
 
-struct Shop {
-    config: Config,
-    engines: Engines,
-    variants: BTreeMap<Sku, (Product, Variant)>,
-    offers: BTreeMap<String, OfferRecord>,
-    stock: BTreeMap<Sku, StockRecord>,
-    capabilities: BTreeMap<AccountId, Capabilities>,
+fn shop() -> Shop {
+    let mut shop = Shop::open(CONFIG, &[("prices.toml", &book())]);
+    for n in 0..SKUS {
+        // No two SKUs cost and weigh the same, so that no two share a price that was found before: 250 costs × 200 weights.
+        let cost = Money::from_minor(600 + i64::try_from(n % 250).unwrap(), Currency::EUR).amount();
+        let price = format!("{}.50", 25 + n % 60);
+        let money = |amount: &str| json!({"amount": amount, "currency": "EUR"});
+        let variant = json!({"sku": format!("SKU-{n:06}"), "price": money(&price), "cost": money(&cost),
+            "hs": "691200", "origin": "CN", "weight": 200 + n / 250, "quantity": 30, "source": {"file": "catalogue.csv", "row": n + 2}});
+        let product = json!({"id": format!("P-{n:06}"), "brand": "Nordlicht", "variants": [],
+            "content": {"en": {"title": format!("Mug, glazed, 300 ml, colour {n}"), "description": "A mug of stoneware.", "bullets": []}}});
+        shop.put(product, variant);
+    }
+    shop
 }
 
 impl Shop {
-    fn new() -> Shop {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("prices.toml"), book()).unwrap();
-        let config = Config::parse(CONFIG, "tradewind.toml").unwrap();
-        let engines = Engines::load(&config, dir.path()).unwrap();
-        let accounts: Vec<AccountId> = config.account.iter().map(|a| a.id.clone()).collect();
-        let all = Capabilities::new(&[(Facet::Offers, Support::Native)], Bounds::default());
-        let mut shop = Shop {
-            capabilities: accounts.iter().map(|a| (a.clone(), all.clone())).collect(),
-            config,
-            engines,
-            variants: BTreeMap::new(),
-            offers: BTreeMap::new(),
-            stock: BTreeMap::new(),
-        };
-        for n in 0..SKUS {
-            // No two SKUs cost and weigh the same, so that no two share a price that was found before: 250 costs × 200 weights.
-            let cost = Money::from_minor(600 + i64::try_from(n % 250).unwrap(), Currency::EUR).amount();
-            let weight = 200 + n / 250;
-            let sku: Sku = format!("SKU-{n:06}").parse().unwrap();
-            let price = format!("{}.50", 25 + n % 60);
-            let money = |amount: &str| json!({"amount": amount, "currency": "EUR"});
-            let variant = serde_json::from_value(json!({"sku": sku, "price": money(&price), "cost": money(&cost),
-                "hs": "691200", "origin": "CN", "weight": weight, "quantity": 30, "source": {"file": "catalogue.csv", "row": n + 2}}))
-            .unwrap();
-            let product = serde_json::from_value(json!({"id": format!("P-{n:06}"), "brand": "Nordlicht",
-                "content": {"en": {"title": format!("Mug, glazed, 300 ml, colour {n}"), "description": "A mug of stoneware.", "bullets": []}},
-                "variants": []}))
-            .unwrap();
-            shop.variants.insert(sku.clone(), (product, variant));
-            let mut stock = StockRecord {
-                sku: sku.clone(),
-                on_hand: 30,
-                reserved: 0,
-                allotted: BTreeMap::new(),
-                oversold: 0,
-            };
-            stock.allot(&accounts.iter().map(|a| (a.clone(), 1)).collect(), 0);
-            shop.stock.insert(sku, stock);
-        }
-        shop
-    }
-
-    fn inputs(&self) -> Inputs<'_> {
-        self.inputs_with(&self.engines)
-    }
-
-    fn inputs_with<'a>(&'a self, engines: &'a Engines) -> Inputs<'a> {
-        Inputs {
-            config: &self.config,
-            variants: &self.variants,
-            offers: &self.offers,
-            stock: &self.stock,
-            capabilities: &self.capabilities,
-            engines,
-        }
-    }
-
     /// Everything the first plan wants is live, exactly so.
     fn go_live(&mut self) {
         let plan = self.inputs().plan("2026-08-01T10:00:00Z".parse().unwrap());
@@ -150,33 +97,11 @@ impl Shop {
         );
         // Collected, as the gateway collects what it reads from the store.
         let id = plan.id;
-        let live = plan.changes.into_iter().filter_map(|change| {
+        let offers = plan.changes.into_iter().filter_map(|change| {
             let Some(Action::Create { offer }) = change.action else { return None };
-            let live = LiveListing {
-                key: ListingRef { sku: offer.sku.clone(), listing: None },
-                state: ListingState::Live,
-                price: Some(offer.price),
-                quantity: Some(offer.quantity),
-                title: Some(offer.content.title.clone()),
-                issues: Vec::new(),
-            };
-            let record = OfferRecord {
-                account: change.account.clone(),
-                sku: offer.sku.clone(),
-                desired: Some(offer),
-                state: ChangeState::Live,
-                plan: id.clone(),
-                listing: None,
-                sent_at: None,
-                in_bulk: false,
-                live: Some(live),
-                read_at: None,
-                note: None,
-                withdrawn: false,
-            };
-            Some((offer_key(&record.account, &record.sku), record))
+            Some(live(&change.account, offer, &id))
         });
-        self.offers = live.collect();
+        self.offers = offers.collect();
     }
 
     /// One SKU in a hundred costs a euro more.
@@ -196,7 +121,7 @@ fn peak_mib() -> Option<u64> {
 
 fn plans(c: &mut Criterion) {
     let now = "2026-08-01T10:00:00Z".parse().unwrap();
-    let mut shop = Shop::new();
+    let mut shop = shop();
     let mut group = c.benchmark_group("plan");
     group.sample_size(10).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_secs(10));
     group.throughput(Throughput::Elements((SKUS * 3) as u64));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tradewind_connector::{Access, AccountConfig, Patience, Secrets};
 use tradewind_domain::{AccountId, Address, Country, Currency, Incoterm, Locale, Rounding, TaxId};
 
@@ -103,7 +103,7 @@ pub enum Format {
 }
 
 /// Stock policy.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StockConfig {
     /// Units never exposed, per SKU.
@@ -111,7 +111,7 @@ pub struct StockConfig {
 }
 
 /// Limits of what one apply may do.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuardConfig {
     /// A price may move by this share at once (0.3 is 30 %).
@@ -259,7 +259,7 @@ pub struct Lane {
 }
 
 /// Whose sale it is in the eye of the tax office.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SoldVia {
     /// A marketplace facilitates it.
@@ -320,7 +320,7 @@ struct PlacesOfAccount {
 }
 
 /// How the catalogue becomes offers of one account.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfferRules {
     /// Currency of the market.
@@ -380,7 +380,7 @@ fn one_part() -> u32 {
 }
 
 /// A rate that the user pinned.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PinnedRate {
     /// Units of the market's currency for one unit.

@@ -2,7 +2,6 @@
 //! inputs: `apply` refuses a plan whose world has moved.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::BufWriter;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -163,6 +162,27 @@ impl std::io::Write for Digested<'_> {
 /// SKUs that a thread takes at a time.
 const SHARE: usize = 256;
 
+/// Takes in what a plan is made from, each as it is stored: as JSON, so that a name of our own code decides nothing.
+struct InputsHash {
+    hasher: Sha256,
+    /// One for all: a large shop has hundreds of thousands of rows.
+    text: Vec<u8>,
+}
+
+impl InputsHash {
+    fn add<T: Serialize + ?Sized>(&mut self, tag: &str, value: &T) {
+        self.text.clear();
+        if let Err(e) = serde_json::to_writer(&mut self.text, value) {
+            // Nothing in here has a shape that JSON lacks (all of it is stored so); were there one, it would be seen.
+            self.text.extend(e.to_string().as_bytes());
+        }
+        for part in [tag.as_bytes(), &self.text] {
+            self.hasher.update((part.len() as u64).to_be_bytes());
+            self.hasher.update(part);
+        }
+    }
+}
+
 type Catalogue<'a> = [(&'a Sku, &'a (Product, Variant))];
 
 /// What a plan is made from, all of it in memory: planning makes no call.
@@ -185,40 +205,24 @@ impl Inputs<'_> {
     /// Hash of everything that decides the changes.
     #[must_use]
     pub fn hash(&self) -> String {
-        let mut hasher = Sha256::new();
-        let mut add = |tag: &str, text: &str| {
-            hasher.update((tag.len() as u64).to_be_bytes());
-            hasher.update(tag.as_bytes());
-            hasher.update((text.len() as u64).to_be_bytes());
-            hasher.update(text.as_bytes());
-        };
-        let rules: Vec<String> =
-            self.config.account.iter().map(|a| format!("{} {:?}", a.id, a.offers)).collect();
-        add("engines", &self.engines.digest);
-        add("rules", &format!("{rules:?} {:?} {:?}", self.config.guard, self.config.stock));
+        let mut inputs = InputsHash { hasher: Sha256::new(), text: Vec::new() };
+        let rules: Vec<_> = self.config.account.iter().map(|a| (&a.id, &a.offers)).collect();
+        inputs.add("engines", &self.engines.digest);
+        inputs.add("rules", &(rules, &self.config.guard, &self.config.stock));
         // Goods that leave from another country pay another duty, and the price book asks for it.
-        let from = self.config.shipping.as_ref().map(|s| s.from.country.code());
-        add("ships from", &format!("{from:?}"));
-        add("limits", &format!("{:?}", self.capabilities));
-        // One text for all: a large shop has hundreds of thousands of rows. Writing into a text does not fail.
-        let mut text = String::new();
+        inputs.add("ships from", &self.config.shipping.as_ref().map(|s| s.from.country));
+        inputs.add("limits", self.capabilities);
         for (sku, (product, variant)) in self.variants {
-            text.clear();
-            let _ = write!(text, "{:?}{:?}{:?}{variant:?}", product.brand, product.category, product.content);
-            add(sku.as_str(), &text);
+            inputs.add(sku.as_str(), &(&product.brand, &product.category, &product.content, variant));
         }
         for (key, offer) in self.offers {
             // When it was read does not matter, what was read does.
-            text.clear();
-            let _ = write!(text, "{:?} {:?} {:?}", offer.state, offer.desired, offer.live);
-            add(key, &text);
+            inputs.add(key, &(offer.state, &offer.desired, &offer.live));
         }
         for (sku, stock) in self.stock {
-            text.clear();
-            let _ = write!(text, "{stock:?}");
-            add(sku.as_str(), &text);
+            inputs.add(sku.as_str(), stock);
         }
-        hex::encode(hasher.finalize())
+        hex::encode(inputs.hasher.finalize())
     }
 
     /// Makes the plan, on all processors.

@@ -11,3 +11,4 @@ mod landed;
 mod money;
 mod plan;
 mod pricing;
+mod shop;

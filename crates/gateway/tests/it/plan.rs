@@ -5,14 +5,12 @@ use std::num::NonZeroUsize;
 
 use serde_json::{Value, json};
 use tradewind_connector::{Bounds, Capabilities, Facet, Support};
-use tradewind_domain::{
-    AccountId, ChangeState, ListingRef, ListingState, LiveListing, Product, Sku, Variant,
-};
-use tradewind_gateway::Engines;
+use tradewind_domain::{AccountId, Currency, Locale, Money, Offer};
 use tradewind_gateway::config::Config;
-use tradewind_gateway::plan::{Action, Inputs, Plan};
+use tradewind_gateway::plan::{Action, Plan};
 use tradewind_gateway::pricing::Prices;
-use tradewind_gateway::records::{OfferRecord, StockRecord, offer_key};
+
+use crate::shop::{Shop, live};
 
 const CONFIG: &str = r#"
 [guard]
@@ -76,15 +74,6 @@ source = "test"
 
 const NOW: &str = "2026-08-01T10:00:00Z";
 
-struct Shop {
-    config: Config,
-    engines: Engines,
-    variants: BTreeMap<Sku, (Product, Variant)>,
-    offers: BTreeMap<String, OfferRecord>,
-    stock: BTreeMap<Sku, StockRecord>,
-    capabilities: BTreeMap<AccountId, Capabilities>,
-}
-
 fn variant(n: usize) -> Value {
     let money = |amount: String| json!({"amount": amount, "currency": "EUR"});
     let (hs, origin) = [("691200", "CN"), ("691200", "VN"), ("691110", "CN")][n % 3];
@@ -100,88 +89,47 @@ fn variant(n: usize) -> Value {
     variant
 }
 
-impl Shop {
-    fn new(skus: usize) -> Shop {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("prices.toml"), BOOK).unwrap();
-        std::fs::write(dir.path().join("goods.toml"), GOODS).unwrap();
-        let config = Config::parse(CONFIG, "tradewind.toml").unwrap();
-        let engines = Engines::load(&config, dir.path()).unwrap();
-        let able = Capabilities::new(&[(Facet::Offers, Support::Native)], Bounds::default());
-        let accounts: Vec<AccountId> = config.account.iter().map(|a| a.id.clone()).collect();
-        let mut shop = Shop {
-            capabilities: accounts.iter().map(|a| (a.clone(), able.clone())).collect(),
-            config,
-            engines,
-            variants: BTreeMap::new(),
-            offers: BTreeMap::new(),
-            stock: BTreeMap::new(),
-        };
-        let each = accounts.iter().map(|a| (a.clone(), 1)).collect();
-        for n in 0..skus {
-            let variant: Variant = serde_json::from_value(variant(n)).unwrap();
-            let product = serde_json::from_value(json!({"id": format!("P-{n}"), "variants": [],
-                "content": {"en": {"title": format!("Mug {n}"), "description": "", "bullets": []}}}))
-            .unwrap();
-            let mut stock = StockRecord {
-                sku: variant.sku.clone(),
-                on_hand: 30,
-                reserved: 0,
-                allotted: BTreeMap::new(),
-                oversold: 0,
-            };
-            stock.allot(&each, 0);
-            shop.stock.insert(variant.sku.clone(), stock);
-            shop.variants.insert(variant.sku.clone(), (product, variant));
-        }
-        // One listing whose SKU left the catalogue.
-        for account in accounts {
-            let sku: Sku = "OLD-1".parse().unwrap();
-            let live = LiveListing {
-                key: ListingRef { sku: sku.clone(), listing: None },
-                state: ListingState::Live,
-                price: None,
-                quantity: Some(1),
-                title: None,
-                issues: Vec::new(),
-            };
-            let record = OfferRecord {
-                account,
-                sku,
-                desired: None,
-                state: ChangeState::Live,
-                plan: String::new(),
-                listing: None,
-                sent_at: None,
-                in_bulk: false,
-                live: Some(live),
-                read_at: None,
-                note: None,
-                withdrawn: false,
-            };
-            shop.offers.insert(offer_key(&record.account, &record.sku), record);
-        }
-        shop
+/// A shop of so many SKUs, and one listing for each account whose SKU left the catalogue.
+fn shop(skus: usize) -> Shop {
+    let mut shop = Shop::open(CONFIG, &[("prices.toml", BOOK), ("goods.toml", GOODS)]);
+    for n in 0..skus {
+        let product = json!({"id": format!("P-{n}"), "variants": [],
+            "content": {"en": {"title": format!("Mug {n}"), "description": "", "bullets": []}}});
+        shop.put(product, variant(n));
     }
+    for account in shop.config.account.iter().map(|a| &a.id) {
+        let offer = Offer {
+            sku: "OLD-1".parse().unwrap(),
+            product: "OLD".parse().unwrap(),
+            price: Money::from_minor(2_000, Currency::EUR),
+            quantity: 1,
+            locale: Locale("en".to_owned()),
+            content: serde_json::from_value(json!({"title": "Old"})).unwrap(),
+            brand: None,
+            category: None,
+            gtin: None,
+            hs: None,
+            origin: None,
+            weight: None,
+            dimensions: None,
+            images: Vec::new(),
+            attributes: BTreeMap::new(),
+        };
+        shop.offers.extend([live(account, Box::new(offer), "")]);
+    }
+    shop
+}
 
-    /// A plan of engines that remember nothing.
-    fn plan(&self, threads: usize) -> Plan {
-        let inputs = Inputs {
-            config: &self.config,
-            variants: &self.variants,
-            offers: &self.offers,
-            stock: &self.stock,
-            capabilities: &self.capabilities,
-            engines: &self.engines.clone(),
-        };
-        inputs.plan_on(NonZeroUsize::new(threads).unwrap(), NOW.parse().unwrap())
-    }
+/// A plan of engines that remember nothing.
+fn plan(shop: &Shop, threads: usize) -> Plan {
+    let engines = shop.engines.clone();
+    shop.inputs_with(&engines).plan_on(NonZeroUsize::new(threads).unwrap(), NOW.parse().unwrap())
 }
 
 #[test]
 fn a_plan_is_the_same_on_any_number_of_threads() {
-    let shop = Shop::new(520);
-    let text = |threads| serde_json::to_string(&shop.plan(threads)).unwrap();
+    let shop = shop(520);
+    let text = |threads| serde_json::to_string(&plan(&shop, threads)).unwrap();
     let one = text(1);
     for threads in [2, 5] {
         assert!(text(threads) == one, "{threads} threads make another plan");
@@ -202,8 +150,8 @@ fn a_plan_is_the_same_on_any_number_of_threads() {
 /// Goods that are alike share a question at the border; those that are not must not.
 #[test]
 fn a_price_in_a_plan_is_the_price_of_the_sku_alone() {
-    let shop = Shop::new(60);
-    let plan = shop.plan(2);
+    let shop = shop(60);
+    let plan = plan(&shop, 2);
     let mut priced = 0;
     for change in &plan.changes {
         let Some((_, variant)) = shop.variants.get(&change.sku) else { continue };
@@ -217,4 +165,81 @@ fn a_price_in_a_plan_is_the_price_of_the_sku_alone() {
         assert_eq!(planned, alone.map(|p| p.price), "{} {}", change.account, change.sku);
     }
     assert!(priced > 40, "{priced} prices");
+}
+
+/// What is live of one SKU, whose 30 units two accounts have 15 of each, against what should be: a listing is lowered to what
+/// is allotted, never raised, and an update of its price carries no more units than it shows or than are allotted.
+#[test]
+fn no_change_exposes_more_than_is_shown_or_allotted() {
+    let mut shop = shop(1);
+    let account: AccountId = "market".parse().unwrap();
+    let wanted = plan(&shop, 1).changes.into_iter().find(|c| c.account == account).unwrap();
+    let Some(Action::Create { offer }) = wanted.action else { panic!("{wanted:?}") };
+    assert_eq!(offer.quantity, 15);
+    let mut change = |shown: u32, cents: i64| {
+        let (key, mut record) = live(&account, offer.clone(), "");
+        let listing = record.live.as_mut().unwrap();
+        listing.quantity = Some(shown);
+        listing.price = Some(Money::from_minor(offer.price.minor() - cents, Currency::EUR));
+        shop.offers.insert(key, record);
+        plan(&shop, 1).changes.into_iter().find(|c| c.account == account && c.sku == offer.sku)?.action
+    };
+    // Shown, cents that the price should rise, what is done: lowered to, or updated with.
+    for (shown, cents, lowered, updated) in [
+        (20, 0, Some(15), None),
+        (15, 0, None, None),
+        (10, 0, None, None),
+        (20, 100, None, Some(15)),
+        (10, 100, None, Some(10)),
+    ] {
+        let (mut lower, mut update) = (None, None);
+        match change(shown, cents) {
+            Some(Action::Lower { from, to, .. }) => {
+                assert_eq!(from, shown);
+                lower = Some(to);
+            }
+            Some(Action::Update { offer, .. }) => update = Some(offer.quantity),
+            None => {}
+            other => panic!("{other:?}"),
+        }
+        assert_eq!((lower, update), (lowered, updated), "{shown} shown, {cents} cents");
+    }
+}
+
+/// Whatever decides a change is in the hash, and nothing else: not when a listing was read.
+#[test]
+fn the_hash_of_the_inputs_changes_with_each_of_them() {
+    let hash = |edit: &dyn Fn(&mut Shop)| {
+        let mut shop = shop(1);
+        edit(&mut shop);
+        shop.inputs().hash()
+    };
+    let same = hash(&|_| {});
+    assert_eq!(hash(&|s| s.offers.values_mut().for_each(|o| o.read_at = Some(NOW.parse().unwrap()))), same);
+    let edits: [&dyn Fn(&mut Shop); 9] = [
+        &|s| s.variants.values_mut().for_each(|(_, v)| v.price = v.price.negated()),
+        &|s| s.variants.values_mut().for_each(|(p, _)| p.brand = Some("Harbour".to_owned())),
+        &|s| s.stock.values_mut().for_each(|r| r.reserved += 1),
+        &|s| s.offers.values_mut().for_each(|o| o.live.as_mut().unwrap().quantity = Some(2)),
+        &|s| s.offers.values_mut().for_each(|o| o.desired = None),
+        &|s| s.engines.digest.push('x'),
+        &|s| {
+            s.config =
+                Config::parse(&CONFIG.replace("mass_delete = \"1\"", "mass_delete = \"0.9\""), "t").unwrap()
+        },
+        &|s| {
+            s.config =
+                Config::parse(&CONFIG.replace("channel = \"shop\"", "channel = \"market\""), "t").unwrap()
+        },
+        &|s| {
+            let bounds = Bounds { title_chars: Some(80), ..Bounds::default() };
+            let able = Capabilities::new(&[(Facet::Offers, Support::Native)], bounds);
+            s.capabilities.values_mut().for_each(|c| *c = able.clone());
+        },
+    ];
+    let mut all: Vec<String> = edits.iter().map(|edit| hash(edit)).collect();
+    all.push(same);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 10);
 }

@@ -8,6 +8,8 @@ use tradewind_gateway::desired::{Guard, Stop};
 use tradewind_gateway::plan::{Action, Change};
 use tradewind_gateway::pricing::{Judged, Priced, Prices};
 
+use crate::shop::Shop;
+
 const CONFIG: &str = r#"
 [pricing]
 book = "prices.toml"
@@ -47,17 +49,8 @@ fn mug(price: &str, cost: &str) -> Variant {
     serde_json::from_value(mug).unwrap()
 }
 
-struct Shop {
-    config: Config,
-    engines: Engines,
-}
-
 fn shop(config: &str, book: &str) -> Shop {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("prices.toml"), book).unwrap();
-    let config = Config::parse(config, "tradewind.toml").unwrap();
-    let engines = Engines::load(&config, dir.path()).unwrap();
-    Shop { config, engines }
+    Shop::open(config, &[("prices.toml", book)])
 }
 
 impl Shop {
@@ -146,14 +139,10 @@ fn the_buyer_pays_at_the_border_under_dap() {
 
 #[test]
 fn goods_facts_give_the_tariff_rate_and_are_named() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("prices.toml"), BOOK).unwrap();
     let goods =
         "[[goods]]\nhs = \"6912\"\nto = [\"DE\"]\nrates = { duty = \"0.05\" }\nsource = \"TARIC, test\"\n";
-    std::fs::write(dir.path().join("goods.toml"), goods).unwrap();
-    let config =
-        Config::parse(&format!("[landed]\ngoods = \"goods.toml\"\n{CONFIG}"), "tradewind.toml").unwrap();
-    let shop = Shop { engines: Engines::load(&config, dir.path()).unwrap(), config };
+    let config = format!("[landed]\ngoods = \"goods.toml\"\n{CONFIG}");
+    let shop = Shop::open(&config, &[("prices.toml", BOOK), ("goods.toml", goods)]);
     let found = shop.explain(AUGUST, &mug("299.00", "8.00")).unwrap();
     // 299.99 / 1.19 = 252.09; 5 % of it is 12.6045.
     let duty = found.derivation.lines.iter().find(|l| l.label.starts_with("- duty")).unwrap();
@@ -245,14 +234,10 @@ fn a_promotion_below_the_floor_is_left_out_and_named() {
 
 #[test]
 fn a_target_is_solved_through_the_duty_and_the_cliff_is_shown() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("prices.toml"), BOOK.replace("markup = \"1\"", "target = \"0.30\""))
-        .unwrap();
+    let book = BOOK.replace("markup = \"1\"", "target = \"0.30\"");
     let goods = "[[goods]]\nhs = \"6912\"\nto = [\"DE\"]\nrates = { duty = \"0.12\" }\nsource = \"test\"\n";
-    std::fs::write(dir.path().join("goods.toml"), goods).unwrap();
-    let config =
-        Config::parse(&format!("[landed]\ngoods = \"goods.toml\"\n{CONFIG}"), "tradewind.toml").unwrap();
-    let shop = Shop { engines: Engines::load(&config, dir.path()).unwrap(), config };
+    let config = format!("[landed]\ngoods = \"goods.toml\"\n{CONFIG}");
+    let shop = Shop::open(&config, &[("prices.toml", &book), ("goods.toml", goods)]);
     let variant = mug("1.00", "60.00");
     let found = shop.explain(AUGUST, &variant).unwrap();
     let target = "0.30".parse().unwrap();
@@ -306,13 +291,9 @@ fn contradictions_of_configuration_and_book_are_told() {
 #[test]
 fn a_remembered_price_does_not_lift_a_zero_and_a_remembered_reason_names_its_own_sku() {
     let goods = "[[goods]]\nhs = \"6912\"\nto = [\"DE\"]\nrates = { duty = \"0.12\" }\nsource = \"test\"\n";
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("prices.toml"), BOOK.replace("markup = \"1\"", "target = \"0.30\""))
-        .unwrap();
-    std::fs::write(dir.path().join("goods.toml"), goods).unwrap();
-    let config =
-        Config::parse(&format!("[landed]\ngoods = \"goods.toml\"\n{CONFIG}"), "tradewind.toml").unwrap();
-    let shop = Shop { engines: Engines::load(&config, dir.path()).unwrap(), config };
+    let book = BOOK.replace("markup = \"1\"", "target = \"0.30\"");
+    let config = format!("[landed]\ngoods = \"goods.toml\"\n{CONFIG}");
+    let shop = Shop::open(&config, &[("prices.toml", &book), ("goods.toml", goods)]);
     let prices = shop.at(AUGUST);
     let terms = prices.terms(&AccountId::new("shop").unwrap()).unwrap();
     let first = mug("10.00", "8.00");
