@@ -1,5 +1,6 @@
 //! Time and chance, injected: tests and the demo run on virtual time, and a golden test freezes the nonce.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -65,7 +66,10 @@ pub trait Chance: Send + Sync {
 
     /// A fresh nonce: 32 hexadecimal digits.
     fn nonce(&self) -> String {
-        format!("{:016x}{:016x}", self.next_u64(), self.next_u64())
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.next_u64().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.next_u64().to_be_bytes());
+        hex::encode(bytes)
     }
 
     /// A duration between zero and `most`, evenly spread (full jitter).
@@ -75,15 +79,34 @@ pub trait Chance: Send + Sync {
     }
 }
 
-/// The operating system's randomness.
+/// The operating system's randomness, through a generator that it seeds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsChance;
 
+thread_local! {
+    /// Fresh bytes and how many of them are left: asking for each number alone costs more than a short call's other work.
+    static POOL: RefCell<([u8; 512], usize)> = const { RefCell::new(([0; 512], 0)) };
+}
+
 impl Chance for OsChance {
     fn next_u64(&self) -> u64 {
-        // Version 4 UUIDs carry 122 random bits; the low half holds 62 of them and the variant.
-        let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
-        high ^ low.rotate_left(32)
+        POOL.with_borrow_mut(|(pool, left)| {
+            if *left == 0 && aws_lc_rs::rand::fill(pool).is_ok() {
+                *left = pool.len();
+            }
+            match pool.get(..*left).and_then(<[u8]>::last_chunk::<8>) {
+                Some(fresh) => {
+                    *left -= fresh.len();
+                    u64::from_be_bytes(*fresh)
+                }
+                None => {
+                    // The generator refused: straight from the system. Version 4 UUIDs carry 122 random bits; the low half
+                    // holds 62 of them and the variant.
+                    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+                    high ^ low.rotate_left(32)
+                }
+            }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! serves tests.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,13 +19,20 @@ pub struct Intent {
     /// Account.
     pub account: AccountId,
     /// Operation.
-    pub operation: String,
+    pub operation: &'static str,
     /// Idempotency key: unique per account and operation.
     pub key: String,
     /// What it is about, for people.
     pub subject: String,
     /// Now.
     pub at: Timestamp,
+}
+
+impl Intent {
+    /// Account, operation, key: what names it.
+    fn identity(&self) -> (String, String, String) {
+        (self.account.to_string(), self.operation.to_owned(), self.key.clone())
+    }
 }
 
 /// What the journal knows of a key.
@@ -74,16 +81,10 @@ pub struct Exchange {
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Persists the intent before a byte is sent, or tells what is known of its key.
-    async fn begin(&self, intent: &Intent) -> Result<Begun, Error>;
+    async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun, Error>;
     /// Persists how it ended, before anything that is written later through the same journal. A crash may take an
     /// outcome that was not followed by another write; the intent is then unfinished again, the careful reading.
-    async fn finish(
-        &self,
-        account: &AccountId,
-        operation: &str,
-        key: &str,
-        outcome: Outcome,
-    ) -> Result<(), Error>;
+    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<(), Error>;
     /// Keeps an answer before it is decoded.
     async fn keep(&self, exchange: Exchange) -> Result<(), Error>;
     /// The last tokens of an audience.
@@ -132,10 +133,10 @@ impl Memory {
 
 #[async_trait]
 impl Journal for Memory {
-    async fn begin(&self, intent: &Intent) -> Result<Begun, Error> {
+    async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun, Error> {
         let mut state = self.lock();
-        state.begun.push(intent.clone());
-        let key = (intent.account.to_string(), intent.operation.clone(), intent.key.clone());
+        state.begun.push(Intent::clone(intent));
+        let key = intent.identity();
         Ok(match state.intents.get(&key) {
             None => {
                 state.intents.insert(key, (intent.at, None));
@@ -146,14 +147,8 @@ impl Journal for Memory {
         })
     }
 
-    async fn finish(
-        &self,
-        account: &AccountId,
-        operation: &str,
-        key: &str,
-        outcome: Outcome,
-    ) -> Result<(), Error> {
-        let key = (account.to_string(), operation.to_owned(), key.to_owned());
+    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<(), Error> {
+        let key = intent.identity();
         let mut state = self.lock();
         match outcome {
             Outcome::Done(response) => {

@@ -28,6 +28,7 @@ mod pipeline;
 mod protocol;
 mod records;
 pub mod role;
+mod signals;
 pub mod signing;
 mod transport;
 mod wire;

@@ -29,15 +29,8 @@ use crate::operation::Priority;
 pub struct Limiter {
     clock: Arc<dyn Clock>,
     origin: Timestamp,
-    gates: Mutex<HashMap<GateKey, Arc<Gate>>>,
-}
-
-/// Connector, bucket name, and who shares it: the application, the account, or an object of the account.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct GateKey {
-    connector: String,
-    bucket: String,
-    owner: String,
+    /// By connector, bucket, and who shares it: the application, the account, or an object of the account.
+    gates: Mutex<HashMap<String, Arc<Gate>>>,
 }
 
 /// Who calls: decides which cells a call draws from.
@@ -95,12 +88,12 @@ impl Limiter {
         object: Option<&str>,
         make: impl FnOnce() -> Rule,
     ) -> Arc<Gate> {
-        let owner = match (scope, object) {
-            (Scope::App, _) => caller.app.clone(),
-            (Scope::Object, Some(object)) => format!("{}\u{1f}{object}", caller.account),
-            (Scope::Account | Scope::Object, _) => caller.account.clone(),
+        let (owner, object) = match (scope, object) {
+            (Scope::App, _) => (("app", caller.app.as_str()), ""),
+            (Scope::Object, Some(object)) => (("object", caller.account.as_str()), object),
+            (Scope::Account | Scope::Object, _) => (("account", caller.account.as_str()), ""),
         };
-        let key = GateKey { connector: caller.connector.clone(), bucket: name.to_owned(), owner };
+        let key = [caller.connector.as_str(), name, owner.0, owner.1, object].join("\u{1f}");
         let mut gates = lock(&self.gates);
         Arc::clone(
             gates
@@ -109,19 +102,19 @@ impl Limiter {
         )
     }
 
-    fn gates(&self, draw: &Draw<'_>) -> Vec<(String, Arc<Gate>)> {
+    fn gates<'a>(&self, draw: &Draw<'a>) -> Vec<(&'a str, Arc<Gate>)> {
         let Draw { caller, limits, buckets, object, .. } = *draw;
         let mut found = Vec::with_capacity(buckets.len());
         for name in buckets {
             if let Some(b) = limits.bucket.iter().find(|b| b.name == *name) {
                 found.push((
-                    b.name.clone(),
+                    b.name.as_str(),
                     self.gate(caller, b.scope, &b.name, object, || Rule::from_bucket(b)),
                 ));
             } else if let Some(w) = limits.window.iter().find(|w| w.name == *name) {
                 let now = self.clock.now();
                 found.push((
-                    w.name.clone(),
+                    w.name.as_str(),
                     self.gate(caller, w.scope, &w.name, object, || Rule::from_window(w, now)),
                 ));
             }

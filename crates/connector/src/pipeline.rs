@@ -23,9 +23,10 @@ use crate::clock::{Chance, Clock};
 use crate::error::{Error, Kind, Phase, RetryClass};
 use crate::journal::{Begun, Exchange, Intent, Journal, Outcome};
 use crate::limiter::{Caller, Draw, Limiter};
-use crate::limits::{Limits, Meaning, Signal};
+use crate::limits::{Limits, Signal};
 use crate::operation::{CallCx, OpCx, OpSpec, Operation};
 use crate::protocol::{Protocol, SignCx, TokenPlan, TokenSet};
+use crate::signals::{header_signal, http_date, retry_after};
 use crate::transport::Transport;
 use crate::wire::WireResponse;
 
@@ -296,13 +297,13 @@ impl Pipeline {
             return self.attempts(op, input, cx, spec, "", deadline).await.map(|(out, _)| out);
         }
         let key = cx.key().map_or_else(|| self.runtime.chance.nonce(), str::to_owned);
-        let intent = Intent {
+        let intent = Arc::new(Intent {
             account: self.parts.account.clone(),
-            operation: spec.name.to_owned(),
-            key: key.clone(),
+            operation: spec.name,
+            key,
             subject: op.subject(input),
             at: start,
-        };
+        });
         match self.runtime.journal.begin(&intent).await? {
             Begun::Fresh => {}
             Begun::Unfinished { since } if spec.safety.repeatable_since(since, start) => {}
@@ -312,18 +313,23 @@ impl Pipeline {
             }
             Begun::Finished(response) => {
                 let now = self.now();
-                let cx = OpCx { account: &self.parts.account, now, nonce: "", key: &key };
+                let cx = OpCx { account: &self.parts.account, now, nonce: "", key: &intent.key };
                 return op.decode(&cx, input, &response);
             }
         }
-        let result = self.attempts(op, input, cx, spec, &key, deadline).await;
-        let outcome = match &result {
-            Ok((_, response)) => Outcome::Done(response.clone()),
-            Err(e) if e.kind() == Kind::Indeterminate => Outcome::Indeterminate(e.to_string()),
-            Err(e) => Outcome::Failed(e.to_string()),
+        let (result, outcome) = match self.attempts(op, input, cx, spec, &intent.key, deadline).await {
+            Ok((out, response)) => (Ok(out), Outcome::Done(response)),
+            Err(e) if e.kind() == Kind::Indeterminate => {
+                let why = e.to_string();
+                (Err(e), Outcome::Indeterminate(why))
+            }
+            Err(e) => {
+                let why = e.to_string();
+                (Err(e), Outcome::Failed(why))
+            }
         };
-        self.runtime.journal.finish(&self.parts.account, spec.name, &key, outcome).await?;
-        result.map(|(out, _)| out)
+        self.runtime.journal.finish(&intent, outcome).await?;
+        result
     }
 
     async fn attempts<O: Operation>(
@@ -621,44 +627,4 @@ fn before_send(e: Error) -> Error {
 
 fn bump(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
-}
-
-/// `Retry-After` of RFC 9110 §10.2.3: seconds or an HTTP date.
-fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = http_date(text)?;
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
-}
-
-/// An HTTP date (RFC 9110 §5.6.7, IMF-fixdate).
-fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::parse(text.trim()).ok().map(|z| z.timestamp())
-}
-
-fn header_signal(means: Meaning, text: &str, now: Timestamp) -> Option<Signal> {
-    let number = tradewind_domain::parse_decimal(text.trim()).ok()?;
-    let seconds = |n: tradewind_domain::Decimal| {
-        let millis = n.checked_mul(tradewind_domain::Decimal::ONE_THOUSAND)?.trunc();
-        u64::try_from(millis).ok().map(Duration::from_millis)
-    };
-    match means {
-        Meaning::Remaining => {
-            let units = u32::try_from(number.trunc()).ok()?;
-            Some(Signal::Remaining { bucket: None, units })
-        }
-        Meaning::Rate => {
-            // A decimal rate per second, as whole units per so many nanoseconds: 0.0167 → 167 per 10,000 s.
-            let scale = number.normalize().scale().min(6);
-            let units = number.normalize().mantissa();
-            let units = u32::try_from(units).ok().filter(|u| *u > 0)?;
-            Some(Signal::Rate { bucket: None, units, every: Duration::from_secs(10_u64.pow(scale)) })
-        }
-        Meaning::ResetAfter => Some(Signal::Wait { bucket: None, wait: seconds(number)? }),
-        Meaning::ResetAt => {
-            let at = Timestamp::from_second(i64::try_from(number.trunc()).ok()?).ok()?;
-            Some(Signal::Wait { bucket: None, wait: Duration::try_from(at.duration_since(now)).ok()? })
-        }
-    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 
@@ -67,23 +68,24 @@ impl HttpTransport {
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, request: &WireRequest, timeout: Duration) -> Result<WireResponse, TransportError> {
-        let mut builder = self
-            .client
-            .request(request.method.clone(), request.full_url())
-            .headers(request.headers.clone())
-            .timeout(timeout);
+        let mut sent = reqwest::Request::new(request.method.clone(), request.full_url());
+        *sent.headers_mut() = request.headers.clone();
+        *sent.timeout_mut() = Some(timeout);
         if let Some((content_type, bytes)) = request.body_bytes() {
-            if !request.headers.contains_key(CONTENT_TYPE) {
-                builder = builder.header(CONTENT_TYPE, content_type);
+            if !sent.headers().contains_key(CONTENT_TYPE) {
+                let value = HeaderValue::from_str(content_type)
+                    .map_err(|e| TransportError { maybe_sent: false, message: format!("media type: {e}") })?;
+                sent.headers_mut().insert(CONTENT_TYPE, value);
             }
-            builder = builder.body(bytes);
+            *sent.body_mut() = Some(bytes.into());
         } else if let Body::Multipart(parts) = &request.body {
-            builder = builder.multipart(multipart(parts)?);
+            let builder = reqwest::RequestBuilder::from_parts(self.client.clone(), sent);
+            sent = builder.multipart(multipart(parts)?).build().map_err(|e| failure(&e, &request.url))?;
         }
-        let mut response = builder.send().await.map_err(|e| failure(&e, &request.url))?;
+        let mut response = self.client.execute(sent).await.map_err(|e| failure(&e, &request.url))?;
         let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        let mut body = BytesMut::new();
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = Gathered::default();
         while let Some(chunk) = response.chunk().await.map_err(|e| failure(&e, &request.url))? {
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(TransportError {
@@ -91,9 +93,37 @@ impl Transport for HttpTransport {
                     message: format!("answer larger than {MAX_BODY} bytes"),
                 });
             }
-            body.extend_from_slice(&chunk);
+            body.push(chunk);
         }
-        Ok(WireResponse { status, headers, body: body.freeze(), received_at: self.clock.now() })
+        Ok(WireResponse { status, headers, body: body.whole(), received_at: self.clock.now() })
+    }
+}
+
+/// The chunks of an answer; most come in one, which is not copied.
+#[derive(Default)]
+struct Gathered {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Gathered {
+    fn len(&self) -> usize {
+        if self.rest.is_empty() { self.first.len() } else { self.rest.len() }
+    }
+
+    fn push(&mut self, chunk: Bytes) {
+        if self.len() == 0 {
+            self.first = chunk;
+            return;
+        }
+        if self.rest.is_empty() {
+            self.rest.extend_from_slice(&self.first);
+        }
+        self.rest.extend_from_slice(&chunk);
+    }
+
+    fn whole(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
     }
 }
 

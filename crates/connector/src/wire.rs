@@ -63,8 +63,19 @@ impl WireRequest {
     /// # Errors
     /// The two do not make an address.
     pub fn new(method: Method, base: &Url, path: &str) -> Result<WireRequest, Error> {
-        let joined = format!("{}{path}", base.as_str().trim_end_matches('/'));
-        let url = Url::parse(&joined).map_err(|e| Error::config(format!("address '{joined}': {e}")))?;
+        let plain = path.starts_with('/') && !path.contains(['?', '#', '\\']);
+        let url = if plain && base.has_host() && base.query().is_none() && base.fragment().is_none() {
+            // The host was read when the base was; reading it anew for every call is most of the work.
+            let mut url = base.clone();
+            match base.path().trim_end_matches('/') {
+                "" => url.set_path(path),
+                before => url.set_path(&format!("{before}{path}")),
+            }
+            url
+        } else {
+            let joined = format!("{}{path}", base.as_str().trim_end_matches('/'));
+            Url::parse(&joined).map_err(|e| Error::config(format!("address '{joined}': {e}")))?
+        };
         Ok(WireRequest { method, url, query: Vec::new(), headers: HeaderMap::new(), body: Body::Empty })
     }
 
@@ -150,12 +161,12 @@ impl WireRequest {
     /// The body as the bytes that are sent, with their media type. Multipart bodies have no bytes before they
     /// are sent and give `None`.
     #[must_use]
-    pub fn body_bytes(&self) -> Option<(String, Bytes)> {
+    pub fn body_bytes(&self) -> Option<(&str, Bytes)> {
         match &self.body {
-            Body::Bytes { content_type, bytes } => Some((content_type.clone(), bytes.clone())),
+            Body::Bytes { content_type, bytes } => Some((content_type, bytes.clone())),
             Body::Form(fields) => {
                 let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-                Some(("application/x-www-form-urlencoded".to_owned(), text.into()))
+                Some(("application/x-www-form-urlencoded", text.into()))
             }
             Body::Empty | Body::Multipart(_) => None,
         }
@@ -165,9 +176,12 @@ impl WireRequest {
 /// Headers whose values never appear in a log, a recording or an error.
 #[must_use]
 pub fn is_secret_header(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    matches!(name.as_str(), "authorization" | "cookie" | "set-cookie" | "proxy-authorization")
-        || ["token", "secret", "api-key", "apikey", "signature", "password"].iter().any(|w| name.contains(w))
+    const WHOLE: [&str; 4] = ["authorization", "cookie", "set-cookie", "proxy-authorization"];
+    const WITHIN: [&str; 6] = ["token", "secret", "api-key", "apikey", "signature", "password"];
+    let within = |word: &&str| {
+        name.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    WHOLE.iter().any(|whole| name.eq_ignore_ascii_case(whole)) || WITHIN.iter().any(within)
 }
 
 /// One path segment, escaped: a SKU with a slash or a blank stays one segment.
@@ -317,8 +331,51 @@ mod tests {
         );
     }
 
+    /// The short way to an address and the long one give the same.
+    #[test]
+    fn an_address_is_what_its_text_says() {
+        let bases = [
+            "https://h.example",
+            "https://h.example/",
+            "https://h.example/v1",
+            "https://h.example/v1/",
+            "http://127.0.0.1:80/a%2Fb/",
+        ];
+        let paths = [
+            "/",
+            "/item/A%2FB",
+            "/a b",
+            "/ä",
+            "/a/../b",
+            "/a//b",
+            "/%zz",
+            "/x?y=1",
+            "/x#y",
+            "/a;b=c:d@e",
+            "/\\x",
+            "/%2e%2e/x",
+            "/a|b^c\"<>`{}",
+        ];
+        for base in bases {
+            for path in paths {
+                let url = Url::parse(base).unwrap();
+                let made = WireRequest::new(Method::GET, &url, path).unwrap().url;
+                let read = Url::parse(&format!("{}{path}", base.trim_end_matches('/'))).unwrap();
+                assert_eq!(made, read, "{base} {path}");
+            }
+        }
+    }
+
     #[test]
     fn secret_headers_are_marked() {
+        for name in
+            ["Authorization", "SET-COOKIE", "x-amz-access-token", "X-API-Key", "apikey", "Signature-Input"]
+        {
+            assert!(is_secret_header(name), "{name}");
+        }
+        for name in ["content-type", "authorizations", "x-toke", "date", ""] {
+            assert!(!is_secret_header(name), "{name}");
+        }
         let base = Url::parse("https://h.example").unwrap();
         let r = WireRequest::new(Method::GET, &base, "/")
             .unwrap()

@@ -39,6 +39,11 @@ struct Answer {
     ok: bool,
 }
 
+/// A signature and a nonce of the length that the pipeline sends.
+const SIGN: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+const NONCE: &str = "00112233445566778899aabbccddeeff";
+const AGENT: &str = concat!("tradewind/", env!("CARGO_PKG_VERSION"));
+
 const ANSWER: &str = r#"{"ok":true,"sku":"A-1","quantity":7,"updated_at":"2026-08-01T00:00:00Z"}"#;
 
 fn server(latency: Duration) -> Url {
@@ -191,7 +196,7 @@ impl Sides {
         Sides {
             tokio: Tokio::new().unwrap(),
             tasks,
-            client: reqwest::Client::builder().tcp_nodelay(true).build().unwrap(),
+            client: reqwest::Client::builder().user_agent(AGENT).tcp_nodelay(true).build().unwrap(),
             target: url.join("/stock").unwrap(),
             shared: Arc::new((pipeline(store), SetStock(url))),
             run: AtomicU64::new(0),
@@ -205,7 +210,9 @@ impl Sides {
             let (client, target) = (client.clone(), target.clone());
             async move {
                 let body = Change { sku: "A-1", quantity: u32::try_from(i).unwrap() };
-                let answer = client.post(target).json(&body).send().await.unwrap();
+                // The bytes of the other side, but for what these two say: they are made and meant to be checked there.
+                let request = client.post(target).header("x-sign", SIGN).header("x-nonce", NONCE);
+                let answer = request.json(&body).send().await.unwrap();
                 assert!(answer.json::<Answer>().await.unwrap().ok);
             }
         }));

@@ -6,10 +6,11 @@
 pub mod keys;
 pub mod params;
 
+use aws_lc_rs as lc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Digest;
+use md5::Digest;
 use subtle::ConstantTimeEq;
 
 use crate::error::Error;
@@ -32,9 +33,9 @@ pub enum Hash {
 pub fn digest(hash: Hash, bytes: &[u8]) -> Vec<u8> {
     match hash {
         Hash::Md5 => md5::Md5::digest(bytes).to_vec(),
-        Hash::Sha1 => sha1::Sha1::digest(bytes).to_vec(),
-        Hash::Sha256 => sha2::Sha256::digest(bytes).to_vec(),
-        Hash::Sha512 => sha2::Sha512::digest(bytes).to_vec(),
+        Hash::Sha1 => lc::digest::digest(&lc::digest::SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref().to_vec(),
+        Hash::Sha256 => lc::digest::digest(&lc::digest::SHA256, bytes).as_ref().to_vec(),
+        Hash::Sha512 => lc::digest::digest(&lc::digest::SHA512, bytes).as_ref().to_vec(),
     }
 }
 
@@ -55,24 +56,18 @@ pub fn uuid8(text: &str) -> String {
 /// The keyed digest (HMAC, RFC 2104) of some bytes.
 #[must_use]
 pub fn hmac(hash: Hash, key: &[u8], bytes: &[u8]) -> Vec<u8> {
-    // HMAC takes keys of every length; the error type only exists for other MACs.
-    macro_rules! mac {
-        ($d:ty) => {
-            match Hmac::<$d>::new_from_slice(key) {
-                Ok(mut mac) => {
-                    mac.update(bytes);
-                    mac.finalize().into_bytes().to_vec()
-                }
-                Err(_) => Vec::new(),
-            }
-        };
-    }
-    match hash {
-        Hash::Md5 => mac!(md5::Md5),
-        Hash::Sha1 => mac!(sha1::Sha1),
-        Hash::Sha256 => mac!(sha2::Sha256),
-        Hash::Sha512 => mac!(sha2::Sha512),
-    }
+    let algorithm = match hash {
+        // A digest that the library for the others does not have any more.
+        Hash::Md5 => {
+            // HMAC takes keys of every length; the error type only exists for other MACs.
+            return Hmac::<md5::Md5>::new_from_slice(key)
+                .map_or_else(|_| Vec::new(), |mac| mac.chain_update(bytes).finalize().into_bytes().to_vec());
+        }
+        Hash::Sha1 => lc::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        Hash::Sha256 => lc::hmac::HMAC_SHA256,
+        Hash::Sha512 => lc::hmac::HMAC_SHA512,
+    };
+    lc::hmac::sign(&lc::hmac::Key::new(algorithm, key), bytes).as_ref().to_vec()
 }
 
 /// Equal? In a time that does not depend on where they differ. Different lengths are unequal, empty never equal.

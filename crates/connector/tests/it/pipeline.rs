@@ -1,5 +1,6 @@
 //! The error table of `ARCHITECTURE.md`, row by row: what is sent how often, with which key, and what comes out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_connector::*;
@@ -80,12 +81,14 @@ async fn a_finished_write_is_answered_from_the_journal() {
 #[tokio::test]
 async fn a_key_is_not_trusted_longer_than_the_channel_remembers_it() {
     // Begun, and the process died before an answer: the intent stands without an outcome.
-    let begun = |b: &Bench| Intent {
-        account: "toy-1".parse().unwrap(),
-        operation: "toy.op".to_owned(),
-        key: "k1".to_owned(),
-        subject: String::new(),
-        at: b.clock.now(),
+    let begun = |b: &Bench| {
+        Arc::new(Intent {
+            account: "toy-1".parse().unwrap(),
+            operation: "toy.op",
+            key: "k1".to_owned(),
+            subject: String::new(),
+            at: b.clock.now(),
+        })
     };
     let b = with_token(vec![ok("done")]);
     b.journal.begin(&begun(&b)).await.unwrap();

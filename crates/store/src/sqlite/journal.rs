@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use tradewind_connector::{
     Begun, Error, Exchange, Intent, Journal, Kind, Outcome, TokenSet, WireResponse, is_secret_header,
 };
@@ -20,31 +20,23 @@ use crate::seal::Sealer;
 
 #[async_trait]
 impl Journal for SqliteStore {
-    async fn begin(&self, intent: &Intent) -> Result<Begun, Error> {
-        let (intent, sealer) = (intent.clone(), Arc::clone(&self.sealer));
-        Ok(self.writer.run(move |connection| begin(connection, &sealer, &intent)).await?)
+    async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun, Error> {
+        let (intent, sealer) = (Arc::clone(intent), Arc::clone(&self.sealer));
+        Ok(self.writer.run_single(move |connection| begin(connection, &sealer, &intent)).await?)
     }
 
-    async fn finish(
-        &self,
-        account: &AccountId,
-        operation: &str,
-        key: &str,
-        outcome: Outcome,
-    ) -> Result<(), Error> {
-        let (account, operation, key) = (account.to_string(), operation.to_owned(), key.to_owned());
+    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<(), Error> {
         // Not waited for: whatever the caller commits next stands behind it in the same queue, and an outcome that a
         // crash takes leaves the intent unfinished, which is read as "may have been sent".
-        let what = format!("outcome of {account} {operation} {key}");
+        let (intent, told) = (Arc::clone(intent), Arc::clone(intent));
         let sealer = Arc::clone(&self.sealer);
-        Ok(self.writer.run_behind(what, move |connection| {
-            finish(connection, &sealer, &account, &operation, &key, &outcome)
-        })?)
+        let what = move || format!("outcome of {} {} {}", told.account, told.operation, told.key);
+        Ok(self.writer.run_behind(what, move |connection| finish(connection, &sealer, &intent, &outcome))?)
     }
 
     async fn keep(&self, exchange: Exchange) -> Result<(), Error> {
         let sealer = Arc::clone(&self.sealer);
-        let kept = self.writer.run(move |connection| {
+        let kept = self.writer.run_single(move |connection| {
             let hash = keep_payload(connection, &sealer, &exchange.body)?;
             connection
                 .prepare_cached("INSERT INTO exchanges (account, connector, operation, at, status, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
@@ -84,7 +76,7 @@ impl Journal for SqliteStore {
         let plain = serde_json::to_vec(&StoredToken::from(token))
             .map_err(|e| Error::new(Kind::Internal, format!("token not storable: {e}")))?;
         let sealed = self.sealer.seal(&token_place(&account, &audience), &plain)?;
-        let saved = self.writer.run(move |connection| {
+        let saved = self.writer.run_single(move |connection| {
             connection
                 .prepare_cached("INSERT INTO tokens (account, audience, sealed) VALUES (?1, ?2, ?3) ON CONFLICT (account, audience) DO UPDATE SET sealed = ?3")?
                 .execute(params![account, audience, sealed])?;
@@ -141,7 +133,7 @@ fn begin(connection: &Connection, sealer: &Sealer, intent: &Intent) -> Result<Be
     type Known = (String, Option<u16>, Option<String>, Option<String>, String);
     let (state, status, headers, hash, begun_at): Known = connection
         .prepare_cached("SELECT state, status, headers, payload, begun_at FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3")?
-        .query_row([intent.account.as_str(), &intent.operation, &intent.key], |r| {
+        .query_row([intent.account.as_str(), intent.operation, &intent.key], |r| {
             Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
         })?;
     let corrupt = |why: String| StoreError::Corrupt { collection: "intents", key: intent.key.clone(), why };
@@ -167,24 +159,16 @@ fn begin(connection: &Connection, sealer: &Sealer, intent: &Intent) -> Result<Be
 fn finish(
     connection: &Connection,
     sealer: &Sealer,
-    account: &str,
-    operation: &str,
-    key: &str,
+    intent: &Intent,
     outcome: &Outcome,
 ) -> Result<(), StoreError> {
+    let (account, operation, key) = (intent.account.as_str(), intent.operation, intent.key.as_str());
     match outcome {
         Outcome::Done(response) => {
             let hash = keep_payload(connection, sealer, &response.body)?;
-            let headers: Vec<(&str, &str)> = response
-                .headers
-                .iter()
-                .filter(|(name, _)| !is_secret_header(name.as_str()))
-                .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-                .collect();
-            let headers = serde_json::to_string(&headers).unwrap_or_else(|_| "[]".to_owned());
             connection
                 .prepare_cached("UPDATE intents SET state = 'done', status = ?4, headers = ?5, payload = ?6, note = NULL WHERE account = ?1 AND operation = ?2 AND key = ?3")?
-                .execute(params![account, operation, key, response.status, headers, hash])?;
+                .execute(params![account, operation, key, response.status, headers(response), hash])?;
         }
         Outcome::Indeterminate(note) => {
             connection
@@ -199,6 +183,16 @@ fn finish(
         }
     }
     Ok(())
+}
+
+/// The headers of an answer that hold no secret, as JSON: pairs of name and value.
+fn headers(response: &WireResponse) -> String {
+    let shown = response.headers.iter().filter(|(name, _)| !is_secret_header(name.as_str()));
+    let pairs = shown.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let mut json = Vec::with_capacity(256);
+    // Texts always serialise, and a vector takes them all.
+    let written = serde_json::Serializer::new(&mut json).collect_seq(pairs);
+    written.ok().and_then(|()| String::from_utf8(json).ok()).unwrap_or_else(|| "[]".to_owned())
 }
 
 pub(super) fn exchanges(

@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_foundation.sql")),
     (2, include_str!("../../migrations/0002_sealed.sql")),
     (3, include_str!("../../migrations/0003_hooks.sql")),
+    (4, include_str!("../../migrations/0004_intents.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

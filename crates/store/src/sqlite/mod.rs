@@ -50,7 +50,7 @@ impl SqliteStore {
         migrate::run(&mut connection, path)?;
         let sealer = sealed::bring_up(&mut connection, path, key)?;
         Ok(SqliteStore {
-            writer: Writer::start(connection)?,
+            writer: Writer::start(connection, path)?,
             readers: Arc::new(Readers { path: path.to_owned(), idle: Mutex::default() }),
             sealer: Arc::new(sealer),
             path: path.to_owned(),
@@ -75,7 +75,7 @@ impl SqliteStore {
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    // FULL: a commit that returned survives a power cut, which intents need (invariant 3).
+    // FULL: a commit that returned survives a power cut, which intents need (invariant 3). The writer flushes by itself.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA busy_timeout = 5000; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;",
@@ -194,7 +194,7 @@ fn chain(previous: &str, seq: i64, at: &str, action: &str, subject: &str, detail
 }
 
 fn keep_payload(connection: &Connection, sealer: &Sealer, bytes: &[u8]) -> Result<String, StoreError> {
-    let hash = hex::encode(Sha256::digest(bytes));
+    let hash = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes));
     let known: Option<i64> = connection
         .prepare_cached("SELECT 1 FROM payloads WHERE hash = ?1")?
         .query_row([&hash], |r| r.get(0))
@@ -255,6 +255,9 @@ impl Store for SqliteStore {
             return Ok(());
         }
         let sealer = Arc::clone(&self.sealer);
+        if batch.writes.len() == 1 {
+            return self.writer.run_single(move |connection| apply(connection, &sealer, &batch)).await;
+        }
         self.writer.run(move |connection| apply(connection, &sealer, &batch)).await
     }
 
@@ -306,7 +309,7 @@ impl Store for SqliteStore {
 
     async fn keep_payload(&self, bytes: &[u8]) -> Result<String, StoreError> {
         let (bytes, sealer) = (bytes.to_vec(), Arc::clone(&self.sealer));
-        self.writer.run(move |connection| keep_payload(connection, &sealer, &bytes)).await
+        self.writer.run_single(move |connection| keep_payload(connection, &sealer, &bytes)).await
     }
 
     async fn exchanges(&self, account: &str, operation: &str) -> Result<Vec<Exchange>, StoreError> {

@@ -1,10 +1,18 @@
-//! The writer: one thread owns the write connection. What waits is committed together, each piece in its own
-//! savepoint, so a refused piece takes no other with it. A piece is answered after the commit is durable.
+//! The writer: one thread owns the write connection and executes, a second one flushes what was committed.
 //!
-//! A commit costs one flush of the disk whatever is in it, so the thread gathers: while several callers are at work it
-//! looks for more for a moment before it commits. A lone caller never waits for company.
+//! A flush of the disk costs the same whatever is in it, and no processor time. So while one commit is being flushed the
+//! writer executes what comes next, all of it in one transaction that it commits when the flush is done. A piece is
+//! answered after the flush of its commit. A lone caller never waits for company: with no flush under way, a transaction
+//! is committed as soon as nothing more is queued.
+//!
+//! SQLite does not flush commits itself here (`synchronous = NORMAL`): the second thread flushes the write-ahead log, which
+//! is what `FULL` would do within the commit (SQLite, "Write-Ahead Logging", Performance Considerations; "PRAGMA
+//! synchronous"). The log is one file that is read from its front, so a flush makes every earlier commit of any process durable
+//! too: whoever has seen a commit and writes something that follows from it has both on the disk, or neither. See ADR 26.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -14,8 +22,6 @@ use crate::StoreError;
 
 /// At most so many pieces in one transaction: bounds how long the first one waits.
 const TOGETHER: usize = 512;
-/// How long a batch is gathered while others are at work: a fraction of a flush.
-const GATHER: Duration = Duration::from_micros(500);
 /// How long a piece that nobody waits for may stay uncommitted.
 const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -23,80 +29,157 @@ type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
 /// Runs inside the transaction. `None`: there is no transaction, nothing runs, and the reply tells why.
 type Execute = Box<dyn FnOnce(Option<&Connection>) -> Reply + Send>;
 
-struct Work {
-    execute: Execute,
-    /// Somebody waits for the commit.
+/// What the callers, the writer and the flusher share.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// For the writer: a piece that somebody waits for, a flush that is done, the end.
+    to_writer: Condvar,
+    /// For the flusher: a commit, the end.
+    to_flusher: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: Vec<Execute>,
+    /// Somebody waits for a piece of the queue.
     awaited: bool,
+    /// Replies of a commit that is to be flushed, or is being flushed (then empty).
+    flushing: Option<Vec<Reply>>,
+    /// The disk refused a flush. What it holds of later ones cannot be known, so there are none.
+    broken: Option<String>,
+    /// No more pieces come.
+    closed: bool,
+    /// No more commits come: the writer has ended.
+    drained: bool,
+    /// Nobody flushes any more: the flusher has ended.
+    deaf: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub(super) struct Writer {
-    /// `None` only while it is dropped.
-    queue: Option<mpsc::Sender<Work>>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    shared: Arc<Shared>,
+    threads: Vec<std::thread::JoinHandle<()>>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Writer, StoreError> {
-        let (queue, incoming) = mpsc::channel::<Work>();
-        let thread = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || serve(&connection, &incoming))
-            .map_err(|e| StoreError::Database(format!("writer thread: {e}")))?;
-        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+    /// On the only connection that writes to this file in this process.
+    pub(super) fn start(connection: Connection, path: &Path) -> Result<Writer, StoreError> {
+        let unusable = |why: String| StoreError::Unusable { path: path.display().to_string(), why };
+        // A transaction makes the log's file be there; it stays as long as the connection.
+        connection
+            .execute_batch("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; COMMIT")
+            .map_err(|e| unusable(e.to_string()))?;
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let log = File::options()
+            .write(true)
+            .open(&log)
+            .map_err(|e| unusable(format!("its write-ahead log {}: {e}", Path::new(&log).display())))?;
+        Writer::with_flush(connection, move || log.sync_data().map_err(|e| e.to_string()))
     }
 
-    /// Writes, and returns when it is durable.
+    /// `flush`: makes durable what is committed.
+    fn with_flush<F>(connection: Connection, flush: F) -> Result<Writer, StoreError>
+    where
+        F: Fn() -> Result<(), String> + Send + 'static,
+    {
+        let shared = Arc::new(Shared::default());
+        let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+            thread.map_err(|e| StoreError::Database(format!("thread {name}: {e}")))
+        };
+        let (ours, theirs) = (Arc::clone(&shared), Arc::clone(&shared));
+        let thread = spawn("store-writer", Box::new(move || serve(&connection, &ours)))?;
+        let mut writer = Writer { shared, threads: vec![thread] };
+        writer.threads.push(spawn("store-flusher", Box::new(move || flush_commits(&theirs, &flush)))?);
+        Ok(writer)
+    }
+
+    /// Writes, and returns when it is durable. All of it is written or nothing.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.run_single(move |connection| in_savepoint(connection, work)).await
+    }
+
+    /// [`Writer::run`] of work that takes no harm when it stops between two of its statements.
+    pub(super) async fn run_single<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (tx, rx) = oneshot::channel();
         let execute: Execute = Box::new(move |connection| {
-            let result = connection.map(|c| in_savepoint(c, work));
-            Box::new(move |committed: Result<(), String>| {
-                let _ = tx.send(told(committed, result));
+            let result = connection.map(work);
+            Box::new(move |durable: Result<(), String>| {
+                let _ = tx.send(told(durable, result));
             })
         });
-        self.send(Work { execute, awaited: true })?;
+        self.send(execute, true)?;
         rx.await.map_err(|_| stopped())?
     }
 
     /// Writes in the order of the calls, and does not wait: it is durable no later than whatever is written next. For
-    /// facts whose loss is only a loss of comfort: a failure is logged under the name `what` and told to nobody.
-    pub(super) fn run_behind<F>(&self, what: String, work: F) -> Result<(), StoreError>
+    /// facts whose loss is only a loss of comfort, and that take no harm when they stop between two of their statements: a failure
+    /// is logged under the name that `what` gives and told to nobody.
+    pub(super) fn run_behind<N, F>(&self, what: N, work: F) -> Result<(), StoreError>
     where
+        N: FnOnce() -> String + Send + 'static,
         F: FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
     {
         let execute: Execute = Box::new(move |connection| {
-            let result = connection.map(|c| in_savepoint(c, work));
-            Box::new(move |committed: Result<(), String>| {
-                if let Err(error) = told(committed, result) {
-                    tracing::error!(what, %error, "a write that nobody waits for was lost");
+            let result = connection.map(work);
+            Box::new(move |durable: Result<(), String>| {
+                if let Err(error) = told(durable, result) {
+                    tracing::error!(what = what(), %error, "a write that nobody waits for was lost");
                 }
             })
         });
-        self.send(Work { execute, awaited: false })
+        self.send(execute, false)
     }
 
-    fn send(&self, work: Work) -> Result<(), StoreError> {
-        self.queue.as_ref().and_then(|q| q.send(work).ok()).ok_or_else(stopped)
+    fn send(&self, execute: Execute, awaited: bool) -> Result<(), StoreError> {
+        let mut state = self.shared.lock();
+        if let Some(why) = &state.broken {
+            return Err(StoreError::Database(why.clone()));
+        }
+        if state.closed {
+            return Err(stopped());
+        }
+        // The writer looks up by itself for what nobody waits for.
+        let wake = awaited && !state.awaited || state.queue.is_empty();
+        state.queue.push(execute);
+        state.awaited |= awaited;
+        drop(state);
+        if wake {
+            self.shared.to_writer.notify_one();
+        }
+        Ok(())
     }
 }
 
 /// What was handed over is written before the store is gone.
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
+        self.shared.lock().closed = true;
+        self.shared.to_writer.notify_one();
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
 }
 
 /// What a piece's caller is told: the failure of the transaction goes before the piece's own result.
-fn told<T>(committed: Result<(), String>, result: Option<Result<T, StoreError>>) -> Result<T, StoreError> {
-    committed.map_err(StoreError::Database)?;
+fn told<T>(durable: Result<(), String>, result: Option<Result<T, StoreError>>) -> Result<T, StoreError> {
+    durable.map_err(StoreError::Database)?;
     result.unwrap_or_else(|| Err(StoreError::Database("the piece was not executed".to_owned())))
 }
 
@@ -119,44 +202,129 @@ fn in_savepoint<T>(
     result
 }
 
-fn serve(connection: &Connection, incoming: &mpsc::Receiver<Work>) {
-    // Callers seen in the last batch: more than one means that gathering pays.
-    let mut company = 0_usize;
-    while let Ok(first) = incoming.recv() {
+/// Sets what the others must know when a thread ends, be it by a panic: nobody waits for it any more.
+struct Ending<'a>(&'a Shared, fn(&mut State));
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.closed = true;
+        (self.1)(&mut state);
+        drop(state);
+        self.0.to_writer.notify_one();
+        self.0.to_flusher.notify_one();
+    }
+}
+
+/// The writer's thread.
+fn serve(connection: &Connection, shared: &Shared) {
+    let _ending = Ending(shared, |state| {
+        state.queue.clear();
+        state.drained = true;
+    });
+    while let Some(first) = next_pieces(shared) {
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| e.to_string());
-        // Outside a transaction the outermost savepoint commits by itself: a piece that runs there is written although
-        // its caller is told that it is not.
+        // Outside a transaction each statement commits by itself: a piece that runs there is written although its caller is
+        // told that it is not.
         let inside = begun.is_ok().then_some(connection);
-        let mut awaited = usize::from(first.awaited);
-        let mut replies = vec![(first.execute)(inside)];
-        let start = Instant::now();
-        while replies.len() < TOGETHER {
-            let longest = match (awaited, company) {
-                (0, _) => PATIENCE,
-                (_, 0..=1) => Duration::ZERO,
-                _ => GATHER,
-            };
-            match incoming.recv_timeout(longest.saturating_sub(start.elapsed())) {
-                Ok(next) => {
-                    awaited += usize::from(next.awaited);
-                    replies.push((next.execute)(inside));
-                }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
+        let mut replies: Vec<Reply> = first.into_iter().map(|execute| execute(inside)).collect();
+        while let Some(more) = company(shared, replies.len()) {
+            replies.extend(more.into_iter().map(|execute| execute(inside)));
         }
-        company = awaited;
         let committed = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(|e| e.to_string()));
-        if inside.is_some() && committed.is_err() {
-            let _ = connection.execute_batch("ROLLBACK");
+        if let Err(why) = committed {
+            if inside.is_some() {
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+            replies.into_iter().for_each(|reply| reply(Err(why.clone())));
+            continue;
         }
-        for reply in replies {
-            reply(committed.clone());
+        let mut state = shared.lock();
+        if state.deaf {
+            return;
         }
+        state.flushing = Some(replies);
+        drop(state);
+        shared.to_flusher.notify_one();
+    }
+}
+
+/// Waits for work; `None`: there is no more.
+fn next_pieces(shared: &Shared) -> Option<Vec<Execute>> {
+    let mut state = shared.lock();
+    let mut since = None;
+    loop {
+        let patience = match since {
+            None => PATIENCE,
+            Some(at) => PATIENCE.saturating_sub(Instant::elapsed(&at)),
+        };
+        if state.awaited || state.closed || patience.is_zero() {
+            state.awaited = false;
+            let pieces = std::mem::take(&mut state.queue);
+            return (!pieces.is_empty() || !state.closed).then_some(pieces);
+        }
+        state = if state.queue.is_empty() {
+            shared.to_writer.wait(state).unwrap_or_else(PoisonError::into_inner)
+        } else {
+            since.get_or_insert_with(Instant::now);
+            shared.to_writer.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
+        };
+    }
+}
+
+/// Waits until the last commit is flushed; what comes meanwhile goes into the transaction that waits.
+fn company(shared: &Shared, so_far: usize) -> Option<Vec<Execute>> {
+    let mut state = shared.lock();
+    loop {
+        if !state.queue.is_empty() && so_far < TOGETHER {
+            state.awaited = false;
+            return Some(std::mem::take(&mut state.queue));
+        }
+        state.flushing.as_ref()?;
+        state = shared.to_writer.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// The flusher's thread.
+fn flush_commits(shared: &Shared, flush: &dyn Fn() -> Result<(), String>) {
+    let _ending = Ending(shared, |state| {
+        state.flushing = None;
+        state.deaf = true;
+    });
+    let mut state = shared.lock();
+    loop {
+        let Some(replies) = state.flushing.as_mut().map(std::mem::take) else {
+            if state.drained {
+                return;
+            }
+            state = shared.to_flusher.wait(state).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        let broken = state.broken.clone();
+        drop(state);
+        let durable = match broken {
+            Some(why) => Err(why),
+            None => flush().map_err(|e| {
+                format!("the disk refused to keep what was written ({e}): look at the disk, then start again")
+            }),
+        };
+        // The writer first: it has work to go on with while the callers are told.
+        let mut done = shared.lock();
+        done.flushing = None;
+        if let Err(why) = &durable {
+            done.broken = Some(why.clone());
+        }
+        drop(done);
+        shared.to_writer.notify_one();
+        replies.into_iter().for_each(|reply| reply(durable.clone()));
+        state = shared.lock();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -186,8 +354,8 @@ mod tests {
     #[tokio::test]
     async fn a_piece_without_a_transaction_is_not_executed() {
         let (dir, ours, other) = table();
+        let writer = Writer::start(ours, &dir.path().join("t.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let writer = Writer::start(ours).unwrap();
         // By the time the piece would run, the other process is done: it could write, alone.
         let refused = writer.run(move |c| {
             other.execute_batch("ROLLBACK")?;
@@ -204,11 +372,77 @@ mod tests {
     #[tokio::test]
     async fn a_lost_write_behind_fails_nobody_else() {
         let (dir, ours, _other) = table();
-        let writer = Writer::start(ours).unwrap();
-        writer.run_behind("test".to_owned(), |_| Err(StoreError::Database("lost".to_owned()))).unwrap();
+        let writer = Writer::start(ours, &dir.path().join("t.db")).unwrap();
+        let what = || "test".to_owned();
+        writer.run_behind(what, |_| Err(StoreError::Database("lost".to_owned()))).unwrap();
         writer.run(insert).await.unwrap();
-        writer.run_behind("test".to_owned(), insert).unwrap();
+        writer.run_behind(what, insert).unwrap();
         drop(writer);
         assert_eq!(rows(&dir), 2, "what was handed over is written before the writer is gone");
+    }
+
+    type Flushed = Result<(), String>;
+
+    /// A flush that waits for leave and tells when it begins.
+    fn gated() -> (impl Fn() -> Flushed + Send + 'static, mpsc::Receiver<()>, mpsc::Sender<Flushed>) {
+        let (begins, begun) = mpsc::channel();
+        let (leave, may) = mpsc::channel();
+        let may = Mutex::new(may);
+        let flush = move || {
+            let _ = begins.send(());
+            may.lock().unwrap().recv().unwrap_or(Ok(()))
+        };
+        (flush, begun, leave)
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_before_the_flush_and_what_comes_meanwhile_is_flushed_once() {
+        let (dir, ours, _other) = table();
+        let (flush, begun, leave) = gated();
+        let writer = Writer::with_flush(ours, flush).unwrap();
+        let mut first = Box::pin(writer.run(insert));
+        assert!(futures::poll!(&mut first).is_pending());
+        begun.recv().unwrap();
+        // Committed, so another connection sees it; not flushed, so the caller does not hear of it.
+        assert_eq!(rows(&dir), 1);
+        assert!(futures::poll!(&mut first).is_pending());
+        let mut others: Vec<_> = (0..5).map(|_| Box::pin(writer.run(insert))).collect();
+        for other in &mut others {
+            assert!(futures::poll!(other).is_pending());
+        }
+        leave.send(Ok(())).unwrap();
+        first.await.unwrap();
+        // One flush for all five.
+        begun.recv().unwrap();
+        leave.send(Ok(())).unwrap();
+        for other in others {
+            other.await.unwrap();
+        }
+        assert_eq!(rows(&dir), 6);
+        drop(writer);
+        assert!(begun.try_recv().is_err(), "no third flush");
+    }
+
+    #[tokio::test]
+    async fn after_a_refused_flush_nothing_is_promised_any_more() {
+        let (dir, ours, _other) = table();
+        let (flush, _begun, leave) = gated();
+        let writer = Writer::with_flush(ours, flush).unwrap();
+        leave.send(Err("EIO".to_owned())).unwrap();
+        let told = writer.run(insert).await.unwrap_err().to_string();
+        assert!(told.contains("EIO") && told.contains("start again"), "{told}");
+        // A disk that would take the next one may have lost the one before.
+        leave.send(Ok(())).unwrap();
+        assert!(writer.run(insert).await.unwrap_err().to_string().contains("EIO"));
+        assert_eq!(rows(&dir), 1, "the second was not even executed");
+    }
+
+    #[tokio::test]
+    async fn a_piece_that_panics_hangs_nobody() {
+        let (dir, ours, _other) = table();
+        let writer = Writer::start(ours, &dir.path().join("t.db")).unwrap();
+        let dies = writer.run(|_| -> Result<(), StoreError> { panic!("a defect of ours") });
+        assert!(dies.await.unwrap_err().to_string().contains("stopped"));
+        assert!(writer.run(insert).await.unwrap_err().to_string().contains("stopped"));
     }
 }

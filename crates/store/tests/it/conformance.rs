@@ -24,14 +24,14 @@ fn put(key: &str, state: &str, expect: Expect) -> Batch {
     b
 }
 
-fn intent(key: &str) -> Intent {
-    Intent {
+fn intent(key: &str) -> Arc<Intent> {
+    Arc::new(Intent {
         account: "shop".parse().unwrap(),
-        operation: "offers.put".into(),
+        operation: "offers.put",
         key: key.into(),
         subject: "SKU-1".into(),
         at: Timestamp::UNIX_EPOCH,
-    }
+    })
 }
 
 #[tokio::test]
@@ -80,24 +80,22 @@ async fn an_intent_survives_a_restart() {
     assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Unfinished { since: intent("k").at });
     let answer =
         WireResponse { received_at: Timestamp::UNIX_EPOCH, ..WireResponse::json_text(200, r#"{"ok":1}"#) };
-    let account = "shop".parse().unwrap();
-    s.finish(&account, "offers.put", "k", Outcome::Done(answer.clone())).await.unwrap();
+    s.finish(&intent("k"), Outcome::Done(answer.clone())).await.unwrap();
     assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Finished(answer));
     // A write that certainly failed frees its key.
     s.begin(&intent("f")).await.unwrap();
-    s.finish(&account, "offers.put", "f", Outcome::Failed("no".into())).await.unwrap();
+    s.finish(&intent("f"), Outcome::Failed("no".into())).await.unwrap();
     assert_eq!(s.begin(&intent("f")).await.unwrap(), Begun::Fresh);
-    s.finish(&account, "offers.put", "f", Outcome::Indeterminate("?".into())).await.unwrap();
+    s.finish(&intent("f"), Outcome::Indeterminate("?".into())).await.unwrap();
     assert_eq!(s.begin(&intent("f")).await.unwrap(), Begun::Unfinished { since: intent("k").at });
 }
 
 #[tokio::test]
 async fn an_outcome_is_written_before_what_follows_it_and_before_the_store_closes() {
     let (dir, s) = fresh();
-    let account = "shop".parse().unwrap();
     let done = || Outcome::Done(WireResponse::json_text(200, "{}"));
     s.begin(&intent("a")).await.unwrap();
-    s.finish(&account, "offers.put", "a", done()).await.unwrap();
+    s.finish(&intent("a"), done()).await.unwrap();
     // Nothing was awaited since: the next commit stands behind the outcome, so another connection sees both.
     s.commit(put("o/1", "open", Expect::Any)).await.unwrap();
     let other = rusqlite::Connection::open(s.path()).unwrap();
@@ -107,7 +105,7 @@ async fn an_outcome_is_written_before_what_follows_it_and_before_the_store_close
     };
     assert_eq!(state("a"), "done");
     s.begin(&intent("b")).await.unwrap();
-    s.finish(&account, "offers.put", "b", done()).await.unwrap();
+    s.finish(&intent("b"), done()).await.unwrap();
     drop(s);
     assert_eq!(state("b"), "done");
     drop(dir);

@@ -1,6 +1,7 @@
 //! What names persons is not in the files of the store: the bytes on the disk are searched.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -31,14 +32,14 @@ fn body() -> String {
     format!(r#"{{"buyer":{{"tax_ids":[{{"kind":"chinese_id","value":"{CARD}"}}]}}}}"#)
 }
 
-fn intent() -> Intent {
-    Intent {
+fn intent(key: &str) -> Arc<Intent> {
+    Arc::new(Intent {
         account: "shop".parse().unwrap(),
-        operation: "declare".into(),
-        key: "k".into(),
+        operation: "declare",
+        key: key.into(),
         subject: String::new(),
         at: Timestamp::UNIX_EPOCH,
-    }
+    })
 }
 
 #[tokio::test]
@@ -67,12 +68,12 @@ async fn a_number_of_a_person_is_in_no_file() {
     };
     s.keep(exchange.clone()).await.unwrap();
     // The answer of a write, and words of a channel that quote what it was sent.
-    s.begin(&intent()).await.unwrap();
+    s.begin(&intent("k")).await.unwrap();
     let answer = WireResponse::json_text(200, format!(r#"{{"id":"{CARD}"}}"#));
-    s.finish(&intent().account, "declare", "k", Outcome::Done(answer)).await.unwrap();
-    s.begin(&Intent { key: "d".into(), ..intent() }).await.unwrap();
+    s.finish(&intent("k"), Outcome::Done(answer)).await.unwrap();
+    s.begin(&intent("d")).await.unwrap();
     let doubt = Outcome::Indeterminate(format!("no answer about {CARD}"));
-    s.finish(&intent().account, "declare", "d", doubt).await.unwrap();
+    s.finish(&intent("d"), doubt).await.unwrap();
     s.commit(Batch::new()).await.unwrap();
     assert_eq!(s.count(Collection::Orders, Filter::all()).await.unwrap(), 1);
 

@@ -126,7 +126,7 @@ impl Transport for Script {
             let mut writes = None;
             if token.is_none() {
                 let begun = self.journal.begun();
-                writes = begun.get(state.begun..).and_then(|new| new.last()).map(|i| i.operation.clone());
+                writes = begun.get(state.begun..).and_then(|new| new.last()).map(|i| i.operation.to_owned());
                 state.begun = begun.len();
             }
             state.sent.push(Sent { request: request.clone(), token: token.is_some(), writes });
