@@ -13,7 +13,7 @@ use crate::trading::{PREFIX, Verdict};
 use crate::wire::{self, Problem, inventory::Responses};
 
 /// Operations of Post-Order, whose token stands behind another word.
-pub(crate) const POST_ORDER: &str = "cancellations.";
+pub(crate) const POST_ORDER: &[&str] = &["cancellations.", "returns."];
 /// Operations whose bulk answer is about one item alone: its refusal is the call's.
 pub(crate) const SINGLE: &[&str] = &["stock.set", "prices.set"];
 
@@ -73,8 +73,8 @@ impl Protocol for Ebay {
         let token = cx.token.ok_or_else(|| Error::new(Kind::Unauthenticated, "no access token"))?.access();
         if cx.operation.starts_with(PREFIX) {
             request.set_header("x-ebay-api-iaf-token", token)?;
-        } else if cx.operation.starts_with(POST_ORDER) {
-            // UNVERIFIED: some documents say `Bearer` here too.
+        } else if POST_ORDER.iter().any(|group| cx.operation.starts_with(group)) {
+            // Public integrations are refused with `Bearer` here ("Bad scheme"); a document that says so is not known.
             request.set_header("authorization", &format!("IAF {token}"))?;
         } else {
             request.set_header("authorization", &format!("Bearer {token}"))?;

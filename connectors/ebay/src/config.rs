@@ -41,9 +41,11 @@ pub(crate) struct Settings {
 
 /// What every call of the connector needs. An account that only reads does with fewer.
 fn scopes() -> Vec<String> {
-    ["", "sell.inventory", "sell.fulfillment", "sell.finances"].map(str::to_owned).to_vec()
+    ["", "sell.inventory", "sell.fulfillment", "sell.finances", DISPUTES].map(str::to_owned).to_vec()
 }
 
+/// The scope of payment disputes.
+const DISPUTES: &str = "sell.payment.dispute";
 const SCOPE: &str = "https://api.ebay.com/oauth/api_scope";
 
 impl Settings {
@@ -64,6 +66,11 @@ impl Settings {
         };
         self.scopes.iter().map(full).collect()
     }
+}
+
+/// May the token see payment disputes?
+pub(crate) fn sees_disputes(scopes: &[String]) -> bool {
+    scopes.iter().any(|s| s.strip_prefix(SCOPE).is_some_and(|rest| rest.strip_prefix('/') == Some(DISPUTES)))
 }
 
 /// An account's marketplace, resolved.
@@ -203,10 +210,17 @@ mod tests {
         // Fact sheet §1: …/oauth/api_scope/sell.inventory, sell.fulfillment, sell.finances.
         let base = "https://api.ebay.com/oauth/api_scope";
         let of = |name: &str| format!("{base}/{name}");
-        let all = [base.to_owned(), of("sell.inventory"), of("sell.fulfillment"), of("sell.finances")];
+        let all = [
+            base.to_owned(),
+            of("sell.inventory"),
+            of("sell.fulfillment"),
+            of("sell.finances"),
+            of("sell.payment.dispute"),
+        ];
         assert_eq!(scopes_of("").unwrap(), all);
         let few = scopes_of("scopes = [\"sell.fulfillment.readonly\"]").unwrap();
         assert_eq!(few, [of("sell.fulfillment.readonly")]);
+        assert!(sees_disputes(&all) && !sees_disputes(&few));
         assert!(scopes_of("scopes = []").is_err() && scopes_of("scopes = [\"sell inventory\"]").is_err());
     }
 }

@@ -1,18 +1,19 @@
 //! Connector: eBay.
 //!
-//! Sell Inventory (items, offers, publication), Fulfillment (orders, parcels, refunds), Finances (transactions,
-//! payouts; digitally signed), Taxonomy, notifications; Post-Order for cancellations, and the Trading API for listings
-//! that the Inventory API does not know. What is not covered is in the README.
+//! Sell Inventory (items, offers, publication), Fulfillment (orders, parcels, refunds, payment disputes), Finances
+//! (transactions, payouts; digitally signed), Taxonomy, notifications; Post-Order for cancellations and returns, and the
+//! Trading API for listings that the Inventory API does not know. What is not covered is in the README.
 //!
 //! One account is one seller on one marketplace: eBay lists a SKU on one marketplace only.
 //!
 //! Reading order: `config`, `auth` and `signature`, `map`, then the nouns: `items`, `offers`, `stock`, `listings`,
-//! `orders`, `actions`, `finances`, `categories`, `trading`, `inbound`.
+//! `orders`, `actions`, `returns` and `disputes` (with `spans`), `finances`, `categories`, `trading`, `inbound`.
 
 mod actions;
 mod auth;
 mod categories;
 mod config;
+mod disputes;
 mod finances;
 mod inbound;
 mod items;
@@ -20,7 +21,9 @@ mod listings;
 mod map;
 mod offers;
 mod orders;
+mod returns;
 mod signature;
+mod spans;
 mod stock;
 mod trading;
 mod wire;
@@ -28,8 +31,8 @@ mod wire;
 use std::sync::Arc;
 
 use tradewind_connector::role::{
-    Categories, Connector, ConnectorInfo, Inbound, Listings, Marketplace, Offers, OrderActions, Orders,
-    Payouts, Prices, Role, Stock, Transactions,
+    Categories, Connector, ConnectorInfo, Disputes, Inbound, Listings, Marketplace, Offers, OrderActions,
+    Orders, Payments, Payouts, Prices, Returns, Role, Stock, Transactions,
 };
 use tradewind_connector::{
     AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
@@ -71,7 +74,7 @@ fn info() -> ConnectorInfo {
 }
 
 fn capabilities() -> Capabilities {
-    use Support::{Native, NotImplemented};
+    use Support::Native;
     let support = [
         (Facet::Offers, Native),
         (Facet::Withdraw, Native),
@@ -86,9 +89,8 @@ fn capabilities() -> Capabilities {
         (Facet::Transactions, Native),
         (Facet::Payouts, Native),
         (Facet::Webhooks, Native),
-        // Post-Order has returns, the Finances and Fulfillment APIs disputes.
-        (Facet::Returns, NotImplemented),
-        (Facet::Disputes, NotImplemented),
+        (Facet::Returns, Native),
+        (Facet::Disputes, Native),
     ];
     let bounds = Bounds {
         offers_batch: Some(25),
@@ -119,6 +121,9 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
     if hooks.is_none() {
         granted.revoke(Facet::Webhooks);
     }
+    if !config::sees_disputes(&settings.scopes()?) {
+        granted.revoke(Facet::Disputes);
+    }
     let parts = Parts {
         connector: config::id(),
         account: account.account.clone(),
@@ -146,8 +151,18 @@ impl Connector for Ebay {
     fn marketplace(&self) -> Option<&dyn Marketplace> {
         Some(self)
     }
+    fn payments(&self) -> Option<&dyn Payments> {
+        Some(self)
+    }
     fn inbound(&self) -> Option<&dyn Inbound> {
         self.hooks.as_ref().map(|h| h as &dyn Inbound)
+    }
+}
+
+/// Transactions and payouts are the marketplace's.
+impl Payments for Ebay {
+    fn disputes(&self) -> Option<&dyn Disputes> {
+        Some(self)
     }
 }
 
@@ -171,6 +186,9 @@ impl Marketplace for Ebay {
         Some(self)
     }
     fn order_actions(&self) -> Option<&dyn OrderActions> {
+        Some(self)
+    }
+    fn returns(&self) -> Option<&dyn Returns> {
         Some(self)
     }
     fn transactions(&self) -> Option<&dyn Transactions> {

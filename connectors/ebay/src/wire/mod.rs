@@ -1,5 +1,6 @@
 //! Wire types, hand-trimmed from the OpenAPI documents. Enumerations stay text: eBay adds values.
 
+pub(crate) mod cases;
 pub(crate) mod finances;
 pub(crate) mod inventory;
 pub(crate) mod orders;

@@ -33,12 +33,14 @@ fn order_calls(suite: Suite) -> Suite {
             json::write(actions.poll(&CallCx::new(), &handle).await?)
         }))
         .call(calls::cancel("orders.cancel", Safety::ReadBack))
+        .call(calls::returns("returns.changed", Safety::Read).paged())
 }
 
 fn money_calls(suite: Suite) -> Suite {
     suite
         .call(calls::transactions("transactions.changed", Safety::Read).paged())
         .call(calls::payouts("payouts.changed", Safety::Read).paged())
+        .call(calls::disputes("disputes.changed", Safety::Read).paged())
 }
 
 /// Legacy listings, by item id.

@@ -24,23 +24,23 @@ fn eur(minor: i64) -> Money {
 }
 
 impl World {
-    async fn put(&self, step: &str, sku: &str, quantity: u32, price: &str) -> ItemOutcome {
+    pub(crate) async fn put(&self, step: &str, sku: &str, quantity: u32, price: &str) -> ItemOutcome {
         let offers = self.connector.marketplace().unwrap().offers().unwrap();
         let cx = CallCx::keyed(step);
         done(offers.put(&cx, &[offer(sku, quantity, price)]).await.unwrap()).remove(0)
     }
 
-    async fn read(&self, key: &ListingRef) -> tradewind_domain::LiveListing {
+    pub(crate) async fn read(&self, key: &ListingRef) -> tradewind_domain::LiveListing {
         let listings = self.connector.marketplace().unwrap().listings().unwrap();
         listings.read(&CallCx::new(), std::slice::from_ref(key)).await.unwrap().remove(0)
     }
 
-    async fn orders(&self) -> Vec<Order> {
+    pub(crate) async fn orders(&self) -> Vec<Order> {
         let window = Window { from: "2026-01-01T00:00:00Z".parse().unwrap(), to: self.sim.now() };
         tradewind_testkit::orders(&*self.connector, window).await.unwrap()
     }
 
-    fn notice(&self, order: &Order, waybill: &str) -> ShipmentNotice {
+    pub(crate) fn notice(&self, order: &Order, waybill: &str) -> ShipmentNotice {
         ShipmentNotice {
             order: order.id.clone(),
             shipment: format!("shp-{}", order.id).parse().unwrap(),

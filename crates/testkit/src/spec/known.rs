@@ -57,6 +57,20 @@ pub const MISTAKES: &[Mistake] = &[
         at: "status",
         reason: "the document lists 200 for every call and no refusal, of which the reference has many (Post-Order API, createCancellation, errors)",
     },
+    Mistake {
+        channel: "ebay",
+        document: "return_oas3",
+        finding: Finding::UnknownQuery,
+        at: "|/return/search has no query parameter",
+        reason: "the document describes no parameter of the search; its reference has twelve (Post-Order API, Search Returns)",
+    },
+    Mistake {
+        channel: "ebay",
+        document: "return_oas3",
+        finding: Finding::UnknownStatus,
+        at: "status",
+        reason: "the document lists 200 for every call and no refusal, of which the reference has many (Post-Order API, Search Returns)",
+    },
 ];
 
 /// Takes out what is excused; returns the reasons that applied.

@@ -28,6 +28,7 @@ const CONSENTED: &[&str] = &[
     "sell.inventory",
     "sell.fulfillment",
     "sell.finances",
+    "sell.payment.dispute",
     "sell.account",
     "commerce.notification.subscription",
 ];
@@ -134,10 +135,14 @@ pub(super) fn check(state: &State, world: &World, req: &Req) -> Result<(), Fail>
     }
     let given = match req.op.style {
         Style::Trading => req.header("x-ebay-api-iaf-token"),
-        _ => {
-            let header = req.header("authorization");
-            header.strip_prefix("Bearer ").or_else(|| header.strip_prefix("IAF ")).unwrap_or_default()
-        }
+        // Post-Order knows this word alone; integrations that are public quote its refusal of the other.
+        _ if req.op.api == "PostOrder" => match req.header("authorization") {
+            header if header.starts_with("Bearer ") => {
+                return Err(fail(401, 1001, "OAuth", "REQUEST", "Bad scheme: Bearer", "Bad scheme: Bearer"));
+            }
+            header => header.strip_prefix("IAF ").unwrap_or_default(),
+        },
+        _ => req.header("authorization").strip_prefix("Bearer ").unwrap_or_default(),
     };
     if given.is_empty() {
         return Err(fail(

@@ -1,5 +1,5 @@
-//! eBay: Sell Inventory, Fulfillment, Finances, Taxonomy, Analytics, Notification, Post-Order
-//! cancellation and the Trading XML API, on one port.
+//! eBay: Sell Inventory, Fulfillment with payment disputes, Finances, Taxonomy, Analytics, Notification,
+//! Post-Order (cancellations, the search of returns) and the Trading XML API, on one port.
 //!
 //! Real eBay spreads these over `api.ebay.com` and `apiz.ebay.com`; the paths do not collide, so the
 //! fake serves both hosts from one address.
@@ -8,6 +8,8 @@
 //! Ed25519), `signing_jwe`, `merchant_location_key`, `fulfillment_policy_id`, `payment_policy_id`,
 //! `return_policy_id`, `seller_username`. Policies are valid on every marketplace (a simplification:
 //! real ids belong to one).
+//!
+//! By hand: `POST /sim/payment_dispute {"order"}`, `POST /sim/return {"order","line","quantity"}`.
 //!
 //! What is enforced, and where it is written down:
 //!
@@ -27,6 +29,7 @@
 
 mod auth;
 mod cancellations;
+mod disputes;
 mod errors;
 mod finances;
 mod inventory;
@@ -37,6 +40,7 @@ mod notifications;
 mod offers;
 mod order_view;
 mod orders;
+mod returns;
 mod route;
 mod site;
 mod state;
@@ -136,6 +140,13 @@ impl Ebay {
             "getCancellation" => cancellations::get(state, req),
             "approveCancellationRequest" => cancellations::decide(world, state, req, true),
             "rejectCancellationRequest" => cancellations::decide(world, state, req, false),
+            "getPaymentDisputeSummaries" => disputes::list(world, state, req),
+            "getPaymentDispute" => disputes::get(state, req),
+            "contestPaymentDispute" => disputes::answer(world, state, req, false),
+            "acceptPaymentDispute" => disputes::answer(world, state, req, true),
+            "simDispute" => disputes::open(world, state, req),
+            "searchReturns" => returns::search(world, state, req),
+            "simReturn" => returns::open(world, state, req),
             "getTransactions" => finances::transactions(world, state, req),
             "getTransactionSummary" => finances::transaction_summary(state, req),
             "getPayouts" => finances::payouts(world, state, req),
@@ -176,7 +187,7 @@ impl Channel for Ebay {
         let key =
             format!("{}?{}#{}", parts.uri.path(), parts.uri.query().unwrap_or_default(), route::digest(body));
         let mut call = Call::new(name, key);
-        call.faults = name != "getPublicKey";
+        call.faults = name != "getPublicKey" && !name.starts_with("sim");
         call
     }
 
@@ -235,7 +246,7 @@ impl Channel for Ebay {
 
     fn expired(&self, call: &Call) -> Option<Response> {
         match call.operation.as_str() {
-            "token" | "getPublicKey" => None,
+            "token" | "getPublicKey" | "simDispute" | "simReturn" => None,
             name if name.starts_with("Trading.") => {
                 Some(trading_xml::plain_failure("21917053", "Expired IAF token.", "RequestError"))
             }
@@ -255,6 +266,9 @@ impl Channel for Ebay {
             "visible" => offers::settle(world, &mut state, &event.key),
             "paid" => orders::paid(world, &mut state, &event.key, &self.keys),
             "request-lapses" => cancellations::lapse(world, &mut state, &event.key),
+            "dispute-unanswered" => disputes::unanswered(world, &mut state, &event.key),
+            "dispute-ends" => disputes::ends(world, &mut state, &event.key),
+            "return-ends" => returns::ends(world, &mut state, &event.key),
             "payout-arrives" => finances::arrived(&mut state, &event.key),
             _ => {}
         }

@@ -4,7 +4,7 @@ use super::errors::{Fail, fail, fulfillment as refuse};
 use super::notifications::{self, Keys};
 use super::route::{Req, range};
 use super::state::{Cancel, Line, Order, Pay, Refund, ShippedParcel, State};
-use super::{NAME, cancellations, finances, offers, order_view as view, site};
+use super::{NAME, cancellations, finances, offers, order_view as view, returns, site};
 use crate::core::buyers::Purchase;
 use crate::core::channel::{News, json, raw, set};
 use crate::core::clock::iso_seconds;
@@ -152,6 +152,7 @@ pub(super) fn returned(world: &World, state: &mut State, id: &str) {
     if order.fulfilled() && !order.cancelled() && order.refunds.is_empty() {
         let left = order.basis();
         refund(world, state, id, left, None);
+        returns::finished(world, state, id);
     }
 }
 

@@ -55,6 +55,7 @@ const fn signed(op: Op) -> Op {
 const INV: Need = Need::Scope("sell.inventory");
 const FUL: Need = Need::Scope("sell.fulfillment");
 const FIN: Need = Need::Scope("sell.finances");
+const DIS: Need = Need::Scope("sell.payment.dispute");
 const ACC: Need = Need::Scope("sell.account");
 
 const OPS: &[Op] = &[
@@ -113,6 +114,26 @@ const OPS: &[Op] = &[
         FUL,
     ),
     signed(op("POST", "/sell/fulfillment/v1/order/{}/issue_refund", "issueRefund", "Fulfillment", FIN)),
+    op(
+        "GET",
+        "/sell/fulfillment/v1/payment_dispute_summary",
+        "getPaymentDisputeSummaries",
+        "Fulfillment",
+        DIS,
+    ),
+    op("GET", "/sell/fulfillment/v1/payment_dispute/{}", "getPaymentDispute", "Fulfillment", DIS),
+    op(
+        "POST",
+        "/sell/fulfillment/v1/payment_dispute/{}/contest",
+        "contestPaymentDispute",
+        "Fulfillment",
+        DIS,
+    ),
+    op("POST", "/sell/fulfillment/v1/payment_dispute/{}/accept", "acceptPaymentDispute", "Fulfillment", DIS),
+    op("GET", "/post-order/v2/return/search", "searchReturns", "PostOrder", Need::User),
+    // Not eBay's: what buyers do, by hand.
+    op("POST", "/sim/payment_dispute", "simDispute", "Simulator", Need::None),
+    op("POST", "/sim/return", "simReturn", "Simulator", Need::None),
     op(
         "POST",
         "/post-order/v2/cancellation/check_eligibility",

@@ -19,6 +19,8 @@ pub(super) struct State {
     /// In order of booking.
     pub(super) transactions: Vec<Transaction>,
     pub(super) payouts: BTreeMap<String, Payout>,
+    pub(super) disputes: BTreeMap<String, Dispute>,
+    pub(super) returns: BTreeMap<String, ReturnCase>,
     /// Locations beyond the one that exists from the start.
     pub(super) locations: BTreeMap<String, Value>,
     pub(super) tokens: BTreeMap<String, Issued>,
@@ -222,4 +224,36 @@ pub(super) struct Payout {
     pub(super) at_ms: i64,
     pub(super) arrived: bool,
     pub(super) count: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Dispute {
+    pub(super) id: String,
+    pub(super) order: String,
+    pub(super) currency: &'static str,
+    pub(super) amount: i64,
+    pub(super) username: String,
+    /// (listing, line).
+    pub(super) lines: Vec<(String, String)>,
+    pub(super) opened_ms: i64,
+    /// What the seller said.
+    pub(super) answer: Option<&'static str>,
+    /// How it ended, and when.
+    pub(super) outcome: Option<(&'static str, i64)>,
+    pub(super) revision: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct ReturnCase {
+    pub(super) id: String,
+    pub(super) order: String,
+    pub(super) item: String,
+    pub(super) transaction: String,
+    pub(super) quantity: u32,
+    pub(super) currency: &'static str,
+    /// Without collected tax.
+    pub(super) amount: i64,
+    pub(super) username: String,
+    pub(super) opened_ms: i64,
+    pub(super) closed: bool,
 }
