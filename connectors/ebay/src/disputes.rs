@@ -43,7 +43,7 @@ struct List<'a>(&'a Site);
 impl Operation for List<'_> {
     type In = Span;
     /// Disputes, and where the next page begins.
-    type Out = (Vec<w::Dispute>, Option<u32>);
+    type Out = (Vec<Result<w::Dispute, Error>>, Option<u32>);
 
     fn spec(&self) -> &OpSpec {
         &LIST
@@ -61,7 +61,8 @@ impl Operation for List<'_> {
         let page: w::Disputes = response.json()?;
         let end = span.offset.saturating_add(ROWS);
         let more = page.next.is_some() && page.total.is_none_or(|t| end < t);
-        Ok((page.payment_dispute_summaries, more.then_some(end)))
+        let found = page.payment_dispute_summaries.read("dispute", "paymentDisputeId", Ok).collect();
+        Ok((found, more.then_some(end)))
     }
 }
 
@@ -127,6 +128,18 @@ impl Ebay {
     }
 }
 
+impl Ebay {
+    async fn dispute(&self, cx: &CallCx, summary: w::Dispute) -> Result<Dispute, Error> {
+        let dispute = if summary.payment_dispute_status == "CLOSED" {
+            self.pipeline.call(&Detail(&self.site), &summary.payment_dispute_id, cx).await?
+        } else {
+            summary
+        };
+        let payment = self.disputed(cx, dispute.order_id.as_deref()).await?;
+        read(&dispute, payment)
+    }
+}
+
 #[async_trait]
 impl Disputes for Ebay {
     async fn changed(
@@ -134,23 +147,17 @@ impl Disputes for Ebay {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Dispute>, Error> {
+    ) -> Result<Page<Result<Dispute, Error>>, Error> {
         let now = self.pipeline.now();
         let Some(span) = Place::of(cursor, &window, LIFE, now)?.span(&window, now) else {
             return Ok(Page::last(Vec::new()));
         };
         let (found, more) = self.pipeline.call(&List(&self.site), &span, cx).await?;
-        let mut items = Vec::with_capacity(found.len());
-        for summary in found {
-            let dispute = if summary.payment_dispute_status == "CLOSED" {
-                self.pipeline.call(&Detail(&self.site), &summary.payment_dispute_id, cx).await?
-            } else {
-                summary
-            };
-            let payment = self.disputed(cx, dispute.order_id.as_deref()).await?;
-            items.push(read(&dispute, payment)?);
-        }
-        Ok(Page { items, next: Place::after(&span, more, &window, now)? })
+        let read = |summary: w::Dispute| async move {
+            let id = summary.payment_dispute_id.clone();
+            self.dispute(cx, summary).await.map_err(|e| e.about(&format!("dispute {id}")))
+        };
+        Page { items: found, next: Place::after(&span, more, &window, now)? }.complete(read).await
     }
 }
 

@@ -38,7 +38,7 @@ struct Search<'a>(&'a Site);
 impl Operation for Search<'_> {
     type In = Span;
     /// Returns, and where the next page begins.
-    type Out = (Vec<w::Return>, Option<u32>);
+    type Out = (Vec<Result<w::Return, Error>>, Option<u32>);
 
     fn spec(&self) -> &OpSpec {
         &SEARCH
@@ -59,7 +59,7 @@ impl Operation for Search<'_> {
         let page: w::Returns = response.json()?;
         let got = u32::try_from(page.members.len()).unwrap_or(u32::MAX);
         let more = more(span.offset, got, page.pagination_output.and_then(|p| p.total_entries))?;
-        Ok((page.members, more))
+        Ok((page.members.read("return", "returnId", Ok).collect(), more))
     }
 }
 
@@ -137,6 +137,18 @@ fn read(r: &w::Return, order: Option<&orders::Order>) -> Result<Return, Error> {
     })
 }
 
+impl Ebay {
+    /// The search names a listing, not a line: that is the order's to say.
+    async fn located(&self, cx: &CallCx, r: &w::Return) -> Result<Return, Error> {
+        let order = match self.pipeline.call(&Get(&self.site), &OrderId::new(&*r.order_id)?, cx).await {
+            Ok(order) => Some(order),
+            Err(e) if e.kind() == Kind::NotFound => None,
+            Err(e) => return Err(e),
+        };
+        read(r, order.as_ref())
+    }
+}
+
 #[async_trait]
 impl Returns for Ebay {
     async fn changed(
@@ -144,23 +156,16 @@ impl Returns for Ebay {
         cx: &CallCx,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Return>, Error> {
+    ) -> Result<Page<Result<Return, Error>>, Error> {
         let now = self.pipeline.now();
         let Some(span) = Place::of(cursor, &window, LIFE, now)?.span(&window, now) else {
             return Ok(Page::last(Vec::new()));
         };
         let (found, more) = self.pipeline.call(&Search(&self.site), &span, cx).await?;
-        let mut items = Vec::with_capacity(found.len());
-        for r in found {
-            // The search names a listing, not a line.
-            let order = match self.pipeline.call(&Get(&self.site), &OrderId::new(&*r.order_id)?, cx).await {
-                Ok(order) => Some(order),
-                Err(e) if e.kind() == Kind::NotFound => None,
-                Err(e) => return Err(e),
-            };
-            items.push(read(&r, order.as_ref())?);
-        }
-        Ok(Page { items, next: Place::after(&span, more, &window, now)? })
+        let read = |r: w::Return| async move {
+            self.located(cx, &r).await.map_err(|e| e.about(&format!("return {}", r.return_id)))
+        };
+        Page { items: found, next: Place::after(&span, more, &window, now)? }.complete(read).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use tradewind_connector::Records;
 
 use super::Amount;
 
@@ -10,7 +11,7 @@ use super::Amount;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Disputes {
     #[serde(default)]
-    pub(crate) payment_dispute_summaries: Vec<Dispute>,
+    pub(crate) payment_dispute_summaries: Records,
     #[serde(default)]
     pub(crate) next: Option<String>,
     #[serde(default)]
@@ -46,7 +47,7 @@ pub(crate) struct Resolution {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Returns {
     #[serde(default)]
-    pub(crate) members: Vec<Return>,
+    pub(crate) members: Records,
     #[serde(default)]
     pub(crate) pagination_output: Option<Pagination>,
 }

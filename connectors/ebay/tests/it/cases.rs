@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tradewind_connector::{CallCx, Kind, Window, all_pages};
+use tradewind_connector::{CallCx, Kind, Window, all_records};
 use tradewind_domain::{Dispute, DisputeState, Order, Return, ReturnState};
 use tradewind_simulator::Demand;
 
@@ -29,13 +29,13 @@ impl World {
 
     async fn disputes(&self, window: Window) -> BTreeMap<String, Dispute> {
         let disputes = self.connector.payments().unwrap().disputes().unwrap();
-        let all = all_pages(|c| async move { disputes.changed(&CallCx::new(), window, c.as_ref()).await });
+        let all = all_records(|c| async move { disputes.changed(&CallCx::new(), window, c.as_ref()).await });
         all.await.unwrap().into_iter().map(|d| (d.id.clone(), d)).collect()
     }
 
     async fn returns(&self, window: Window) -> BTreeMap<String, Return> {
         let returns = self.connector.marketplace().unwrap().returns().unwrap();
-        let all = all_pages(|c| async move { returns.changed(&CallCx::new(), window, c.as_ref()).await });
+        let all = all_records(|c| async move { returns.changed(&CallCx::new(), window, c.as_ref()).await });
         all.await.unwrap().into_iter().map(|r| (r.id.to_string(), r)).collect()
     }
 
