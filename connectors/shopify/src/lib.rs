@@ -1,13 +1,14 @@
 //! Connector: shopify, the Admin GraphQL API of one shop.
 //!
 //! Reading order: [`config`](Settings), `auth` (tokens, three layers of errors), `gql` (one call), then the nouns:
-//! `products`, `bulk`, `inventory`, `orders`, `actions`, `finance`, `inbound`. The facets (`catalogue`, `sales`) only string
-//! calls together.
+//! `products`, `bulk`, `inventory`, `categories`, `orders`, `actions`, `finance`, `inbound`. The facets (`catalogue`, `sales`)
+//! only string calls together.
 
 mod actions;
 mod auth;
 mod bulk;
 mod catalogue;
+mod categories;
 mod config;
 mod disputes;
 mod finance;
@@ -22,8 +23,8 @@ mod sales;
 use std::sync::Arc;
 
 use tradewind_connector::role::{
-    Disputes, Listings, Marketplace, Offers, OrderActions, Orders, Payments, Payouts, Prices, Returns, Stock,
-    Transactions,
+    Categories, Disputes, Listings, Marketplace, Offers, OrderActions, Orders, Payments, Payouts, Prices,
+    Returns, Stock, Transactions,
 };
 use tradewind_connector::{
     AccountConfig, Bounds, Capabilities, Connector, ConnectorInfo, Error, ErrorTable, Facet, Factory,
@@ -65,7 +66,7 @@ fn id() -> ConnectorId {
 }
 
 fn capabilities() -> Capabilities {
-    use Support::{Emulated, Native, NotImplemented, Unsupported};
+    use Support::{Emulated, Native, Unsupported};
     Capabilities::new(
         &[
             (Facet::Offers, Native),
@@ -73,7 +74,7 @@ fn capabilities() -> Capabilities {
             (Facet::Stock, Native),
             (Facet::Prices, Native),
             (Facet::Listings, Native),
-            (Facet::Categories, NotImplemented),
+            (Facet::Categories, Native),
             (Facet::Orders, Native),
             (Facet::Acknowledge, Unsupported),
             (Facet::Ship, Native),
@@ -205,6 +206,9 @@ impl Marketplace for Shopify {
         Some(self)
     }
     fn listings(&self) -> Option<&dyn Listings> {
+        Some(self)
+    }
+    fn categories(&self) -> Option<&dyn Categories> {
         Some(self)
     }
     fn orders(&self) -> Option<&dyn Orders> {

@@ -154,9 +154,7 @@ pub(crate) fn set_product_variables(shop: &Shop, _: &OpCx<'_>, input: &Upsert<'_
         put("vendor", brand.clone().into());
     }
     match first.category.as_deref() {
-        Some(category) if category.starts_with("gid://shopify/TaxonomyCategory/") => {
-            put("category", category.into())
-        }
+        Some(category) if category.starts_with(crate::categories::PREFIX) => put("category", category.into()),
         Some(category) => put("productType", category.into()),
         None => None,
     };

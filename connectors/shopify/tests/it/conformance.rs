@@ -31,6 +31,8 @@ async fn conformance() {
         .call(calls::read("listings.read", Safety::Read))
         .call(calls::sweep("listings.sweep", Safety::Read).paged())
         .call(bulk())
+        .call(calls::categories("categories.find", Safety::Read))
+        .call(calls::attributes("categories.attributes", Safety::Read))
         .call(calls::orders("orders.search", Safety::Read).paged())
         .call(calls::order("orders.get", Safety::Read))
         .call(calls::ship("orders.ship", Safety::ReadBack))

@@ -227,3 +227,29 @@ async fn a_large_catalogue_comes_in_one_file() {
     // Questions and answers, but for the file.
     bulk.assert_exchanges(8);
 }
+
+#[tokio::test]
+async fn categories_are_found_and_described() {
+    let (_, live) = start().await;
+    let categories = live.connector.marketplace().unwrap().categories().unwrap();
+    let found = categories.find(&CallCx::new(), "t-shirts").await.unwrap();
+    // The id and the name of Shopify's taxonomy.
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].id.as_str(), found[0].leaf), ("gid://shopify/TaxonomyCategory/aa-1-13-8", true));
+    assert_eq!(found[0].path, ["Apparel & Accessories", "Clothing", "Clothing Tops", "T-Shirts"]);
+    assert_eq!(categories.find(&CallCx::new(), "steam engines").await.unwrap(), []);
+    // Twelve attributes are two pages, a hundred values of one two more queries; a measurement has no list.
+    let attributes = categories.attributes(&CallCx::new(), &found[0].id).await.unwrap();
+    assert_eq!(attributes.len(), 12);
+    let of = |name: &str| attributes.iter().find(|a| a.name == name).unwrap();
+    assert_eq!(of("Neckline").values, ["Crew", "Henley", "V-neck"]);
+    assert_eq!(of("Pattern").values.len(), 100);
+    assert_eq!(of("Pattern").values[99], "Pattern 100");
+    assert_eq!(of("Garment length").values, Vec::<String>::new());
+    assert!(attributes.iter().all(|a| !a.required));
+    let none = "gid://shopify/TaxonomyCategory/zz-9";
+    assert_eq!(categories.attributes(&CallCx::new(), none).await.unwrap_err().kind(), Kind::NotFound);
+    // A product type is no category: said before anything is sent.
+    assert_eq!(categories.attributes(&CallCx::new(), "Mugs").await.unwrap_err().kind(), Kind::InvalidRequest);
+    live.assert_exchanges(1);
+}

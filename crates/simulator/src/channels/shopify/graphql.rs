@@ -9,7 +9,7 @@
 use base64::Engine as _;
 use graphql_parser::query::{
     Definition, Directive, Document, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
-    Value as Ast, parse_query,
+    TypeCondition, Value as Ast, parse_query,
 };
 use serde_json::{Map, Value, json as j};
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ pub(super) struct Field {
     pub(super) args: Map<String, Value>,
     /// Key of `@idempotent`.
     pub(super) idempotent: Option<String>,
+    /// Type of the inline fragment around it. Trees of a union say theirs as `__typename`.
+    pub(super) on: Option<String>,
     pub(super) fields: Vec<Field>,
 }
 
@@ -143,7 +145,7 @@ impl Reader<'_> {
                     let mut fields = Vec::new();
                     self.select(&f.selection_set, &mut fields)?;
                     let key = f.alias.clone().unwrap_or_else(|| f.name.clone());
-                    out.push(Field { key, name: f.name.clone(), args, idempotent, fields });
+                    out.push(Field { key, name: f.name.clone(), args, idempotent, on: None, fields });
                 }
                 Selection::FragmentSpread(s) => {
                     if !self.skipped(&s.directives)? {
@@ -158,7 +160,12 @@ impl Reader<'_> {
                 }
                 Selection::InlineFragment(i) => {
                     if !self.skipped(&i.directives)? {
+                        let before = out.len();
                         self.select(&i.selection_set, out)?;
+                        let on = i.type_condition.as_ref().map(|TypeCondition::On(name)| name.clone());
+                        for field in out.iter_mut().skip(before) {
+                            field.on = field.on.take().or_else(|| on.clone());
+                        }
                     }
                 }
             }
@@ -269,7 +276,11 @@ impl Cutter {
                     ));
                 }
                 let mut out = Map::new();
+                let kind = map.get("__typename").and_then(Value::as_str);
                 for f in &field.fields {
+                    if kind.is_some() && f.on.is_some() && f.on.as_deref() != kind {
+                        continue;
+                    }
                     let Some(inner) =
                         map.get(&f.name).or(if f.name == "__typename" { Some(&Value::Null) } else { None })
                     else {
@@ -372,6 +383,7 @@ mod tests {
             name: "root".into(),
             args: Map::new(),
             idempotent: None,
+            on: None,
             fields: op.fields,
         };
         cutter.cut(&tree, &root)

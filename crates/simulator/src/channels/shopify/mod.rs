@@ -18,6 +18,7 @@ mod orders;
 mod resolve;
 mod search;
 mod shop;
+mod taxonomy;
 
 use crate::core::buyers::{Afterthought, Offer, Purchase};
 use crate::core::channel::{Call, Channel, Credentials, News, json, raw, set};

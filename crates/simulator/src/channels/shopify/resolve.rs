@@ -187,6 +187,7 @@ impl Shopify {
                     .collect(),
                 )
             }
+            "taxonomy" => super::taxonomy::root(f),
             "node" => self.node(f.text("id")),
             "nodes" => {
                 let ids = f.arg("ids").as_array().cloned().unwrap_or_default();
@@ -221,6 +222,9 @@ impl Shopify {
     }
 
     fn node(&self, id: &str) -> Value {
+        if let Some(found) = super::taxonomy::node(id) {
+            return found;
+        }
         let shop = self.shop();
         if let Some(p) = shop.products.get(id) {
             return product(p, true);
