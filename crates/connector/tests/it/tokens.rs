@@ -19,11 +19,11 @@ struct Counting {
 
 #[async_trait]
 impl Journal for Counting {
-    async fn begin(&self, intent: &Intent) -> Result<Begun> {
+    async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun> {
         self.memory.begin(intent).await
     }
-    async fn finish(&self, account: &AccountId, operation: &str, key: &str, outcome: Outcome) -> Result<()> {
-        self.memory.finish(account, operation, key, outcome).await
+    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<()> {
+        self.memory.finish(intent, outcome).await
     }
     async fn keep(&self, exchange: Exchange) -> Result<()> {
         self.memory.keep(exchange).await
