@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a panic is the failure report
 
 mod bad_input;
+mod cases;
 mod demo;
 mod duty;
 mod exits;

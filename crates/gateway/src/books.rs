@@ -233,6 +233,10 @@ impl Gateway {
                 waybills.insert(record.value.request.id.to_string(), booked.waybill.to_string());
             }
         }
+        // The books write off what a dispute holds once it is lost: the word is the order's state of payment.
+        let lost = self.disputes().await?.into_iter().filter(|d| d.is_lost());
+        let lost: BTreeSet<(String, String)> =
+            lost.filter_map(|d| d.order).map(|o| (o.account.to_string(), o.id)).collect();
         let file: std::sync::Arc<str> = "store/orders".into();
         let (mut count, mut refunds) = (0, 0);
         let mut tells: BTreeSet<String> = BTreeSet::new();
@@ -264,6 +268,9 @@ impl Gateway {
                 collected_duties: (duties != 0).then(|| Money::from_minor(duties, c)),
                 paid: o.payments.iter().filter_map(|p| p.paid_at).max().map(instant),
                 payment_state: Some(match o.state {
+                    _ if lost.contains(&(o.account.to_string(), o.id.to_string())) => {
+                        "dispute lost".to_owned()
+                    }
                     OrderState::Cancelled => "cancelled".to_owned(),
                     _ => o.raw_status.clone(),
                 }),

@@ -13,11 +13,13 @@
 //! | [`landed`] | landed cost of an order, pinned |
 //! | [`fulfil`] | book, declare, confirm |
 //! | [`money`] | transactions, statements, payouts |
+//! | [`cases`] | returns and disputes in, beside their orders |
 //! | [`books`] | what the store knows, as facts for the ledger |
 //! | [`stock`] | who may sell how much |
 
 pub mod apply;
 pub mod books;
+pub mod cases;
 pub mod catalogue;
 pub mod config;
 pub mod desired;

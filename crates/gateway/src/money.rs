@@ -69,6 +69,26 @@ pub(crate) fn tells(connector: &dyn Connector) -> bool {
     transactions.is_some() || payouts.is_some() || statements.is_some()
 }
 
+/// A stream of an account: what is read of it in windows, each record kept once.
+#[derive(Clone, Copy)]
+pub(crate) struct Stream<'a> {
+    pub(crate) account: &'a AccountId,
+    pub(crate) connector: &'a dyn Connector,
+    /// Name of its cursor.
+    pub(crate) name: &'static str,
+    /// How far the first look goes back.
+    pub(crate) first_look: SignedDuration,
+    /// Verb under which the audit chain tells of each new or changed record; none for movements, which are many and
+    /// stand in the journal.
+    pub(crate) audit: Option<&'static str>,
+}
+
+impl<'a> Stream<'a> {
+    fn of(account: &'a AccountId, connector: &'a dyn Connector, name: &'static str) -> Stream<'a> {
+        Stream { account, connector, name, first_look: FIRST_LOOK, audit: None }
+    }
+}
+
 impl Gateway {
     /// Collects the money movements of all accounts.
     ///
@@ -93,9 +113,7 @@ impl Gateway {
         let mut first = None;
         if let Some(t) = transactions {
             let done = self.stream(
-                id,
-                "transactions",
-                connector.as_ref(),
+                Stream::of(id, connector.as_ref(), "transactions"),
                 |w, c| async move { t.changed(&CallCx::new(), w, c.as_ref()).await },
                 |item| TransactionRecord { account: id.clone(), transaction: item },
             );
@@ -110,9 +128,7 @@ impl Gateway {
         }
         if let Some(p) = payouts {
             let done = self.stream(
-                id,
-                "payouts",
-                connector.as_ref(),
+                Stream::of(id, connector.as_ref(), "payouts"),
                 |w, c| async move { p.changed(&CallCx::new(), w, c.as_ref()).await },
                 |item| PayoutRecord { account: id.clone(), payout: item },
             );
@@ -136,11 +152,9 @@ impl Gateway {
 
     /// Reads a stream in windows; `Err` inside means that the channel failed, or that records could not be read: all
     /// others were.
-    async fn stream<T, R, F, Fut>(
+    pub(crate) async fn stream<T, R, F, Fut>(
         &self,
-        id: &AccountId,
-        stream: &'static str,
-        connector: &dyn Connector,
+        stream: Stream<'_>,
         fetch: F,
         record: impl Fn(T) -> R,
     ) -> Result<Result<u32, Error>>
@@ -150,7 +164,8 @@ impl Gateway {
         Fut: Future<Output = Result<Page<Result<T, Error>>, Error>>,
     {
         let mut new = 0;
-        let mut progress = Progress::of(&*self.store, id, stream, FIRST_LOOK).await?;
+        let Stream { account, connector, name, first_look, audit } = stream;
+        let mut progress = Progress::of(&*self.store, account, name, first_look).await?;
         let given_up = progress.given_up();
         for part in self.windows(&progress, connector) {
             let mut cursor: Option<Cursor> = None;
@@ -173,6 +188,9 @@ impl Gateway {
                     if known.is_none_or(|k| k.value != item) {
                         new += 1;
                         batch.put(&item)?;
+                        if let Some(verb) = audit {
+                            batch.audit(self.now(), verb, item.key(), item.state());
+                        }
                     }
                 }
                 self.store.commit(batch).await?;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use tradewind_connector::Handle;
 use tradewind_domain::{
     AccountId, BalanceTransaction, BookedShipment, ChangeState, CustomsReceipt, Declaration,
-    DeclarationState, ListingId, LiveListing, Money, Offer, Order, Payout, Product, ShipmentRequest,
-    ShipmentState, Sku, Statement, TrackingEvent, TrackingState,
+    DeclarationState, Dispute, ListingId, LiveListing, Money, Offer, Order, Payout, Product, Return,
+    ShipmentRequest, ShipmentState, Sku, Statement, TrackingEvent, TrackingState,
 };
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
@@ -422,12 +422,44 @@ record!(
     r.format.clone()
 );
 
+/// A return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnRecord {
+    /// Account.
+    pub account: AccountId,
+    /// The case as last read.
+    pub case: Return,
+}
+record!(
+    ReturnRecord,
+    Returns,
+    |r| format!("{}/{}", r.account, r.case.id),
+    r.account.to_string(),
+    r.case.state.to_string()
+);
+
+/// A dispute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisputeRecord {
+    /// Account.
+    pub account: AccountId,
+    /// The case as last read.
+    pub case: Dispute,
+}
+record!(
+    DisputeRecord,
+    Disputes,
+    |r| format!("{}/{}", r.account, r.case.id),
+    r.account.to_string(),
+    r.case.state.to_string()
+);
+
 /// How far a stream of an account was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CursorRecord {
     /// Account.
     pub account: AccountId,
-    /// Stream: `orders`, `transactions`, `receipts`.
+    /// Stream: `orders`, `transactions`, `receipts`, `returns` ...
     pub stream: String,
     /// Everything before this instant was read.
     pub until: Option<Timestamp>,

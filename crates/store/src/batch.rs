@@ -19,6 +19,9 @@ pub enum Collection {
     Transactions,
     Payouts,
     Statements,
+    Returns,
+    Disputes,
+    Pickups,
     Plans,
     Jobs,
     Cursors,
@@ -28,7 +31,7 @@ pub enum Collection {
 
 impl Collection {
     /// Every table.
-    pub const ALL: [Collection; 18] = [
+    pub const ALL: [Collection; 21] = [
         Collection::Products,
         Collection::Variants,
         Collection::Offers,
@@ -42,6 +45,9 @@ impl Collection {
         Collection::Transactions,
         Collection::Payouts,
         Collection::Statements,
+        Collection::Returns,
+        Collection::Disputes,
+        Collection::Pickups,
         Collection::Plans,
         Collection::Jobs,
         Collection::Cursors,
@@ -60,6 +66,7 @@ impl Collection {
                 | Collection::Declarations
                 | Collection::Receipts
                 | Collection::Quotes
+                | Collection::Pickups
         )
     }
 
@@ -87,6 +94,9 @@ impl Collection {
             Collection::Transactions => "transactions",
             Collection::Payouts => "payouts",
             Collection::Statements => "statements",
+            Collection::Returns => "returns",
+            Collection::Disputes => "disputes",
+            Collection::Pickups => "pickups",
             Collection::Plans => "plans",
             Collection::Jobs => "jobs",
             Collection::Cursors => "cursors",

@@ -131,6 +131,18 @@ pub(crate) fn counts<N: Into<u64> + Copy>(parts: &[(N, &str)], none: &str) -> St
     if told.is_empty() { none.to_owned() } else { told.join(", ") }
 }
 
+/// The name of a state as a person reads it: `NeedsResponse` is `needs response`.
+pub(crate) fn words(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !text.is_empty() {
+            text.push(' ');
+        }
+        text.extend(c.to_lowercase());
+    }
+    text
+}
+
 fn ignore_closed_pipe(result: std::io::Result<()>) -> anyhow::Result<()> {
     match result {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

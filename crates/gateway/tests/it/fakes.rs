@@ -8,12 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tradewind_connector::role::{
     Customs, Declare, ItemOutcome, Listed, Listings, Logistics, Marketplace, Offers, OrderActions, Orders,
-    Receipts, Shipments, Stock, StockChange,
+    Payments, Receipts, Returns, Shipments, Stock, StockChange,
 };
 use tradewind_connector::*;
 use tradewind_domain::{
-    BookedShipment, CustomsReceipt, Declaration, ListingRef, ListingState, LiveListing, Mismatch, Offer,
-    Order, OrderId, ShipmentId, ShipmentNotice, ShipmentRequest, Sku, Waybill,
+    BookedShipment, CustomsReceipt, Declaration, Dispute, ListingRef, ListingState, LiveListing, Mismatch,
+    Offer, Order, OrderId, Return, ShipmentId, ShipmentNotice, ShipmentRequest, Sku, Waybill,
 };
 
 type Before = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
@@ -33,6 +33,9 @@ pub(crate) struct Other {
     pub(crate) filed: Vec<Declaration>,
     /// The listing of orders tells their numbers alone.
     pub(crate) one_by_one: bool,
+    /// Cases, as they stand there.
+    pub(crate) returns: Vec<Return>,
+    pub(crate) disputes: Vec<Dispute>,
     pub(crate) shipped: Vec<ShipmentNotice>,
     pub(crate) labels: BTreeMap<ShipmentId, Waybill>,
     pub(crate) voided: Vec<Waybill>,
@@ -104,7 +107,7 @@ impl Fake {
         self.before.lock().unwrap().push((call, Box::new(move || Box::pin(what()))));
     }
 
-    async fn enter(&self, call: &'static str) {
+    pub(crate) async fn enter(&self, call: &'static str) {
         let next = {
             let mut before = self.before.lock().unwrap();
             before.iter().position(|(name, _)| *name == call).map(|n| before.remove(n).1)
@@ -115,7 +118,7 @@ impl Fake {
         self.other().calls.push(call);
     }
 
-    fn leave<T>(&self, call: &'static str, answer: T) -> Result<T> {
+    pub(crate) fn leave<T>(&self, call: &'static str, answer: T) -> Result<T> {
         let mut other = self.other();
         match other.fail.iter().position(|(name, _)| *name == call) {
             Some(n) => Err(Error::new(other.fail.remove(n).1, "told to fail")),
@@ -153,6 +156,9 @@ impl Connector for Fake {
     }
     fn inbound(&self) -> Option<&dyn Inbound> {
         self.capabilities.support(Facet::Webhooks).works().then_some(self)
+    }
+    fn payments(&self) -> Option<&dyn Payments> {
+        self.capabilities.support(Facet::Disputes).works().then_some(self)
     }
     fn logistics(&self) -> Option<&dyn Logistics> {
         self.capabilities.support(Facet::Shipments).works().then_some(self)
@@ -195,6 +201,9 @@ impl Marketplace for Fake {
     }
     fn order_actions(&self) -> Option<&dyn OrderActions> {
         Some(self)
+    }
+    fn returns(&self) -> Option<&dyn Returns> {
+        self.capabilities.support(Facet::Returns).works().then_some(self)
     }
 }
 

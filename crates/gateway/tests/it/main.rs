@@ -3,6 +3,7 @@
 
 mod apply;
 mod books;
+mod cases;
 mod customs;
 mod fakes;
 mod fulfil;

@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../../migrations/0002_sealed.sql")),
     (3, include_str!("../../migrations/0003_hooks.sql")),
     (4, include_str!("../../migrations/0004_intents.sql")),
+    (5, include_str!("../../migrations/0005_cases.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 
 mod apply;
 mod bulk;
+mod cases;
 mod catalogue;
 mod check;
 mod completions;
@@ -45,6 +46,10 @@ pub(crate) enum Command {
     Apply(apply::Args),
     /// Pull orders, or list them.
     Orders(orders::Args),
+    /// Pull returns, or list them; those to be approved or declined first (exit 3).
+    Returns(cases::Args),
+    /// Pull disputed payments, or list them; those to be answered first (exit 3), by their deadline.
+    Disputes(cases::Args),
     /// Book parcels, file declarations, tell the marketplaces.
     Fulfil(fulfil::Args),
     /// List declarations and what customs answered.
@@ -87,6 +92,8 @@ pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::run(&args, out),
         Command::Apply(args) => apply::run(&args, out),
         Command::Orders(args) => orders::run(&args, out),
+        Command::Returns(args) => cases::returns(&args, out),
+        Command::Disputes(args) => cases::disputes(&args, out),
         Command::Fulfil(args) => fulfil::run(&args, out),
         Command::Declare(args) => fulfil::declare(&args, out),
         Command::Settle(args) => settle::run(&args, out),

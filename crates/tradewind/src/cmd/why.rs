@@ -17,7 +17,7 @@ use tradewind_store::typed;
 use crate::cmd::reconcile::Sources;
 use crate::context::{self, ConfigArg, block_on};
 use crate::mask;
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, words};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -172,15 +172,16 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     record.value.declaration.as_deref().unwrap_or_default(),
                 )
                 .await?;
-                Ok(Some((record.value, shipment.map(|s| s.value), declaration.map(|d| d.value))))
+                let cases = opened.gateway.cases_of(channel, order).await?;
+                Ok(Some((record.value, shipment.map(|s| s.value), declaration.map(|d| d.value), cases)))
             })?;
-            let Some((record, shipment, declaration)) = found else {
+            let Some((record, shipment, declaration, (returns, disputes))) = found else {
                 context::known(&opened.gateway.config, channel)?;
                 bail!("order '{order}' of '{channel}' was never imported: run tradewind orders")
             };
             if out.is_json() {
-                let all =
-                    serde_json::json!({"order": record, "shipment": shipment, "declaration": declaration});
+                let all = serde_json::json!({"order": record, "shipment": shipment, "declaration": declaration,
+                    "returns": returns, "disputes": disputes});
                 return out.json(&mask::json(&all)?).map(|()| Exit::Ok);
             }
             let o = &record.order;
@@ -208,6 +209,29 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     d.declaration.id,
                     d.state,
                     d.authority_ref.unwrap_or_default()
+                ))?;
+            }
+            for r in &returns {
+                let refund = r.case.amount.map(|m| format!(", refund {m}")).unwrap_or_default();
+                out.text(format!(
+                    "return       {} opened {}, {} ({}){refund}",
+                    r.case.id,
+                    r.case.opened_at.utc,
+                    words(r.case.state.name()),
+                    r.case.raw_status
+                ))?;
+            }
+            for d in &disputes {
+                let due = d.case.respond_by.filter(|_| d.waits_for_us());
+                let due = due.map(|t| format!(", answer by {t}")).unwrap_or_default();
+                out.text(format!(
+                    "dispute      {} at {}: {} since {}, {} ({}){due}",
+                    d.case.id,
+                    d.account,
+                    d.case.amount,
+                    d.case.opened_at.utc,
+                    words(d.case.state.name()),
+                    d.case.raw_status
                 ))?;
             }
             out.text(format!("stage        {} {}", record.stage.name(), record.note.unwrap_or_default()))?;
