@@ -44,8 +44,6 @@ pub enum Kind {
     ClockSkew,
     /// No connection, or it broke.
     Transport,
-    /// The deadline of the call passed.
-    Timeout,
     /// The answer is not what the documentation promises.
     Decode,
     /// The channel answered with a code that no table knows. Neither success nor failure.
@@ -116,7 +114,6 @@ impl Kind {
             Kind::Maintenance => "maintenance",
             Kind::ClockSkew => "clock_skew",
             Kind::Transport => "transport",
-            Kind::Timeout => "timeout",
             Kind::Decode => "decode",
             Kind::UnknownCode => "unknown_code",
             Kind::Indeterminate => "indeterminate",
@@ -251,6 +248,17 @@ impl Error {
     #[must_use]
     pub fn after_send(mut self) -> Error {
         self.0.phase = Phase::AfterSend;
+        self
+    }
+
+    /// Of a request that was being made: nothing was sent, and what could not be read was the input.
+    #[must_use]
+    pub(crate) fn unsent(mut self) -> Error {
+        self.0.phase = Phase::BeforeSend;
+        if self.0.kind == Kind::Decode {
+            self.0.kind = Kind::InvalidRequest;
+            self.0.message = self.0.message.trim_start_matches("unexpected answer: ").to_owned();
+        }
         self
     }
 

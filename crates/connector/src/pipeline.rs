@@ -9,8 +9,10 @@
 //!
 //! Nothing is signed outside the attempt, retried around the limiter, or sent by any other HTTP client.
 
+mod tokens;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ use crate::journal::{Begun, Exchange, Intent, Journal, Outcome};
 use crate::limiter::{Caller, Draw, Limiter};
 use crate::limits::{Limits, Signal};
 use crate::operation::{CallCx, OpCx, OpSpec, Operation};
-use crate::protocol::{Protocol, SignCx, TokenPlan, TokenSet};
+use crate::protocol::{Protocol, SignCx, TokenSet};
 use crate::signals::{header_signal, http_date, retry_after};
 use crate::transport::Transport;
 use crate::wire::WireResponse;
@@ -129,21 +131,12 @@ struct Meters {
     refreshed: AtomicU64,
 }
 
-/// The token of one audience.
-#[derive(Default)]
-struct Slot {
-    /// The channel wanted none when it was last asked: nothing is looked up before it is asked again.
-    without: AtomicBool,
-    /// One lock per audience: one refresh in flight.
-    held: tokio::sync::Mutex<Option<TokenSet>>,
-}
-
 /// Carries the calls of one account.
 pub struct Pipeline {
     parts: Parts,
     runtime: Runtime,
     caller: Caller,
-    tokens: Mutex<HashMap<&'static str, Arc<Slot>>>,
+    tokens: Mutex<HashMap<&'static str, Arc<tokens::Slot>>>,
     /// What to add to our clock to have the channel's, in milliseconds.
     skew_ms: AtomicI64,
     budget: Mutex<u32>,
@@ -154,8 +147,6 @@ pub struct Pipeline {
 /// therefore gets ten extra calls and then one for every ten that succeed.
 const BUDGET_FULL: u32 = 100;
 const BUDGET_COST: u32 = 10;
-/// A token is fetched anew this long before it ends.
-const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
 impl Pipeline {
     /// A pipeline for one account.
@@ -293,8 +284,9 @@ impl Pipeline {
         let default_deadline = start
             .checked_add(SignedDuration::try_from(self.parts.patience.total).unwrap_or(SignedDuration::MAX));
         let deadline = cx.deadline_or(default_deadline.unwrap_or(Timestamp::MAX));
+        let call = Call { op, input, cx, spec, key: "", deadline };
         if spec.safety.is_read() {
-            return self.attempts(op, input, cx, spec, "", deadline).await.map(|(out, _)| out);
+            return self.attempts(&call, false).await.map(|(out, _)| out);
         }
         let key = cx.key().map_or_else(|| self.runtime.chance.nonce(), str::to_owned);
         let intent = Arc::new(Intent {
@@ -304,9 +296,9 @@ impl Pipeline {
             subject: op.subject(input),
             at: start,
         });
-        match self.runtime.journal.begin(&intent).await? {
-            Begun::Fresh => {}
-            Begun::Unfinished { since } if spec.safety.repeatable_since(since, start) => {}
+        let unfinished = match self.runtime.journal.begin(&intent).await? {
+            Begun::Fresh => false,
+            Begun::Unfinished { since } if spec.safety.repeatable_since(since, start) => true,
             Begun::Unfinished { .. } => {
                 let text = "this write was begun before and its outcome is not known: settle it by reading";
                 return Err(Error::new(Kind::Indeterminate, text).after_send());
@@ -316,8 +308,9 @@ impl Pipeline {
                 let cx = OpCx { account: &self.parts.account, now, nonce: "", key: &intent.key };
                 return op.decode(&cx, input, &response);
             }
-        }
-        let (result, outcome) = match self.attempts(op, input, cx, spec, &intent.key, deadline).await {
+        };
+        let call = Call { key: &intent.key, ..call };
+        let (result, outcome) = match self.attempts(&call, unfinished).await {
             Ok((out, response)) => (Ok(out), Outcome::Done(response)),
             Err(e) if e.kind() == Kind::Indeterminate => {
                 let why = e.to_string();
@@ -328,49 +321,49 @@ impl Pipeline {
                 (Err(e), Outcome::Failed(why))
             }
         };
-        self.runtime.journal.finish(&intent, outcome).await?;
+        // What the channel did is told although we could not note it: without an outcome the intent is read with care.
+        if let Err(error) = self.runtime.journal.finish(&intent, outcome).await {
+            tracing::error!(account = %intent.account, operation = intent.operation, key = intent.key, %error, "the outcome of a write could not be kept");
+        }
         result
     }
 
+    /// `in_doubt`: a try of this write by an earlier call may have been carried out.
     async fn attempts<O: Operation>(
         &self,
-        op: &O,
-        input: &O::In,
-        cx: &CallCx,
-        spec: &OpSpec,
-        key: &str,
-        deadline: Timestamp,
+        call: &Call<'_, O>,
+        mut in_doubt: bool,
     ) -> Result<(O::Out, WireResponse), Error> {
         let patience = self.parts.patience;
-        let mut refreshed = false;
+        let safety = call.spec.safety;
+        let (mut refreshed, mut corrected) = (false, false);
         let mut number = 0_u32;
         loop {
             number += 1;
-            let error = match self.attempt(op, input, cx, spec, key, deadline).await {
+            let mut used = None;
+            let error = match self.attempt(call, &mut used).await {
                 Ok(done) => {
                     self.earn();
                     return Ok(done);
                 }
                 Err(e) => e,
             };
-            // A write that may have been carried out is repeated only where that is harmless.
-            let doubtful = error.phase() == Phase::AfterSend
-                && matches!(
-                    error.kind(),
-                    Kind::Transport | Kind::Timeout | Kind::Unavailable | Kind::Decode | Kind::UnknownCode
-                );
-            if doubtful && !spec.safety.repeatable() {
-                return Err(error.into_indeterminate());
+            // A write that may have been carried out is repeated only where that is harmless, and stays in doubt whatever the
+            // next try meets: a refused connection or an empty bucket says nothing about the one before.
+            if leaves_doubt(&error) && !safety.is_read() {
+                in_doubt = true;
+                if !safety.repeatable() {
+                    return Err(error.into_indeterminate());
+                }
             }
             let wait = match error.kind().retry() {
                 RetryClass::Never => None,
-                RetryClass::OnceRefreshed if refreshed => None,
                 RetryClass::OnceRefreshed => {
-                    refreshed = true;
-                    if error.kind() == Kind::Unauthenticated {
-                        self.forget_token(op.audience()).await;
+                    let done = if error.kind() == Kind::ClockSkew { &mut corrected } else { &mut refreshed };
+                    if error.kind() == Kind::Unauthenticated && !*done {
+                        self.forget_token(call.op.audience(), used.as_ref()).await;
                     }
-                    Some(Duration::ZERO)
+                    (!std::mem::replace(done, true)).then_some(Duration::ZERO)
                 }
                 RetryClass::AfterWait => {
                     let wait = error.wait().unwrap_or_else(|| self.backoff(number));
@@ -384,12 +377,12 @@ impl Pipeline {
                 }
             };
             let give_up = |error: Error| {
-                // A repeatable write whose last try was doubtful is still doubtful when we stop trying.
-                if doubtful && !spec.safety.is_read() { error.into_indeterminate() } else { error }
+                let open = in_doubt && !refuses_this_write(&error);
+                if open { error.into_indeterminate() } else { error }
             };
             let Some(wait) = wait else { return Err(give_up(error)) };
             let until = self.runtime.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
-            if number >= patience.attempts || until > deadline {
+            if number >= patience.attempts || until > call.deadline {
                 return Err(give_up(error));
             }
             bump(&self.meters.retried);
@@ -403,34 +396,38 @@ impl Pipeline {
         Draw { caller: &self.caller, limits: &self.parts.limits, buckets, object, weight }
     }
 
-    /// One attempt: everything that must be fresh each time.
+    /// One attempt: everything that must be fresh each time. `used` becomes the token that it carried.
     async fn attempt<O: Operation>(
         &self,
-        op: &O,
-        input: &O::In,
-        cx: &CallCx,
-        spec: &OpSpec,
-        key: &str,
-        deadline: Timestamp,
+        call: &Call<'_, O>,
+        used: &mut Option<TokenSet>,
     ) -> Result<(O::Out, WireResponse), Error> {
-        let token = self.token(op.audience(), deadline).await?;
+        let Call { op, input, spec, .. } = *call;
+        let token = self.token(op.audience(), call.deadline).await?;
+        let token = token.map(|token| &*used.insert(token));
         let object = op.object(input);
         let limiter = &self.runtime.limiter;
         let draw = self.draw(spec.buckets, object.as_deref(), op.weight(input));
-        limiter.acquire(&draw, cx.priority_or(spec.priority), deadline).await?;
+        limiter.acquire(&draw, call.cx.priority_or(spec.priority), call.deadline).await?;
         let nonce = self.runtime.chance.nonce();
-        let opcx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key };
-        let mut request = op.encode(&opcx, input)?;
-        let signing = SignCx { op: opcx, operation: spec.name, token: token.as_ref() };
-        self.parts.protocol.sign(&signing, &mut request)?;
+        let opcx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key: call.key };
+        let made = op.encode(&opcx, input).and_then(|mut request| {
+            let signing = SignCx { op: opcx, operation: spec.name, token };
+            self.parts.protocol.sign(&signing, &mut request).map(|()| request)
+        });
+        let request = made.map_err(|e| {
+            limiter.undo(&draw);
+            e.unsent()
+        })?;
         bump(&self.meters.sent);
-        let sent = self.runtime.transport.send(&request, self.parts.patience.timeout).await;
+        let sent = self.runtime.transport.send(&request, self.time_for_an_answer(call.deadline)).await;
         if sent.as_ref().is_err_and(|e| !e.maybe_sent) {
             limiter.undo(&draw);
         }
         let response = sent?;
         if spec.keep {
-            self.keep(spec.name, &response).await?;
+            // An answer that is not kept is not decoded (invariant 5); the channel has acted all the same.
+            self.keep(spec.name, &response).await.map_err(Error::after_send)?;
         }
         let signals = self.signals(spec.name, &response);
         limiter.observe(&draw, &signals);
@@ -440,20 +437,27 @@ impl Pipeline {
                 let wait = error.wait().unwrap_or(self.parts.patience.backoff);
                 limiter.observe(&draw, &[Signal::Wait { bucket: None, wait }]);
             }
-            if error.kind() == Kind::UnknownCode && !spec.keep {
-                self.keep(spec.name, &response).await?;
+            if error.kind() == Kind::UnknownCode {
+                self.keep_for_a_person(spec, &response).await;
             }
             return Err(error);
         }
         match op.decode(&opcx, input, &response) {
             Ok(out) => Ok((out, response)),
             Err(error) => {
-                if error.kind() == Kind::Decode && !spec.keep {
-                    self.keep(spec.name, &response).await?;
+                if error.kind() == Kind::Decode {
+                    self.keep_for_a_person(spec, &response).await;
                 }
                 Err(error.after_send())
             }
         }
+    }
+
+    /// How long one attempt may wait for its answer: no longer than the call.
+    fn time_for_an_answer(&self, deadline: Timestamp) -> Duration {
+        let left = Duration::try_from(deadline.duration_since(self.runtime.clock.now()));
+        // At the deadline itself a request may still be made; it gets a moment.
+        self.parts.patience.timeout.min(left.unwrap_or_default().max(Duration::from_secs(1)))
     }
 
     /// The channel's error in a response, classified, with the wait it asks for. Corrects the clock when the
@@ -481,6 +485,16 @@ impl Pipeline {
             body: response.body.clone(),
         };
         self.runtime.journal.keep(exchange).await
+    }
+
+    /// Keeps an answer that nobody understood, unless it is kept already. A store that cannot is not what the caller must hear
+    /// of: the answer is.
+    async fn keep_for_a_person(&self, spec: &OpSpec, response: &WireResponse) {
+        if !spec.keep
+            && let Err(error) = self.keep(spec.name, response).await
+        {
+            tracing::error!(account = %self.parts.account, operation = spec.name, %error, "an answer that could not be read could not be kept either");
+        }
     }
 
     fn signals(&self, operation: &str, response: &WireResponse) -> Vec<Signal> {
@@ -513,116 +527,30 @@ impl Pipeline {
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         *budget = (*budget + 1).min(BUDGET_FULL);
     }
-
-    fn slot(&self, audience: &'static str) -> Arc<Slot> {
-        let mut slots = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(audience).or_default())
-    }
-
-    /// Keeps the refresh token, forgets the access token.
-    async fn forget_token(&self, audience: &'static str) {
-        let slot = self.slot(audience);
-        if let Some(token) = slot.held.lock().await.as_mut() {
-            token.expires_at = Some(Timestamp::MIN);
-        }
-    }
-
-    /// The token of an audience, fetched if need be. The lock is held over the fetch: one refresh in flight.
-    async fn token(&self, audience: &'static str, deadline: Timestamp) -> Result<Option<TokenSet>, Error> {
-        let slot = self.slot(audience);
-        if slot.without.load(Ordering::Relaxed) {
-            let nonce = self.runtime.chance.nonce();
-            let opcx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key: "" };
-            if matches!(self.parts.protocol.token_plan(&opcx, audience, None)?, TokenPlan::None) {
-                return Ok(None);
-            }
-            slot.without.store(false, Ordering::Relaxed);
-        }
-        let mut held = slot.held.lock().await;
-        if held.is_none() {
-            *held = self.runtime.journal.load_token(&self.parts.account, audience).await?;
-        }
-        let usable = |t: &TokenSet, now: Timestamp| {
-            t.expires_at.is_none_or(|e| e.checked_sub(TOKEN_MARGIN).is_ok_and(|e| e > now))
-        };
-        if let Some(token) = held.as_ref().filter(|t| usable(t, self.runtime.clock.now())) {
-            return Ok(Some(token.clone()));
-        }
-        let mut number = 0_u32;
-        loop {
-            number += 1;
-            let nonce = self.runtime.chance.nonce();
-            let opcx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key: "" };
-            let request = match self.parts.protocol.token_plan(&opcx, audience, held.as_ref())? {
-                TokenPlan::None => {
-                    // Only where nothing is stored either: a stored token may be what the plan was made from.
-                    slot.without.store(held.is_none(), Ordering::Relaxed);
-                    return Ok(None);
-                }
-                TokenPlan::Fixed(token) => {
-                    *held = Some(token.clone());
-                    return Ok(Some(token));
-                }
-                TokenPlan::Fetch(request) => request,
-            };
-            match self.fetch_token(&opcx, audience, held.as_ref(), &request, deadline).await {
-                Ok(token) => {
-                    bump(&self.meters.refreshed);
-                    self.runtime.journal.save_token(&self.parts.account, audience, &token).await?;
-                    *held = Some(token.clone());
-                    return Ok(Some(token));
-                }
-                // The token endpoint refused the refresh token: a person must act.
-                Err(e) if matches!(e.kind(), Kind::Unauthenticated | Kind::PermissionDenied) => {
-                    let text = format!("the channel refuses our login, log in again: {}", e.message());
-                    return Err(Error::new(Kind::NeedsReauth, text).after_send());
-                }
-                Err(e) => {
-                    // Nothing of the caller's was sent, so a doubtful token request only costs another one.
-                    let wait = e.wait().unwrap_or_else(|| self.backoff(number));
-                    // A channel that is away is tried again by the call, out of the account's budget: tried here as
-                    // well, its five attempts would be twenty-five.
-                    let again = matches!(e.kind().retry(), RetryClass::AfterWait)
-                        && number < self.parts.patience.attempts
-                        && wait <= self.parts.patience.longest_wait
-                        && self.runtime.clock.now().checked_add(wait).is_ok_and(|t| t <= deadline);
-                    if !again {
-                        return Err(before_send(e));
-                    }
-                    bump(&self.meters.retried);
-                    self.runtime.clock.sleep(wait).await;
-                }
-            }
-        }
-    }
-
-    async fn fetch_token(
-        &self,
-        opcx: &OpCx<'_>,
-        audience: &str,
-        current: Option<&TokenSet>,
-        request: &crate::wire::WireRequest,
-        deadline: Timestamp,
-    ) -> Result<TokenSet, Error> {
-        let draw = self.draw(&["token"], None, 1);
-        self.runtime.limiter.acquire(&draw, crate::operation::Priority::Stock, deadline).await?;
-        bump(&self.meters.sent);
-        let sent = self.runtime.transport.send(request, self.parts.patience.timeout).await;
-        if sent.as_ref().is_err_and(|e| !e.maybe_sent) {
-            self.runtime.limiter.undo(&draw);
-        }
-        let response = sent?;
-        if let Some(error) = self.upstream_error("token", &response) {
-            return Err(error);
-        }
-        self.parts.protocol.read_token(opcx, audience, current, &response)
-    }
 }
 
-/// The same error, for a call of which nothing was sent although its token request was.
-fn before_send(e: Error) -> Error {
-    let kind = if e.kind() == Kind::Decode { Kind::Unavailable } else { e.kind() };
-    Error::new(kind, format!("no token: {}", e.message())).retry_after(e.wait())
+/// One call, from its intent to its outcome.
+struct Call<'a, O: Operation> {
+    op: &'a O,
+    input: &'a O::In,
+    cx: &'a CallCx,
+    spec: &'a OpSpec,
+    key: &'a str,
+    deadline: Timestamp,
+}
+
+/// The channel may have carried it out: bytes left, and no answer of its own says that it did not.
+fn leaves_doubt(error: &Error) -> bool {
+    error.phase() == Phase::AfterSend
+        && (error.kind().retry() == RetryClass::IfSafe
+            || matches!(error.kind(), Kind::Decode | Kind::UnknownCode | Kind::Internal))
+}
+
+/// The channel looked at this very write and said no. That there is no such object, that it is another by now or that it was done
+/// already may all be the work of the try before; that a login or a quota does not suffice says nothing of it.
+fn refuses_this_write(error: &Error) -> bool {
+    error.phase() == Phase::AfterSend
+        && matches!(error.kind(), Kind::InvalidRequest | Kind::Rejected | Kind::Unsupported)
 }
 
 fn bump(counter: &AtomicU64) {

@@ -130,6 +130,10 @@ impl Operation for Op {
         &self.0
     }
     fn encode(&self, _: &OpCx<'_>, input: &str) -> Result<WireRequest> {
+        if input == "unreadable" {
+            // As `?` on a figure or an id of ours gives it.
+            return Err(Error::decode("an amount of ours"));
+        }
         WireRequest::new(Method::POST, &base(), &format!("/{input}"))
     }
     fn decode(&self, _: &OpCx<'_>, _: &str, response: &WireResponse) -> Result<String> {
@@ -176,11 +180,29 @@ pub(crate) fn assemble(
     let clock = VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap());
     let script =
         Arc::new(Script { steps: Mutex::new(steps.into()), seen: Mutex::default(), clock: clock.clone() });
-    let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='SKEW'\nkind='clock_skew'";
+    let pipeline = pipeline(access, limits, &clock, script.clone(), protocol, journal);
+    Bench { pipeline: Arc::new(pipeline), clock, journal: memory, script }
+}
+
+/// A pipeline of the toy over a transport of the test's own.
+pub(crate) fn over(transport: Arc<dyn Transport>) -> Pipeline {
+    let clock = VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap());
+    pipeline(Access::ReadWrite, "", &clock, transport, Arc::new(Toy), Arc::new(Memory::default()))
+}
+
+fn pipeline(
+    access: Access,
+    limits: &str,
+    clock: &VirtualClock,
+    transport: Arc<dyn Transport>,
+    protocol: Arc<dyn Protocol>,
+    journal: Arc<dyn Journal>,
+) -> Pipeline {
+    let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='SKEW'\nkind='clock_skew'\n[[code]]\ncode='DOWN'\nkind='maintenance'";
     let runtime = Runtime {
         clock: Arc::new(clock.clone()),
         chance: Arc::new(SeededChance::new(1)),
-        transport: script.clone(),
+        transport,
         journal,
         limiter: Arc::new(Limiter::new(Arc::new(clock.clone()))),
     };
@@ -198,7 +220,7 @@ pub(crate) fn assemble(
         errors: ErrorTable::parse(errors).unwrap(),
         patience: Patience::default(),
     };
-    Bench { pipeline: Arc::new(Pipeline::new(parts, runtime)), clock, journal: memory, script }
+    Pipeline::new(parts, runtime)
 }
 
 /// A bench whose token request is answered first.

@@ -72,3 +72,151 @@ async fn the_store_is_asked_for_a_token_once_in_a_process() {
     assert_eq!(process(Arc::new(Toy), &journal, steps, 3).await, (1, 3));
     assert_eq!(process(Arc::new(Toy), &journal, vec![ok("4")], 1).await, (1, 0));
 }
+
+/// A login with a refresh token, which is spent by its use: the configured one is `first`.
+struct Rotating;
+
+impl Protocol for Rotating {
+    fn token_plan(&self, _: &OpCx<'_>, _: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
+        let refresh = current.and_then(|t| t.refresh.as_ref()).map_or("first", |r| r.expose_secret());
+        let request =
+            WireRequest::new(http::Method::POST, &"https://toy.example".parse().unwrap(), "/token")?;
+        Ok(TokenPlan::Fetch(Box::new(request.header("x-nonce", refresh)?)))
+    }
+    fn read_token(
+        &self,
+        cx: &OpCx<'_>,
+        _: &str,
+        _: Option<&TokenSet>,
+        response: &WireResponse,
+    ) -> Result<TokenSet> {
+        OAuth2::read(response, cx.now, None)
+    }
+    fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<()> {
+        request.set_header("authorization", cx.token.map_or("", TokenSet::access))
+    }
+}
+
+const SECOND: &str =
+    r#"{"access_token":"B","token_type":"bearer","expires_in":3600,"refresh_token":"second"}"#;
+
+/// The refresh tokens that were sent.
+fn logins(b: &Bench) -> Vec<String> {
+    b.seen().into_iter().filter(|s| s.path == "/token").map(|s| s.nonce).collect()
+}
+
+async fn read(b: &Bench) -> Result<String> {
+    b.pipeline.call(&op(Safety::Read), "x", &CallCx::new()).await
+}
+
+#[tokio::test]
+async fn a_new_login_in_the_configuration_follows_a_stored_one_that_died() {
+    let journal = Arc::new(Counting::default());
+    let memory = journal.memory.clone();
+    let steps = vec![ok(SECOND), ok("1"), status(401), ok(SECOND), ok("2")];
+    let b = assemble(Access::ReadWrite, "", steps, Arc::new(Rotating), journal, memory);
+    read(&b).await.unwrap();
+    b.clock.advance(Duration::from_secs(3_600));
+    read(&b).await.unwrap();
+    assert_eq!(logins(&b), ["first", "second", "first"]);
+}
+
+#[tokio::test]
+async fn a_refused_login_is_not_tried_again_for_five_minutes() {
+    let b = bench(Access::ReadWrite, "", vec![status(401), ok(TOKEN), ok("done")]);
+    for _ in 0..10 {
+        assert_eq!(read(&b).await.unwrap_err().kind(), Kind::NeedsReauth);
+    }
+    assert_eq!(b.seen().len(), 1);
+    b.clock.advance(Duration::from_secs(300));
+    assert_eq!(read(&b).await.unwrap(), "done");
+}
+
+#[tokio::test]
+async fn a_wall_in_front_of_the_token_endpoint_is_no_refused_login() {
+    let b = bench(Access::ReadWrite, "", vec![status(403), ok(TOKEN), ok("done")]);
+    assert_eq!(read(&b).await.unwrap(), "done");
+}
+
+/// Refuses to save a token, once.
+#[derive(Default)]
+struct Forgetful {
+    memory: Arc<Memory>,
+    saves: AtomicU32,
+}
+
+#[async_trait]
+impl Journal for Forgetful {
+    async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun> {
+        self.memory.begin(intent).await
+    }
+    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<()> {
+        self.memory.finish(intent, outcome).await
+    }
+    async fn keep(&self, exchange: Exchange) -> Result<()> {
+        self.memory.keep(exchange).await
+    }
+    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>> {
+        self.memory.load_token(account, audience).await
+    }
+    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<()> {
+        if self.saves.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Err(Error::new(Kind::Internal, "busy"));
+        }
+        self.memory.save_token(account, audience, token).await
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_could_not_be_saved_is_saved_before_it_is_used() {
+    let journal = Arc::new(Forgetful::default());
+    let memory = journal.memory.clone();
+    let steps = vec![ok(SECOND), ok("1")];
+    let b = assemble(Access::ReadWrite, "", steps, Arc::new(Rotating), journal, memory.clone());
+    assert_eq!(read(&b).await.unwrap_err().kind(), Kind::Internal);
+    assert!(b.calls().is_empty());
+    // The refresh token that was spent for it serves no second time: this one is the account's only way in.
+    assert_eq!(read(&b).await.unwrap(), "1");
+    assert_eq!(logins(&b), ["first"]);
+    let stored = memory.load_token(&"toy-1".parse().unwrap(), "").await.unwrap().unwrap();
+    assert_eq!(stored.refresh.unwrap().expose_secret(), "second");
+}
+
+/// A channel where every new token ends the one before: calls that carry an old one wait for each other and are refused.
+struct Jealous {
+    issued: AtomicU32,
+    first_two: tokio::sync::Barrier,
+}
+
+#[async_trait]
+impl Transport for Jealous {
+    async fn send(
+        &self,
+        request: &WireRequest,
+        _: Duration,
+    ) -> std::result::Result<WireResponse, TransportError> {
+        if request.url.path() == "/token" {
+            let n = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
+            let text = format!(r#"{{"access_token":"T{n}","token_type":"bearer","expires_in":3600}}"#);
+            return Ok(WireResponse::json_text(200, text));
+        }
+        let carried = request.headers.get("authorization").unwrap().to_str().unwrap().to_owned();
+        if carried == "T1" {
+            self.first_two.wait().await;
+            return Ok(WireResponse::json_text(401, "{}"));
+        }
+        let newest = format!("T{}", self.issued.load(Ordering::SeqCst));
+        Ok(WireResponse::json_text(if carried == newest { 200 } else { 401 }, "{}"))
+    }
+}
+
+#[tokio::test]
+async fn a_late_refusal_of_the_old_token_does_not_end_the_new_one() {
+    let transport = Arc::new(Jealous { issued: AtomicU32::new(0), first_two: tokio::sync::Barrier::new(2) });
+    let b = over(transport.clone());
+    let (read, cx) = (op(Safety::Read), CallCx::new());
+    let (one, two) = tokio::join!(b.call(&read, "x", &cx), b.call(&read, "x", &cx));
+    one.unwrap();
+    two.unwrap();
+    assert_eq!(transport.issued.load(Ordering::SeqCst), 2);
+}

@@ -1,0 +1,219 @@
+//! The pipeline's tokens: one slot per audience, one request for a token in flight.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Pipeline, bump};
+use crate::error::{Error, Kind, RetryClass};
+use crate::operation::{OpCx, Priority};
+use crate::protocol::{TokenPlan, TokenSet};
+use crate::wire::WireRequest;
+
+/// A token is fetched anew this long before it ends.
+const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(60);
+/// A login that the channel refused is not tried again this long: a person has to act, and a channel that counts refused logins
+/// locks the account.
+const REFUSED_FOR: SignedDuration = SignedDuration::from_mins(5);
+
+/// The token of one audience.
+#[derive(Default)]
+pub(super) struct Slot {
+    /// The channel wanted none when it was last asked: nothing is looked up before it is asked again.
+    without: AtomicBool,
+    /// How often a token could not be had: whoever waited for another's try shares its failure.
+    failures: AtomicU64,
+    /// One lock per audience: one refresh in flight.
+    held: tokio::sync::Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    token: Option<TokenSet>,
+    /// It is not in the journal yet; it is not used before.
+    unsaved: bool,
+    /// Why there is none, and when that was found.
+    failed: Option<(Timestamp, Error)>,
+}
+
+impl Pipeline {
+    fn slot(&self, audience: &'static str) -> Arc<Slot> {
+        let mut slots = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(audience).or_default())
+    }
+
+    /// Keeps the refresh token, forgets the access token, if it is still the one that was refused: another call may have
+    /// fetched the next one meanwhile.
+    pub(super) async fn forget_token(&self, audience: &'static str, refused: Option<&TokenSet>) {
+        let slot = self.slot(audience);
+        let mut held = slot.held.lock().await;
+        if let (Some(token), Some(refused)) = (held.token.as_mut(), refused)
+            && token.access() == refused.access()
+        {
+            token.expires_at = Some(Timestamp::MIN);
+        }
+    }
+
+    /// The token of an audience, fetched if need be. The lock is held over the fetch: one refresh in flight.
+    pub(super) async fn token(
+        &self,
+        audience: &'static str,
+        deadline: Timestamp,
+    ) -> Result<Option<TokenSet>, Error> {
+        let slot = self.slot(audience);
+        if slot.without.load(Ordering::Relaxed) {
+            if matches!(self.plan(audience, None)?, TokenPlan::None) {
+                return Ok(None);
+            }
+            slot.without.store(false, Ordering::Relaxed);
+        }
+        let failures = slot.failures.load(Ordering::Acquire);
+        let mut held = slot.held.lock().await;
+        if held.token.is_none() {
+            held.token = self.runtime.journal.load_token(&self.parts.account, audience).await?;
+        }
+        let now = self.now();
+        let usable =
+            |t: &TokenSet| t.expires_at.is_none_or(|e| e.checked_sub(TOKEN_MARGIN).is_ok_and(|e| e > now));
+        if held.token.as_ref().is_some_and(usable) {
+            self.save(audience, &mut held).await?;
+            return Ok(held.token.clone());
+        }
+        if let Some((at, error)) = &held.failed {
+            let refused = error.kind() == Kind::NeedsReauth && now.duration_since(*at) < REFUSED_FOR;
+            if refused || slot.failures.load(Ordering::Acquire) != failures {
+                return Err(error.clone());
+            }
+        }
+        let had = self.renew(audience, &slot, &mut held, deadline).await;
+        held.failed = None;
+        if let Err(error) = &had {
+            held.failed = Some((self.now(), error.clone()));
+            slot.failures.fetch_add(1, Ordering::Release);
+        }
+        had
+    }
+
+    /// How the channel wants a token to be had, now.
+    fn plan(&self, audience: &str, current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
+        let nonce = self.runtime.chance.nonce();
+        let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key: "" };
+        self.parts.protocol.token_plan(&cx, audience, current).map_err(Error::unsent)
+    }
+
+    async fn renew(
+        &self,
+        audience: &str,
+        slot: &Slot,
+        held: &mut Held,
+        deadline: Timestamp,
+    ) -> Result<Option<TokenSet>, Error> {
+        let mut number = 0_u32;
+        loop {
+            number += 1;
+            let request = match self.plan(audience, held.token.as_ref())? {
+                TokenPlan::None => {
+                    // Only where nothing is stored either: a stored token may be what the plan was made from.
+                    slot.without.store(held.token.is_none(), Ordering::Relaxed);
+                    return Ok(None);
+                }
+                TokenPlan::Fixed(token) => {
+                    held.token = Some(token.clone());
+                    return Ok(Some(token));
+                }
+                TokenPlan::Fetch(request) => request,
+            };
+            match self.fetch_token(audience, held.token.as_ref(), request, deadline).await {
+                Ok(token) => {
+                    bump(&self.meters.refreshed);
+                    // Held before it is saved: a refresh token serves once, and the one before is spent.
+                    held.token = Some(token);
+                    held.unsaved = true;
+                    self.save(audience, held).await?;
+                    return Ok(held.token.clone());
+                }
+                Err(e) if refuses_login(&e) => {
+                    // A person may have put a new login into the configuration; what is stored from the old one goes before it
+                    // only as long as it is accepted.
+                    if held.token.take().is_some() {
+                        continue;
+                    }
+                    // A person must act.
+                    let text = format!("the channel refuses our login, log in again: {}", e.message());
+                    return Err(Error::new(Kind::NeedsReauth, text).after_send());
+                }
+                Err(e) => {
+                    // Nothing of the caller's was sent, so a doubtful token request only costs another one.
+                    let wait = e.wait().unwrap_or_else(|| self.backoff(number));
+                    // A channel that is away is tried again by the call, out of the account's budget: tried here as
+                    // well, its five attempts would be twenty-five.
+                    let again = matches!(e.kind().retry(), RetryClass::AfterWait)
+                        && number < self.parts.patience.attempts
+                        && wait <= self.parts.patience.longest_wait
+                        && self.runtime.clock.now().checked_add(wait).is_ok_and(|t| t <= deadline);
+                    if !again {
+                        return Err(before_send(e));
+                    }
+                    bump(&self.meters.retried);
+                    self.runtime.clock.sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Persists a token before it is used.
+    async fn save(&self, audience: &str, held: &mut Held) -> Result<(), Error> {
+        if let (true, Some(token)) = (held.unsaved, &held.token) {
+            self.runtime.journal.save_token(&self.parts.account, audience, token).await?;
+            held.unsaved = false;
+        }
+        Ok(())
+    }
+
+    async fn fetch_token(
+        &self,
+        audience: &str,
+        current: Option<&TokenSet>,
+        mut request: Box<WireRequest>,
+        deadline: Timestamp,
+    ) -> Result<TokenSet, Error> {
+        let draw = self.draw(&["token"], None, 1);
+        let waited = self.runtime.limiter.acquire(&draw, Priority::Stock, deadline).await?;
+        // A signature made before the wait may be too old by now.
+        if !waited.is_zero()
+            && let TokenPlan::Fetch(fresh) = self.plan(audience, current)?
+        {
+            request = fresh;
+        }
+        bump(&self.meters.sent);
+        let sent = self.runtime.transport.send(&request, self.time_for_an_answer(deadline)).await;
+        if sent.as_ref().is_err_and(|e| !e.maybe_sent) {
+            self.runtime.limiter.undo(&draw);
+        }
+        let response = sent?;
+        if let Some(error) = self.upstream_error("token", &response) {
+            return Err(error);
+        }
+        let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: "", key: "" };
+        self.parts.protocol.read_token(&cx, audience, current, &response)
+    }
+}
+
+/// The token endpoint refuses the login. A bare 403 is what a wall in front of the channel answers.
+fn refuses_login(error: &Error) -> bool {
+    match error.kind() {
+        Kind::Unauthenticated | Kind::NeedsReauth => true,
+        Kind::PermissionDenied => error.upstream_ref().is_some_and(|u| !u.code.is_empty()),
+        _ => false,
+    }
+}
+
+/// The same error, for a call of which nothing was sent although its token request was.
+fn before_send(e: Error) -> Error {
+    let kind = match e.kind() {
+        Kind::Decode | Kind::PermissionDenied => Kind::Unavailable,
+        kind => kind,
+    };
+    Error::new(kind, format!("no token: {}", e.message())).retry_after(e.wait())
+}
