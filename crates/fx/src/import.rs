@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use tradewind_domain::{Currency, Decimal, parse_decimal};
+use tradewind_domain::{Currency, Decimal, Lines, parse_decimal};
 
 use crate::{Publication, Quote, RateBook};
 
@@ -170,6 +170,8 @@ pub fn ecb_csv(text: &str, file: &str) -> Result<Import, ImportError> {
     let mut reader =
         csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(false).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| src.refuse(1, e.to_string()))?.clone();
+    let mut lines = Lines::of_text(text);
+    let mut line_at = |at: Option<&csv::Position>| at.map_or(0, |p| lines.of(p.byte()));
     let mut out = Import { publications: Vec::new(), skipped: BTreeSet::new() };
     let columns: Vec<Option<Currency>> = header
         .iter()
@@ -184,9 +186,9 @@ pub fn ecb_csv(text: &str, file: &str) -> Result<Import, ImportError> {
         .collect();
     for record in reader.records() {
         let record = record.map_err(|e| {
-            src.refuse(e.position().map_or(0, csv::Position::line), format!("not a row of the table: {e}"))
+            src.refuse(line_at(e.position()), format!("not a row of the table: {}", in_words(&e)))
         })?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = line_at(record.position());
         let text = record.get(0).unwrap_or_default();
         let date = text
             .parse::<Date>()
@@ -278,13 +280,14 @@ pub fn plain_csv(text: &str, file: &str) -> Result<Import, ImportError> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let mut days: BTreeMap<(String, Currency, Date), Publication> = BTreeMap::new();
     let headers = reader.headers().map_err(|e| src.refuse(1, e.to_string()))?.clone();
+    let mut lines = Lines::of_text(text);
+    let mut line_at = |at: Option<&csv::Position>| at.map_or(0, |p| lines.of(p.byte()));
     for record in reader.records() {
-        let record =
-            record.map_err(|e| src.refuse(e.position().map_or(0, csv::Position::line), e.to_string()))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let row: PlainRow = record
-            .deserialize(Some(&headers))
-            .map_err(|e| src.refuse(line, format!("expected date,base,quote,rate,source: {e}")))?;
+        let record = record.map_err(|e| src.refuse(line_at(e.position()), in_words(&e)))?;
+        let line = line_at(record.position());
+        let row: PlainRow = record.deserialize(Some(&headers)).map_err(|e| {
+            src.refuse(line, format!("expected date,base,quote,rate,source: {}", in_words(&e)))
+        })?;
         let date: Date = row
             .date
             .parse()
@@ -303,6 +306,17 @@ pub fn plain_csv(text: &str, file: &str) -> Result<Import, ImportError> {
         }
     }
     not_empty(&src, Import { publications: days.into_values().collect(), skipped: BTreeSet::new() })
+}
+
+/// What the CSV reader says, without the line that it counts: see [`Lines`].
+fn in_words(e: &csv::Error) -> String {
+    match e.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("has {len} fields where the header has {expected_len}")
+        }
+        csv::ErrorKind::Deserialize { err, .. } => err.to_string(),
+        _ => e.to_string(),
+    }
 }
 
 fn not_empty(src: &Source<'_>, import: Import) -> Result<Import, ImportError> {

@@ -154,6 +154,14 @@ fn bad_files_are_refused_with_their_line() {
         ("date,base,quote,rate,source\n", "no rate at all"),
         ("Date,USD,\n2026-03-05,abc,\n", "f:2: rate \"abc\""),
         ("Date,USD,\nyesterday,1.1,\n", "f:2: \"yesterday\""),
+        // Lines as an editor shows them: after blank ones, and with carriage returns.
+        ("date,base,quote,rate,source\n\n\n2026-03-02,GBP,CNY,0,x\n", "f:4: rate \"0\""),
+        (
+            "date,base,quote,rate,source\r\n2026-03-02,GBP,CNY,1,x\r\n\r\n2026-03-03,GBP,CNY,0,x\r\n",
+            "f:4: rate \"0\"",
+        ),
+        ("date,base,quote,rate\r\n\r\n2026-03-02,GBP,CNY\r\n", "f:3: has 3 fields where the header has 4"),
+        ("Date,USD,\r\n\r\n2026-03-05,1.1,\r\n2026-03-06,abc,\r\n", "f:4: rate \"abc\""),
         ("<a/>", "not ECB"),
         ("hello", "not a rate file"),
     ] {

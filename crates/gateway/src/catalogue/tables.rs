@@ -1,11 +1,12 @@
 //! Our own formats: CSV, workbook, JSON lines. The same columns in all three.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use calamine::{Data, Reader as _, Xlsx};
+use tradewind_domain::Lines;
 
 use super::rows::{COLUMNS, Fields, cell_number};
 use super::{MAX_TEXT, Reader, Row};
@@ -39,52 +40,6 @@ impl Read for Bounded<'_> {
         };
         self.left.set(left);
         Ok(n)
-    }
-}
-
-/// Where the lines begin that hold something. The parser counts line feeds and begins a row where the one before it ended:
-/// before blank lines, and before the line feed of a carriage return; people count what they see.
-struct Lines {
-    offset: u64,
-    line: u64,
-    /// Nothing but line ends since the last line end.
-    fresh: bool,
-    after_cr: bool,
-    /// Offset and number of what was read and is not passed yet.
-    ahead: VecDeque<(u64, u64)>,
-}
-
-impl Lines {
-    fn new() -> Lines {
-        Lines { offset: 0, line: 1, fresh: true, after_cr: false, ahead: VecDeque::new() }
-    }
-
-    fn feed(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            match byte {
-                b'\n' if self.after_cr => self.after_cr = false,
-                b'\n' | b'\r' => {
-                    self.line += 1;
-                    self.fresh = true;
-                    self.after_cr = *byte == b'\r';
-                }
-                _ => {
-                    if self.fresh {
-                        self.ahead.push_back((self.offset, self.line));
-                    }
-                    (self.fresh, self.after_cr) = (false, false);
-                }
-            }
-            self.offset += 1;
-        }
-    }
-
-    /// The line of the row that is looked for from an offset on. Offsets only grow.
-    fn of(&mut self, offset: u64) -> u64 {
-        while self.ahead.front().is_some_and(|(at, _)| *at < offset) {
-            self.ahead.pop_front();
-        }
-        self.ahead.front().map_or(self.line, |(_, line)| *line)
     }
 }
 
@@ -123,7 +78,7 @@ impl Reader {
             Err(e) => return self.whole(format!("cannot be read: {e}")),
         };
         let left = Cell::new(MAX_ROW);
-        let lines = RefCell::new(Lines::new());
+        let lines = RefCell::new(Lines::default());
         let mut csv = csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .flexible(true)

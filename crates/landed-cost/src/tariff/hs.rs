@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_domain::HsCode;
+use tradewind_domain::{HsCode, Lines};
 
 use super::{TariffError, checksum};
 
@@ -22,7 +22,10 @@ impl Nomenclature {
     /// A column is missing, a code is not 2, 4 or 6 digits, or stands without its heading; no code.
     pub fn read(text: &str, file: &str) -> Result<Nomenclature, TariffError> {
         let refuse = |line: u64, what: String| TariffError { file: file.to_owned(), line, what };
-        let mut reader = csv::Reader::from_reader(text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes());
+        let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut reader = csv::Reader::from_reader(plain.as_bytes());
+        let mut lines_of = Lines::of_text(plain);
+        let mut line_at = |at: Option<&csv::Position>| at.map_or(0, |p| lines_of.of(p.byte()));
         let header = reader.headers().map_err(|e| refuse(1, e.to_string()))?.clone();
         let column = |name: &str| {
             header.iter().position(|h| h.trim() == name).ok_or_else(|| {
@@ -33,9 +36,8 @@ impl Nomenclature {
         let mut texts = BTreeMap::new();
         let mut lines: Vec<(Box<str>, u64)> = Vec::new();
         for record in reader.records() {
-            let record =
-                record.map_err(|e| refuse(e.position().map_or(0, csv::Position::line), e.to_string()))?;
-            let line = record.position().map_or(0, csv::Position::line);
+            let record = record.map_err(|e| refuse(line_at(e.position()), in_words(&e)))?;
+            let line = line_at(record.position());
             let code = record.get(code_at).unwrap_or_default().trim();
             // The first row is the sum of all, no code.
             if code == "TOTAL" {
@@ -85,5 +87,16 @@ impl Nomenclature {
             .filter_map(|n| self.texts.get_key_value(code.get(..*n)?))
             .map(|(k, v)| (k.as_ref(), v.as_ref()))
             .collect()
+    }
+}
+
+/// What the CSV reader says, without the line that it counts: see [`Lines`].
+fn in_words(e: &csv::Error) -> String {
+    match e.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("has {len} fields where the header has {expected_len}")
+        }
+        csv::ErrorKind::Deserialize { err, .. } => err.to_string(),
+        _ => e.to_string(),
     }
 }

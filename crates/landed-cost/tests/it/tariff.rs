@@ -256,6 +256,19 @@ fn the_annex_of_section_122_prints_the_rate_of_its_layer() {
 }
 
 #[test]
+fn a_bad_nomenclature_is_refused_at_its_line() {
+    const HEAD: &str = "section,hscode,description,parent,level\r\n";
+    for (rows, says) in [
+        ("II,12,Seeds,TOTAL,2\r\n\r\nII,12x,?,12,4\r\n", "hs.csv:4: hscode \"12x\""),
+        ("\n\nII,1201,Soya,12,4\n", "hs.csv:4: 1201 stands without its heading 12"),
+        ("II,12,Seeds,TOTAL,2\r\n\r\nII,1201\r\n", "hs.csv:4: has 2 fields where the header has 5"),
+    ] {
+        let told = Nomenclature::read(&format!("{HEAD}{rows}"), "hs.csv").unwrap_err().to_string();
+        assert!(told.starts_with(says), "{told}");
+    }
+}
+
+#[test]
 fn the_nomenclature_tells_a_code_from_a_mistake() {
     let Some(text) = data("tariff/hs/harmonized-system.csv") else { return };
     let n = Nomenclature::read(&text, "hs.csv").unwrap();
