@@ -1,7 +1,7 @@
 //! How a connector is opened: its factory, an account's configuration, its secrets.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -14,19 +14,36 @@ use crate::role::{Connector, ConnectorInfo};
 
 /// Secrets of one account, by name. No `Display`; the debug form shows the names.
 #[derive(Clone, Default)]
-pub struct Secrets(BTreeMap<String, SecretString>);
+pub struct Secrets {
+    values: BTreeMap<String, SecretString>,
+    /// What was needed and is missing; one for all copies.
+    missed: Arc<Mutex<BTreeSet<String>>>,
+}
 
 impl Secrets {
     /// From name and value.
     #[must_use]
     pub fn new(values: impl IntoIterator<Item = (String, SecretString)>) -> Secrets {
-        Secrets(values.into_iter().collect())
+        Secrets { values: values.into_iter().collect(), missed: Arc::default() }
+    }
+
+    /// The same with one more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: SecretString) -> Secrets {
+        self.values.insert(name.to_owned(), value);
+        self
+    }
+
+    /// What [`Secrets::need`] was asked for and did not have.
+    #[must_use]
+    pub fn missed(&self) -> BTreeSet<String> {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// For tests and the demo: plain pairs.
     #[must_use]
     pub fn of(pairs: &[(&str, &str)]) -> Secrets {
-        Secrets(pairs.iter().map(|(k, v)| ((*k).to_owned(), SecretString::from((*v).to_owned()))).collect())
+        Secrets::new(pairs.iter().map(|(k, v)| ((*k).to_owned(), SecretString::from((*v).to_owned()))))
     }
 
     /// A secret that must be there.
@@ -34,24 +51,27 @@ impl Secrets {
     /// # Errors
     /// It is missing or blank; the message names it and says where to put it.
     pub fn need(&self, name: &str) -> Result<&SecretString, Error> {
-        match self.0.get(name) {
+        match self.values.get(name) {
             Some(value) if !value.expose_secret().trim().is_empty() => Ok(value),
-            _ => Err(Error::config(format!(
-                "secret '{name}' is missing: give it under [account.secrets] as {{ file = \"…\" }}, {{ env = \"…\" }} or {{ credential = \"…\" }}"
-            ))),
+            _ => {
+                self.missed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+                Err(Error::config(format!(
+                    "secret '{name}' is missing: give it under [account.secrets] as {{ file = \"…\" }}, {{ env = \"…\" }} or {{ credential = \"…\" }}"
+                )))
+            }
         }
     }
 
     /// A secret that may be there.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&SecretString> {
-        self.0.get(name)
+        self.values.get(name)
     }
 }
 
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.values.keys()).finish()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `tradewind check`: everything that can be known without a call.
 
+use secrecy::SecretString;
 use tradewind_gateway::Engines;
 use tradewind_gateway::catalogue::Catalogue;
 
@@ -17,28 +18,37 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let (config, folder) = args.config.load()?;
     let mut problems: Vec<String> = Vec::new();
     for entry in &config.account {
-        let (account, unread) = entry.resolve_each(&folder);
-        let opened = registry::find(&entry.connector).and_then(|factory| {
-            (factory.open)(account, crate::cmd::connectors::offline_runtime())?;
-            Ok(())
-        });
+        let (mut account, unread) = entry.resolve_each(&folder);
         for (_, problem) in &unread {
             problems.push(format!("account '{}': {problem}", entry.id));
         }
-        // What follows from a secret that could not be read is no fault of its own.
-        let follows = |e: &anyhow::Error| {
+        // A connector stops at the first secret that is missing. Each is told, and something put in its place, until all are
+        // told and whatever else is wrong.
+        let mut absent: Vec<String> = unread.into_iter().map(|(name, _)| name).collect();
+        for name in &absent {
+            account.secrets = account.secrets.with(name, SecretString::from("absent"));
+        }
+        loop {
+            let opened = registry::find(&entry.connector).and_then(|factory| {
+                (factory.open)(account.clone(), crate::cmd::connectors::offline_runtime())?;
+                Ok(())
+            });
+            let Err(e) = opened else { break };
+            let missing = account.secrets.missed().into_iter().find(|name| !absent.contains(name));
+            // What follows from a secret that is not there is no fault of its own.
             let text = format!("{e:#}");
-            unread.iter().any(|(name, _)| text.contains(&format!("'{name}'")))
-        };
-        if let Err(e) = &opened
-            && !follows(e)
-        {
-            let causes: Vec<String> = e.chain().map(ToString::to_string).collect();
-            let hint = registry::find(&entry.connector).map_or_else(
-                |_| String::new(),
-                |f| format!(" (what it needs: tradewind connectors {})", f.id),
-            );
-            problems.push(format!("account '{}': {}{hint}", entry.id, causes.join(": ")));
+            let follows = absent.iter().any(|name| text.contains(&format!("'{name}'")));
+            if !follows {
+                let causes: Vec<String> = e.chain().map(ToString::to_string).collect();
+                let hint = registry::find(&entry.connector).map_or_else(
+                    |_| String::new(),
+                    |f| format!(" (what it needs: tradewind connectors {})", f.id),
+                );
+                problems.push(format!("account '{}': {}{hint}", entry.id, causes.join(": ")));
+            }
+            let Some(name) = missing else { break };
+            account.secrets = account.secrets.with(&name, SecretString::from("absent"));
+            absent.push(name);
         }
     }
     // Rule packs, exchange rates, goods facts and price book: refused here, not on the first plan.
