@@ -55,6 +55,42 @@ fn rows_are_refused_with_row_and_remedy() {
 }
 
 #[test]
+fn programs_are_told_file_and_line_in_fields() {
+    let folder = shop("c.csv", format!("{HEADER}A,A,x,EUR,1,,\nB,B,1.00,EUR,-3,,\n").as_bytes(), "");
+    let error = &json(&tradewind(folder.path(), &["import", "--json"]))["error"];
+    assert_eq!(
+        (&error["file"], &error["line"], &error["field"]),
+        (&"c.csv".into(), &2.into(), &"price".into())
+    );
+    let second = &error["problems"][1];
+    assert_eq!((&second["line"], &second["field"]), (&3.into(), &"quantity".into()));
+    assert!(second["message"].as_str().unwrap().contains("whole number of units"), "{error}");
+    // `nope` begins on the third line, in its first column.
+    std::fs::write(folder.path().join("tradewind.toml"), "[[catalogue]]\npath = \"c.csv\"\nnope = 1\n")
+        .unwrap();
+    let error = &json(&tradewind(folder.path(), &["import", "--json"]))["error"];
+    let place = (&error["file"], &error["line"], &error["column"]);
+    assert_eq!(place, (&"tradewind.toml".into(), &3.into(), &1.into()));
+    // A file that the configuration names.
+    std::fs::write(folder.path().join("rates.csv"), "date,base,quote,rate\n\n2026-03-02,GBP,CNY,0\n")
+        .unwrap();
+    std::fs::write(folder.path().join("tradewind.toml"), "[fx]\nfiles = [\"rates.csv\"]\n").unwrap();
+    let error = &json(&tradewind(folder.path(), &["import", "--json"]))["error"];
+    assert_eq!((&error["file"], &error["line"]), (&"rates.csv".into(), &3.into()));
+}
+
+#[test]
+fn every_missing_secret_is_told_at_once() {
+    let account = "[[account]]\nid = \"store\"\nconnector = \"amazon\"\n\
+        settings = { marketplace = \"DE\", seller_id = \"S\", client_id = \"C\" }\n";
+    let folder = shop("c.csv", HEADER.as_bytes(), account);
+    let told = text(&tradewind(folder.path(), &["check"]));
+    for name in ["client_secret", "refresh_token"] {
+        assert_eq!(told.matches(&format!("secret '{name}' is missing")).count(), 1, "{told}");
+    }
+}
+
+#[test]
 fn rows_are_counted_as_an_editor_counts_them() {
     // The header is line 1; two blank lines; line 4 is right and two lines long; line 6 is wrong.
     let rows = "\n\nA,\"A\nB\",1.00,EUR,1,,\nB,B,x,EUR,1,,\n";

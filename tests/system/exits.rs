@@ -157,6 +157,37 @@ fn an_expired_login_says_who_must_log_in_again() {
 }
 
 #[test]
+fn a_refresh_that_fails_is_told_and_the_plan_is_made_all_the_same() {
+    let shop = Shop::open("read-write", None);
+    shop.run(&["plan", "--out", "p"], 2);
+    shop.run(&["apply", "p"], 0);
+    // Read again: what was put up is as it should be, or still on its way.
+    shop.run(&["plan", "--refresh"], 0);
+    let path = shop.path().join("c.csv");
+    let rows = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, rows.replace("A,Mug A,Harbour,20.00,", "A,Mug A,Harbour,21.00,")).unwrap();
+    shop.run(&["import"], 0);
+    // The only channel cannot be read: 4, whatever is in the plan, which is written.
+    shop.simulator.set_fault("amazon", None, Fault::ExpireToken, 10_000);
+    let told = text(&shop.run(&["plan", "--refresh", "--out", "q"], 4));
+    assert!(told.contains("store: its listings could not be read, planned with what is known"), "{told}");
+    assert!(told.contains("'refresh_token' (file refresh)"), "names the login: {told}");
+    assert!(shop.path().join("q").exists());
+}
+
+#[test]
+fn a_login_that_is_refused_is_named_by_whoever_calls() {
+    let shop = Shop::open("read-write", None);
+    shop.run(&["plan", "--out", "p"], 2);
+    std::fs::write(shop.path().join("refresh"), "Atzr|expired").unwrap();
+    let told = text(&shop.run(&["apply", "p"], 4));
+    assert!(
+        told.contains("'refresh_token' (file refresh)") && told.contains("put new values there"),
+        "{told}"
+    );
+}
+
+#[test]
 fn an_unknown_setting_of_a_channel_is_named() {
     let shop = Shop::open("read-only", None);
     let path = shop.path().join("tradewind.toml");

@@ -72,10 +72,6 @@ enum How {
 }
 
 impl Applied {
-    fn note(&mut self, error: &Error) {
-        self.tell(error.to_string());
-    }
-
     fn tell(&mut self, text: String) {
         if self.errors.len() < 10 && !self.errors.contains(&text) {
             self.errors.push(text);
@@ -318,7 +314,7 @@ impl Gateway {
             let found = match listings.read(&CallCx::new(), chunk).await {
                 Ok(found) => found,
                 Err(e) => {
-                    applied.note(&e);
+                    applied.tell(self.told(&e));
                     applied.postponed += chunk.len() as u32;
                     continue;
                 }
@@ -455,7 +451,8 @@ impl Gateway {
         let mut said: BTreeMap<String, Vec<Sku>> = BTreeMap::new();
         for item in &items {
             if let Err(e) = &item.result {
-                said.entry(e.to_string()).or_default().push(item.sku.clone());
+                let told = format!("{e}{}", self.login_hint(id, e));
+                said.entry(told).or_default().push(item.sku.clone());
             }
         }
         applied.tell_items(id, said);
@@ -527,7 +524,7 @@ impl Gateway {
                     self.items(&job.account, items, Some(&job.id), &mut applied).await?;
                 }
                 Err(e) => {
-                    applied.note(&e);
+                    applied.tell(self.told(&e));
                     applied.deferred += job.skus.len() as u32;
                 }
             }
@@ -572,7 +569,7 @@ impl Gateway {
             let found = match listings.read(&CallCx::new(), &keys).await {
                 Ok(found) => found,
                 Err(e) => {
-                    applied.note(&e);
+                    applied.tell(self.told(&e));
                     settled.waiting += chunk.len() as u32;
                     settled.unread += chunk.len() as u32;
                     continue;

@@ -180,7 +180,7 @@ pub struct ShippingConfig {
 }
 
 /// Exchange rates from published files.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FxConfig {
     /// Rate files (ECB or HMRC XML, ECB CSV, or date,base,quote,rate,source), relative to the configuration.
@@ -223,7 +223,7 @@ pub struct PricingConfig {
 }
 
 /// Landed cost: which rules, what is known of the goods, and how they get in.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LandedConfig {
     /// Folder of rule packs; the program's own when absent.
@@ -238,7 +238,7 @@ pub struct LandedConfig {
 }
 
 /// How goods get into a country. What is left out is not assumed: a quote says what it misses.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lane {
     /// Customs channel: `courier`, `express_hub`, `post` or `freight`.
@@ -437,8 +437,34 @@ pub enum ConfigError {
         message: String,
     },
     /// A file that it names is refused; the message names the place.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{message}")]
+    Refused {
+        /// What is wrong and what to do, with the place in front.
+        message: String,
+        /// File and line, where there is one.
+        place: Option<(String, u64)>,
+    },
+}
+
+impl ConfigError {
+    pub(crate) fn refused(why: &impl std::fmt::Display, file: &str, line: u64) -> ConfigError {
+        let place = (line > 0).then(|| (file.to_owned(), line));
+        ConfigError::Refused { message: why.to_string(), place }
+    }
+
+    /// File, line and column of it, as far as they are known.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
+        match self {
+            ConfigError::Unreadable { path, .. } => Some((path, None, None)),
+            ConfigError::Invalid { path, line, column, .. } => {
+                Some((path, Some(*line as u64), Some(*column as u64)))
+            }
+            ConfigError::Refused { place, .. } => {
+                place.as_ref().map(|(f, line)| (f.as_str(), Some(*line), None))
+            }
+        }
+    }
 }
 
 impl Config {

@@ -103,7 +103,8 @@ impl Gateway {
     }
 
     /// Which secrets to renew when a channel refused the login, and where they come from; else nothing.
-    pub(crate) fn login_hint(&self, id: &AccountId, error: &tradewind_connector::Error) -> String {
+    #[must_use]
+    pub fn login_hint(&self, id: &AccountId, error: &tradewind_connector::Error) -> String {
         use tradewind_connector::Kind;
         if !matches!(error.kind(), Kind::Unauthenticated | Kind::NeedsReauth) {
             return String::new();
@@ -113,6 +114,12 @@ impl Gateway {
         login.map_or_else(String::new, |l| {
             format!("; the login of account '{id}' is made of {l}: put new values there")
         })
+    }
+
+    /// An error for people; of a refused login, with what to renew.
+    pub(crate) fn told(&self, error: &tradewind_connector::Error) -> String {
+        let login = error.account().map(|id| self.login_hint(id, error)).unwrap_or_default();
+        format!("{error}{login}")
     }
 
     /// Capabilities of the open accounts.

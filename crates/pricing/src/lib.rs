@@ -107,3 +107,17 @@ pub enum PricingError {
     #[error(transparent)]
     Money(#[from] MoneyError),
 }
+
+impl PricingError {
+    /// Where it stands in the price book: `file:line`.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        match self {
+            PricingError::Book { origin, .. }
+            | PricingError::BlankFloor { origin, .. }
+            | PricingError::NoWeight { origin, .. }
+            | PricingError::Fx { origin, .. } => Some(origin),
+            _ => None,
+        }
+    }
+}

@@ -4,6 +4,13 @@ use std::io::{IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use serde_json::Value;
+use tradewind_fx::import::ImportError;
+use tradewind_gateway::GatewayError;
+use tradewind_gateway::catalogue::{Problem, Refused};
+use tradewind_gateway::config::ConfigError;
+use tradewind_landed_cost::pack::PackSetError;
+use tradewind_landed_cost::rates::tariff::TariffError;
 
 /// How a command ended, for scripts. The numbers are a promise: see `docs/cli.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +108,18 @@ impl Output {
             }
         }
         if self.json {
-            let body = serde_json::json!({"error": {"message": error.to_string(), "causes": causes}});
-            let _ = self.json(&body);
+            let mut told = serde_json::json!({"message": error.to_string(), "causes": causes});
+            let problems = places(error);
+            // The first place beside the words; all of them where there are several.
+            for (name, value) in problems.first().into_iter().flat_map(serde_json::Map::iter) {
+                if name != "message" {
+                    told[name.as_str()] = value.clone();
+                }
+            }
+            if problems.len() > 1 {
+                told["problems"] = problems.into();
+            }
+            let _ = self.json(&serde_json::json!({"error": told}));
         } else {
             let mut err = std::io::stderr().lock();
             let _ = writeln!(err, "error: {error}");
@@ -111,6 +128,55 @@ impl Output {
             }
         }
     }
+}
+
+/// Where in which files the fault is: `file`, `line` and `column` as far as they are known, `field` of a row.
+fn places(error: &anyhow::Error) -> Vec<serde_json::Map<String, Value>> {
+    let place = |file: &str, line: Option<u64>, column: Option<u64>, message: &str| {
+        let mut told = serde_json::Map::new();
+        told.insert("file".to_owned(), file.into());
+        let numbers = [("line", line), ("column", column)];
+        for (name, n) in numbers.into_iter().filter_map(|(name, n)| Some((name, n.filter(|n| *n > 0)?))) {
+            told.insert(name.to_owned(), n.into());
+        }
+        told.insert("message".to_owned(), message.into());
+        told
+    };
+    let rows = |refused: &Refused| {
+        let row = |p: &Problem| {
+            let mut told = place(&p.file, Some(p.row), None, &p.message);
+            if !p.field.is_empty() {
+                told.insert("field".to_owned(), p.field.clone().into());
+            }
+            told
+        };
+        refused.0.iter().map(row).collect()
+    };
+    for cause in error.chain() {
+        if let Some(GatewayError::Catalogue(refused)) = cause.downcast_ref() {
+            return rows(refused);
+        }
+        if let Some(refused) = cause.downcast_ref::<Refused>() {
+            return rows(refused);
+        }
+        if let Some(e) = cause.downcast_ref::<ConfigError>() {
+            return e
+                .place()
+                .map(|(file, line, column)| place(file, line, column, &e.to_string()))
+                .into_iter()
+                .collect();
+        }
+        if let Some(e) = cause.downcast_ref::<ImportError>() {
+            return vec![place(&e.file, Some(e.line), None, &e.what)];
+        }
+        if let Some(e) = cause.downcast_ref::<TariffError>() {
+            return vec![place(&e.file, Some(e.line), None, &e.what)];
+        }
+        if let Some(e) = cause.downcast_ref::<PackSetError>() {
+            return e.0.iter().map(|p| place(&p.file, Some(p.line as u64), None, &p.message)).collect();
+        }
+    }
+    Vec::new()
 }
 
 /// A table for a person: as wide as the terminal, and as its content where nobody looks (a pipe, a file).

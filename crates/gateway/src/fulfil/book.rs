@@ -176,7 +176,7 @@ impl Gateway {
                 match shipments.poll(&CallCx::new(), &handle).await {
                     // Asking failed, the booking did not.
                     Err(e) if !e.kind().is_business() => {
-                        done.note(e.to_string());
+                        done.note(self.told(&e));
                         done.postponed += 1;
                         Ok(())
                     }
@@ -232,7 +232,7 @@ impl Gateway {
                 done.postponed += 1;
             }
         }
-        done.note(error.to_string());
+        done.note(self.told(error));
         Ok(())
     }
 
@@ -265,7 +265,7 @@ impl Gateway {
                 Ok(self.store.commit(batch).await?)
             }
             Err(e) => {
-                done.note(e.to_string());
+                done.note(self.told(&e));
                 done.postponed += 1;
                 Ok(())
             }

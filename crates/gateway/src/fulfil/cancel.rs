@@ -47,7 +47,7 @@ impl Gateway {
         error: &Error,
         done: &mut Fulfilled,
     ) -> Result<()> {
-        done.note(error.to_string());
+        done.note(self.told(error));
         if matches!(error.kind(), Kind::Unsupported) {
             let note =
                 "the buyer wants to cancel and this channel takes that only in its own pages".to_owned();

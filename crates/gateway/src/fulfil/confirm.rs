@@ -56,12 +56,12 @@ impl Gateway {
                     || e.kind() == Kind::Conflict =>
             {
                 // Read: did it arrive?
-                done.note(e.to_string());
+                done.note(self.told(&e));
                 let Some(orders) = connector.marketplace().and_then(|m| m.orders()) else { return Ok(()) };
                 let now = match orders.get(&CallCx::new(), &record.order.id).await {
                     Ok(now) => now,
                     Err(e) => {
-                        done.note(e.to_string());
+                        done.note(self.told(&e));
                         done.postponed += 1;
                         return Ok(());
                     }
@@ -84,11 +84,11 @@ impl Gateway {
                 }
             }
             Err(e) if e.kind().is_business() => {
-                done.note(e.to_string());
+                done.note(self.told(&e));
                 self.stage(record, Stage::Stuck, Some(e.to_string()), Batch::new()).await
             }
             Err(e) => {
-                done.note(e.to_string());
+                done.note(self.told(&e));
                 done.postponed += 1;
                 Ok(())
             }

@@ -98,7 +98,7 @@ impl Gateway {
                 self.became(filed, DeclarationState::Rejected, Some(stuck), Batch::new()).await
             }
             Err(e) => {
-                done.note(e.to_string());
+                done.note(self.told(&e));
                 done.postponed += 1;
                 let state = match e.kind() {
                     Kind::Indeterminate => DeclarationState::Indeterminate,
@@ -174,7 +174,7 @@ impl Gateway {
                 Ok(())
             }
             Err(e) => {
-                done.note(e.to_string());
+                done.note(self.told(&e));
                 done.postponed += 1;
                 Ok(())
             }
@@ -194,7 +194,7 @@ impl Gateway {
                 let page = match receipts.poll(&CallCx::new(), cursor.as_ref()).await {
                     Ok(page) => page,
                     Err(e) => {
-                        done.note(e.to_string());
+                        done.note(self.told(&e));
                         done.postponed += 1;
                         break;
                     }
@@ -318,7 +318,7 @@ impl Gateway {
                 Ok(_) => self.withdrew(&declaration.id).await?,
                 // Tried again in the next round; the declaration may have a number then.
                 Err(e) => {
-                    done.note(e.to_string());
+                    done.note(self.told(&e));
                     done.postponed += 1;
                 }
             }

@@ -30,7 +30,7 @@ impl Gateway {
                 let reports = match tracking.track(&CallCx::new(), &waybills).await {
                     Ok(reports) => reports,
                     Err(e) => {
-                        done.note(e.to_string());
+                        done.note(self.told(&e));
                         done.postponed += 1;
                         continue;
                     }

@@ -67,20 +67,25 @@ impl Engines {
             Some(dir) => PackSet::from_dir(&folder.join(dir)),
             None => PackSet::embedded(),
         };
-        let packs = packs.map_err(|e| ConfigError::Refused(e.to_string()))?;
+        let packs = packs.map_err(|e| {
+            let (file, line) = e.0.first().map_or(("", 0), |p| (p.file.as_str(), p.line as u64));
+            ConfigError::refused(&e, file, line)
+        })?;
         let mut hash = Sha256::new();
         let mut add = |text: &str| {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text.as_bytes());
         };
         packs.current().iter().for_each(|p| add(&p.digest));
-        add(&format!("{:?} {:?}", config.fx, config.landed));
+        // As they could be written: a name of our own code decides nothing.
+        let written = serde_json::to_string(&(&config.fx, &config.landed));
+        add(&written.unwrap_or_else(|e| e.to_string()));
         let mut rates = RateBook::new();
         for file in &config.fx.files {
             let text = read(folder, file)?;
             add(&text);
             let read = import::any(&text, &file.display().to_string());
-            read.map_err(|e| ConfigError::Refused(e.to_string()))?.into_book(&mut rates);
+            read.map_err(|e| ConfigError::refused(&e, &e.file, e.line))?.into_book(&mut rates);
         }
         let goods = match &config.landed.goods {
             Some(file) => {
@@ -93,7 +98,9 @@ impl Engines {
             None => Goods::default(),
         };
         let tariff = match &config.landed.tariffs {
-            Some(dir) => folder::load(&folder.join(dir)).map_err(|e| ConfigError::Refused(e.to_string()))?,
+            Some(dir) => {
+                folder::load(&folder.join(dir)).map_err(|e| ConfigError::refused(&e, &e.file, e.line))?
+            }
             None => TariffStore::default(),
         };
         for version in tariff.versions() {
@@ -107,7 +114,13 @@ impl Engines {
                 let text = read(folder, &pricing.book)?;
                 add(&text);
                 let name = pricing.book.display().to_string();
-                let refused = |e: tradewind_pricing::PricingError| ConfigError::Refused(e.to_string());
+                let refused = |e: tradewind_pricing::PricingError| {
+                    // Its origin is `file:line`.
+                    let origin = e.origin().and_then(|o| o.rsplit_once(':'));
+                    let place = origin.and_then(|(file, line)| Some((file, line.parse().ok()?)));
+                    let (file, line) = place.unwrap_or((&name, 0));
+                    ConfigError::refused(&e, file, line)
+                };
                 let mut book = PriceBook::parse(&text, &name).map_err(refused)?;
                 // The book may ask for more than the guard, never for less.
                 if let Some(value) = config.guard.margin_floor {
@@ -124,20 +137,22 @@ impl Engines {
             let known = book.as_ref().map(|b| &b.first.channels);
             let Some(terms) = known.and_then(|k| k.get(channel)) else {
                 let all: Vec<&str> = known.into_iter().flat_map(|k| k.keys().map(String::as_str)).collect();
-                return Err(ConfigError::Refused(format!(
+                let why = format!(
                     "account '{}' sells as channel '{channel}', which the price book does not have; it has {}",
                     account.id,
                     all.join(", ")
-                )));
+                );
+                return Err(ConfigError::refused(&why, "", 0));
             };
             let currency = account.offers.as_ref().map(|o| o.currency);
             if currency != Some(terms.currency) {
-                return Err(ConfigError::Refused(format!(
+                let why = format!(
                     "account '{}' sells in {}, its channel '{channel}' of the price book in {}: make them one",
                     account.id,
                     currency.map(|c| c.code().to_owned()).unwrap_or_default(),
                     terms.currency
-                )));
+                );
+                return Err(ConfigError::refused(&why, "", 0));
             }
         }
         let digest = hex::encode(hash.finalize());

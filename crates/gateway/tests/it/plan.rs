@@ -209,8 +209,9 @@ fn no_change_exposes_more_than_is_shown_or_allotted() {
 /// Whatever decides a change is in the hash, and nothing else: not when a listing was read.
 #[test]
 fn the_hash_of_the_inputs_changes_with_each_of_them() {
+    let base = shop(1);
     let hash = |edit: &dyn Fn(&mut Shop)| {
-        let mut shop = shop(1);
+        let mut shop = base.clone();
         edit(&mut shop);
         shop.inputs().hash()
     };

@@ -12,6 +12,7 @@ use tradewind_gateway::config::Config;
 use tradewind_gateway::plan::Inputs;
 use tradewind_gateway::records::{OfferRecord, StockRecord, offer_key};
 
+#[derive(Clone)]
 pub(crate) struct Shop {
     pub(crate) config: Config,
     pub(crate) engines: Engines,

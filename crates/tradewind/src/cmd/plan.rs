@@ -41,8 +41,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     // One channel that is away keeps back no plan for the others; `apply` reads before it sends.
                     Err(GatewayError::Channel(e)) => {
                         failed += 1;
+                        let login = gateway.login_hint(id, &e);
                         out.note(format!(
-                            "{id}: its listings could not be read, planned with what is known: {e}"
+                            "{id}: its listings could not be read, planned with what is known: {e}{login}"
                         ));
                     }
                     Err(e) => return Err(e.into()),
