@@ -59,7 +59,7 @@ fn id() -> ConnectorId {
 }
 
 fn capabilities() -> Capabilities {
-    use Support::{Emulated, Native, NotImplemented};
+    use Support::{Emulated, Native, Unsupported};
     Capabilities::new(
         &[
             (Facet::Transactions, Native),
@@ -69,7 +69,8 @@ fn capabilities() -> Capabilities {
             (Facet::Statements, Emulated),
             (Facet::Refund, Native),
             (Facet::Disputes, Native),
-            (Facet::CustomsPayment, NotImplemented),
+            // PayPal's API has no such call: payments are told to China's customs by companies with a Chinese licence.
+            (Facet::CustomsPayment, Unsupported),
             (Facet::Webhooks, Native),
         ],
         Bounds { window_hours: Some(MAX_HOURS), visibility_lag_minutes: Some(6 * 60), ..Bounds::default() },
