@@ -7,6 +7,7 @@
 mod auth;
 mod categories;
 mod config;
+mod issues;
 mod map;
 mod orders;
 mod products;
@@ -23,7 +24,8 @@ use tradewind_connector::{
     Limits, Page, Parts, Pipeline, Runtime, Submitted, Support, Window,
 };
 use tradewind_domain::{
-    ConnectorId, ListingId, ListingRef, LiveListing, Offer, Order, OrderId, ShipmentNotice, Sku,
+    CancelReason, ConnectorId, ListingId, ListingRef, LiveListing, Offer, Order, OrderId, OrderState,
+    ShipmentNotice, Sku,
 };
 
 use crate::auth::Iop;
@@ -52,7 +54,7 @@ fn info() -> ConnectorInfo {
         id: id(),
         name: "AliExpress".to_owned(),
         roles: vec![Role::Marketplace],
-        api_version: "IOP gateway, aliexpress.solution.* methods".to_owned(),
+        api_version: "IOP gateway, aliexpress.solution.*, issue.* and trade.seller.* methods".to_owned(),
         docs: "https://openservice.aliexpress.com/doc/api.htm".to_owned(),
     }
 }
@@ -68,9 +70,11 @@ fn capabilities() -> Capabilities {
         (Facet::Orders, Native),
         (Facet::Ship, Native),
         (Facet::Categories, Native),
-        (Facet::Returns, NotImplemented),
-        (Facet::Refund, NotImplemented),
-        (Facet::Cancel, NotImplemented),
+        (Facet::Returns, Native),
+        // The buyer's wish alone: a seller has no call that cancels.
+        (Facet::Cancel, Native),
+        // A seller gives no money back of his own accord: it follows from an issue's solution.
+        (Facet::Refund, Unsupported),
         (Facet::Webhooks, NotImplemented),
         // No method for statements or payouts is known (fact sheet §5).
         (Facet::Statements, Unsupported),
@@ -121,6 +125,9 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, E
         suggest: categories::Suggest { endpoint: endpoint.clone() },
         attributes: categories::Attributes { endpoint: endpoint.clone() },
         list: orders::List { endpoint: endpoint.clone() },
+        issues: issues::ListIssues { endpoint: endpoint.clone() },
+        issue: issues::GetIssue { endpoint: endpoint.clone() },
+        accept_cancel: issues::AcceptCancel { endpoint: endpoint.clone() },
         get: orders::Get { endpoint },
         ship: orders::Ship { settings },
     }))
@@ -140,6 +147,9 @@ struct AliExpress {
     suggest: categories::Suggest,
     attributes: categories::Attributes,
     list: orders::List,
+    issues: issues::ListIssues,
+    issue: issues::GetIssue,
+    accept_cancel: issues::AcceptCancel,
     get: orders::Get,
     ship: orders::Ship,
 }
@@ -235,6 +245,9 @@ impl Marketplace for AliExpress {
         Some(self)
     }
     fn order_actions(&self) -> Option<&dyn role::OrderActions> {
+        Some(self)
+    }
+    fn returns(&self) -> Option<&dyn role::Returns> {
         Some(self)
     }
 }
@@ -374,5 +387,35 @@ impl role::OrderActions for AliExpress {
         let all = order.lines.iter().all(covers);
         let input = ShipIn { notice: notice.clone(), all };
         self.pipeline.call(&self.ship, &input, cx).await.map(Submitted::Done)
+    }
+
+    async fn cancel(&self, cx: &CallCx, order: &Order, _: CancelReason) -> Result<Submitted<()>, Error> {
+        // As it is now: an answer that was lost is found here, and a wish that the buyer took back is not granted.
+        let now = self.pipeline.call(&self.get, &order.id, &CallCx::new()).await?.order;
+        match now.state {
+            OrderState::Cancelled => Ok(Submitted::Done(())),
+            OrderState::CancelRequested => {
+                let buyer = now
+                    .buyer
+                    .id
+                    .ok_or_else(|| Error::decode(format!("order {} does not name its buyer", order.id)))?;
+                let input = (order.id.clone(), buyer);
+                self.pipeline.call(&self.accept_cancel, &input, cx).await.map(Submitted::Done)
+            }
+            _ if order.state == OrderState::CancelRequested => Err(Error::new(
+                Kind::Conflict,
+                format!(
+                    "order {}: the buyer does not ask to cancel ({}), read it again",
+                    order.id, now.raw_status
+                ),
+            )),
+            _ => Err(Error::new(
+                Kind::Unsupported,
+                format!(
+                    "order {}: AliExpress has no call by which a seller cancels; ask the buyer to, then it is granted",
+                    order.id
+                ),
+            )),
+        }
     }
 }

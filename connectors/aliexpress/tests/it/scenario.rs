@@ -5,17 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_connector::role::{PriceChange, StockChange};
-use tradewind_connector::{CallCx, Submitted, Window};
+use tradewind_connector::{CallCx, Kind, Submitted, Window, all_records};
 use tradewind_domain::{
-    Content, Currency, Dimensions, Grams, LineQuantity, ListingRef, ListingState, Locale, Money, Offer,
-    Order, OrderState, ShipmentNotice,
+    CancelReason, Content, Currency, Dimensions, Grams, LineQuantity, ListingRef, ListingState, Locale,
+    Money, Offer, Order, OrderState, Return, ReturnState, ShipmentNotice,
 };
 use tradewind_simulator::{Demand, Simulator};
 use tradewind_testkit::{Follow, Live};
 
+/// Tokens, and the methods whose metadata is not published.
+const UNSPECIFIED: [&str; 3] = ["/rest/", "method=aliexpress.issue.", "method=aliexpress.trade.seller."];
+
 async fn start() -> (Arc<Simulator>, Live) {
-    let demand =
-        Demand { orders_per_day: 8, days: 1, cancel_per_mille: 0, refund_per_mille: 0, ..Demand::default() };
+    start_with(Demand {
+        orders_per_day: 8,
+        days: 1,
+        cancel_per_mille: 0,
+        refund_per_mille: 0,
+        ..Demand::default()
+    })
+    .await
+}
+
+async fn start_with(demand: Demand) -> (Arc<Simulator>, Live) {
     let sim =
         Arc::new(Simulator::builder().seed(5).demand(demand).channels(["aliexpress"]).start().await.unwrap());
     let login = sim.credentials("aliexpress");
@@ -26,7 +38,7 @@ async fn start() -> (Arc<Simulator>, Live) {
     let (a, b) = (sim.clone(), sim.clone());
     let clock = Arc::new(Follow { now: move || a.now(), wait: move |d| b.advance(d) });
     let secrets = [("app_secret", login.get("app_secret")), ("refresh_token", login.get("refresh_token"))];
-    let live = Live::open(&tradewind_aliexpress::FACTORY, &settings, &secrets, clock, &["/rest/"]).unwrap();
+    let live = Live::open(&tradewind_aliexpress::FACTORY, &settings, &secrets, clock, &UNSPECIFIED).unwrap();
     (sim, live)
 }
 
@@ -126,5 +138,108 @@ async fn publish_change_sell_ship_withdraw() {
     );
     sim.advance(Duration::from_secs(3_600));
     assert_eq!(read().await.state, ListingState::Absent);
+    live.assert_exchanges(20);
+}
+
+fn notice(order: &Order, now: jiff::Timestamp) -> ShipmentNotice {
+    ShipmentNotice {
+        order: order.id.clone(),
+        shipment: format!("S-{}", order.id).parse().unwrap(),
+        fulfilment: None,
+        lines: order.lines.iter().map(|l| LineQuantity { line: l.id.clone(), quantity: l.open() }).collect(),
+        carrier: "dhl-express".into(),
+        waybill: order.id.as_str()[..10].parse().unwrap(),
+        shipped_at: now,
+    }
+}
+
+#[tokio::test]
+async fn a_buyers_wish_to_cancel_is_granted() {
+    let (sim, live) = start_with(Demand {
+        orders_per_day: 12,
+        days: 1,
+        cancel_per_mille: 900,
+        refund_per_mille: 0,
+        ..Demand::default()
+    })
+    .await;
+    let market = live.connector.marketplace().unwrap();
+    accepted(market.offers().unwrap().put(&CallCx::keyed("put"), &[offer("CUP", 500)]).await.unwrap());
+    let from = sim.now();
+    let (mut granted, mut ours) = (0, 0);
+    for quarter in 0..140 {
+        sim.advance(Duration::from_secs(900));
+        let window = Window { from, to: sim.now() };
+        for order in orders(&live, window).await {
+            let cx = CallCx::keyed(format!("{}/{quarter}", order.id));
+            let actions = market.order_actions().unwrap();
+            if order.state == OrderState::CancelRequested {
+                let done = actions.cancel(&cx, &order, CancelReason::BuyerRequest).await.unwrap();
+                assert_eq!(done, Submitted::Done(()));
+                let now = market.orders().unwrap().get(&CallCx::new(), &order.id).await.unwrap();
+                assert_eq!(now.state, OrderState::Cancelled);
+                // Told again, as after an answer that was lost: it is done.
+                let again = CallCx::keyed(format!("{}/again", order.id));
+                let done = actions.cancel(&again, &order, CancelReason::BuyerRequest).await.unwrap();
+                assert_eq!(done, Submitted::Done(()));
+                granted += 1;
+            } else if order.state == OrderState::ReadyToShip && ours == 0 {
+                let refused = actions.cancel(&cx, &order, CancelReason::OutOfStock).await.unwrap_err();
+                assert_eq!(refused.kind(), Kind::Unsupported);
+                ours += 1;
+            }
+        }
+    }
+    assert!(granted > 0 && ours > 0, "{granted} {ours}");
+    live.assert_exchanges(20);
+}
+
+#[tokio::test]
+async fn a_claim_is_followed_to_its_end() {
+    let (sim, live) = start_with(Demand {
+        orders_per_day: 8,
+        days: 1,
+        cancel_per_mille: 0,
+        refund_per_mille: 1_000,
+        ..Demand::default()
+    })
+    .await;
+    let market = live.connector.marketplace().unwrap();
+    accepted(market.offers().unwrap().put(&CallCx::keyed("put"), &[offer("CUP", 500)]).await.unwrap());
+    let from = sim.now();
+    sim.advance(Duration::from_secs(60 * 3_600));
+    for order in orders(&live, Window { from, to: sim.now() }).await {
+        if order.state == OrderState::ReadyToShip {
+            let cx = CallCx::keyed(format!("ship-{}", order.id));
+            market.order_actions().unwrap().ship(&cx, &notice(&order, sim.now())).await.unwrap();
+        }
+    }
+    // Buyers think again after six to ten days; the simulator's platform decides after one.
+    let mut first: std::collections::BTreeMap<String, ReturnState> = std::collections::BTreeMap::new();
+    let mut last: std::collections::BTreeMap<String, Return> = std::collections::BTreeMap::new();
+    for _ in 0..14 {
+        sim.advance(Duration::from_secs(24 * 3_600));
+        let to = sim.now();
+        let day = Window { from: to.checked_sub(jiff::SignedDuration::from_hours(24)).unwrap(), to };
+        let facet = market.returns().unwrap();
+        let seen = all_records(|c| async move { facet.changed(&CallCx::new(), day, c.as_ref()).await });
+        for r in seen.await.unwrap() {
+            first.entry(r.id.to_string()).or_insert(r.state);
+            last.insert(r.id.to_string(), r);
+        }
+    }
+    assert!(!last.is_empty());
+    assert!(first.values().any(|s| *s == ReturnState::Requested), "{first:?}");
+    let truth = sim.ledger().orders["aliexpress"].clone();
+    let mut back: std::collections::BTreeMap<String, i64> = std::collections::BTreeMap::new();
+    for r in last.values() {
+        assert_eq!((r.state, r.lines.len()), (ReturnState::Refunded, 1), "{}", r.id);
+        *back.entry(r.order.to_string()).or_default() += r.amount.unwrap().minor();
+    }
+    // What the claims of an order give back is what the platform took.
+    for (order, amount) in &back {
+        assert_eq!(*amount, truth[order].refunded, "{order}");
+    }
+    assert_eq!(back.len(), truth.values().filter(|o| o.refunded > 0).count());
     live.assert_exchanges(20);
 }

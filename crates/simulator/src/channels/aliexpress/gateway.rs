@@ -229,6 +229,14 @@ impl AliExpress {
             "aliexpress.solution.order.receiptinfo.get" => {
                 self.receipt_info(&text(document(params, "param1")?.get("order_id").unwrap_or(&Value::Null)))
             }
+            "aliexpress.issue.issuelist.get" => self.list_issues(world, &document(params, "query_dto")?),
+            "aliexpress.issue.detail.get" => {
+                let given = |name: &str| params.get(name).map(String::as_str).unwrap_or_default();
+                self.issue(world, given("buyer_login_id"), given("issue_id"))
+            }
+            "aliexpress.trade.seller.order.acceptcancel" => {
+                self.accept_cancel(world, &document(params, "param_order_cancel_request")?)
+            }
             "aliexpress.solution.order.fulfill" => self.fulfil(world, params),
             _ => Err(gateway_error(
                 "InvalidApiPath",

@@ -10,6 +10,7 @@
 //! quota (one bucket of `BUCKET` per seller), access tokens of one day so that a short run sees a refresh.
 
 mod gateway;
+mod issues;
 mod orders;
 mod products;
 mod shapes;
@@ -85,6 +86,8 @@ struct Order {
     before: String,
     end_reason: String,
     issue: String,
+    issue_opened_ms: Option<i64>,
+    issue_changed_ms: Option<i64>,
     buyer: crate::core::buyers::Buyer,
     lines: Vec<Line>,
     shipping: i64,

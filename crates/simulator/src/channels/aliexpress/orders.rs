@@ -70,6 +70,8 @@ impl AliExpress {
             before: String::new(),
             end_reason: String::new(),
             issue: "NO_ISSUE".into(),
+            issue_opened_ms: None,
+            issue_changed_ms: None,
             buyer: purchase.buyer.clone(),
             lines,
             shipping,
@@ -167,7 +169,7 @@ impl AliExpress {
         }
     }
 
-    fn cancelled(&self, world: &World, key: &str) {
+    pub(super) fn cancelled(&self, world: &World, key: &str) {
         let mut back = Vec::new();
         self.with(world, key, |o| {
             if o.status != "IN_CANCEL" {
@@ -207,6 +209,7 @@ impl AliExpress {
             amount = if half { money::share(o.total, 1, 2) } else { o.total };
             o.refunded = amount;
             o.issue = "END_ISSUE".into();
+            o.issue_changed_ms = Some(world.now_ms());
             o.status = "FUND_PROCESSING".into();
             Some((DAY_MS, "release"))
         });
@@ -260,6 +263,7 @@ impl AliExpress {
             (Afterthought::Return, "WAIT_BUYER_ACCEPT_GOODS") => {
                 o.status = "IN_ISSUE".into();
                 o.issue = "IN_ISSUE".into();
+                o.issue_opened_ms = Some(world.now_ms());
                 Some((DAY_MS, "judged"))
             }
             _ => None,
