@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use tradewind_connector::{Access, AccountConfig, Patience, Secrets};
 use tradewind_domain::{AccountId, Address, Country, Currency, Incoterm, Locale, Rounding, TaxId};
 
+mod error;
+pub use error::ConfigError;
+
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -409,60 +412,6 @@ impl std::fmt::Display for SecretSource {
             SecretSource::File(file) => write!(f, "file {}", file.display()),
             SecretSource::Env(var) => write!(f, "environment variable {var}"),
             SecretSource::Credential(id) => write!(f, "systemd credential {id}"),
-        }
-    }
-}
-
-/// The configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{path}: {why}")]
-    Unreadable {
-        /// File.
-        path: String,
-        /// Reason.
-        why: String,
-    },
-    /// It is not what it should be.
-    #[error("{path}:{line}:{column}: {message}")]
-    Invalid {
-        /// File.
-        path: String,
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-        /// What is wrong and what to do.
-        message: String,
-    },
-    /// A file that it names is refused; the message names the place.
-    #[error("{message}")]
-    Refused {
-        /// What is wrong and what to do, with the place in front.
-        message: String,
-        /// File and line, where there is one.
-        place: Option<(String, u64)>,
-    },
-}
-
-impl ConfigError {
-    pub(crate) fn refused(why: &impl std::fmt::Display, file: &str, line: u64) -> ConfigError {
-        let place = (line > 0).then(|| (file.to_owned(), line));
-        ConfigError::Refused { message: why.to_string(), place }
-    }
-
-    /// File, line and column of it, as far as they are known.
-    #[must_use]
-    pub fn place(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
-        match self {
-            ConfigError::Unreadable { path, .. } => Some((path, None, None)),
-            ConfigError::Invalid { path, line, column, .. } => {
-                Some((path, Some(*line as u64), Some(*column as u64)))
-            }
-            ConfigError::Refused { place, .. } => {
-                place.as_ref().map(|(f, line)| (f.as_str(), Some(*line), None))
-            }
         }
     }
 }
