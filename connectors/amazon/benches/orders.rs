@@ -200,18 +200,16 @@ struct Forgetful(Memory);
 impl tradewind_connector::Journal for Forgetful {
     async fn begin(
         &self,
-        intent: &tradewind_connector::Intent,
+        intent: &Arc<tradewind_connector::Intent>,
     ) -> Result<tradewind_connector::Begun, tradewind_connector::Error> {
         self.0.begin(intent).await
     }
     async fn finish(
         &self,
-        account: &tradewind_domain::AccountId,
-        operation: &str,
-        key: &str,
+        intent: &Arc<tradewind_connector::Intent>,
         outcome: tradewind_connector::Outcome,
     ) -> Result<(), tradewind_connector::Error> {
-        self.0.finish(account, operation, key, outcome).await
+        self.0.finish(intent, outcome).await
     }
     async fn keep(&self, _: tradewind_connector::Exchange) -> Result<(), tradewind_connector::Error> {
         Ok(())
