@@ -1,7 +1,7 @@
 //! Fulfilment: book the parcel, file the declaration, wait for the release, tell the marketplace. Each order is a
 //! row with a stage; each step commits before and after its call, so a crash goes on where it stopped.
 
-mod book;
+pub(crate) mod book;
 mod call_back;
 mod cancel;
 mod confirm;

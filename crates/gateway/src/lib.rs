@@ -14,6 +14,7 @@
 //! | [`fulfil`] | book, declare, confirm |
 //! | [`money`] | transactions, statements, payouts |
 //! | [`cases`] | returns and disputes in, beside their orders |
+//! | [`rates`], [`pickups`] | what carriers ask for a parcel; couriers |
 //! | [`books`] | what the store knows, as facts for the ledger |
 //! | [`stock`] | who may sell how much |
 
@@ -29,9 +30,11 @@ pub mod hints;
 pub mod landed;
 pub mod money;
 pub mod orders;
+pub mod pickups;
 pub mod plan;
 pub mod pricing;
 mod progress;
+pub mod rates;
 pub mod records;
 mod refresh;
 pub mod stock;

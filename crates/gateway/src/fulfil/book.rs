@@ -305,7 +305,7 @@ impl Gateway {
     }
 
     /// What is asked of the carrier, or why it cannot be.
-    fn shipment_request(
+    pub(crate) fn shipment_request(
         &self,
         record: &OrderRecord,
         shipping: &ShippingConfig,
@@ -394,7 +394,7 @@ impl ShipmentRecord {
 }
 
 /// When a parcel that is booked now is handed over.
-fn hand_over(now: Timestamp) -> Timestamp {
+pub(crate) fn hand_over(now: Timestamp) -> Timestamp {
     now.checked_add(SignedDuration::from_hours(2)).unwrap_or(now)
 }
 
@@ -420,7 +420,7 @@ pub(super) fn clean(mut address: Address) -> Address {
 }
 
 /// Our id of an order's shipment: short enough for every carrier's reference field, and always the same.
-fn shipment_id(record: &OrderRecord) -> String {
+pub(crate) fn shipment_id(record: &OrderRecord) -> String {
     let digest = Sha256::digest(record.key().as_bytes());
     format!("TW{}", hex::encode_upper(&digest[..9]))
 }

@@ -17,8 +17,10 @@ mod fx;
 mod init;
 mod money;
 mod orders;
+mod pickup;
 mod plan;
 mod quote;
+mod rates;
 mod reconcile;
 mod settle;
 mod simulate;
@@ -52,6 +54,10 @@ pub(crate) enum Command {
     Disputes(cases::Args),
     /// Book parcels, file declarations, tell the marketplaces.
     Fulfil(fulfil::Args),
+    /// What the carriers ask for the parcel of an order, or for another one.
+    Rates(rates::Args),
+    /// Order couriers for booked parcels, call them off, or list both.
+    Pickup(pickup::Args),
     /// List declarations and what customs answered.
     Declare(fulfil::DeclareArgs),
     /// Collect transactions, payouts and settlement documents.
@@ -95,6 +101,8 @@ pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
         Command::Returns(args) => cases::returns(&args, out),
         Command::Disputes(args) => cases::disputes(&args, out),
         Command::Fulfil(args) => fulfil::run(&args, out),
+        Command::Rates(args) => rates::run(&args, out),
+        Command::Pickup(args) => pickup::run(&args, out),
         Command::Declare(args) => fulfil::declare(&args, out),
         Command::Settle(args) => settle::run(&args, out),
         Command::Reconcile(args) => reconcile::run(&args, out),
