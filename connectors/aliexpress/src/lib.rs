@@ -76,6 +76,8 @@ fn capabilities() -> Capabilities {
         // A seller gives no money back of his own accord: it follows from an issue's solution.
         (Facet::Refund, Unsupported),
         (Facet::Webhooks, NotImplemented),
+        // What was released of each order (`trade.redefining.findloanlistquery`); see the README.
+        (Facet::Transactions, NotImplemented),
         // No method for statements or payouts is known (fact sheet §5).
         (Facet::Statements, Unsupported),
         (Facet::Payouts, Unsupported),
