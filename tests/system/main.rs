@@ -7,6 +7,7 @@ mod demo;
 mod duty;
 mod exits;
 mod kill;
+mod listen;
 mod pricing;
 mod program;
 mod quote;

@@ -55,6 +55,7 @@ impl Exit {
 
 /// Where a command prints. Standard output carries the answer and nothing else; progress, hints and errors
 /// go to standard error.
+#[derive(Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
     quiet: bool,

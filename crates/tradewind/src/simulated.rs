@@ -21,6 +21,8 @@ const FILES: &[(&str, &str)] = &[
 ];
 const RATES: &str = include_str!("../../../config/demo/rates.csv");
 const CONFIG: &str = include_str!("../../../config/demo/tradewind.toml");
+/// The public address of the shop's TLS proxy, which the simulator plays.
+pub(crate) const PUBLIC: &str = "https://hooks.shop.example";
 
 /// Where a setting comes from.
 enum Value {
@@ -75,6 +77,7 @@ const WIRING: &[Wiring] = &[
             ("payment_policy", Credential("payment_policy_id")),
             ("return_policy", Credential("return_policy_id")),
             ("signing_jwe", Credential("signing_jwe")),
+            ("notification_keys.7f1a52d6-5c1f-4c5e-9a4d-0d6f1f6f2a10", Credential("notification_key")),
         ],
         secrets: &[
             ("client_secret", "client_secret"),
@@ -118,6 +121,14 @@ pub(crate) struct Running {
 /// Running channels by name.
 pub(crate) type Channels = BTreeMap<String, Running>;
 
+/// Accounts of the shop, with their connectors.
+pub(crate) fn accounts() -> anyhow::Result<Vec<(String, String)>> {
+    let config: toml::Table = CONFIG.parse().context("config/demo/tradewind.toml")?;
+    let accounts = config.get("account").and_then(toml::Value::as_array).into_iter().flatten();
+    let text = |a: &toml::Value, name: &str| Some(a.get(name)?.as_str()?.to_owned());
+    Ok(accounts.filter_map(|a| Some((text(a, "id")?, text(a, "connector")?))).collect())
+}
+
 /// The channels of a simulator in this process.
 pub(crate) fn running(simulator: &Simulator) -> Channels {
     let of = |name: &str| Running {
@@ -156,6 +167,7 @@ pub(crate) fn write_shop(folder: &Path, channels: &Channels, today: Option<Date>
         let allowed = fx.get("max_age_days").and_then(toml::Value::as_integer).unwrap_or_default();
         fx.insert("max_age_days".to_owned(), (allowed + age_of_rates(today)?).into());
     }
+    config.insert("listen".to_owned(), toml::Table::from_iter([("url".to_owned(), PUBLIC.into())]).into());
     // Where the customs account is left out, nothing is declared.
     let ids: Vec<String> = config
         .get("account")

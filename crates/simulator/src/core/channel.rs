@@ -209,6 +209,13 @@ pub trait Channel: Send + Sync + 'static {
         let _ = (world, order, what);
     }
 
+    /// The seller registers an address for notifications, in the channel's pages or by its API. `false`: the channel sends
+    /// to no address.
+    fn subscribe(&self, world: &World, address: &str) -> bool {
+        let _ = (world, address);
+        false
+    }
+
     /// Something happened at another channel.
     fn on_news(&self, world: &World, news: &News) {
         let _ = (world, news);

@@ -135,7 +135,7 @@ async fn hooks(State(world): State<World>, Path(channel): Path<String>) -> Respo
         .take_hooks(&channel)
         .into_iter()
         .map(|h| {
-            j!({"id": h.id, "topic": h.topic, "headers": h.headers,
+            j!({"id": h.id, "topic": h.topic, "to": h.to, "headers": h.headers,
                 "body": base64::engine::general_purpose::STANDARD.encode(&h.body)})
         })
         .collect();

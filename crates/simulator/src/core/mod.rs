@@ -5,6 +5,7 @@ pub mod buyers;
 pub mod channel;
 pub mod clock;
 mod control;
+pub mod deliver;
 pub mod faults;
 pub mod ledger;
 pub mod money;

@@ -27,7 +27,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tower::ServiceExt as _;
 
 /// The largest request body read; far above any channel's own limit.
@@ -163,6 +163,9 @@ impl Builder {
         let world = World::new(self.seed, self.start, self.profile, self.demand.clone(), channels);
         world.quotas(|q| q.set_off(!self.quotas));
         let (stop, _) = watch::channel(false);
+        let (post, queue) = mpsc::unbounded_channel();
+        world.set_post(post);
+        tokio::spawn(super::deliver::run(world.clone(), queue, stop.subscribe()));
         let mut port = self.first_port;
         for channel in world.channels() {
             let name = channel.name();
@@ -256,6 +259,23 @@ impl Simulator {
     #[must_use]
     pub fn take_hooks(&self, channel: &str) -> Vec<Hook> {
         self.world.take_hooks(channel)
+    }
+
+    /// The seller registers `address` at a channel for the notifications it has; whether it has any that go to an address.
+    #[must_use]
+    pub fn subscribe(&self, channel: &str, address: &str) -> bool {
+        self.world.channel(channel).is_some_and(|c| c.subscribe(&self.world, address))
+    }
+
+    /// Sends hooks for addresses that begin with `public` to `local`, by real requests: see [`super::deliver`].
+    pub fn proxy(&self, public: &str, local: &str) {
+        self.world.proxy(public, local);
+    }
+
+    /// What was sent to listening clients so far, each try.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<super::deliver::Delivery> {
+        self.world.deliveries()
     }
 
     /// The world, for everything else.

@@ -6,6 +6,7 @@
 use super::buyers::{Afterthought, Demand, choose, plan_day};
 use super::channel::{Call, Channel, News};
 use super::clock::{Clock, DAY_MS, instant, iso_millis};
+use super::deliver::{Delivery, Outgoing};
 use super::faults::{Fault, Faults, Profile};
 use super::ledger::Ledger;
 use super::quota::{Quotas, Verdict};
@@ -15,6 +16,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Something due at a virtual instant.
 #[derive(Debug, Clone)]
@@ -30,7 +32,7 @@ pub struct Event {
 }
 
 /// A message a channel pushes to its client (webhook). Kept for the driver to collect, with
-/// duplication and reordering already applied.
+/// duplication and reordering already applied, unless somebody listens at its address ([`World::proxy`]).
 #[derive(Debug, Clone, Serialize)]
 pub struct Hook {
     /// Which channel sends it.
@@ -39,6 +41,8 @@ pub struct Hook {
     pub id: String,
     /// Topic in the channel's words.
     pub topic: String,
+    /// The address it is sent to; empty where the channel sends to none (a queue).
+    pub to: String,
     /// Headers, with signature.
     pub headers: Vec<(String, String)>,
     /// Body, byte for byte.
@@ -120,6 +124,10 @@ struct Shared {
     bases: Mutex<BTreeMap<String, String>>,
     inner: Mutex<Inner>,
     traps: Mutex<Traps>,
+    /// Local addresses by the public ones that lead there.
+    proxies: Mutex<BTreeMap<String, String>>,
+    post: OnceLock<UnboundedSender<Outgoing>>,
+    deliveries: Mutex<Vec<Delivery>>,
     /// Only one `advance` at a time.
     turn: Mutex<()>,
 }
@@ -156,6 +164,9 @@ impl World {
             bases: Mutex::default(),
             inner: Mutex::new(Inner { faults: Faults::new(seed, profile), ..Inner::default() }),
             traps: Mutex::default(),
+            proxies: Mutex::default(),
+            post: OnceLock::new(),
+            deliveries: Mutex::default(),
             turn: Mutex::new(()),
         }));
         let map: BTreeMap<_, _> = channels.into_iter().map(|c| (c.name(), c)).collect();
@@ -257,11 +268,32 @@ impl World {
     }
 
     /// Pushes a hook to the client of `channel`. `id` must be stable (made from what happened).
-    pub fn hook(&self, channel: &str, id: &str, topic: &str, headers: Vec<(String, String)>, body: Vec<u8>) {
-        let hook =
-            Hook { channel: channel.to_owned(), id: id.to_owned(), topic: topic.to_owned(), headers, body };
+    pub fn hook(
+        &self,
+        channel: &str,
+        id: &str,
+        topic: &str,
+        to: &str,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    ) {
+        let hook = Hook {
+            channel: channel.to_owned(),
+            id: id.to_owned(),
+            topic: topic.to_owned(),
+            to: to.to_owned(),
+            headers,
+            body,
+        };
+        let leads = self.leads(to);
         let mut inner = lock(&self.0.inner);
         let fault = inner.faults.decide_hook(channel, id);
+        if let (Some(url), Some(post)) = (leads, self.0.post.get()) {
+            for out in super::deliver::outgoing(&hook, &url, fault) {
+                let _ = post.send(out);
+            }
+            return;
+        }
         let queue = inner.hooks.entry(channel.to_owned()).or_default();
         match fault {
             Some(Fault::Duplicate) => {
@@ -275,6 +307,34 @@ impl World {
             }
             _ => queue.push_back(hook),
         }
+    }
+
+    /// From now on hooks to addresses that begin with `public` are sent, by real requests, to `local` instead: what a TLS
+    /// proxy does that stands before a client on this machine.
+    pub fn proxy(&self, public: &str, local: &str) {
+        lock(&self.0.proxies).insert(public.to_owned(), local.to_owned());
+    }
+
+    /// Where an address leads on this machine.
+    fn leads(&self, to: &str) -> Option<String> {
+        let proxies = lock(&self.0.proxies);
+        proxies
+            .iter()
+            .find_map(|(public, local)| Some(format!("{local}{}", to.strip_prefix(public.as_str())?)))
+    }
+
+    pub(super) fn set_post(&self, post: UnboundedSender<Outgoing>) {
+        let _ = self.0.post.set(post);
+    }
+
+    pub(super) fn delivered(&self, delivery: Delivery) {
+        lock(&self.0.deliveries).push(delivery);
+    }
+
+    /// What was sent to listening clients so far, each try, in the order of the answers.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        lock(&self.0.deliveries).clone()
     }
 
     /// Takes the hooks waiting for the client of `channel`, in order of delivery.

@@ -5,6 +5,7 @@ use tradewind_gateway::Engines;
 use tradewind_gateway::catalogue::Catalogue;
 
 use crate::context::ConfigArg;
+use crate::listen::{Told, door};
 use crate::output::{Exit, Output};
 use crate::registry;
 
@@ -17,8 +18,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let (config, folder) = args.config.load()?;
     let mut problems: Vec<String> = Vec::new();
+    let mut hooks: Vec<Told> = Vec::new();
     for entry in &config.account {
         let (mut account, unread) = entry.resolve_each(&folder);
+        let offline = crate::cmd::connectors::offline_runtime;
+        let as_it_is = registry::find(&entry.connector).ok().map(|f| (f.open)(account.clone(), offline()));
+        let connector = as_it_is.and_then(Result::ok);
+        hooks.push(Told::of(&entry.id, door(&config, entry, connector.as_deref())));
         for (_, problem) in &unread {
             problems.push(format!("account '{}': {problem}", entry.id));
         }
@@ -30,7 +36,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         loop {
             let opened = registry::find(&entry.connector).and_then(|factory| {
-                (factory.open)(account.clone(), crate::cmd::connectors::offline_runtime())?;
+                (factory.open)(account.clone(), offline())?;
                 Ok(())
             });
             let Err(e) = opened else { break };
@@ -65,7 +71,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if out.is_json() {
         out.json(&serde_json::json!({
             "ok": problems.is_empty(), "accounts": config.account.len(), "variants": variants,
-            "problems": problems, "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "problems": problems, "hooks": hooks, "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))?;
     } else {
         for warning in &warnings {
@@ -73,6 +79,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         for problem in &problems {
             out.text(format!("error {problem}"))?;
+        }
+        for told in &hooks {
+            out.text(format!("hooks {}", told.line()))?;
         }
         if problems.is_empty() {
             out.text(format!("ok    configuration · {variants} SKUs · {} accounts", config.account.len()))?;

@@ -52,7 +52,11 @@ fn one(factory: &Factory, out: &Output) -> anyhow::Result<()> {
     }
     let info = (factory.info)();
     out.text(format!("{} — {}, API {}\n{}\n", factory.id, info.name, info.api_version, info.docs))?;
-    out.text(format!("secrets: {}\n\nsettings:\n{}", factory.secrets.join(", "), factory.example.trim()))
+    out.text(format!("secrets: {}\n\nsettings:\n{}", factory.secrets.join(", "), factory.example.trim()))?;
+    if (factory.capabilities)().support(Facet::Webhooks).works() {
+        out.text("\nnotifications: tradewind listen, at /hooks/ACCOUNT; tradewind check shows the address to register")?;
+    }
+    Ok(())
 }
 
 fn described(factory: &Factory) -> serde_json::Value {

@@ -15,6 +15,7 @@ mod export;
 mod fulfil;
 mod fx;
 mod init;
+mod listen;
 mod money;
 mod orders;
 mod pickup;
@@ -52,6 +53,15 @@ pub(crate) enum Command {
     Returns(cases::Args),
     /// Pull disputed payments, or list them; those to be answered first (exit 3), by their deadline.
     Disputes(cases::Args),
+    /// Take notifications of channels, and read again what they hint at.
+    ///
+    /// Channels send to /hooks/ACCOUNT behind the public address of your TLS proxy ([listen] url in the configuration);
+    /// `tradewind check` shows the address of each account and what is missing. A notification is a hint and never a change:
+    /// it is checked by the account's connector, kept, answered with 2xx, and then what it names is read, as `orders` and `settle`
+    /// read it. These stay the truth, since no channel promises delivery: run them too, only less often. Amazon sends to no
+    /// web address, only to SQS and EventBridge: have an EventBridge API destination forward to /hooks/ACCOUNT (see
+    /// `tradewind connectors amazon`). AliExpress's pushes are not taken yet; carriers and customs send none.
+    Listen(listen::Args),
     /// Book parcels, file declarations, tell the marketplaces.
     Fulfil(fulfil::Args),
     /// What the carriers ask for the parcel of an order, or for another one.
@@ -100,6 +110,7 @@ pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
         Command::Orders(args) => orders::run(&args, out),
         Command::Returns(args) => cases::returns(&args, out),
         Command::Disputes(args) => cases::disputes(&args, out),
+        Command::Listen(args) => listen::run(&args, out),
         Command::Fulfil(args) => fulfil::run(&args, out),
         Command::Rates(args) => rates::run(&args, out),
         Command::Pickup(args) => pickup::run(&args, out),

@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// Write a shop that is connected to these channels into this folder: configuration, catalogue, test credentials.
     #[arg(long, value_name = "DIR")]
     shop: Option<PathBuf>,
+    /// Send signed notifications for the shop's accounts to `tradewind listen`, at this address of its.
+    #[arg(long, value_name = "URL", requires = "shop")]
+    hooks: Option<String>,
 }
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
@@ -87,6 +90,15 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             }
             let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
             simulated::write_shop(shop, &simulated::running(&simulator), Some(today))?;
+            if let Some(local) = &args.hooks {
+                simulator.proxy(simulated::PUBLIC, local.trim_end_matches('/'));
+                for (account, connector) in simulated::accounts()? {
+                    let address = format!("{}/hooks/{account}", simulated::PUBLIC);
+                    if simulator.subscribe(&connector, &address) {
+                        out.note(format!("{connector:<14} notifies {address}, which leads to {local}"));
+                    }
+                }
+            }
         }
         for name in simulator.channels() {
             if out.is_json() {

@@ -104,5 +104,5 @@ pub(super) fn order_change(world: &World, state: &State, order: &Order, kind: &s
         "NotificationMetadata": {"ApplicationId": "amzn1.sellerapps.app.sim", "SubscriptionId": subscription, "PublishTime": at,
             "NotificationId": id},
     });
-    world.hook(NAME, &id, "ORDER_CHANGE", Vec::new(), serde_json::to_vec(&body).unwrap_or_default());
+    world.hook(NAME, &id, "ORDER_CHANGE", "", Vec::new(), serde_json::to_vec(&body).unwrap_or_default());
 }

@@ -54,6 +54,7 @@ pub(super) fn send(world: &World, state: &mut State, order: &str, kind: &str, bo
         NAME,
         &id,
         kind,
+        "",
         vec![("content-type".into(), "application/xml".into())],
         message.clone().into_bytes(),
     );

@@ -192,7 +192,14 @@ impl Channel for Ebay {
     }
 
     fn credentials(&self) -> Credentials {
-        auth::credentials()
+        let mut all = auth::credentials();
+        all.0.extend(self.keys.pem().map(|pem| ("notification_key".to_owned(), pem)));
+        all
+    }
+
+    fn subscribe(&self, world: &World, address: &str) -> bool {
+        notifications::subscribe(world, &mut self.lock(), address);
+        true
     }
 
     fn throttled(&self, call: &Call, _: Verdict) -> Response {

@@ -41,9 +41,16 @@ impl Keys {
     }
 
     /// The public key, the way eBay gives it: PEM without line breaks.
+    pub(super) fn pem(&self) -> Option<String> {
+        let mut der = SPKI.to_vec();
+        der.extend_from_slice(self.0.as_ref()?.public_key().as_ref());
+        Some(format!("-----BEGIN PUBLIC KEY-----{}-----END PUBLIC KEY-----", B64.encode(der)))
+    }
+
+    /// The public key of an id.
     pub(super) fn public(&self, req: &Req) -> Result<Response, Fail> {
-        let key = self.0.as_ref().filter(|_| req.part(0) == KEY_ID);
-        let key = key.ok_or_else(|| {
+        let pem = self.pem().filter(|_| req.part(0) == KEY_ID);
+        let pem = pem.ok_or_else(|| {
             fail(
                 404,
                 195_000,
@@ -53,18 +60,17 @@ impl Keys {
                 "The specified key id does not exist.",
             )
         })?;
-        let mut der = SPKI.to_vec();
-        der.extend_from_slice(key.public_key().as_ref());
-        let pem = format!("-----BEGIN PUBLIC KEY-----{}-----END PUBLIC KEY-----", B64.encode(der));
         Ok(json(200, &j!({"key": pem, "algorithm": "ECDSA", "digest": "SHA256"})))
     }
 
     fn push(&self, world: &World, state: &State, topic: &str, id: &str, data: Value) {
-        let wanted = state.subscriptions.values().any(|s| {
-            s.get("topicId").and_then(Value::as_str) == Some(topic)
-                && s.get("status").and_then(Value::as_str) == Some("ENABLED")
+        let text = |s: &Value, name: &str| s.get(name).and_then(Value::as_str).map(str::to_owned);
+        let wanted = state.subscriptions.values().find(|s| {
+            text(s, "topicId").as_deref() == Some(topic) && text(s, "status").as_deref() == Some("ENABLED")
         });
-        let (true, Some(key)) = (wanted, self.0.as_ref()) else { return };
+        let (Some(wanted), Some(key)) = (wanted, self.0.as_ref()) else { return };
+        let destination = text(wanted, "destinationId").and_then(|id| state.destinations.get(&id));
+        let to = destination.and_then(|d| text(d.get("deliveryConfig")?, "endpoint")).unwrap_or_default();
         let now = date(world.now_ms());
         let body = j!({"metadata": {"topic": topic, "schemaVersion": "1.0", "deprecated": false},
             "notification": {"notificationId": id, "eventDate": now, "publishDate": now, "publishAttemptCount": 1, "data": data}});
@@ -75,7 +81,7 @@ impl Keys {
             ("content-type".to_owned(), "application/json".to_owned()),
             ("x-ebay-signature".to_owned(), B64.encode(header.to_string())),
         ];
-        world.hook(NAME, id, topic, headers, body);
+        world.hook(NAME, id, topic, &to, headers, body);
     }
 }
 
@@ -105,6 +111,19 @@ pub(super) fn shipped(world: &World, state: &State, keys: &Keys, order: &Order) 
 
 fn refuse(status: u16, id: u32, text: &str) -> Fail {
     fail(status, id, "API_NOTIFICATION", "REQUEST", text, text)
+}
+
+/// An address for all topics, as the seller's program registers it.
+pub(super) fn subscribe(world: &World, state: &mut State, address: &str) {
+    let id = world.stream(&[NAME, "destination", address]).hex(32);
+    let destination = j!({"destinationId": id, "name": "listener", "status": "ENABLED", "deliveryConfig": {"endpoint": address}});
+    state.destinations.insert(id.clone(), destination);
+    for topic in TOPICS {
+        let own = world.stream(&[NAME, "subscription", topic]).hex(32);
+        let subscription = j!({"subscriptionId": own, "topicId": topic, "status": "ENABLED", "destinationId": id,
+            "creationDate": date(world.now_ms())});
+        state.subscriptions.insert(own, subscription);
+    }
 }
 
 /// Destinations and subscriptions.

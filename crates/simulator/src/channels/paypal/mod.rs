@@ -508,6 +508,12 @@ impl Channel for PayPal {
         NAME
     }
 
+    fn subscribe(&self, _: &World, address: &str) -> bool {
+        let sent = j!({"url": address, "event_types": [{"name": "*"}]});
+        let _ = webhooks::register(&mut self.lock().webhooks, &sent);
+        true
+    }
+
     fn router(self: Arc<Self>, world: World) -> Router {
         Router::new().fallback(move |request: http::Request<Body>| {
             let (paypal, world) = (Arc::clone(&self), world.clone());

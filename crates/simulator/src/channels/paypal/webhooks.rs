@@ -83,7 +83,8 @@ impl Signer {
                 ("paypal-transmission-time", &time),
             ];
             let headers = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            world.hook(NAME, &event, topic, headers, body);
+            let to = record.get("url").and_then(Value::as_str).unwrap_or_default();
+            world.hook(NAME, &event, topic, to, headers, body);
         }
     }
 

@@ -88,6 +88,19 @@ impl Channel for Shopify {
         NAME
     }
 
+    fn subscribe(&self, _: &World, address: &str) -> bool {
+        let topics = [
+            "ORDERS_CREATE",
+            "ORDERS_PAID",
+            "ORDERS_UPDATED",
+            "ORDERS_CANCELLED",
+            "ORDERS_FULFILLED",
+            "REFUNDS_CREATE",
+        ];
+        self.shop().subscriptions.extend(topics.map(|t| (t.to_owned(), address.to_owned())));
+        true
+    }
+
     fn router(self: Arc<Self>, world: World) -> Router {
         Router::new()
             .route("/admin/api/{version}/graphql.json", post(answer))

@@ -155,7 +155,9 @@ impl Shopify {
 
     /// A signed delivery, when the topic is subscribed. The body is shaped as in REST.
     fn push(&self, shop: &Shop, world: &World, topic: &str, o: &Order) {
-        if !shop.subscriptions.iter().any(|s| s.0 == topic) {
+        let addresses: Vec<&String> =
+            shop.subscriptions.iter().filter(|s| s.0 == topic).map(|s| &s.1).collect();
+        if addresses.is_empty() {
             return;
         }
         let lines: Vec<Value> = o
@@ -163,9 +165,15 @@ impl Shopify {
             .iter()
             .map(|l| j!({"sku": l.sku, "quantity": l.quantity, "price": money::text(l.unit, CURRENCY)}))
             .collect();
-        let body = j!({"id": legacy(&o.id).parse::<u64>().unwrap_or(0), "admin_graphql_api_id": o.id, "name": format!("#{}", o.number), "total_price": money::text(o.total, CURRENCY),
+        // A refund has a number of its own and names its order.
+        let refund = o.refunds.last().filter(|_| topic == "REFUNDS_CREATE");
+        let body = match refund {
+            Some(r) => j!({"id": legacy(&r.id).parse::<u64>().unwrap_or(0), "admin_graphql_api_id": r.id,
+                "order_id": legacy(&o.id).parse::<u64>().unwrap_or(0), "created_at": when(r.at_ms)}),
+            None => j!({"id": legacy(&o.id).parse::<u64>().unwrap_or(0), "admin_graphql_api_id": o.id, "name": format!("#{}", o.number), "total_price": money::text(o.total, CURRENCY),
             "currency": CURRENCY, "financial_status": financial(o).to_lowercase(), "created_at": when(o.created_ms), "updated_at": when(o.updated_ms),
-            "cancelled_at": o.cancelled_ms.map(when), "line_items": lines})
+            "cancelled_at": o.cancelled_ms.map(when), "line_items": lines}),
+        }
         .to_string()
         .into_bytes();
         let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(CLIENT_SECRET.as_bytes()) else { return };
@@ -186,8 +194,11 @@ impl Shopify {
             ("X-Shopify-Event-Id", &id),
             ("X-Shopify-Triggered-At", &iso_millis(world.now())),
         ];
-        let headers = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        world.hook(NAME, &id, &spelled, headers, body);
+        let headers: Vec<(String, String)> =
+            headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        for address in addresses {
+            world.hook(NAME, &id, &spelled, address, headers.clone(), body.clone());
+        }
     }
 
     /// Gives money back and books it; `cancel` when it is the whole order that ends.
