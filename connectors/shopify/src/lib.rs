@@ -89,7 +89,7 @@ fn capabilities() -> Capabilities {
             (Facet::Webhooks, Native),
         ],
         Bounds {
-            offers_batch: Some(250),
+            offers_batch: Some(25),
             stock_batch: Some(250),
             prices_batch: Some(250),
             listings_batch: Some(READ_BATCH_U32),

@@ -6,7 +6,7 @@ mod judge;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
-use tradewind_connector::role::{ItemOutcome, StockChange};
+use tradewind_connector::role::{ItemOutcome, Stock, StockChange};
 use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
 use tradewind_domain::{AccountId, ChangeState, ListingRef, ListingState, LiveListing, Offer, Sku};
 use tradewind_store::typed::{self, Versioned};
@@ -58,6 +58,36 @@ pub struct Settled {
 struct Put<'a> {
     offer: &'a Offer,
     replaces: Option<&'a ListingRef>,
+}
+
+/// An item that is about to be sent.
+struct Sending<'a> {
+    sku: &'a Sku,
+    /// The complete offer, where one is sent.
+    offer: Option<&'a Offer>,
+    /// The quantity that is sent, and what the listing shows now; `None`: there is none yet.
+    quantity: Option<(u32, Option<u32>)>,
+}
+
+impl<'a> Sending<'a> {
+    /// Nothing of it but that it goes.
+    fn bare(sku: &'a Sku) -> Sending<'a> {
+        Sending { sku, offer: None, quantity: None }
+    }
+
+    /// A new listing.
+    fn new(offer: &'a Offer) -> Sending<'a> {
+        Sending { sku: &offer.sku, offer: Some(offer), quantity: Some((offer.quantity, None)) }
+    }
+
+    /// Another quantity of a listing.
+    fn quantity(change: &'a StockChange) -> Sending<'a> {
+        Sending {
+            sku: &change.key.sku,
+            offer: None,
+            quantity: change.expected.map(|q| (change.quantity, Some(q))),
+        }
+    }
 }
 
 /// How an offer is sent.
@@ -148,6 +178,7 @@ impl Gateway {
         let mut creates: Vec<&Offer> = Vec::new();
         let mut puts: Vec<Put<'_>> = Vec::new();
         let mut lowers: Vec<StockChange> = Vec::new();
+        let mut raises: Vec<StockChange> = Vec::new();
         let mut gone: Vec<ListingRef> = Vec::new();
         for change in changes {
             match &change.action {
@@ -155,6 +186,9 @@ impl Gateway {
                 Some(Action::Update { offer, key, .. }) => puts.push(Put { offer, replaces: Some(key) }),
                 Some(Action::Lower { key, from, to }) => {
                     lowers.push(StockChange { key: key.clone(), quantity: *to, expected: Some(*from) })
+                }
+                Some(Action::Raise { key, from, to }) => {
+                    raises.push(StockChange { key: key.clone(), quantity: *to, expected: Some(*from) })
                 }
                 Some(Action::Withdraw { key }) => gone.push(key.clone()),
                 None => {}
@@ -168,17 +202,20 @@ impl Gateway {
                 for item in &mut items {
                     item.quantity = item.quantity.min(self.may_sell(id, &item.key.sku).await?);
                 }
-                let skus: Vec<Sku> = items.iter().map(|i| i.key.sku.clone()).collect();
-                self.mark(id, &skus, plan, None, How::Single).await?;
-                let cx = CallCx::keyed(format!("{}/stock/{n}", plan.id));
-                let result = stock.set(&cx, &items).await;
-                self.outcome(id, &skus, plan, &format!("stock/{n}"), result, applied).await?;
+                self.set_stock(id, stock, plan, &format!("stock/{n}"), &items, applied).await?;
+            }
+            for (n, items) in raises.chunks(batch(bounds.stock_batch)).enumerate() {
+                let items = self.still_fresh(id, connector, items, applied).await?;
+                if !items.is_empty() {
+                    self.set_stock(id, stock, plan, &format!("raise/{n}"), &items, applied).await?;
+                }
             }
         }
         let Some(offers) = market.offers() else { return Ok(()) };
         for (n, items) in gone.chunks(batch(bounds.offers_batch)).enumerate() {
             let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
-            self.mark(id, &skus, plan, None, How::Withdrawn).await?;
+            let sending: Vec<Sending<'_>> = skus.iter().map(Sending::bare).collect();
+            self.mark(id, &sending, plan, How::Withdrawn).await?;
             let cx = CallCx::keyed(format!("{}/withdraw/{n}", plan.id));
             let result = offers.withdraw(&cx, items).await;
             self.outcome(id, &skus, plan, &format!("withdraw/{n}"), result, applied).await?;
@@ -200,7 +237,8 @@ impl Gateway {
                     continue;
                 }
                 let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
-                self.mark(id, &skus, plan, Some(&items), How::Bulk).await?;
+                let sending: Vec<Sending<'_>> = items.iter().map(Sending::new).collect();
+                self.mark(id, &sending, plan, How::Bulk).await?;
                 let cx = CallCx::keyed(format!("{}/list/{n}", plan.id));
                 let result = offers.list(&cx, &items).await;
                 self.outcome(id, &skus, plan, &format!("list/{n}"), result, applied).await?;
@@ -213,13 +251,65 @@ impl Gateway {
             if items.is_empty() {
                 continue;
             }
-            let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
-            self.mark(id, &skus, plan, Some(&items), How::Single).await?;
+            let skus: Vec<Sku> = items.iter().map(|(offer, _)| offer.sku.clone()).collect();
+            let sending: Vec<Sending<'_>> = items
+                .iter()
+                .map(|(offer, shown)| Sending {
+                    quantity: Some((offer.quantity, *shown)),
+                    ..Sending::new(offer)
+                })
+                .collect();
+            self.mark(id, &sending, plan, How::Single).await?;
+            let items: Vec<Offer> = items.into_iter().map(|(offer, _)| offer).collect();
             let cx = CallCx::keyed(format!("{}/put/{n}", plan.id));
             let result = offers.put(&cx, &items).await;
             self.outcome(id, &skus, plan, &format!("put/{n}"), result, applied).await?;
         }
         Ok(())
+    }
+
+    /// Sets quantities of listings, in one call.
+    async fn set_stock(
+        &self,
+        id: &AccountId,
+        stock: &dyn Stock,
+        plan: &Plan,
+        part: &str,
+        items: &[StockChange],
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let skus: Vec<Sku> = items.iter().map(|i| i.key.sku.clone()).collect();
+        let sending: Vec<Sending<'_>> = items.iter().map(Sending::quantity).collect();
+        self.mark(id, &sending, plan, How::Single).await?;
+        let cx = CallCx::keyed(format!("{}/{part}", plan.id));
+        let result = stock.set(&cx, items).await;
+        self.outcome(id, &skus, plan, part, result, applied).await
+    }
+
+    /// Of quantities to raise, those that may be raised still, by what the channel shows now and what its listing was never
+    /// given by now.
+    async fn still_fresh(
+        &self,
+        id: &AccountId,
+        connector: &dyn Connector,
+        raises: &[StockChange],
+        applied: &mut Applied,
+    ) -> Result<Vec<StockChange>> {
+        let keys = raises.iter().map(|c| c.key.clone()).collect();
+        // Without a reading nothing is raised: what the listing shows by now is not known.
+        let Some(shown) = self.shown(id, connector, keys, applied).await? else { return Ok(Vec::new()) };
+        let mut still = Vec::with_capacity(raises.len());
+        for change in raises {
+            let Some(live) = shown.get(&change.key.sku).filter(|l| l.state == ListingState::Live) else {
+                continue;
+            };
+            let Some(now) = live.quantity else { continue };
+            let most = self.may_show(id, &change.key.sku, now).await?.min(change.quantity);
+            if most > now {
+                still.push(StockChange { quantity: most, expected: Some(now), ..change.clone() });
+            }
+        }
+        Ok(still)
     }
 
     /// Of quantities to lower, those that the channel still shows above what they should be.
@@ -239,15 +329,16 @@ impl Gateway {
         Ok(above.collect())
     }
 
-    /// Offers that are about to be put; one that replaces a listing takes no more units than the listing shows now. So does
-    /// one that was sent before and not seen since: it may have come late, and sold.
+    /// Offers that are about to be put, and what their listings show now; one that replaces a listing takes no more units than the
+    /// listing shows and was never given. So does one that was sent before and not seen since: it may have come late,
+    /// and sold.
     async fn never_above(
         &self,
         id: &AccountId,
         connector: &dyn Connector,
         puts: &[Put<'_>],
         applied: &mut Applied,
-    ) -> Result<Vec<Offer>> {
+    ) -> Result<Vec<(Offer, Option<u32>)>> {
         let mut keys: Vec<ListingRef> = puts.iter().filter_map(|p| p.replaces.cloned()).collect();
         let mut again: BTreeSet<&Sku> = BTreeSet::new();
         for put in puts.iter().filter(|p| p.replaces.is_none()) {
@@ -262,6 +353,7 @@ impl Gateway {
         let mut offers = Vec::with_capacity(puts.len());
         for put in puts {
             let mut offer = put.offer.clone();
+            let mut before = None;
             if let Some(shown) =
                 shown.as_ref().filter(|_| put.replaces.is_some() || again.contains(&offer.sku))
             {
@@ -273,7 +365,10 @@ impl Gateway {
                     continue;
                 }
                 if !absent {
-                    offer.quantity = live.quantity.map_or(offer.quantity, |q| q.min(offer.quantity));
+                    before = live.quantity;
+                    if let Some(now) = before {
+                        offer.quantity = offer.quantity.min(self.may_show(id, &offer.sku, now).await?);
+                    }
                 }
             }
             offer.quantity = offer.quantity.min(self.may_sell(id, &offer.sku).await?);
@@ -282,7 +377,7 @@ impl Gateway {
                 applied.postponed += 1;
                 continue;
             }
-            offers.push(offer);
+            offers.push((offer, before));
         }
         Ok(offers)
     }
@@ -292,6 +387,12 @@ impl Gateway {
     async fn may_sell(&self, id: &AccountId, sku: &Sku) -> Result<u32> {
         let shelf = typed::get::<StockRecord>(&*self.store, sku.as_str()).await?;
         Ok(shelf.and_then(|s| s.value.allotted.get(id).copied()).unwrap_or(0))
+    }
+
+    /// The most that a listing may show which shows so many units at this moment.
+    async fn may_show(&self, id: &AccountId, sku: &Sku, shown: u32) -> Result<u32> {
+        let shelf = typed::get::<StockRecord>(&*self.store, sku.as_str()).await?;
+        Ok(shelf.map_or(0, |s| s.value.may_show(id, shown)))
     }
 
     /// What the channel shows at this moment. A channel counts its own sales down; what we last read may be older than a
@@ -335,16 +436,9 @@ impl Gateway {
     }
 
     /// Writes what is about to be sent, before it is.
-    async fn mark(
-        &self,
-        id: &AccountId,
-        skus: &[Sku],
-        plan: &Plan,
-        offers: Option<&[Offer]>,
-        how: How,
-    ) -> Result<()> {
+    async fn mark(&self, id: &AccountId, sending: &[Sending<'_>], plan: &Plan, how: How) -> Result<()> {
         loop {
-            match self.try_mark(id, skus, plan, offers, how).await {
+            match self.try_mark(id, sending, plan, how).await {
                 // A refresh wrote what it had read: the records are read again.
                 Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
                 other => return other,
@@ -352,16 +446,10 @@ impl Gateway {
         }
     }
 
-    async fn try_mark(
-        &self,
-        id: &AccountId,
-        skus: &[Sku],
-        plan: &Plan,
-        offers: Option<&[Offer]>,
-        how: How,
-    ) -> Result<()> {
+    async fn try_mark(&self, id: &AccountId, sending: &[Sending<'_>], plan: &Plan, how: How) -> Result<()> {
         let mut batch = Batch::new();
-        for (n, sku) in skus.iter().enumerate() {
+        for Sending { sku, offer, quantity } in sending {
+            let sku = *sku;
             let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
             let expect = known.as_ref().map_or(Expect::Absent, typed::Versioned::expect);
             let mut record = known.map_or_else(
@@ -373,6 +461,7 @@ impl Gateway {
                     plan: String::new(),
                     listing: None,
                     sent_at: None,
+                    took: 0,
                     in_bulk: false,
                     live: None,
                     read_at: None,
@@ -381,8 +470,23 @@ impl Gateway {
                 },
                 |k| k.value,
             );
-            if let Some(offer) = offers.and_then(|o| o.get(n)) {
-                record.desired = Some(Box::new(offer.clone()));
+            if let Some(offer) = offer {
+                record.desired = Some(Box::new((*offer).clone()));
+            }
+            record.took = 0;
+            if let Some((quantity, shown)) = *quantity {
+                if let Some(desired) = record.desired.as_mut().filter(|d| d.quantity < quantity) {
+                    desired.quantity = quantity;
+                }
+                // Taken with the mark: a process that dies leaves units unshown at worst, never shown twice.
+                let shelf = typed::get::<StockRecord>(&*self.store, sku.as_str()).await?;
+                if let Some(mut shelf) = shelf {
+                    let before = shelf.value.clone();
+                    record.took = shelf.value.show(id, shown, quantity);
+                    if shelf.value != before {
+                        batch.put_back(&shelf)?;
+                    }
+                }
             }
             record.state = ChangeState::Sent;
             record.plan.clone_from(&plan.id);
@@ -487,7 +591,18 @@ impl Gateway {
             record.state = state;
             match &item.result {
                 Ok(accepted) => record.listing = accepted.listing.clone().or(record.listing.take()),
-                Err(e) => record.note = Some(e.to_string()),
+                Err(e) => {
+                    record.note = Some(e.to_string());
+                    // It has not happened: what it was to show is still to be shown.
+                    if state != ChangeState::Indeterminate && record.took > 0 {
+                        let shelf = typed::get::<StockRecord>(&*self.store, item.sku.as_str()).await?;
+                        if let Some(mut shelf) = shelf {
+                            shelf.value.unshow(id, record.took);
+                            batch.put_back(&shelf)?;
+                        }
+                        record.took = 0;
+                    }
+                }
             }
             batch.put_back(&known)?;
         }

@@ -37,6 +37,8 @@ pub enum Guard {
     LandedCost,
     /// The channel's limits do not allow it.
     Limits,
+    /// The channel refused it, and nothing of it has changed since.
+    Refused,
 }
 
 /// Why a change is stopped, and what to do.
@@ -114,6 +116,18 @@ pub fn price(
     }
     if rules.markup != Decimal::ONE {
         lines.push(("× markup".to_owned(), rules.markup.to_string(), "account offers.markup".to_owned()));
+    }
+    // Before the ending: it would lift nothing to 0.99.
+    if exact.round_dp(rules.currency.exponent()) <= Decimal::ZERO {
+        return Err(Stop::new(
+            Guard::ZeroPrice,
+            format!(
+                "the catalogue price {} ({source}) becomes {} {}: a price must be above zero; look at the account's rate and markup",
+                variant.price,
+                exact.normalize(),
+                rules.currency
+            ),
+        ));
     }
     let price = Money::from_decimal(rules.round_price(exact), rules.currency)
         .map_err(|e| Stop::new(Guard::Limits, e.to_string()))?;

@@ -163,16 +163,8 @@ impl Gateway {
                 numbers.variants += 1;
                 let before = stock.get(&variant.sku);
                 numbers.new += usize::from(before.is_none());
-                let mut record = before.map_or_else(
-                    || StockRecord {
-                        sku: variant.sku.clone(),
-                        on_hand: 0,
-                        reserved: 0,
-                        allotted: BTreeMap::new(),
-                        oversold: 0,
-                    },
-                    |b| b.value.clone(),
-                );
+                let mut record =
+                    before.map_or_else(|| StockRecord::new(variant.sku.clone()), |b| b.value.clone());
                 // A file's count is of the shelf on the day it was written; only a changed count is news.
                 let counted = variant.quantity.unwrap_or(0);
                 if counts.get(&variant.sku) != Some(&counted) {

@@ -1,6 +1,7 @@
 //! The plan: what would change where, why, at what cost in calls — and what is stopped. Bound by hash to its
 //! inputs: `apply` refuses a plan whose world has moved.
 
+use std::cmp::Ordering as Cmp;
 use std::collections::BTreeMap;
 use std::io::BufWriter;
 use std::num::NonZeroUsize;
@@ -58,6 +59,15 @@ pub enum Action {
         /// What should be.
         to: u32,
     },
+    /// Raise the quantity, by units that the listing was never given.
+    Raise {
+        /// Listing.
+        key: ListingRef,
+        /// What is live.
+        from: u32,
+        /// What should be.
+        to: u32,
+    },
     /// Take it off sale.
     Withdraw {
         /// Listing.
@@ -91,6 +101,9 @@ pub struct Totals {
     pub update: u32,
     /// Lowered quantities.
     pub lower: u32,
+    /// Raised quantities.
+    #[serde(default)]
+    pub raise: u32,
     /// Withdrawals.
     pub withdraw: u32,
     /// Stopped by a guard.
@@ -302,7 +315,8 @@ impl Inputs<'_> {
             if !rules.only.is_empty() && !product.category.as_ref().is_some_and(|c| rules.only.contains(c)) {
                 continue;
             }
-            let quantity = self.stock.get(sku).and_then(|s| s.allotted.get(account)).copied().unwrap_or(0);
+            let shelf = self.stock.get(sku);
+            let quantity = shelf.map_or(0, |s| s.allotted_to(account));
             let cause = variant.source.as_ref().map(ToString::to_string).unwrap_or_default();
             let known = self.offers.get(&offer_key(account, sku));
             let change = |action, stop| Change {
@@ -318,10 +332,21 @@ impl Inputs<'_> {
                 None => desired::price(variant, rules, guard).map(|(price, _)| price),
             };
             match desired::offer(product, variant, rules, guard, capabilities, quantity, priced) {
-                Err(stop) => changes.push(change(None, Some(stop))),
+                Err(stop) => {
+                    changes.push(change(None, Some(stop)));
+                    // Whatever stops the offer: the listing sells, and what is not there must not be sold.
+                    changes.extend(lowered(known, quantity).map(|action| change(Some(action), None)));
+                }
                 Ok(offer) => {
-                    if let Some((action, stop)) = self.against(known, offer) {
-                        changes.push(change(Some(action), stop));
+                    let quantity = offer.quantity;
+                    match self.against(known, offer, |shown| shelf.map_or(0, |s| s.may_show(account, shown)))
+                    {
+                        Against::Same => {}
+                        Against::Go(action) => changes.push(change(Some(action), None)),
+                        Against::Stopped(action, stop) => {
+                            changes.push(change(action, Some(stop)));
+                            changes.extend(lowered(known, quantity).map(|a| change(Some(a), None)));
+                        }
                     }
                 }
             }
@@ -335,11 +360,7 @@ impl Inputs<'_> {
         for known in
             self.offers.range(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix)).map(|(_, o)| o)
         {
-            let live = known
-                .live
-                .as_ref()
-                .is_some_and(|l| matches!(l.state, ListingState::Live | ListingState::Pending));
-            if live && !known.withdrawn && !self.variants.contains_key(&known.sku) {
+            if on_sale(known) && !self.variants.contains_key(&known.sku) {
                 let key = ListingRef { sku: known.sku.clone(), listing: known.listing.clone() };
                 let cause = "no longer in the catalogue".to_owned();
                 let action = Some(Action::Withdraw { key });
@@ -354,21 +375,26 @@ impl Inputs<'_> {
         }
     }
 
-    /// The difference between an intended offer and what is known to be live.
-    fn against(&self, known: Option<&OfferRecord>, offer: Offer) -> Option<(Action, Option<Stop>)> {
+    /// The difference between an intended offer and what is known to be live. `may_show`: the most that a listing may show which
+    /// shows so many units now.
+    fn against(&self, known: Option<&OfferRecord>, offer: Offer, may_show: impl Fn(u32) -> u32) -> Against {
         // Several channels refuse a listing without a unit to sell, and no buyer misses it.
-        let create =
-            |offer: Offer| (offer.quantity > 0).then(|| (Action::Create { offer: Box::new(offer) }, None));
+        let create = |offer: Offer| match offer.quantity {
+            0 => Against::Same,
+            _ => Against::Go(Action::Create { offer: Box::new(offer) }),
+        };
         let Some(known) = known else { return create(offer) };
-        // Under way: what was sent must be settled first.
-        if matches!(known.state, ChangeState::Sent | ChangeState::Accepted | ChangeState::Indeterminate) {
-            return None;
+        if under_way(known) {
+            return Against::Same;
         }
         // The channel said no to exactly this: sending it again gives the same.
         if known.state == ChangeState::Rejected
             && known.desired.as_ref().is_some_and(|d| same_but_quantity(d, &offer))
         {
-            return None;
+            let why = known.note.as_deref().unwrap_or("it gave no reason");
+            let why =
+                format!("the channel refused this offer: {why}; change what it names, and it is sent again");
+            return Against::Stopped(None, Stop::new(Guard::Refused, why));
         }
         let live = known.live.as_ref().filter(|l| !matches!(l.state, ListingState::Absent));
         let Some(live) = live else { return create(offer) };
@@ -386,32 +412,29 @@ impl Inputs<'_> {
             differs("title", title.clone(), offer.content.title.clone());
         }
         if let Some(last) = &known.desired {
-            let (was, is) = (&last.content.description, &offer.content.description);
-            if was != is {
-                differs("description", was.clone(), is.clone());
-            }
-            if last.images != offer.images {
-                differs("images", last.images.join("|"), offer.images.join("|"));
-            }
-            if last.category != offer.category {
-                differs("category", format!("{:?}", last.category), format!("{:?}", offer.category));
-            }
-            if last.attributes != offer.attributes {
-                differs("attributes", format!("{:?}", last.attributes), format!("{:?}", offer.attributes));
-            }
+            differences(last, &offer, &mut differs);
         }
-        let key = known.live.as_ref().map(|l| l.key.clone())?;
+        let key = live.key.clone();
         if fields.is_empty() {
-            // Only ever lowered: raising a channel above what it shows could sell what an order not yet imported took.
-            let shown = live.quantity?;
-            return (shown > offer.quantity)
-                .then_some((Action::Lower { key, from: shown, to: offer.quantity }, None));
+            // Raised by what it was never given alone: a listing that shows less than is allotted has sold what is missing, and an
+            // order that was not imported yet may have taken it.
+            let Some(shown) = live.quantity else { return Against::Same };
+            let most = may_show(shown).min(offer.quantity);
+            return match shown.cmp(&offer.quantity) {
+                Cmp::Greater => Against::Go(Action::Lower { key, from: shown, to: offer.quantity }),
+                Cmp::Less if most > shown => Against::Go(Action::Raise { key, from: shown, to: most }),
+                Cmp::Less | Cmp::Equal => Against::Same,
+            };
         }
         let stop = live.price.and_then(|old| jump(old, offer.price, self.config.guard.price_jump));
-        // An update carries a quantity too: never more than the channel shows.
+        // An update carries a quantity too.
         let mut offer = offer;
-        offer.quantity = live.quantity.map_or(offer.quantity, |q| q.min(offer.quantity));
-        Some((Action::Update { offer: Box::new(offer), key, fields }, stop))
+        offer.quantity = live.quantity.map_or(offer.quantity, |q| may_show(q).min(offer.quantity));
+        let update = Action::Update { offer: Box::new(offer), key, fields };
+        match stop {
+            Some(stop) => Against::Stopped(Some(update), stop),
+            None => Against::Go(update),
+        }
     }
 
     fn guard_mass_delete(&self, account: &AccountId, changes: &mut [Change]) {
@@ -420,7 +443,7 @@ impl Inputs<'_> {
             .offers
             .range(prefix.clone()..)
             .take_while(|(k, _)| k.starts_with(&prefix))
-            .filter(|(_, o)| o.live.is_some())
+            .filter(|(_, o)| on_sale(o))
             .count();
         let going = changes.iter().filter(|c| matches!(c.action, Some(Action::Withdraw { .. }))).count();
         let limit = rust_decimal::Decimal::from(live) * self.config.guard.mass_delete;
@@ -450,9 +473,11 @@ impl Inputs<'_> {
                 Some(Action::Update { .. }) => totals.update += 1,
                 Some(Action::Withdraw { .. }) => totals.withdraw += 1,
                 Some(Action::Lower { .. }) => totals.lower += 1,
+                Some(Action::Raise { .. }) => totals.raise += 1,
                 None => continue,
             }
-            if matches!(change.action, Some(Action::Lower { .. })) { *lowers += 1 } else { *puts += 1 }
+            let quantity = matches!(change.action, Some(Action::Lower { .. } | Action::Raise { .. }));
+            if quantity { *lowers += 1 } else { *puts += 1 }
         }
         let calls = puts
             .into_iter()
@@ -469,6 +494,75 @@ impl Inputs<'_> {
 /// What a thread found. Were it to panic, so would its caller have, had it done the work itself.
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// What a plan makes of a known offer.
+enum Against {
+    /// Nothing.
+    Same,
+    /// A change.
+    Go(Action),
+    /// A change that may not go, or none that could be made.
+    Stopped(Option<Action>, Stop),
+}
+
+/// What was sent must be settled first.
+fn under_way(known: &OfferRecord) -> bool {
+    matches!(known.state, ChangeState::Sent | ChangeState::Accepted | ChangeState::Indeterminate)
+}
+
+/// It sells, as far as we know.
+fn on_sale(known: &OfferRecord) -> bool {
+    let live = known.live.as_ref();
+    !known.withdrawn && live.is_some_and(|l| matches!(l.state, ListingState::Live | ListingState::Pending))
+}
+
+/// The listing shows more than there is for it.
+fn lowered(known: Option<&OfferRecord>, quantity: u32) -> Option<Action> {
+    let known = known.filter(|k| !under_way(k) && on_sale(k))?;
+    let live = known.live.as_ref()?;
+    let from = live.quantity.filter(|shown| *shown > quantity)?;
+    Some(Action::Lower { key: live.key.clone(), from, to: quantity })
+}
+
+/// What differs from what was last sent, of what is not read back.
+fn differences(last: &Offer, offer: &Offer, differs: &mut impl FnMut(&str, String, String)) {
+    let shown = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+    let (was, is) = (&last.content.description, &offer.content.description);
+    if was != is {
+        differs("description", was.clone(), is.clone());
+    }
+    if last.images != offer.images {
+        differs("images", last.images.join("|"), offer.images.join("|"));
+    }
+    if last.category != offer.category {
+        differs("category", format!("{:?}", last.category), format!("{:?}", offer.category));
+    }
+    if last.attributes != offer.attributes {
+        differs("attributes", format!("{:?}", last.attributes), format!("{:?}", offer.attributes));
+    }
+    if last.brand != offer.brand {
+        differs("brand", shown(last.brand.clone()), shown(offer.brand.clone()));
+    }
+    if last.gtin != offer.gtin {
+        differs("gtin", shown(last.gtin.map(|g| g.to_string())), shown(offer.gtin.map(|g| g.to_string())));
+    }
+    if last.hs != offer.hs {
+        differs("hs", shown(last.hs.map(|h| h.to_string())), shown(offer.hs.map(|h| h.to_string())));
+    }
+    if last.origin != offer.origin {
+        differs(
+            "origin",
+            shown(last.origin.map(|o| o.to_string())),
+            shown(offer.origin.map(|o| o.to_string())),
+        );
+    }
+    if last.weight != offer.weight {
+        differs("weight", format!("{:?}", last.weight), format!("{:?}", offer.weight));
+    }
+    if last.dimensions != offer.dimensions {
+        differs("dimensions", format!("{:?}", last.dimensions), format!("{:?}", offer.dimensions));
+    }
 }
 
 fn same_but_quantity(a: &Offer, b: &Offer) -> bool {

@@ -66,6 +66,9 @@ pub struct OfferRecord {
     /// When it was last sent.
     #[serde(default)]
     pub sent_at: Option<Timestamp>,
+    /// Fresh units that the last sending took (see [`StockRecord::fresh`]); given back when it certainly failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub took: u32,
     /// It was last sent in a submission in bulk, which takes effect late.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_bulk: bool,
@@ -99,6 +102,10 @@ pub struct StockRecord {
     pub reserved: u32,
     /// Units each account may still sell.
     pub allotted: BTreeMap<AccountId, u32>,
+    /// Of these, such as were never put on its listing: a delivery came after it was listed, or the channel shows no more at
+    /// once. A listing may be raised by these and by no others (ADR 3).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fresh: BTreeMap<AccountId, u32>,
     /// Units sold beyond what was allotted. Anything above zero is an oversell, and an alarm.
     pub oversold: u32,
 }

@@ -2,12 +2,12 @@
 //! and lost messages can sell it twice.
 //!
 //! A channel counts its own sales down. Ours is to count them down too, when an order is imported, and never to
-//! raise a channel above its allotment. Unsold units move between accounts only after the lower quantity was
+//! raise a channel above its allotment, nor by more than the units that it was never given. Unsold units move between accounts only after the lower quantity was
 //! read back from the account that gives.
 
 use std::collections::BTreeMap;
 
-use tradewind_domain::AccountId;
+use tradewind_domain::{AccountId, Sku};
 
 use crate::records::StockRecord;
 
@@ -60,19 +60,81 @@ impl StockRecord {
         (allotted + u64::from(self.reserved)).saturating_sub(u64::from(self.on_hand))
     }
 
-    /// Allots what is free.
-    pub fn allot(&mut self, parts: &BTreeMap<AccountId, u32>, buffer: u32) {
-        for (account, share) in split(self.free(buffer), parts) {
-            *self.allotted.entry(account).or_insert(0) += share;
+    /// An empty shelf.
+    #[must_use]
+    pub fn new(sku: Sku) -> StockRecord {
+        let (allotted, fresh) = (BTreeMap::new(), BTreeMap::new());
+        StockRecord { sku, on_hand: 0, reserved: 0, allotted, fresh, oversold: 0 }
+    }
+
+    /// What an account may still sell.
+    #[must_use]
+    pub fn allotted_to(&self, account: &AccountId) -> u32 {
+        self.allotted.get(account).copied().unwrap_or(0)
+    }
+
+    /// Of what an account may still sell, what its listing was never given.
+    #[must_use]
+    pub fn fresh_of(&self, account: &AccountId) -> u32 {
+        self.fresh.get(account).copied().unwrap_or(0).min(self.allotted_to(account))
+    }
+
+    /// The most that a listing which shows `shown` units at this moment may show. Not simply the allotment: of that, orders that
+    /// were not imported yet may have taken some, and the listing has counted them down. What the listing was never given
+    /// no order took.
+    #[must_use]
+    pub fn may_show(&self, account: &AccountId, shown: u32) -> u32 {
+        self.allotted_to(account).min(shown.saturating_add(self.fresh_of(account)))
+    }
+
+    /// A listing is about to be set to `quantity`: a new one, or one that shows `shown` units. How many fresh units that takes.
+    pub fn show(&mut self, account: &AccountId, shown: Option<u32>, quantity: u32) -> u32 {
+        let fresh = self.fresh_of(account);
+        let left = match shown {
+            Some(shown) => fresh.saturating_sub(quantity.saturating_sub(shown)),
+            None => self.allotted_to(account).saturating_sub(quantity),
+        };
+        self.set_fresh(account, left);
+        fresh.saturating_sub(left)
+    }
+
+    /// Units that a listing was to get and certainly did not.
+    pub fn unshow(&mut self, account: &AccountId, units: u32) {
+        let fresh = self.fresh_of(account).saturating_add(units);
+        self.set_fresh(account, fresh.min(self.allotted_to(account)));
+    }
+
+    fn set_fresh(&mut self, account: &AccountId, units: u32) {
+        if units == 0 {
+            self.fresh.remove(account);
+        } else {
+            self.fresh.insert(account.clone(), units);
         }
     }
 
-    /// The count on the shelf changed (import, stock-take). A lower count takes back from the largest allotments.
+    /// Allots what is free. No listing has these units yet.
+    pub fn allot(&mut self, parts: &BTreeMap<AccountId, u32>, buffer: u32) {
+        for (account, share) in split(self.free(buffer), parts) {
+            let fresh = self.fresh_of(&account) + share;
+            *self.allotted.entry(account.clone()).or_insert(0) += share;
+            self.set_fresh(&account, fresh);
+        }
+    }
+
+    /// The count on the shelf changed (import, stock-take). A lower count takes back from the largest allotments, of units
+    /// that no listing shows first.
     pub fn recount(&mut self, on_hand: u32) {
         self.on_hand = on_hand;
         while !self.is_safe() {
-            let Some(most) = self.allotted.values_mut().max().filter(|a| **a > 0) else { return };
-            *most -= 1;
+            let largest = |of: &BTreeMap<AccountId, u32>| {
+                of.iter().filter(|(_, n)| **n > 0).max_by_key(|(_, n)| **n).map(|(a, _)| a.clone())
+            };
+            let Some(account) = largest(&self.fresh).or_else(|| largest(&self.allotted)) else { return };
+            let fresh = self.fresh_of(&account).saturating_sub(1);
+            if let Some(allotted) = self.allotted.get_mut(&account) {
+                *allotted = allotted.saturating_sub(1);
+            }
+            self.set_fresh(&account, fresh);
         }
     }
 
@@ -82,6 +144,8 @@ impl StockRecord {
         let covered = quantity.min(*allotted);
         *allotted -= covered;
         let mut missing = quantity - covered;
+        let fresh = self.fresh_of(account);
+        self.set_fresh(account, fresh);
         // What the account sold beyond its allotment comes from units nobody was allotted, else it is an oversell.
         self.reserved += covered;
         let spare = self.free(0).min(missing);
@@ -121,13 +185,7 @@ mod tests {
     }
 
     fn record(on_hand: u32) -> StockRecord {
-        StockRecord {
-            sku: "S".parse().unwrap(),
-            on_hand,
-            reserved: 0,
-            allotted: BTreeMap::new(),
-            oversold: 0,
-        }
+        StockRecord { on_hand, ..StockRecord::new("S".parse().unwrap()) }
     }
 
     #[test]
@@ -188,7 +246,69 @@ mod tests {
         ]
     }
 
+    /// A listing and what its channel sold that we have not heard of.
+    #[derive(Debug, Clone, Copy, Default)]
+    struct Shown {
+        units: u32,
+        unheard: u32,
+    }
+
     proptest! {
+        /// Listings are put up, sold from, raised and lowered in any order, and sales are heard of late: what all of them show,
+        /// with what they sold, is never more than is on the shelf; and once every sale is heard of, everything
+        /// allotted is shown.
+        #[test]
+        fn a_raise_sells_nothing_twice_and_forgets_nothing(
+            start in 0_u32..40,
+            steps in prop::collection::vec((0_u8..4, 0_usize..3, 0_u32..30), 0..80),
+        ) {
+            let accounts = ["a", "b", "c"].map(id);
+            let parts = parts(&[("a", 3), ("b", 2), ("c", 1)]);
+            let mut shelf = record(start);
+            shelf.allot(&parts, 0);
+            let mut shown = [Shown::default(); 3];
+            for (n, account) in accounts.iter().enumerate() {
+                shown[n].units = shelf.allotted_to(account);
+                shelf.show(account, None, shown[n].units);
+            }
+            let raise = |shelf: &mut StockRecord, shown: &mut Shown, account: &AccountId| {
+                let most = shelf.may_show(account, shown.units);
+                if most > shown.units {
+                    shelf.show(account, Some(shown.units), most);
+                    shown.units = most;
+                }
+            };
+            for (what, n, units) in steps {
+                let (account, listing) = (&accounts[n], &mut shown[n]);
+                match what {
+                    0 => {
+                        let sold = units.min(listing.units);
+                        listing.units -= sold;
+                        listing.unheard += sold;
+                    }
+                    1 => {
+                        let heard = units.min(listing.unheard);
+                        listing.unheard -= heard;
+                        shelf.reserve(account, heard);
+                    }
+                    2 => raise(&mut shelf, listing, account),
+                    // A delivery.
+                    _ => {
+                        shelf.recount(shelf.on_hand + units);
+                        shelf.allot(&parts, 0);
+                    }
+                }
+                let promised: u32 = shown.iter().map(|s| s.units + s.unheard).sum();
+                prop_assert!(promised + shelf.reserved <= shelf.on_hand, "{shown:?} {shelf:?}");
+                prop_assert_eq!(shelf.oversold, 0);
+            }
+            for (n, account) in accounts.iter().enumerate() {
+                shelf.reserve(account, std::mem::take(&mut shown[n].unheard));
+                raise(&mut shelf, &mut shown[n], account);
+                prop_assert_eq!(shown[n].units, shelf.allotted_to(account));
+            }
+        }
+
         /// Accounts that sell only what they are allotted never oversell, and Σ exposed ≤ stock holds throughout.
         #[test]
         fn strict_stock_never_oversells(start in 0_u32..40, steps in prop::collection::vec(step(), 0..60)) {

@@ -69,6 +69,7 @@ async fn stocked(dir: &std::path::Path, channel: Arc<Fake>) -> Gateway {
         on_hand: 10,
         reserved: 0,
         allotted: [("shop".parse().unwrap(), 10)].into(),
+        fresh: [].into(),
         oversold: 0,
     };
     let mut batch = Batch::new();
@@ -108,6 +109,55 @@ async fn an_update_never_raises_a_listing_over_sales_that_were_not_seen() {
     // What was sent is what is now intended: the read-back finds it live.
     let (settled, _) = gateway.settle().await.unwrap();
     assert_eq!(settled.live, 1, "{settled:?}");
+}
+
+/// A delivery of six: sixteen on the shelf.
+async fn deliver_six(gateway: &Gateway) {
+    let shelf = typed::get::<StockRecord>(&*gateway.store, sku().as_str()).await.unwrap();
+    let mut shelf = shelf.unwrap();
+    shelf.value.recount(16);
+    shelf.value.allot(&gateway.stock_parts(), 0);
+    let mut batch = Batch::new();
+    batch.put_back(&shelf).unwrap();
+    gateway.store.commit(batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_delivery_raises_a_listing_and_not_over_sales_that_were_not_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    deliver_six(&gateway).await;
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!((plan.totals.raise, plan.totals.update), (1, 0), "{plan:?}");
+    // Four are sold, the orders are not imported.
+    sell(&channel, 4);
+    let applied = gateway.apply(&plan).await.unwrap();
+    assert_eq!((applied.accepted, applied.postponed), (1, 0), "{applied:?}");
+    // 10 − 4 + 6, which with the four that are sold makes the sixteen.
+    assert_eq!(channel.other().listings[&sku()].quantity, Some(12));
+    let (settled, _) = gateway.settle().await.unwrap();
+    assert_eq!(settled.live, 1, "{settled:?}");
+    // Only once.
+    sell(&channel, 1);
+    gateway.refresh(&"shop".parse().unwrap()).await.unwrap();
+    let plan = gateway.plan().await.unwrap();
+    assert!(plan.changes.is_empty(), "{plan:?}");
+}
+
+#[tokio::test]
+async fn a_raise_that_failed_is_made_later_and_one_in_doubt_is_not_made_twice() {
+    for (kind, again) in [(Kind::Unavailable, 1), (Kind::Rejected, 1), (Kind::Indeterminate, 0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (gateway, channel) = shop(dir.path()).await;
+        deliver_six(&gateway).await;
+        let plan = gateway.plan().await.unwrap();
+        channel.other().fail.push(("stock", kind));
+        gateway.apply(&plan).await.unwrap();
+        gateway.settle().await.unwrap();
+        let shelf = typed::get::<StockRecord>(&*gateway.store, sku().as_str()).await.unwrap().unwrap();
+        let fresh = shelf.value.fresh_of(&"shop".parse().unwrap());
+        assert_eq!(fresh, 6 * again, "{kind:?}");
+    }
 }
 
 /// The answer to a submission in bulk is lost; the channel may work on it for three hours (`apply::judge::PROCESSING`).
@@ -189,6 +239,7 @@ async fn many_listings_are_refreshed_in_one_sweep() {
             on_hand: 10,
             reserved: 0,
             allotted: [("shop".parse().unwrap(), 10)].into(),
+            fresh: [].into(),
             oversold: 0,
         };
         let mut batch = Batch::new();
@@ -330,6 +381,7 @@ async fn a_listing_is_put_up_with_no_more_than_may_be_sold_by_then() {
             on_hand: 10,
             reserved: 10 - left,
             allotted: [("shop".parse().unwrap(), left)].into(),
+            fresh: [].into(),
             oversold: 0,
         };
         let store = gateway.store.clone();

@@ -81,6 +81,7 @@ impl Trade {
             on_hand: 10,
             reserved: 0,
             allotted: [("shop".parse().unwrap(), 10)].into(),
+            fresh: BTreeMap::new(),
             oversold: 0,
         };
         let mut batch = Batch::new();

@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 
 use serde_json::{Value, json};
 use tradewind_connector::{Bounds, Capabilities, Facet, Support};
-use tradewind_domain::{AccountId, Currency, Locale, Money, Offer};
+use tradewind_domain::{AccountId, ChangeState, Currency, Locale, Money, Offer, Product, Sku, Variant};
 use tradewind_gateway::config::Config;
+use tradewind_gateway::desired::Guard;
 use tradewind_gateway::plan::{Action, Plan};
 use tradewind_gateway::pricing::Prices;
 
@@ -168,15 +169,17 @@ fn a_price_in_a_plan_is_the_price_of_the_sku_alone() {
 }
 
 /// What is live of one SKU, whose 30 units two accounts have 15 of each, against what should be: a listing is lowered to what
-/// is allotted, never raised, and an update of its price carries no more units than it shows or than are allotted.
+/// is allotted and raised by what it was never given, and an update of its price carries no more units than these allow.
 #[test]
-fn no_change_exposes_more_than_is_shown_or_allotted() {
+fn no_change_exposes_more_than_is_shown_and_fresh_or_allotted() {
     let mut shop = shop(1);
     let account: AccountId = "market".parse().unwrap();
     let wanted = plan(&shop, 1).changes.into_iter().find(|c| c.account == account).unwrap();
     let Some(Action::Create { offer }) = wanted.action else { panic!("{wanted:?}") };
     assert_eq!(offer.quantity, 15);
-    let mut change = |shown: u32, cents: i64| {
+    let mut change = |shown: u32, fresh: u32, cents: i64| {
+        let shelf = shop.stock.get_mut(&offer.sku).unwrap();
+        shelf.fresh = [(account.clone(), fresh)].into();
         let (key, mut record) = live(&account, offer.clone(), "");
         let listing = record.live.as_mut().unwrap();
         listing.quantity = Some(shown);
@@ -184,17 +187,23 @@ fn no_change_exposes_more_than_is_shown_or_allotted() {
         shop.offers.insert(key, record);
         plan(&shop, 1).changes.into_iter().find(|c| c.account == account && c.sku == offer.sku)?.action
     };
-    // Shown, cents that the price should rise, what is done: lowered to, or updated with.
-    for (shown, cents, lowered, updated) in [
-        (20, 0, Some(15), None),
-        (15, 0, None, None),
-        (10, 0, None, None),
-        (20, 100, None, Some(15)),
-        (10, 100, None, Some(10)),
+    // Shown, never given, cents that the price should rise, what is done: lowered or raised to, or updated with.
+    for (shown, fresh, cents, set, updated) in [
+        (20, 0, 0, Some(15), None),
+        (20, 9, 0, Some(15), None),
+        (15, 0, 0, None, None),
+        (10, 0, 0, None, None),
+        // 10 + 3: two of the fifteen are sold and not heard of. 13 + 9 is more than is allotted.
+        (10, 3, 0, Some(13), None),
+        (13, 9, 0, Some(15), None),
+        (0, 15, 0, Some(15), None),
+        (20, 0, 100, None, Some(15)),
+        (10, 0, 100, None, Some(10)),
+        (10, 3, 100, None, Some(13)),
     ] {
         let (mut lower, mut update) = (None, None);
-        match change(shown, cents) {
-            Some(Action::Lower { from, to, .. }) => {
+        match change(shown, fresh, cents) {
+            Some(Action::Lower { from, to, .. } | Action::Raise { from, to, .. }) => {
                 assert_eq!(from, shown);
                 lower = Some(to);
             }
@@ -202,7 +211,79 @@ fn no_change_exposes_more_than_is_shown_or_allotted() {
             None => {}
             other => panic!("{other:?}"),
         }
-        assert_eq!((lower, update), (lowered, updated), "{shown} shown, {cents} cents");
+        assert_eq!((lower, update), (set, updated), "{shown} shown, {fresh} fresh, {cents} cents");
+    }
+}
+
+/// A guard stops the offer; what is not on the shelf must not be sold all the same.
+#[test]
+fn whatever_stops_an_offer_its_quantity_is_lowered() {
+    let account: AccountId = "market".parse().unwrap();
+    let of = |shop: &Shop, sku: &Sku| -> Vec<(Option<u32>, bool)> {
+        let mine = plan(shop, 1).changes.into_iter().filter(|c| c.account == account && c.sku == *sku);
+        mine.map(|c| match c.action {
+            Some(Action::Lower { to, .. }) => (Some(to), c.stop.is_some()),
+            _ => (None, c.stop.is_some()),
+        })
+        .collect()
+    };
+    let base = shop(1);
+    let wanted = plan(&base, 1).changes.into_iter().find(|c| c.account == account).unwrap();
+    let Some(Action::Create { offer }) = wanted.action else { panic!("{wanted:?}") };
+    let sku = offer.sku.clone();
+    let lived = |state: ChangeState| {
+        let mut shop = base.clone();
+        let (key, mut record) = live(&account, offer.clone(), "");
+        record.live.as_mut().unwrap().quantity = Some(20);
+        record.state = state;
+        record.note = Some("8541: the title is not allowed".to_owned());
+        shop.offers.insert(key, record);
+        shop
+    };
+    // The price that the guard does not let through, and no cost at all.
+    let mut stopped = lived(ChangeState::Live);
+    stopped.variants.get_mut(&sku).unwrap().1.cost = None;
+    assert_eq!(of(&stopped, &sku), [(None, true), (Some(15), false)]);
+    // A price that jumps.
+    let mut jumps = lived(ChangeState::Live);
+    for record in jumps.offers.values_mut() {
+        record.live.as_mut().unwrap().price = Some(Money::from_minor(1, Currency::EUR));
+    }
+    assert_eq!(of(&jumps, &sku), [(None, true), (Some(15), false)]);
+    // What the channel refused is said, with its words.
+    let refused = lived(ChangeState::Rejected);
+    assert_eq!(of(&refused, &sku), [(None, true), (Some(15), false)]);
+    let told =
+        plan(&refused, 1).changes.into_iter().find_map(|c| c.stop.filter(|s| s.guard == Guard::Refused));
+    assert!(told.unwrap().why.contains("8541"));
+    // What is under way is settled first.
+    assert_eq!(of(&lived(ChangeState::Accepted), &sku), []);
+}
+
+/// Each part of an offer that a channel is sent and does not tell back is compared with what was sent.
+#[test]
+fn whatever_of_an_offer_changes_is_sent() {
+    let account: AccountId = "market".parse().unwrap();
+    let base = shop(1);
+    let wanted = plan(&base, 1).changes.into_iter().find(|c| c.account == account).unwrap();
+    let Some(Action::Create { offer }) = wanted.action else { panic!("{wanted:?}") };
+    let edits: [(&str, &dyn Fn(&mut Product, &mut Variant)); 5] = [
+        ("brand", &|p, _| p.brand = Some("Harbour".to_owned())),
+        ("gtin", &|_, v| v.gtin = Some("4006381333931".parse().unwrap())),
+        ("origin", &|_, v| v.origin = Some("VN".parse().unwrap())),
+        ("images", &|_, v| v.images.push("https://shop.example/new.jpg".to_owned())),
+        ("attributes", &|_, v| drop(v.attributes.insert("size".to_owned(), "XXL".to_owned()))),
+    ];
+    for (field, edit) in edits {
+        let mut shop = base.clone();
+        let (key, record) = live(&account, offer.clone(), "");
+        shop.offers.insert(key, record);
+        let (product, variant) = shop.variants.get_mut(&offer.sku).unwrap();
+        edit(product, variant);
+        let plan = plan(&shop, 1);
+        let change = plan.changes.iter().find(|c| c.account == account && c.sku == offer.sku).unwrap();
+        let Some(Action::Update { fields, .. }) = &change.action else { panic!("{field}: {change:?}") };
+        assert!(fields.iter().any(|f| f.field == field), "{fields:?}");
     }
 }
 

@@ -50,6 +50,7 @@ impl Shop {
             on_hand: 30,
             reserved: 0,
             allotted: BTreeMap::new(),
+            fresh: BTreeMap::new(),
             oversold: 0,
         };
         stock.allot(&self.config.account.iter().map(|a| (a.id.clone(), 1)).collect(), 0);
@@ -91,6 +92,7 @@ pub(crate) fn live(account: &AccountId, offer: Box<Offer>, plan: &str) -> (Strin
         plan: plan.to_owned(),
         listing: None,
         sent_at: None,
+        took: 0,
         in_bulk: false,
         live: Some(live),
         read_at: None,

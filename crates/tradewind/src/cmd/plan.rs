@@ -84,6 +84,7 @@ fn show(plan: &Plan, rows: usize, out: &Output) -> anyhow::Result<()> {
                 ("~", fields.join(", "))
             }
             Some(Action::Lower { from, to, .. }) => ("↓", format!("{from} → {to} units")),
+            Some(Action::Raise { from, to, .. }) => ("↑", format!("{from} → {to} units")),
             Some(Action::Withdraw { .. }) => ("-", "withdraw".to_owned()),
             None => ("!", String::new()),
         };
@@ -108,6 +109,7 @@ fn show(plan: &Plan, rows: usize, out: &Output) -> anyhow::Result<()> {
         (t.create, "create"),
         (t.update, "update"),
         (t.lower, "lower"),
+        (t.raise, "raise"),
         (t.withdraw, "withdraw"),
         (t.blocked, "blocked"),
     ];
