@@ -112,12 +112,19 @@ fn mentioned(sku: &Sku, response: &WireResponse) -> Result<(), Error> {
     }
 }
 
+/// The Inventory API does not have this SKU. After an answer that was lost the pipeline says in doubt to that; but no quantity
+/// that is set takes an item away, so that there was none before either.
+fn knows_no_sku(error: &Error) -> bool {
+    let unknown = error.upstream_ref().is_some_and(|u| u.code == "25702");
+    error.kind() == Kind::NotFound || (error.kind() == Kind::Indeterminate && unknown)
+}
+
 impl Ebay {
     async fn set_stock(&self, cx: &CallCx, change: &StockChange) -> Result<(), Error> {
         let step = cx.step(change.key.sku.as_str());
         let known = self.pipeline.call(&SetStock(&self.site), change, &step).await;
         match (known, &change.key.listing) {
-            (Err(e), Some(listing)) if e.kind() == Kind::NotFound => {
+            (Err(e), Some(listing)) if knows_no_sku(&e) => {
                 let input = (listing.clone(), Revision::Quantity(change.quantity));
                 self.pipeline.call(&Revise { site: &self.site, price: false }, &input, &step).await
             }
