@@ -87,17 +87,22 @@ impl Operation for Detail<'_> {
 
 fn read(d: &w::Dispute, transaction: Option<TransactionId>) -> Result<Dispute, Error> {
     let outcome = d.resolution.as_ref().and_then(|r| r.reason_for_closure.as_deref());
+    let protection = d.resolution.as_ref().and_then(|r| r.protection_status.as_deref());
     let state = match (d.payment_dispute_status.as_str(), outcome) {
         ("ACTION_NEEDED", _) => DisputeState::NeedsResponse,
         ("CLOSED", Some("SELLER_WON")) => DisputeState::Won,
-        ("CLOSED", Some("SELLER_LOST")) => DisputeState::Lost,
+        ("CLOSED", Some("SELLER_LOST")) => match protection {
+            // Lost to the buyer, and eBay pays him: the money stays.
+            Some("FULLY_PROTECTED") => DisputeState::Won,
+            None | Some("NOT_PROTECTED" | "PARTIALLY_PROTECTED") => DisputeState::Lost,
+            // MANUAL_REVIEW: who pays is not decided. Nor is it by a word that no document names.
+            Some(_) => DisputeState::UnderReview,
+        },
         ("CLOSED", Some("SELLER_ACCEPT")) => DisputeState::Accepted,
         // OPEN asks nothing of the seller now. A word that no document names is not decided, as far as we understand;
         // `raw_status` keeps it.
         _ => DisputeState::UnderReview,
     };
-    // Who lost may be protected by eBay and keep the money: that is told, and what moved is in the transactions.
-    let protection = d.resolution.as_ref().and_then(|r| r.protection_status.as_deref());
     let words: Vec<&str> =
         [Some(d.payment_dispute_status.as_str()), outcome, protection].into_iter().flatten().collect();
     Ok(Dispute {
@@ -167,33 +172,42 @@ mod tests {
 
     #[test]
     fn every_documented_word_has_its_state() {
-        // DisputeStateEnum and OutcomeEnum of the Fulfillment API.
-        let of = |status: &str, outcome: &str| {
-            let resolution = if outcome.is_empty() {
-                String::new()
-            } else {
-                format!(r#","resolution":{{"reasonForClosure":"{outcome}"}}"#)
-            };
-            let text = format!(
-                r#"{{"paymentDisputeId":"5000000001","orderId":"01-1","openDate":"2026-07-01T10:00:00.000Z",
-                    "amount":{{"value":"35.00","currency":"EUR"}},"paymentDisputeStatus":"{status}"{resolution}}}"#
-            );
-            let d = read(&serde_json::from_str(&text).unwrap(), None).unwrap();
+        // DisputeStateEnum, OutcomeEnum and ProtectionStatusEnum of the Fulfillment API.
+        let of = |status: &str, outcome: &str, protection: &str| {
+            let mut resolution = serde_json::Map::new();
+            for (name, word) in [("reasonForClosure", outcome), ("protectionStatus", protection)] {
+                if !word.is_empty() {
+                    resolution.insert(name.to_owned(), word.into());
+                }
+            }
+            let mut dispute = serde_json::json!({
+                "paymentDisputeId": "5000000001", "orderId": "01-1", "openDate": "2026-07-01T10:00:00.000Z",
+                "amount": {"value": "35.00", "currency": "EUR"}, "paymentDisputeStatus": status,
+            });
+            if !resolution.is_empty() {
+                dispute["resolution"] = resolution.into();
+            }
+            let d = read(&serde_json::from_str(&dispute.to_string()).unwrap(), None).unwrap();
             assert_eq!(d.amount.minor(), 3_500);
             (d.state, d.raw_status)
         };
         use DisputeState::{Accepted, Lost, NeedsResponse, UnderReview, Won};
-        for (status, outcome, state, raw) in [
-            ("OPEN", "", UnderReview, "OPEN"),
-            ("ACTION_NEEDED", "", NeedsResponse, "ACTION_NEEDED"),
-            ("CLOSED", "SELLER_WON", Won, "CLOSED/SELLER_WON"),
-            ("CLOSED", "SELLER_LOST", Lost, "CLOSED/SELLER_LOST"),
-            ("CLOSED", "SELLER_ACCEPT", Accepted, "CLOSED/SELLER_ACCEPT"),
-            ("CLOSED", "BEAMED_UP", UnderReview, "CLOSED/BEAMED_UP"),
-            ("CLOSED", "", UnderReview, "CLOSED"),
-            ("BEAMED_UP", "", UnderReview, "BEAMED_UP"),
+        for (status, outcome, protection, state, raw) in [
+            ("OPEN", "", "", UnderReview, "OPEN"),
+            ("ACTION_NEEDED", "", "", NeedsResponse, "ACTION_NEEDED"),
+            ("CLOSED", "SELLER_WON", "", Won, "CLOSED/SELLER_WON"),
+            ("CLOSED", "SELLER_LOST", "", Lost, "CLOSED/SELLER_LOST"),
+            ("CLOSED", "SELLER_LOST", "NOT_PROTECTED", Lost, "CLOSED/SELLER_LOST/NOT_PROTECTED"),
+            ("CLOSED", "SELLER_LOST", "PARTIALLY_PROTECTED", Lost, "CLOSED/SELLER_LOST/PARTIALLY_PROTECTED"),
+            ("CLOSED", "SELLER_LOST", "FULLY_PROTECTED", Won, "CLOSED/SELLER_LOST/FULLY_PROTECTED"),
+            ("CLOSED", "SELLER_LOST", "MANUAL_REVIEW", UnderReview, "CLOSED/SELLER_LOST/MANUAL_REVIEW"),
+            ("CLOSED", "SELLER_LOST", "BEAMED_UP", UnderReview, "CLOSED/SELLER_LOST/BEAMED_UP"),
+            ("CLOSED", "SELLER_ACCEPT", "", Accepted, "CLOSED/SELLER_ACCEPT"),
+            ("CLOSED", "BEAMED_UP", "", UnderReview, "CLOSED/BEAMED_UP"),
+            ("CLOSED", "", "", UnderReview, "CLOSED"),
+            ("BEAMED_UP", "", "", UnderReview, "BEAMED_UP"),
         ] {
-            assert_eq!(of(status, outcome), (state, raw.to_owned()));
+            assert_eq!(of(status, outcome, protection), (state, raw.to_owned()));
         }
     }
 }

@@ -118,7 +118,10 @@ fn view(d: &Dispute, full: bool) -> Value {
         map.insert("sellerResponse".into(), answer.into());
     }
     if let Some((outcome, _)) = d.outcome {
-        map.insert("resolution".into(), j!({"reasonForClosure": outcome}));
+        map.insert(
+            "resolution".into(),
+            j!({"reasonForClosure": outcome, "protectionStatus": "NOT_PROTECTED"}),
+        );
     }
     value
 }
