@@ -165,24 +165,14 @@ fn two_hundred_megabytes_of_one_field_are_refused_at_their_row() {
     refused(folder.path(), &["c.csv:2", "longer than 1 MiB", "a quote that is not closed"]);
 }
 
-/// Runs `import`, and tells its answer with the most memory it ever had, in KiB: what the kernel counts.
+/// Runs `import`, and tells its answer with the most memory it ever had, in KiB: what the kernel counts, told at its end.
 fn import_with_peak(folder: &Path) -> (std::process::Output, u64) {
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tradewind"))
-        .current_dir(folder)
-        .arg("import")
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut peak = 0;
-    while child.try_wait().unwrap().is_none() {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-        let now = line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0_u64);
-        peak = peak.max(now);
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    (child.wait_with_output().unwrap(), peak)
+    let output = tradewind(folder, &["import", "-v"]);
+    let told = text(&output);
+    let peak =
+        told.split("peak_kib=").nth(1).and_then(|t| t.split_whitespace().next()).and_then(|n| n.parse().ok());
+    let peak = peak.unwrap_or_else(|| panic!("no peak in: {told}"));
+    (output, peak)
 }
 
 /// Writes ordinary rows up to a size; the last one is cut.

@@ -56,7 +56,19 @@ fn main() -> ExitCode {
             Exit::Failed
         }
     };
+    if tracing::enabled!(tracing::Level::INFO)
+        && let Some(peak_kib) = peak_kib()
+    {
+        tracing::info!(peak_kib, exit = exit.code(), "done");
+    }
     ExitCode::from(exit.code())
+}
+
+/// The most memory that this process ever had, as the kernel counted it; Linux tells.
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 fn init_logs(verbose: u8) {
@@ -67,5 +79,7 @@ fn init_logs(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TRADEWIND_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Colours are for a terminal: a file or a pipe would hold their codes.
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 }
