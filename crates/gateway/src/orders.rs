@@ -11,6 +11,7 @@ use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Expect};
 
 use crate::gateway::{Gateway, Result};
+use crate::progress::{Progress, back};
 use crate::records::{
     CursorRecord, OrderRecord, Reservation, ReservationState, Stage, StockRecord, order_key,
 };
@@ -86,33 +87,16 @@ impl Gateway {
         let bounds = &connector.capabilities().bounds;
         let overlap = overlap(connector.as_ref());
         let now = self.now();
-        let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
-        let (known, listed) = known.map_or((None, None), |c| (c.value.until, c.value.listed_to));
-        // An order that cannot be read is asked for anew for as long as a first pull looks back, and no longer: the window
-        // would grow for ever, beyond what a channel lists.
-        let retried = listed.map(|to| back(to, FIRST_LOOK));
-        let since = known.max(retried).unwrap_or_else(|| back(now, FIRST_LOOK));
-        if let (Some(from), Some(until)) = (retried, known)
-            && from > until
-        {
-            let days = FIRST_LOOK.as_hours() / 24;
-            pulled.errors.push(format!(
-                "{id}: what changed there from {until} to {from} and could not be read for {days} days is not asked for any more: look it up there"
-            ));
+        let mut progress = Progress::of(&*self.store, id, "orders", FIRST_LOOK).await?;
+        if let Some(gone) = progress.given_up() {
+            pulled.errors.push(format!("{id}: {gone}"));
         }
         // An order that is seen for the first time and was placed since then was sold from what is offered.
-        pulled.offered_since = known.map(|until| back(until, overlap));
-        let window = Window { from: back(since, overlap), to: now };
-        let mut left: Vec<Error> = Vec::new();
-        let read = self.parts_of(
-            id,
-            orders,
-            window.split(bounds.window_hours.unwrap_or(24 * 30)),
-            known,
-            pulled,
-            &mut left,
-        );
-        let read = read.await;
+        pulled.offered_since = progress.until().map(|until| back(until, overlap));
+        let window = Window { from: back(progress.since(now), overlap), to: now };
+        let parts = window.split(bounds.window_hours.unwrap_or(24 * 30));
+        let read = self.parts_of(orders, parts, &mut progress, pulled).await;
+        let left = progress.left();
         let at = |e: Error| e.at(&connector.info().id, id, "orders");
         for e in left.iter().take(LEFT_TOLD) {
             let e = at(e.clone());
@@ -134,18 +118,16 @@ impl Gateway {
     /// are read again by the next pull.
     async fn parts_of(
         &self,
-        id: &AccountId,
         orders: &dyn Orders,
         parts: Vec<Window>,
-        mut until: Option<Timestamp>,
+        progress: &mut Progress,
         pulled: &mut Pulled,
-        left: &mut Vec<Error>,
     ) -> Result<()> {
         for part in parts {
             let mut cursor: Option<Cursor> = None;
             let mut seen = std::collections::HashSet::new();
             loop {
-                match self.page_of(orders, part, cursor.as_ref(), pulled, left).await? {
+                match self.page_of(orders, part, cursor.as_ref(), progress, pulled).await? {
                     None => break,
                     Some(next) if seen.insert(next.clone()) => cursor = Some(next),
                     Some(_) => {
@@ -154,20 +136,7 @@ impl Gateway {
                     }
                 }
             }
-            // Only a part that was read whole moves the cursor, and only as far as all before it were.
-            let whole = left.is_empty();
-            let mut batch = Batch::new();
-            batch.put(&CursorRecord {
-                account: id.clone(),
-                stream: "orders".to_owned(),
-                until: if whole { Some(part.to) } else { until },
-                listed_to: (!whole).then_some(part.to),
-                cursor: None,
-            })?;
-            self.store.commit(batch).await?;
-            if whole {
-                until = Some(part.to);
-            }
+            progress.read(&*self.store, part.to).await?;
         }
         Ok(())
     }
@@ -178,15 +147,15 @@ impl Gateway {
         orders: &dyn Orders,
         part: Window,
         cursor: Option<&Cursor>,
+        progress: &mut Progress,
         pulled: &mut Pulled,
-        left: &mut Vec<Error>,
     ) -> Result<Option<Cursor>> {
         let page = orders.changed(&CallCx::new(), part, cursor).await?;
         for listed in page.items {
             let listed = match listed {
                 Ok(listed) => listed,
                 Err(e) => {
-                    left.push(e);
+                    progress.leave(e);
                     continue;
                 }
             };
@@ -195,7 +164,7 @@ impl Gateway {
                     pulled.seen += 1;
                     self.take_order(order, pulled).await?;
                 }
-                Err(e) if e.of_this_call() => left.push(e),
+                Err(e) if e.of_this_call() => progress.leave(e),
                 Err(e) => return Err(e.into()),
             }
         }
@@ -369,8 +338,4 @@ pub(crate) fn advance(record: &mut OrderRecord) {
 fn overlap(connector: &dyn Connector) -> SignedDuration {
     let lag = connector.capabilities().bounds.visibility_lag_minutes;
     lag.map_or(OVERLAP, |m| SignedDuration::from_mins(i64::from(m)).max(OVERLAP))
-}
-
-fn back(from: Timestamp, by: SignedDuration) -> Timestamp {
-    from.checked_sub(by).unwrap_or(Timestamp::MIN)
 }

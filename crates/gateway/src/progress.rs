@@ -44,6 +44,16 @@ impl Progress {
         self.until.max(self.retried()).unwrap_or_else(|| back(now, self.look))
     }
 
+    /// All before was read; `None`: nothing was yet.
+    pub(crate) fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    /// What could not be read since this reading began.
+    pub(crate) fn left(&self) -> &[Error] {
+        &self.left
+    }
+
     fn retried(&self) -> Option<Timestamp> {
         self.listed.map(|to| back(to, self.look))
     }
@@ -95,6 +105,7 @@ impl Progress {
     }
 }
 
-fn back(from: Timestamp, by: SignedDuration) -> Timestamp {
+/// So long before; the first of all instants where there is none.
+pub(crate) fn back(from: Timestamp, by: SignedDuration) -> Timestamp {
     from.checked_sub(by).unwrap_or(Timestamp::MIN)
 }

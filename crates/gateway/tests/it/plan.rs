@@ -267,7 +267,8 @@ fn whatever_of_an_offer_changes_is_sent() {
     let base = shop(1);
     let wanted = plan(&base, 1).changes.into_iter().find(|c| c.account == account).unwrap();
     let Some(Action::Create { offer }) = wanted.action else { panic!("{wanted:?}") };
-    let edits: [(&str, &dyn Fn(&mut Product, &mut Variant)); 5] = [
+    type Edit<'a> = &'a dyn Fn(&mut Product, &mut Variant);
+    let edits: [(&str, Edit<'_>); 5] = [
         ("brand", &|p, _| p.brand = Some("Harbour".to_owned())),
         ("gtin", &|_, v| v.gtin = Some("4006381333931".parse().unwrap())),
         ("origin", &|_, v| v.origin = Some("VN".parse().unwrap())),
