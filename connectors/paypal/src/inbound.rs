@@ -21,6 +21,7 @@ struct Event {
 struct Resource {
     id: Option<String>,
     payout_batch_id: Option<String>,
+    dispute_id: Option<String>,
     #[serde(default)]
     disputed_transactions: Vec<Disputed>,
 }
@@ -80,9 +81,15 @@ fn hints(event: Event) -> Result<Vec<Hint>, Error> {
         return transaction(resource.and_then(|r| r.id));
     }
     if kind.starts_with("CUSTOMER.DISPUTE.") {
-        return transaction(
-            resource.and_then(|r| r.disputed_transactions.into_iter().find_map(|t| t.seller_transaction_id)),
-        );
+        // The case, and the money that it holds back.
+        let case = resource.as_ref().and_then(|r| r.dispute_id.clone());
+        let paid =
+            resource.and_then(|r| r.disputed_transactions.into_iter().find_map(|t| t.seller_transaction_id));
+        let mut hints: Vec<Hint> = case.map(Hint::Dispute).into_iter().collect();
+        if hints.is_empty() || paid.is_some() {
+            hints.extend(transaction(paid)?);
+        }
+        return Ok(hints);
     }
     if kind.starts_with("PAYMENT.PAYOUTS")
         && let Some(id) = resource.and_then(|r| r.payout_batch_id.or(r.id))
@@ -121,6 +128,21 @@ mod tests {
             Value::Array(list) => list.iter().find_map(find),
             _ => None,
         }
+    }
+
+    /// Names as in the details of a dispute (`v1/customer/disputes`), which is the event's resource.
+    #[test]
+    fn a_dispute_is_a_case_and_money() {
+        let of = |resource: &str| {
+            let event = format!(r#"{{"event_type":"CUSTOMER.DISPUTE.CREATED","resource":{resource}}}"#);
+            hints(serde_json::from_str(&event).unwrap())
+        };
+        let case = Hint::Dispute("PP-000-1".to_owned());
+        let both = r#"{"dispute_id":"PP-000-1","disputed_transactions":[{"seller_transaction_id":"8MC585209K746392H"}]}"#;
+        let paid = Hint::Transaction("8MC585209K746392H".parse().unwrap());
+        assert_eq!(of(both).unwrap(), [case.clone(), paid]);
+        assert_eq!(of(r#"{"dispute_id":"PP-000-1"}"#).unwrap(), [case]);
+        assert!(of("{}").is_err());
     }
 
     #[test]

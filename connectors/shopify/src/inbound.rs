@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tradewind_connector::signing::{Hash, digest, hex, hmac_sha256_base64_matches};
 use tradewind_connector::{Error, Hint, Inbound, InboundRequest, Kind};
-use tradewind_domain::{OrderId, Sku};
+use tradewind_domain::{OrderId, ReturnId, Sku};
 
 /// Verifies and reads webhooks of one shop.
 pub(crate) struct Hooks {
@@ -63,6 +63,14 @@ impl Inbound for Hooks {
                 }
             }
             Some(("refunds" | "fulfillments", _)) => order(body.order_id),
+            Some((what @ ("returns" | "disputes"), _)) => {
+                let id = body.admin_graphql_api_id.or(body.id.map(|id| id.to_string()));
+                let id = id.ok_or_else(|| Error::decode(format!("webhook {topic} names no case")))?;
+                Ok(vec![match what {
+                    "returns" => Hint::Return(ReturnId::new(id).map_err(Error::decode)?),
+                    _ => Hint::Dispute(id),
+                }])
+            }
             Some(("products", _)) => {
                 let skus = body
                     .variants
@@ -117,6 +125,15 @@ mod tests {
         assert_eq!(hints, vec![Hint::Order(OrderId::new("gid://shopify/Order/820982911946154508").unwrap())]);
         for (hmac, domain) in [("AAAA", "s.myshopify.com"), (HMAC, "t.myshopify.com")] {
             assert_eq!(hooks.verify(&request(hmac, domain)).unwrap_err().kind(), Kind::Unauthenticated);
+        }
+        for (topic, hint) in [
+            ("returns/request", Hint::Return("820982911946154508".parse().unwrap())),
+            ("disputes/create", Hint::Dispute("820982911946154508".to_owned())),
+            ("themes/update", Hint::Unknown("themes/update".to_owned())),
+        ] {
+            let mut told = request(HMAC, "s.myshopify.com");
+            told.headers.insert("x-shopify-topic", topic.parse().unwrap());
+            assert_eq!(hooks.verify(&told).unwrap(), [hint]);
         }
         let rotated = Hooks {
             domain: "s.myshopify.com".into(),

@@ -34,6 +34,8 @@ pub enum Hint {
     Sku(Sku),
     /// A return.
     Return(ReturnId),
+    /// A disputed payment, by the provider's id of the case.
+    Dispute(String),
     /// A payment.
     Transaction(TransactionId),
     /// A payout.

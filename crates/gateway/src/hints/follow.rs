@@ -11,6 +11,7 @@ use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Collection, Filter, StoreError};
 
 use super::{HintRecord, Reading};
+use crate::cases::PulledCases;
 use crate::fulfil::Fulfilled;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::money::Collected;
@@ -53,6 +54,8 @@ pub struct Followed {
     pub tried: Vec<(Reading, Outcome)>,
     /// Orders that came in.
     pub pulled: Pulled,
+    /// Returns and disputes that came in.
+    pub cases: PulledCases,
     /// Money that came in.
     pub collected: Collected,
     /// The account as a whole cannot be read now (login, quota, outage): nothing more was tried.
@@ -67,6 +70,8 @@ struct Due {
     orders: Vec<(OrderId, Versioned<HintRecord>)>,
     all_orders: Option<Versioned<HintRecord>>,
     listings: Vec<Versioned<HintRecord>>,
+    returns: Option<Versioned<HintRecord>>,
+    disputes: Option<Versioned<HintRecord>>,
     money: Option<Versioned<HintRecord>>,
     parcels: Option<Versioned<HintRecord>>,
 }
@@ -89,6 +94,8 @@ impl Gateway {
                 Reading::Order(order) => due.orders.push((order.clone(), hint)),
                 Reading::Orders => due.all_orders = Some(hint),
                 Reading::Sku(_) | Reading::Listing(_) => due.listings.push(hint),
+                Reading::Returns => due.returns = Some(hint),
+                Reading::Disputes => due.disputes = Some(hint),
                 Reading::Money => due.money = Some(hint),
                 Reading::Parcels => due.parcels = Some(hint),
             }
@@ -138,11 +145,21 @@ impl Gateway {
                 }
             }
         }
+        if due.returns.is_some() {
+            let failed = self.pull_returns_of(id, &mut round.cases).await?;
+            if self.ends(due.returns, unless_odd(failed), round).await? {
+                return Ok(());
+            }
+        }
+        if due.disputes.is_some() {
+            let failed = self.pull_disputes_of(id, &mut round.cases).await?;
+            if self.ends(due.disputes, unless_odd(failed), round).await? {
+                return Ok(());
+            }
+        }
         if due.money.is_some() {
-            // A record that cannot be read is asked for by the next poll: the others came in.
-            let odd = |e: &Error| matches!(e.kind(), Kind::Decode | Kind::UnknownCode | Kind::Rejected);
-            let first = self.collect_account(id, &mut round.collected).await?.filter(|e| !odd(e));
-            if self.ends(due.money, first.map_or(Ok(()), Err), round).await? {
+            let failed = self.collect_account(id, &mut round.collected).await?;
+            if self.ends(due.money, unless_odd(failed), round).await? {
                 return Ok(());
             }
         }
@@ -193,7 +210,7 @@ impl Gateway {
             Err(e) => {
                 hint.value.due = now.checked_add(wait(hint.value.attempts, e)).unwrap_or(now);
                 hint.value.attempts += 1;
-                hint.value.note = Some(e.to_string());
+                hint.value.note = Some(e.kind().name().to_owned());
                 Outcome::PutOff { error: e.to_string(), until: hint.value.due }
             }
         };
@@ -246,6 +263,12 @@ impl Gateway {
 fn halts(error: &Error) -> bool {
     matches!(error.kind().retry(), RetryClass::IfSafe | RetryClass::AfterWait)
         || matches!(error.kind(), Kind::Unauthenticated | Kind::NeedsReauth | Kind::AccountSuspended)
+}
+
+/// A record of a list that cannot be read is asked for by the next poll: the others came in, and the reading was made.
+fn unless_odd(failed: Option<Error>) -> Result<(), Error> {
+    let odd = |e: &Error| matches!(e.kind(), Kind::Decode | Kind::UnknownCode | Kind::Rejected);
+    failed.filter(|e| !odd(e)).map_or(Ok(()), Err)
 }
 
 /// Failures of the channel apart from those of the store.

@@ -34,6 +34,10 @@ pub enum Reading {
     Sku(Sku),
     /// A listing by the channel's id.
     Listing(ListingId),
+    /// Returns that changed.
+    Returns,
+    /// Disputes that changed.
+    Disputes,
     /// Transactions, payouts and settlement documents.
     Money,
     /// Scans of the parcels on their way.
@@ -50,7 +54,8 @@ impl Reading {
             Hint::Parcel(_) => Reading::Parcels,
             // Whether it is so, the next call tells: nobody is logged out on a notification's word.
             Hint::Disconnected => Reading::Orders,
-            Hint::Return(id) => return Err(format!("return {id}")),
+            Hint::Return(_) => Reading::Returns,
+            Hint::Dispute(_) => Reading::Disputes,
             Hint::Unknown(topic) => return Err(topic),
         })
     }
@@ -63,6 +68,8 @@ impl std::fmt::Display for Reading {
             Reading::Orders => f.write_str("orders"),
             Reading::Sku(sku) => write!(f, "sku/{sku}"),
             Reading::Listing(id) => write!(f, "listing/{id}"),
+            Reading::Returns => f.write_str("returns"),
+            Reading::Disputes => f.write_str("disputes"),
             Reading::Money => f.write_str("money"),
             Reading::Parcels => f.write_str("parcels"),
         }
@@ -83,7 +90,7 @@ pub struct HintRecord {
     /// Readings that failed since it was last told.
     #[serde(default)]
     pub attempts: u32,
-    /// Why the last one failed.
+    /// Which kind of error the last one ended with. Not its words, which may quote what the channel says of a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }

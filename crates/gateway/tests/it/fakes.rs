@@ -177,6 +177,7 @@ impl Inbound for Fake {
             (Some("order"), Some(id)) => Hint::Order(id.parse().unwrap()),
             (Some("sku"), Some(sku)) => Hint::Sku(sku.parse().unwrap()),
             (Some("gone"), _) => Hint::Disconnected,
+            (Some("dispute"), Some(id)) => Hint::Dispute(id.to_owned()),
             (Some("odd"), _) => return Err(Error::decode("the name of a buyer")),
             (topic, _) => Hint::Unknown(topic.unwrap().to_owned()),
         }])

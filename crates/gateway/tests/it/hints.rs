@@ -209,7 +209,10 @@ async fn only_the_listings_that_are_told_are_read() {
     trade.gateway.store.commit(batch).await.unwrap();
     trade.told("1 sku BAG-1").await;
     trade.told("2 sku NOT-OURS").await;
-    assert_eq!(trade.later(3).await.tried.len(), 2);
+    // An account that has no disputes owes none.
+    trade.told("3 dispute D-1").await;
+    let tried = trade.later(3).await.tried;
+    assert!(tried.len() == 3 && tried.iter().all(|(_, outcome)| *outcome == Outcome::Read), "{tried:?}");
     assert_eq!(trade.calls(), ["read"]);
     let read: Vec<bool> = trade.all::<OfferRecord>().await.iter().map(|o| o.read_at.is_some()).collect();
     assert_eq!(read, [true, false]);

@@ -72,6 +72,8 @@ pub(crate) enum Event {
         account: AccountId,
         new_orders: u32,
         changed_orders: u32,
+        /// Returns and disputes, new or changed.
+        cases: u32,
         transactions: u32,
         payouts: u32,
         statements: u32,
@@ -157,9 +159,9 @@ impl Event {
                 }
                 Became::GivenUp { error } => format!("{account} gave {reading} up: {error}"),
             },
-            Event::Came { account, new_orders, changed_orders, transactions, payouts, statements } => {
+            Event::Came { account, new_orders, changed_orders, cases, transactions, payouts, statements } => {
                 format!(
-                    "{account}: {new_orders} orders new, {changed_orders} changed; {transactions} transactions, {payouts} payouts, \
+                    "{account}: {new_orders} orders new, {changed_orders} changed; {cases} cases; {transactions} transactions, {payouts} payouts, \
                  {statements} settlement documents"
                 )
             }

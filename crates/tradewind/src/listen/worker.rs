@@ -85,7 +85,7 @@ pub(crate) async fn read_all(
 }
 
 fn report(account: &AccountId, round: Followed, teller: &Teller) -> (Option<Error>, Option<jiff::Timestamp>) {
-    let Followed { tried, pulled, collected, halted, next } = round;
+    let Followed { tried, pulled, cases, collected, halted, next } = round;
     for (reading, outcome) in tried {
         teller.tell(&Event::read(account, &reading, outcome));
     }
@@ -93,16 +93,16 @@ fn report(account: &AccountId, round: Followed, teller: &Teller) -> (Option<Erro
         account: account.clone(),
         new_orders: pulled.new,
         changed_orders: pulled.changed,
+        cases: cases.new,
         transactions: collected.transactions,
         payouts: collected.payouts,
         statements: collected.statements,
     };
-    let numbers =
-        [pulled.new, pulled.changed, collected.transactions, collected.payouts, collected.statements];
-    if numbers.iter().any(|n| *n > 0) {
+    let money = [collected.transactions, collected.payouts, collected.statements];
+    if [pulled.new, pulled.changed, cases.new].iter().chain(&money).any(|n| *n > 0) {
         teller.tell(&came);
     }
-    for error in pulled.errors.iter().chain(&collected.errors) {
+    for error in pulled.errors.iter().chain(&cases.errors).chain(&collected.errors) {
         tracing::warn!(%account, error, "not all could be read");
     }
     (halted, next)
