@@ -12,22 +12,24 @@ use tradewind_simulator::{Demand, Fault, Simulator};
 
 use crate::{json, text, tradewind};
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// A shop of two SKUs whose offers are up, and a day of buyers.
-struct Shop {
+pub(crate) struct Shop {
     folder: tempfile::TempDir,
     simulator: Simulator,
     _runtime: Runtime,
 }
 
 impl Shop {
-    fn with_orders() -> Shop {
+    /// Nothing imported yet.
+    pub(crate) fn connected() -> Shop {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let demand = Demand { orders_per_day: 24, days: 1, cancel_per_mille: 0, ..Demand::default() };
         // The program lives on the machine's clock. The world begins a day before, and is advanced to it: PayPal tells
         // movements hours late.
-        let day = Duration::from_secs(24 * 3600);
-        let builder = Simulator::builder().demand(demand).start_at(jiff::Timestamp::now() - day).channels([
+        let builder = Simulator::builder().demand(demand).start_at(jiff::Timestamp::now() - DAY).channels([
             "shopify",
             "paypal",
             "dhl-express",
@@ -68,15 +70,19 @@ impl Shop {
              [shipping.from]\nname = \"Ada\"\nlines = [\"1 Road\"]\ncity = \"Shenzhen\"\npostcode = \"518057\"\ncountry = \"CN\"\nphone = \"+8675512345678\"\n"
         );
         write("tradewind.toml", &config);
-        let shop = Shop { folder, simulator, _runtime: runtime };
+        Shop { folder, simulator, _runtime: runtime }
+    }
+
+    fn with_orders() -> Shop {
+        let shop = Shop::connected();
         shop.run(&["import"], 0);
         shop.run(&["plan", "--out", "p"], 2);
         shop.run(&["apply", "p"], 0);
-        shop.simulator.advance(day);
+        shop.simulator.advance(DAY);
         shop
     }
 
-    fn run(&self, args: &[&str], code: i32) -> Output {
+    pub(crate) fn run(&self, args: &[&str], code: i32) -> Output {
         let output = tradewind(self.folder.path(), args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output));
         output

@@ -9,14 +9,14 @@ use tradewind_simulator::{Demand, Fault, Simulator};
 use crate::{json, text, tradewind};
 
 /// One simulated Amazon store and a shop of four SKUs that is connected to it.
-struct Shop {
+pub(crate) struct Shop {
     folder: tempfile::TempDir,
-    simulator: Simulator,
+    pub(crate) simulator: Simulator,
     _runtime: Runtime,
 }
 
 impl Shop {
-    fn open(access: &str, refresh_token: Option<&str>) -> Shop {
+    pub(crate) fn open(access: &str, refresh_token: Option<&str>) -> Shop {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let demand = Demand { orders_per_day: 0, ..Demand::default() };
@@ -50,11 +50,11 @@ impl Shop {
         shop
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn run(&self, args: &[&str], code: i32) -> Output {
+    pub(crate) fn run(&self, args: &[&str], code: i32) -> Output {
         let output = tradewind(self.path(), args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output));
         output

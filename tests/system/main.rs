@@ -1,6 +1,7 @@
 //! Whole-system tests: the real binary, over real sockets, on real files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a panic is the failure report
 
+mod ask;
 mod bad_input;
 mod cases;
 mod demo;

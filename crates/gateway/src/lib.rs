@@ -10,6 +10,7 @@
 //! | [`orders`] | orders in, once each, with stock reserved |
 //! | [`hints`] | notifications in: hints of what to read again |
 //! | [`pricing`] | channel prices through the price book, with landed cost |
+//! | [`fees`], [`categories`] | what a channel takes and asks for, in its own words |
 //! | [`landed`] | landed cost of an order, pinned |
 //! | [`fulfil`] | book, declare, confirm |
 //! | [`money`] | transactions, statements, payouts |
@@ -22,8 +23,10 @@ pub mod apply;
 pub mod books;
 pub mod cases;
 pub mod catalogue;
+pub mod categories;
 pub mod config;
 pub mod desired;
+pub mod fees;
 pub mod fulfil;
 mod gateway;
 pub mod hints;

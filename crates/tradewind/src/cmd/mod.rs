@@ -5,6 +5,7 @@ mod apply;
 mod bulk;
 mod cases;
 mod catalogue;
+mod categories;
 mod check;
 mod completions;
 mod connectors;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Import the catalogue files: whole or not at all.
     Import(catalogue::Args),
+    /// Find a channel's categories by words, or show what one of them asks for.
+    Categories(categories::Args),
     /// Show what would change on the channels, and write the plan.
     Plan(plan::Args),
     /// Carry a plan out, and read back what is live.
@@ -105,6 +108,7 @@ pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
         Command::Init(args) => init::run(&args, out),
         Command::Check(args) => check::run(&args, out),
         Command::Import(args) => catalogue::run(&args, out),
+        Command::Categories(args) => categories::run(&args, out),
         Command::Plan(args) => plan::run(&args, out),
         Command::Apply(args) => apply::run(&args, out),
         Command::Orders(args) => orders::run(&args, out),

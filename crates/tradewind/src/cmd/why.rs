@@ -39,6 +39,10 @@ enum What {
         /// As of this instant, with its law, exchange rates and promotions; now when absent.
         #[arg(long)]
         at: Option<Timestamp>,
+        /// Ask the channel what it would take of such a sale, and say how that differs from what the price was made with
+        /// (exit 2 if it does).
+        #[arg(long, conflicts_with = "at")]
+        ask: bool,
     },
     /// What is intended, sent and live of an offer.
     Offer {
@@ -118,8 +122,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     }
     let opened = args.config.open()?;
     match &args.what {
-        What::Price { sku, channel, at } => {
-            return price::run(&opened.gateway, sku, channel, *at, out);
+        What::Price { sku, channel, at, ask } => {
+            return price::run(&opened.gateway, sku, channel, (*at, *ask), out);
         }
         What::Offer { sku, channel } => {
             let sku = sku.parse()?;

@@ -2,10 +2,11 @@
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use tradewind_domain::{AccountId, Decimal};
-use tradewind_gateway::Gateway;
-use tradewind_gateway::desired;
+use serde::Serialize;
+use tradewind_domain::{AccountId, Decimal, Money, Sku};
+use tradewind_gateway::fees::{Assumed, FeeCheck, fees_of_rules};
 use tradewind_gateway::pricing::{Priced, Prices};
+use tradewind_gateway::{Gateway, GatewayError, desired};
 
 use crate::context::{self, block_on};
 use crate::output::{Exit, Output};
@@ -14,7 +15,7 @@ pub(super) fn run(
     gateway: &Gateway,
     sku: &str,
     channel: &AccountId,
-    at: Option<Timestamp>,
+    (at, ask): (Option<Timestamp>, bool),
     out: &Output,
 ) -> anyhow::Result<Exit> {
     context::known(&gateway.config, channel)?;
@@ -29,25 +30,26 @@ pub(super) fn run(
     let stop = match prices.terms(channel) {
         Some(terms) => match prices.sum(terms, variant) {
             Ok(priced) => {
-                if out.is_json() {
-                    out.json(&priced)?
-                } else {
-                    out.text(text(sku, channel, &priced))?
-                }
-                return Ok(if priced.stop.is_some() { Exit::Blocked } else { Exit::Ok });
+                let found = Found {
+                    price: priced.price,
+                    assumed: prices.fees_of(terms, &priced.derivation),
+                    blocked: priced.stop.is_some(),
+                };
+                let text = || text(sku, channel, &priced);
+                return found.show(gateway, (channel, &variant.sku), ask, (&priced, &text), out);
             }
             Err(stop) => stop,
         },
         None => match desired::price(variant, rules, &gateway.config.guard) {
-            Ok((_, trail)) => {
-                if out.is_json() {
-                    out.json(&trail)?;
-                } else {
-                    for (what, amount, source) in &trail.lines {
-                        out.text(format!("{what:<32} {amount:>16}   {source}"))?;
-                    }
-                }
-                return Ok(Exit::Ok);
+            Ok((price, trail)) => {
+                let found = Found { price, assumed: fees_of_rules(rules, price)?, blocked: false };
+                let text = || {
+                    let lines = trail.lines.iter();
+                    let lines =
+                        lines.map(|(what, amount, source)| format!("{what:<32} {amount:>16}   {source}"));
+                    lines.collect::<Vec<_>>().join("\n")
+                };
+                return found.show(gateway, (channel, &variant.sku), ask, (&trail, &text), out);
             }
             Err(stop) => stop,
         },
@@ -58,6 +60,86 @@ pub(super) fn run(
         out.text(format!("no price: {}", stop.why))?
     }
     Ok(Exit::Blocked)
+}
+
+/// A price that was found.
+struct Found {
+    price: Money,
+    assumed: Vec<Assumed>,
+    blocked: bool,
+}
+
+impl Found {
+    /// Prints what made it, and, when asked, what the channel would take of it. A price that is blocked is told as such
+    /// whatever the channel says.
+    fn show<T: Serialize>(
+        self,
+        gateway: &Gateway,
+        (channel, sku): (&AccountId, &Sku),
+        ask: bool,
+        (made, text): (&T, &dyn Fn() -> String),
+        out: &Output,
+    ) -> anyhow::Result<Exit> {
+        let (price, assumed) = (self.price, self.assumed);
+        let check = match ask {
+            false => None,
+            true => match block_on(async { Ok(gateway.check_fees(channel, sku, price, assumed).await) })? {
+                Ok(check) => Some(check),
+                Err(GatewayError::Channel(e)) => {
+                    out.error(&anyhow::Error::new(e));
+                    return Ok(Exit::Channel);
+                }
+                Err(e) => return Err(e.into()),
+            },
+        };
+        if out.is_json() {
+            let mut value = serde_json::to_value(made)?;
+            if let (Some(map), Some(check)) = (value.as_object_mut(), &check) {
+                map.insert("fees".to_owned(), serde_json::to_value(check)?);
+            }
+            out.json(&value)?;
+        } else {
+            out.text(text())?;
+            if let Some(check) = &check {
+                out.text(estimate(channel, check))?;
+            }
+        }
+        Ok(match check {
+            _ if self.blocked => Exit::Blocked,
+            Some(check) if !check.difference.is_zero() => Exit::Changes,
+            _ => Exit::Ok,
+        })
+    }
+}
+
+/// The channel's estimate beside what was assumed, and the difference in words.
+fn estimate(channel: &AccountId, check: &FeeCheck) -> String {
+    let mut out = format!("\n{channel} estimates for a sale at {}\n", check.price);
+    let row = |what: &str, amount: Money, origin: &str| {
+        format!("  {what:<30} {:>12}   {origin}", amount.amount()).trim_end().to_owned() + "\n"
+    };
+    for fee in &check.estimated {
+        out.push_str(&row(&fee.code, fee.amount, ""));
+    }
+    out.push_str(&row("in all", check.estimated_total, ""));
+    out.push_str("the price was made with\n");
+    for fee in &check.assumed {
+        out.push_str(&row(&fee.name, fee.amount, &fee.origin));
+    }
+    out.push_str(&row("in all", check.assumed_total, ""));
+    let by = check.difference.amount();
+    out.push_str(&match check.difference.minor() {
+        0 => "no difference".to_owned(),
+        n if n > 0 => {
+            format!("the channel takes {by} {} more than the price was made for", check.price.currency())
+        }
+        _ => format!(
+            "the channel takes {} {} less than the price was made for",
+            check.difference.negated().amount(),
+            check.price.currency()
+        ),
+    });
+    out
 }
 
 fn percent(share: Decimal) -> String {
