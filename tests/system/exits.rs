@@ -87,8 +87,9 @@ fn one_refused_item_of_several_is_partial_and_named() {
     let told = text(&output);
     assert!(told.contains("C at store: ") && told.contains("brand"), "names item and reason: {told}");
     assert!(told.contains("3 accepted, 1 rejected"), "{told}");
-    // Sent again as it is, it would be refused again: there is nothing to change until a person mends it.
-    shop.run(&["plan"], 0);
+    // Sent again as it is, it would be refused again: it is blocked until a person mends it.
+    let told = text(&shop.run(&["plan"], 3));
+    assert!(told.contains("the channel refused this offer") && told.contains("brand"), "{told}");
 }
 
 #[test]

@@ -128,3 +128,15 @@ fn connectors_list_what_they_cover() {
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown).contains("there are amazon"), "{}", text(&unknown));
 }
+
+#[test]
+fn completions_are_a_script_or_json_that_holds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = String::from_utf8(tradewind(folder.path(), &["completions", "bash"]).stdout).unwrap();
+    assert!(script.contains("complete -F _tradewind"), "{script}");
+    let told = json(&tradewind(folder.path(), &["completions", "bash", "--json"]));
+    assert_eq!(
+        (told["shell"].as_str(), told["script"].as_str().map(str::trim_end)),
+        (Some("bash"), Some(script.trim_end()))
+    );
+}
