@@ -15,6 +15,10 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Waits. Virtual clocks move instead.
     async fn sleep(&self, wait: Duration);
+    /// Whoever waits moves the clock for all: what happens at once would depend on who comes first, so it is done in turn.
+    fn moves_for_all(&self) -> bool {
+        false
+    }
 }
 
 /// The machine's clock.
@@ -56,6 +60,9 @@ impl Clock for VirtualClock {
     async fn sleep(&self, wait: Duration) {
         self.advance(wait);
         tokio::task::yield_now().await;
+    }
+    fn moves_for_all(&self) -> bool {
+        true
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tradewind_connector::{Bounds, Facet, Kind, VirtualClock};
+use tradewind_connector::{Bounds, Facet, Kind, SystemClock, VirtualClock};
 use tradewind_domain::{ChangeState, Product, Sku};
 use tradewind_gateway::config::Config;
 use tradewind_gateway::plan::{Action, Plan};
@@ -109,6 +109,33 @@ async fn an_update_never_raises_a_listing_over_sales_that_were_not_seen() {
     // What was sent is what is now intended: the read-back finds it live.
     let (settled, _) = gateway.settle().await.unwrap();
     assert_eq!(settled.live, 1, "{settled:?}");
+}
+
+/// Two shops, each with five of the ten bags live. The first one's channel does not answer before the second one's was asked.
+#[tokio::test]
+async fn a_slow_channel_keeps_no_other_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (Fake::new("shop", &FACETS), Fake::new("stall", &FACETS));
+    let mut gateway = stocked(dir.path(), one.clone()).await;
+    let stall = "[[account]]\nid = \"stall\"\nconnector = \"fake\"\n[account.offers]\ncurrency = \"EUR\"\nmargin_floor = \"0\"\n";
+    gateway.config = Config::parse(&format!("{CONFIG}{stall}"), "tradewind.toml").unwrap();
+    gateway.accounts.insert("stall".parse().unwrap(), two.clone());
+    // On a virtual clock there is no at once.
+    gateway.clock = Arc::new(SystemClock);
+    let halves = StockRecord {
+        allotted: [("shop".parse().unwrap(), 5), ("stall".parse().unwrap(), 5)].into(),
+        on_hand: 10,
+        ..StockRecord::new(sku())
+    };
+    let mut batch = Batch::new();
+    batch.put(&halves).unwrap();
+    gateway.store.commit(batch).await.unwrap();
+    let (asked, heard) = tokio::sync::oneshot::channel();
+    one.before("put", || async { heard.await.unwrap() });
+    two.before("put", || async { asked.send(()).unwrap() });
+    let plan = gateway.plan().await.unwrap();
+    let applied = tokio::time::timeout(Duration::from_secs(60), gateway.apply(&plan)).await;
+    assert_eq!(applied.expect("the second shop waits for the first").unwrap().accepted, 2);
 }
 
 /// A delivery of six: sixteen on the shelf.

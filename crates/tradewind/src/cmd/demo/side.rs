@@ -102,6 +102,9 @@ impl Clock for Side {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.now_ms.load(Ordering::SeqCst)).unwrap_or(self.start)
     }
+    fn moves_for_all(&self) -> bool {
+        true
+    }
     async fn sleep(&self, wait: Duration) {
         let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         if let Err(error) = self.advance(&serde_json::json!({ "millis": millis })).await {

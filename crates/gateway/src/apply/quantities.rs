@@ -1,0 +1,189 @@
+//! Quantities at the moment of sending: what a listing shows now, what it may show, and what is left to send of a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tradewind_connector::role::{Stock, StockChange};
+use tradewind_connector::{CallCx, Connector};
+use tradewind_domain::{AccountId, ListingRef, ListingState, LiveListing, Offer, Sku};
+use tradewind_store::typed;
+
+use super::mark::{How, Sending};
+use super::{Applied, DEFAULT_BATCH};
+use crate::gateway::{Gateway, Result};
+use crate::plan::Plan;
+use crate::records::{OfferRecord, StockRecord, offer_key};
+
+/// An offer to put up, and the listing it replaces.
+pub(super) struct Put<'a> {
+    pub(super) offer: &'a Offer,
+    pub(super) replaces: Option<&'a ListingRef>,
+}
+
+impl Gateway {
+    /// Sets quantities of listings, in one call.
+    pub(super) async fn set_stock(
+        &self,
+        id: &AccountId,
+        stock: &dyn Stock,
+        plan: &Plan,
+        part: &str,
+        items: &[StockChange],
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let skus: Vec<Sku> = items.iter().map(|i| i.key.sku.clone()).collect();
+        let sending: Vec<Sending<'_>> = items.iter().map(Sending::quantity).collect();
+        self.mark(id, &sending, plan, How::Single).await?;
+        let cx = CallCx::keyed(format!("{}/{part}", plan.id));
+        let result = stock.set(&cx, items).await;
+        self.outcome(id, &skus, plan, part, result, applied).await
+    }
+
+    /// Of quantities to raise, those that may be raised still, by what the channel shows now and what its listing was never
+    /// given by now.
+    pub(super) async fn still_fresh(
+        &self,
+        id: &AccountId,
+        connector: &dyn Connector,
+        raises: &[StockChange],
+        applied: &mut Applied,
+    ) -> Result<Vec<StockChange>> {
+        let keys = raises.iter().map(|c| c.key.clone()).collect();
+        // Without a reading nothing is raised: what the listing shows by now is not known.
+        let Some(shown) = self.shown(id, connector, keys, applied).await? else { return Ok(Vec::new()) };
+        let mut still = Vec::with_capacity(raises.len());
+        for change in raises {
+            let Some(live) = shown.get(&change.key.sku).filter(|l| l.state == ListingState::Live) else {
+                continue;
+            };
+            let Some(now) = live.quantity else { continue };
+            let most = self.may_show(id, &change.key.sku, now).await?.min(change.quantity);
+            if most > now {
+                still.push(StockChange { quantity: most, expected: Some(now), ..change.clone() });
+            }
+        }
+        Ok(still)
+    }
+
+    /// Of quantities to lower, those that the channel still shows above what they should be.
+    pub(super) async fn still_above(
+        &self,
+        id: &AccountId,
+        connector: &dyn Connector,
+        lowers: Vec<StockChange>,
+        applied: &mut Applied,
+    ) -> Result<Vec<StockChange>> {
+        let keys = lowers.iter().map(|c| c.key.clone()).collect();
+        let Some(shown) = self.shown(id, connector, keys, applied).await? else { return Ok(lowers) };
+        let above = lowers.into_iter().filter_map(|change| {
+            let now = shown.get(&change.key.sku)?.quantity.filter(|q| *q > change.quantity)?;
+            Some(StockChange { expected: Some(now), ..change })
+        });
+        Ok(above.collect())
+    }
+
+    /// Offers that are about to be put, and what their listings show now; one that replaces a listing takes no more units than the
+    /// listing shows and was never given. So does one that was sent before and not seen since: it may have come late,
+    /// and sold.
+    pub(super) async fn never_above(
+        &self,
+        id: &AccountId,
+        connector: &dyn Connector,
+        puts: &[Put<'_>],
+        applied: &mut Applied,
+    ) -> Result<Vec<(Offer, Option<u32>)>> {
+        let mut keys: Vec<ListingRef> = puts.iter().filter_map(|p| p.replaces.cloned()).collect();
+        let mut again: BTreeSet<&Sku> = BTreeSet::new();
+        for put in puts.iter().filter(|p| p.replaces.is_none()) {
+            let sku = &put.offer.sku;
+            let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
+            if let Some(before) = known.filter(|k| k.value.sent_at.is_some()) {
+                keys.push(ListingRef { sku: sku.clone(), listing: before.value.listing });
+                again.insert(sku);
+            }
+        }
+        let shown = self.shown(id, connector, keys, applied).await?;
+        let mut offers = Vec::with_capacity(puts.len());
+        for put in puts {
+            let mut offer = put.offer.clone();
+            let mut before = None;
+            if let Some(shown) =
+                shown.as_ref().filter(|_| put.replaces.is_some() || again.contains(&offer.sku))
+            {
+                let Some(live) = shown.get(&offer.sku) else { continue };
+                let absent = live.state == ListingState::Absent;
+                if absent && put.replaces.is_some() {
+                    // There is nothing to update any more, and what it sold last is not known: the next plan decides.
+                    applied.postponed += 1;
+                    continue;
+                }
+                if !absent {
+                    before = live.quantity;
+                    if let Some(now) = before {
+                        offer.quantity = offer.quantity.min(self.may_show(id, &offer.sku, now).await?);
+                    }
+                }
+            }
+            offer.quantity = offer.quantity.min(self.may_sell(id, &offer.sku).await?);
+            if offer.quantity == 0 && put.replaces.is_none() {
+                // Nothing is left to put up: the next plan knows.
+                applied.postponed += 1;
+                continue;
+            }
+            offers.push((offer, before));
+        }
+        Ok(offers)
+    }
+
+    /// What an account is allotted of a SKU at this moment: an apply takes its time, and other accounts sell and shelves are
+    /// counted meanwhile.
+    pub(super) async fn may_sell(&self, id: &AccountId, sku: &Sku) -> Result<u32> {
+        let shelf = typed::get::<StockRecord>(&*self.store, sku.as_str()).await?;
+        Ok(shelf.and_then(|s| s.value.allotted.get(id).copied()).unwrap_or(0))
+    }
+
+    /// The most that a listing may show which shows so many units at this moment.
+    pub(super) async fn may_show(&self, id: &AccountId, sku: &Sku, shown: u32) -> Result<u32> {
+        let shelf = typed::get::<StockRecord>(&*self.store, sku.as_str()).await?;
+        Ok(shelf.map_or(0, |s| s.value.may_show(id, shown)))
+    }
+
+    /// What the channel shows at this moment. A channel counts its own sales down; what we last read may be older than a
+    /// sale, and an absolute quantity that is sent on old knowledge would raise the listing again, over orders that were
+    /// not imported yet. So it is read just before. `None`: the channel reads nothing back. A listing that could not be
+    /// read is left out, and what was planned for it is counted as postponed.
+    pub(super) async fn shown(
+        &self,
+        id: &AccountId,
+        connector: &dyn Connector,
+        keys: Vec<ListingRef>,
+        applied: &mut Applied,
+    ) -> Result<Option<BTreeMap<Sku, LiveListing>>> {
+        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(None) };
+        let size =
+            connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let mut shown = BTreeMap::new();
+        for chunk in keys.chunks(size) {
+            let since = self.now();
+            let found = match listings.read(&CallCx::new(), chunk).await {
+                Ok(found) => found,
+                Err(e) => {
+                    applied.tell(self.told(&e));
+                    applied.postponed += chunk.len() as u32;
+                    continue;
+                }
+            };
+            let mut read = Vec::with_capacity(chunk.len());
+            for key in chunk {
+                let sku = &key.sku;
+                let Some(live) = found.iter().find(|l| l.key.sku == *sku) else {
+                    applied.postponed += 1;
+                    continue;
+                };
+                shown.insert(sku.clone(), live.clone());
+                read.push(live);
+            }
+            self.reread(id, since, &read).await?;
+        }
+        Ok(Some(shown))
+    }
+}

@@ -1,0 +1,177 @@
+//! Settling: the results of deferred submissions, and the read-back that alone makes a change live.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::Serialize;
+use tradewind_connector::{CallCx, Submitted};
+use tradewind_domain::{AccountId, ChangeState, ListingRef, LiveListing, Sku};
+use tradewind_store::typed::{self, Versioned};
+use tradewind_store::{Batch, Filter, StoreError};
+
+use super::{Applied, DEFAULT_BATCH, judge};
+use crate::gateway::{Gateway, GatewayError, LONGEST_CALL, Result};
+use crate::records::{JobRecord, OfferRecord, offer_key};
+
+/// What a read-back found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Settled {
+    /// Now live as intended.
+    pub live: u32,
+    /// Refused after all.
+    pub rejected: u32,
+    /// Still being processed.
+    pub waiting: u32,
+    /// Of these, such as could not be read: their channel did not answer.
+    pub unread: u32,
+    /// Was never carried out: intended again.
+    pub again: u32,
+}
+
+impl Settled {
+    fn add(&mut self, part: Settled) {
+        self.live += part.live;
+        self.rejected += part.rejected;
+        self.waiting += part.waiting;
+        self.unread += part.unread;
+        self.again += part.again;
+    }
+}
+
+impl Gateway {
+    /// Asks for the results of deferred submissions, then reads back everything that is not known to be live. What
+    /// channels said meanwhile is in the second answer.
+    ///
+    /// # Errors
+    /// The store failed. Channels that fail are asked again next time.
+    pub async fn settle(&self) -> Result<(Settled, Applied)> {
+        let mut applied = Applied::default();
+        for job in typed::list::<JobRecord>(&*self.store, Filter::all()).await? {
+            let Versioned { value: job, version } = job;
+            if job.handle.not_before.is_some_and(|t| t > self.now()) {
+                applied.deferred += job.skus.len() as u32;
+                continue;
+            }
+            let connector = self.account(&job.account)?.clone();
+            let Some(offers) = connector.marketplace().and_then(|m| m.offers()) else { continue };
+            match offers.poll(&CallCx::new(), &job.handle).await {
+                Ok(Submitted::Deferred(handle)) => {
+                    applied.deferred += job.skus.len() as u32;
+                    let mut batch = Batch::new();
+                    batch.put_back(&Versioned { value: JobRecord { handle, ..job }, version })?;
+                    match self.store.commit(batch).await {
+                        // Another process asked as well; it knows as much, or that it is done.
+                        Err(StoreError::Conflict { .. }) => {}
+                        written => written?,
+                    }
+                }
+                Ok(Submitted::Done(items)) => {
+                    self.items(&job.account, items, Some(&job.id), &mut applied).await?;
+                }
+                Err(e) => {
+                    applied.tell(self.told(&e));
+                    applied.deferred += job.skus.len() as u32;
+                }
+            }
+        }
+        let mut settled = Settled::default();
+        let work = self.accounts.keys().map(|id| async move {
+            let (mut settled, mut applied) = (Settled::default(), Applied::default());
+            self.read_back(id, &mut settled, &mut applied).await?;
+            Ok::<_, GatewayError>((settled, applied))
+        });
+        for part in self.at_once(work).await {
+            let (found, said) = part?;
+            settled.add(found);
+            applied.add(said);
+        }
+        Ok((settled, applied))
+    }
+
+    async fn read_back(&self, id: &AccountId, settled: &mut Settled, applied: &mut Applied) -> Result<()> {
+        let connector = self.account(id)?.clone();
+        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(()) };
+        let open = [ChangeState::Accepted, ChangeState::Indeterminate];
+        let mut records =
+            typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str()).states(&open)).await?;
+        // A process that died between sending and writing left `Sent`: nobody knows, unless a job still asks.
+        let jobs = typed::list::<JobRecord>(&*self.store, Filter::account(id.as_str())).await?;
+        let sent = typed::list::<OfferRecord>(
+            &*self.store,
+            Filter::account(id.as_str()).states(&[ChangeState::Sent]),
+        )
+        .await?;
+        let asked: HashSet<&Sku> = jobs.iter().flat_map(|j| &j.value.skus).collect();
+        for record in sent.into_iter().filter(|r| !asked.contains(&r.value.sku)) {
+            // Or another process is in the middle of the call, and what is to be seen now is not yet what it does.
+            let at = record.value.sent_at;
+            if at.is_some_and(|at| self.now().duration_since(at) < LONGEST_CALL) {
+                settled.waiting += 1;
+            } else {
+                records.push(record);
+            }
+        }
+        let size =
+            connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        for chunk in records.chunks(size) {
+            let keys: Vec<ListingRef> = chunk
+                .iter()
+                .map(|r| ListingRef { sku: r.value.sku.clone(), listing: r.value.listing.clone() })
+                .collect();
+            let found = match listings.read(&CallCx::new(), &keys).await {
+                Ok(found) => found,
+                Err(e) => {
+                    applied.tell(self.told(&e));
+                    settled.waiting += chunk.len() as u32;
+                    settled.unread += chunk.len() as u32;
+                    continue;
+                }
+            };
+            loop {
+                match self.judge_chunk(id, chunk, &found, settled, applied).await {
+                    // Somebody wrote one of them: they are read again.
+                    Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
+                    other => break other?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges offers by what was read of them. One that was sent anew during the reading is not in it as it is now: it is
+    /// asked for again.
+    async fn judge_chunk(
+        &self,
+        id: &AccountId,
+        chunk: &[Versioned<OfferRecord>],
+        found: &[LiveListing],
+        settled: &mut Settled,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let mut batch = Batch::new();
+        let mut part = Settled::default();
+        let mut said: BTreeMap<String, Vec<Sku>> = BTreeMap::new();
+        for listed in chunk {
+            let key = offer_key(id, &listed.value.sku);
+            let Some(mut known) = typed::get::<OfferRecord>(&*self.store, &key).await? else { continue };
+            let record = &mut known.value;
+            if (record.state, record.sent_at) != (listed.value.state, listed.value.sent_at) {
+                part.waiting += 1;
+                continue;
+            }
+            let live = found.iter().find(|l| l.key.sku == record.sku);
+            judge::judge(record, live, self.now(), &mut part);
+            if record.state == ChangeState::Rejected {
+                let why = record.note.clone().unwrap_or_default();
+                said.entry(format!("refused after all: {why}")).or_default().push(record.sku.clone());
+            }
+            if live.is_some() {
+                record.read_at = Some(self.now());
+                batch.put_back(&known)?;
+            }
+        }
+        self.store.commit(batch).await?;
+        settled.add(part);
+        applied.tell_items(id, said);
+        Ok(())
+    }
+}
