@@ -28,6 +28,7 @@ mod pipeline;
 mod protocol;
 mod records;
 pub mod role;
+mod scrub;
 mod signals;
 pub mod signing;
 mod transport;
@@ -48,10 +49,10 @@ pub use pipeline::{Access, Counts, Parts, Patience, Pipeline, Runtime};
 pub use protocol::{Protocol, SignCx, TokenPlan, TokenSet, snippet};
 pub use records::Records;
 pub use role::{ChallengeAnswer, Connector, ConnectorInfo, Hint, Inbound, InboundRequest, Role};
+pub use scrub::Scrubber;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use transport::{
-    HttpTransport, MAX_BODY, Recorded, RecordingTransport, ReplayTransport, Scrubber, Transport,
-    TransportError,
+    HttpTransport, MAX_BODY, Recorded, RecordingTransport, ReplayTransport, Transport, TransportError,
 };
 pub use wire::{Body, Num, Part, WireRequest, WireResponse, is_secret_header, segment};
 

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
-use crate::wire::{Body, WireRequest, WireResponse, is_secret_header};
+use crate::scrub::Scrubber;
+use crate::wire::{Body, WireRequest, WireResponse};
 
 /// The largest answer that is read, in bytes. A bigger one is refused, not cut.
 pub const MAX_BODY: usize = 256 * 1024 * 1024;
@@ -185,7 +186,7 @@ pub struct Recorded {
     pub url: String,
     /// Request headers.
     pub headers: Vec<(String, String)>,
-    /// Request body as text; lossy for binary bodies.
+    /// Request body as text; lossy for binary bodies. Of a multipart body its parts, each under a line that names it.
     pub body: String,
     /// Status.
     pub status: u16,
@@ -193,78 +194,6 @@ pub struct Recorded {
     pub response_headers: Vec<(String, String)>,
     /// Response body as text.
     pub response_body: String,
-}
-
-/// What takes secrets out of a recording. Mandatory: there is no recorder without one.
-#[derive(Debug, Clone, Default)]
-pub struct Scrubber {
-    secrets: Vec<String>,
-    fields: Vec<String>,
-}
-
-impl Scrubber {
-    /// Takes out these values wherever they stand, and the values of these query, form and JSON fields.
-    #[must_use]
-    pub fn new(secrets: Vec<String>, fields: &[&str]) -> Scrubber {
-        let secrets = secrets.into_iter().filter(|s| s.len() >= 4).collect();
-        Scrubber { secrets, fields: fields.iter().map(|f| (*f).to_owned()).collect() }
-    }
-
-    fn text(&self, text: &str) -> String {
-        let mut out = text.to_owned();
-        for secret in &self.secrets {
-            out = out.replace(secret.as_str(), "***");
-        }
-        for field in &self.fields {
-            out = scrub_field(&out, field);
-        }
-        out
-    }
-
-    fn headers(&self, headers: &http::HeaderMap) -> Vec<(String, String)> {
-        headers
-            .iter()
-            .map(|(name, value)| {
-                let shown = if is_secret_header(name.as_str()) {
-                    "***".to_owned()
-                } else {
-                    self.text(&String::from_utf8_lossy(value.as_bytes()))
-                };
-                (name.as_str().to_owned(), shown)
-            })
-            .collect()
-    }
-}
-
-/// Replaces the value after `field=` (query, form) and after `"field":"` (JSON).
-fn scrub_field(text: &str, field: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    let (query, json) = (format!("{field}="), format!("\"{field}\":"));
-    loop {
-        let at = [
-            rest.find(&query).map(|i| (i, query.len(), false)),
-            rest.find(&json).map(|i| (i, json.len(), true)),
-        ];
-        let Some((start, len, is_json)) = at.into_iter().flatten().min() else {
-            out.push_str(rest);
-            return out;
-        };
-        out.push_str(&rest[..start + len]);
-        rest = &rest[start + len..];
-        let end = if is_json {
-            let skipped = rest.len() - rest.trim_start().len();
-            let value = &rest[skipped..];
-            match value.strip_prefix('"') {
-                Some(inner) => inner.find('"').map_or(rest.len(), |i| skipped + i + 2),
-                None => value.find([',', '}', ']']).map_or(rest.len(), |i| skipped + i),
-            }
-        } else {
-            rest.find(['&', ' ', '"', '\n']).unwrap_or(rest.len())
-        };
-        out.push_str(if is_json { "\"***\"" } else { "***" });
-        rest = &rest[end..];
-    }
 }
 
 /// Records what goes through another transport.
@@ -291,13 +220,12 @@ impl<T: Transport> RecordingTransport<T> {
 impl<T: Transport> Transport for RecordingTransport<T> {
     async fn send(&self, request: &WireRequest, timeout: Duration) -> Result<WireResponse, TransportError> {
         let response = self.inner.send(request, timeout).await?;
-        let body = request.body_bytes().map(|(_, b)| b).unwrap_or_default();
         let s = &self.scrubber;
         let recorded = Recorded {
             method: request.method.to_string(),
             url: s.text(request.full_url().as_str()),
             headers: s.headers(&request.headers),
-            body: s.text(&String::from_utf8_lossy(&body)),
+            body: s.body(request),
             status: response.status,
             response_headers: s.headers(&response.headers),
             response_body: s.text(&String::from_utf8_lossy(&response.body)),
@@ -360,15 +288,5 @@ mod tests {
         let host = format!("could not connect to 127.0.0.1:{port}");
         assert!(e.message.contains(&host) && e.message.contains("check the network"), "{}", e.message);
         assert!(!e.message.contains("orders") && !e.message.contains("abc"), "{}", e.message);
-    }
-
-    #[test]
-    fn a_recording_holds_no_secret() {
-        let s = Scrubber::new(vec!["hunter2222".into()], &["access_token", "sign"]);
-        assert_eq!(s.text("a=1&access_token=abc&b=hunter2222"), "a=1&access_token=***&b=***");
-        assert_eq!(
-            s.text(r#"{"access_token": "abc","x":1,"sign":5}"#),
-            r#"{"access_token":"***","x":1,"sign":"***"}"#
-        );
     }
 }
