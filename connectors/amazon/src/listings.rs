@@ -134,8 +134,17 @@ fn attributes(site: &Site, offer: &Offer) -> Result<Map<String, Value>, Error> {
     Ok(all)
 }
 
+/// Most characters of a title.
+const TITLE: usize = 200;
+
 /// A complete listing, as PUT and the messages of a feed carry it.
 pub(crate) fn complete(site: &Site, offer: &Offer) -> Result<w::Put, Error> {
+    let title = offer.content.title.chars().count();
+    if title > TITLE {
+        return Err(Error::invalid(format!(
+            "the title has {title} characters, Amazon takes {TITLE}: shorten it"
+        )));
+    }
     Ok(w::Put {
         product_type: offer.category.clone().unwrap_or_else(|| "PRODUCT".to_owned()),
         requirements: "LISTING",

@@ -200,12 +200,22 @@ impl Operation for Turn<'_> {
     }
 }
 
+/// Most characters of a title (Inventory API, `product.title`).
+const TITLE: usize = 80;
+
 /// The offer's record. The quantity stands in the item alone: an offer's own would hide it.
 fn record(site: &Site, offer: &Offer) -> Result<w::NewOffer, Error> {
     if offer.price.currency() != site.currency {
         return Err(Error::invalid(format!(
             "{} sells in {}, the price is {}",
             site.marketplace, site.currency, offer.price
+        )));
+    }
+    let title = offer.content.title.chars().count();
+    if title > TITLE {
+        return Err(Error::invalid(format!(
+            "the title of '{}' has {title} characters, eBay takes {TITLE}: shorten it",
+            offer.sku
         )));
     }
     let category = offer.category.clone().ok_or_else(|| {
