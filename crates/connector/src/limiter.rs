@@ -63,6 +63,8 @@ pub struct Draw<'a> {
 struct Gate {
     rule: Mutex<Rule>,
     turn: Turnstile,
+    /// Draws so far, whatever was refilled since.
+    drawn: AtomicU64,
 }
 
 enum Rule {
@@ -95,11 +97,10 @@ impl Limiter {
         };
         let key = [caller.connector.as_str(), name, owner.0, owner.1, object].join("\u{1f}");
         let mut gates = lock(&self.gates);
-        Arc::clone(
-            gates
-                .entry(key)
-                .or_insert_with(|| Arc::new(Gate { rule: Mutex::new(make()), turn: Turnstile::default() })),
-        )
+        Arc::clone(gates.entry(key).or_insert_with(|| {
+            let (rule, turn, drawn) = (Mutex::new(make()), Turnstile::default(), AtomicU64::new(0));
+            Arc::new(Gate { rule, turn, drawn })
+        }))
     }
 
     fn gates<'a>(&self, draw: &Draw<'a>) -> Vec<(&'a str, Arc<Gate>)> {
@@ -164,6 +165,7 @@ impl Limiter {
                 waited += wait;
                 self.clock.sleep(wait).await;
             }
+            gate.drawn.fetch_add(1, Ordering::Relaxed);
             drawn.push(Arc::clone(gate));
         }
         Ok(waited)
@@ -209,6 +211,18 @@ impl Limiter {
         let draw = Draw { caller, limits, buckets: &[bucket], object: None, weight: 0 };
         let (_, gate) = self.gates(&draw).into_iter().next()?;
         Some(lock(&gate.rule).available(self.since_origin(now), now))
+    }
+
+    /// How often each bucket and window was drawn from, by its name and over all who share it, whatever was refilled
+    /// since: for the conformance suite.
+    #[must_use]
+    pub fn draws(&self) -> BTreeMap<String, u64> {
+        let mut draws = BTreeMap::new();
+        for (key, gate) in lock(&self.gates).iter() {
+            let name = key.split('\u{1f}').nth(1).unwrap_or_default();
+            *draws.entry(name.to_owned()).or_default() += gate.drawn.load(Ordering::Relaxed);
+        }
+        draws
     }
 
     fn since_origin(&self, now: Timestamp) -> Duration {

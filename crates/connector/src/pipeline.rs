@@ -12,14 +12,14 @@
 mod tokens;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tradewind_domain::{AccountId, ConnectorId};
 
-use crate::capability::{Capabilities, Support};
+use crate::capability::{Capabilities, Facet, Support};
 use crate::classify::ErrorTable;
 use crate::clock::{Chance, Clock};
 use crate::error::{Error, Kind, Phase, RetryClass};
@@ -140,6 +140,8 @@ pub struct Pipeline {
     /// What to add to our clock to have the channel's, in milliseconds.
     skew_ms: AtomicI64,
     budget: Mutex<u32>,
+    /// Abilities taken away since it was opened, a bit each.
+    revoked: AtomicU32,
     meters: Meters,
 }
 
@@ -164,6 +166,7 @@ impl Pipeline {
             tokens: Mutex::default(),
             skew_ms: AtomicI64::new(0),
             budget: Mutex::new(BUDGET_FULL),
+            revoked: AtomicU32::new(0),
             meters: Meters::default(),
         }
     }
@@ -249,7 +252,16 @@ impl Pipeline {
         self.guard(spec).map_err(|e| e.at(&self.parts.connector, &self.parts.account, spec.name))
     }
 
+    /// Takes an ability away from the opened account: every call of it is refused from now on.
+    pub fn revoke(&self, facet: Facet) {
+        self.revoked.fetch_or(1 << facet as u32, Ordering::Relaxed);
+    }
+
     fn guard(&self, spec: &OpSpec) -> Result<(), Error> {
+        if self.revoked.load(Ordering::Relaxed) & (1 << spec.facet as u32) != 0 {
+            let text = format!("{:?} was taken away from this account", spec.facet);
+            return Err(Error::new(Kind::Unsupported, text));
+        }
         match self.parts.capabilities.support(spec.facet) {
             Support::Native | Support::Emulated => {}
             Support::Unsupported => {

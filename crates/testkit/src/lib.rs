@@ -6,4 +6,4 @@
 pub mod spec;
 pub mod suite;
 
-pub use suite::{Answer, Call, CaseKind, Follow, Group, Live, Report, Suite, calls, json, orders};
+pub use suite::{Answer, Call, CaseKind, Follow, Group, Live, Report, Suite, calls, cx, json, orders};

@@ -21,7 +21,13 @@ async fn conformance() {
         .secret("app_secret", "conformance-app-secret")
         .secret("refresh_token", "50001conformanceRefresh1")
         .token("/rest/auth/token/refresh", Answer::json(200, TOKEN))
-        .volatile(&["timestamp", "sign", "access_token"])
+        .volatile(&["access_token"])
+        .fresh(&["timestamp", "sign"])
+        .dead_login(Answer::json(
+            200,
+            r#"{"type":"ISV","code":"IllegalRefreshToken","message":"The specified refresh token is invalid or expired","request_id":"0ba2887315178178017221014"}"#,
+        ))
+        .refuses_in_200("", error("27", "ISV", "Invalid session"))
         .throttled(error("ApiCallLimit", "ISV", "The request has exceeded the API call limit"))
         .unauthorized(error("IllegalAccessToken", "ISV", "The specified access token is invalid or expired"))
         .skewed(error("IllegalTimestamp", "ISV", "The specified timestamp is invalid"))
@@ -32,8 +38,12 @@ async fn conformance() {
         .call(calls::read("listings.read", Safety::Read))
         .call(calls::orders("orders.list", Safety::Read).paged())
         .call(calls::order("orders.get", Safety::Read))
-        .call(calls::ship("orders.ship", Safety::ReadBack))
-        .call(calls::cancel("orders.cancel", Safety::ReadBack).without_spec(NO_METADATA))
+        .call(calls::ship("orders.ship", Safety::ReadBack).read_back("1234567890", "orders.ship/known-already"))
+        .call(
+            calls::cancel("orders.cancel", Safety::ReadBack)
+                .read_back("8152837450123456", "orders.cancel/cancelled_before")
+                .without_spec(NO_METADATA),
+        )
         .call(calls::returns("returns.changed", Safety::Read).paged().without_spec(NO_METADATA))
         .call(calls::categories("categories.suggest", Safety::Read))
         .call(calls::attributes("categories.attributes", Safety::Read))

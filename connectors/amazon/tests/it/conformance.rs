@@ -18,12 +18,20 @@ async fn conformance() {
         .throttled(Answer::json(429, slow))
         .unauthorized(Answer::json(403, expired))
         .unspecified("tortuga-prod", "a pre-signed address is no operation of the API")
+        .unmetered("tortuga-prod", "a pre-signed address is not the API")
+        .unmetered("DRINKING_CUP.json", "a pre-signed address is not the API")
+        .never_refuses_in_200("SP-API says no by status; an item that is INVALID in a 200 is a case of its call")
+        .known_deviation(
+            "listings.feed/happy #3: a write to be read back carries no reference",
+            "createFeed takes no reference: the document that it names lists the SKUs, and these are read back",
+        )
         .call(calls::put("listings.put", Safety::Natural))
         // A document that no feed refers to does nothing: what goes wrong before the feed is in no doubt.
         .call(
             calls::list("listings.feed", Safety::ReadBack)
                 .writes("feeds.document", Safety::Read)
-                .writes("document.download", Safety::Read),
+                .writes("document.download", Safety::Read)
+                .read_back("CUP-RED", "listings.get/happy"),
         )
         .call(calls::withdraw("listings.delete", Safety::Natural))
         .call(calls::stock("listings.patch_stock", Safety::Natural))

@@ -25,6 +25,16 @@ fn answer(status: u16, text: &str) -> Answer {
     answer
 }
 
+/// The platform's reply to a message whose schema or whose receiver is wrong, as the fixtures have it.
+const SCHEMA: &str = include_str!("../fixtures/declaration.submit/schema-error/response");
+const MISMATCH: &str = include_str!("../fixtures/receipts.poll/refused/response");
+
+fn xml(recorded: &str) -> Answer {
+    let mut answer = answer(200, recorded.split_once("\n\n").map_or("", |(_, body)| body.trim_end()));
+    answer.headers = vec![("content-type".to_owned(), "application/xml".to_owned())];
+    answer
+}
+
 #[tokio::test]
 async fn conformance() {
     let cx = || CallCx::keyed("TD0000000000000042");
@@ -33,7 +43,11 @@ async fn conformance() {
         .secret("signer_token", "signer-token-0001")
         .documents(sample::documents)
         // The time of sending stands in the envelope and in the message; the message's number must not change.
-        .volatile(&["authorization", "CreatTime", "Data", "signed_info"])
+        .volatile(&["authorization", "Data", "signed_info"])
+        .fresh(&["CreatTime"])
+        .refuses_in_200("declaration.", xml(SCHEMA))
+        .refuses_in_200("receipts.", xml(MISMATCH))
+        .refuses_in_200("tax_bills.", xml(MISMATCH))
         .throttled(answer(503, "BUSY"))
         .broken(answer(500, "ERROR"))
         .call(Call::new("declaration.submit", Facet::Declare, Safety::Natural, move |c, input| async move {

@@ -4,6 +4,8 @@
 use tradewind_connector::Safety;
 use tradewind_testkit::{Suite, calls};
 
+const ROUNDED: &str = "MyDHL tells charges with more decimals than the currency has";
+
 #[tokio::test]
 async fn conformance() {
     Suite::new(&tradewind_dhl_express::FACTORY, env!("CARGO_MANIFEST_DIR"))
@@ -11,8 +13,15 @@ async fn conformance() {
         .secret("password", "conformance-password")
         // MyDHL echoes it; nothing hangs on it, and it is new in every attempt.
         .fresh(&["message-reference"])
+        // The decoder rounds half up in one named place (`wire::money`).
+        .known_deviation("rates/two_products: in JPY", ROUNDED)
+        .known_deviation("rates/two_products: in KWD", ROUNDED)
+        .known_deviation("shipments.create/ddp_to_germany: in JPY", ROUNDED)
+        .never_refuses_in_200("MyDHL says no by status")
         .call(calls::rates("rates", Safety::Read))
-        .call(calls::book("shipments.create", Safety::ReadBack))
+        .call(
+            calls::book("shipments.create", Safety::ReadBack).read_back("TW-1001-1", "shipments.find/there"),
+        )
         .call(calls::find("shipments.find", Safety::Read))
         .call(calls::upload("shipments.upload_image", Safety::Natural))
         .call(calls::track("tracking", Safety::Read))

@@ -13,6 +13,11 @@ async fn conformance() {
         .secret("client_secret", "EKconformanceSecret")
         .token("/v1/oauth2/token", Answer::json(200, TOKEN))
         .throttled(Answer::json(429, slow))
+        .dead_login(Answer::json(
+            401,
+            r#"{"error":"invalid_client","error_description":"Client Authentication failed"}"#,
+        ))
+        .never_refuses_in_200("PayPal says no by status; a report that is none is a case of statements.fetch")
         .call(calls::transactions("transactions.search", Safety::Read).paged())
         .call(calls::payouts("payouts.search", Safety::Read).paged())
         .call(

@@ -8,6 +8,8 @@ use tradewind_testkit::{Answer, Call, Suite, calls, json};
 /// How long Shopify remembers a key (see `inventory.rs`).
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
+const DENIED: &str = r#"{"errors":[{"message":"Access denied for orders field.","locations":[{"line":1,"column":9}],"path":["orders"],"extensions":{"code":"ACCESS_DENIED","documentation":"https://shopify.dev/api/usage/access-scopes"}}]}"#;
+
 #[tokio::test]
 async fn conformance() {
     // Shape of the fact sheet §14.
@@ -24,6 +26,8 @@ async fn conformance() {
             401,
             r#"{"errors":"[API] Invalid API key or access token (unrecognized login or wrong password)"}"#,
         ))
+        .unmetered("storage.googleapis.com", "the file of a bulk query is not the API")
+        .refuses_in_200("", Answer::json(200, DENIED))
         .call(calls::put("offers.put", Safety::Natural))
         .call(calls::withdraw("offers.withdraw", Safety::Natural))
         .call(calls::stock("stock.set", Safety::Keyed { ttl: DAY }))
@@ -35,7 +39,9 @@ async fn conformance() {
         .call(calls::attributes("categories.attributes", Safety::Read))
         .call(calls::orders("orders.search", Safety::Read).paged())
         .call(calls::order("orders.get", Safety::Read))
-        .call(calls::ship("orders.ship", Safety::ReadBack))
+        .call(
+            calls::ship("orders.ship", Safety::ReadBack).read_back("1234567890", "orders.ship/known-already"),
+        )
         .call(calls::cancel("orders.cancel", Safety::Natural))
         .call(calls::refund_order("orders.refund", Safety::Keyed { ttl: DAY }))
         .call(calls::payouts("payouts.list", Safety::Read).paged())

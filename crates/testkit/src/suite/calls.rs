@@ -9,22 +9,18 @@ use serde_json::{Value, json as j};
 use tradewind_connector::role::{
     Logistics, Marketplace, Payments, Pickup, PriceChange, RateRequest, StockChange,
 };
-use tradewind_connector::{CallCx, Connector, Cursor, Error, Facet, Page, Safety, Submitted, Window};
+use tradewind_connector::{Connector, Cursor, Error, Facet, Page, Safety, Submitted, Window};
 use tradewind_domain::{
     CancelReason, Document, ListingRef, Money, Offer, Order, OrderId, RefundRequest, ShipmentId,
     ShipmentNotice, ShipmentRequest, StatementId, Waybill,
 };
 
-use super::{Call, json};
+use super::{Call, cx, json};
 
 #[derive(Deserialize)]
 struct Windowed {
     window: Window,
     cursor: Option<Cursor>,
-}
-
-fn cx() -> CallCx {
-    CallCx::keyed("k1")
 }
 
 fn market(c: &dyn Connector) -> Result<&dyn Marketplace, Error> {

@@ -1,19 +1,24 @@
 //! The fault matrix: one fault at each request of the happy conversation, and what must come of it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::Value;
 use tradewind_connector::{Access, Clock, Cursor, Kind, Page, Safety, WireRequest, all_pages};
 
-use super::fixture::{Case, show};
+use super::fixture::Case;
 use super::report::{Group, Report};
 use super::runs::render;
-use super::script::{Answer, Step};
-use super::{Bench, Call, Outcome, Suite};
+use super::script::{Answer, Sent, Step};
+use super::{Bench, Call, Opening, Outcome, Suite, happy_steps};
+
+/// How long an answer takes in the fault matrix: a signature with the second in it must be another one in the next attempt.
+const LATENCY: Duration = Duration::from_secs(1);
 
 /// What must come of a fault.
 #[derive(Clone, Copy)]
 enum Want {
-    /// The request is repeated once and the outcome is the happy one.
+    /// The request is repeated once per fault and the outcome is the happy one.
     Recovers,
     /// Nobody knows whether it was carried out: said so, and not sent again.
     InDoubt,
@@ -32,7 +37,7 @@ impl Suite {
     pub(super) async fn faults(&self, call: &Call, happy: &Case, report: &mut Report) {
         let label = happy.label();
         let Some((calm, normal)) = self.drive(call, happy, happy_steps(happy), None).await else { return };
-        self.drawn(call, happy, report).await;
+        self.drawn(&calm, &label, report);
         if self.skewed.is_none() {
             report
                 .skip(Group::Faults, format!("{label}: the channel has no way to tell that a clock is off"));
@@ -68,23 +73,38 @@ impl Suite {
         let count = calm.script.calls().len();
         // A lost answer: a read fails or is repeated; a write that may not be repeated is in doubt.
         let lost = || if turn.safety.repeatable() { Want::Recovers } else { Want::InDoubt };
-        let mut matrix: Vec<(String, Step, Want)> = vec![
-            ("500".into(), Step::Answer(self.broken.clone()), lost()),
-            ("hang after send".into(), Step::Hang, lost()),
-            ("refused connection".into(), Step::Refused, Want::Recovers),
+        let broken = || Step::Answer(self.broken.clone());
+        let mut matrix: Vec<(String, Vec<Step>, Want)> = vec![
+            ("500".into(), vec![broken()], lost()),
+            ("hang after send".into(), vec![Step::Hang], lost()),
+            ("refused connection".into(), vec![Step::Refused], Want::Recovers),
+            ("refused connection, then a hang".into(), vec![Step::Refused, Step::Hang], lost()),
         ];
+        if turn.safety.repeatable() {
+            matrix.push(("500, then a refused connection".into(), vec![broken(), Step::Refused], lost()));
+            matrix.push(("hang, then 500".into(), vec![Step::Hang, broken()], lost()));
+        }
+        if let Some(answer) = self.throttled.first() {
+            let slow = || Step::Answer(answer.clone());
+            matrix.push(("throttled, then 500".into(), vec![slow(), broken()], lost()));
+            matrix.push((
+                "refused connection, then throttled".into(),
+                vec![Step::Refused, slow()],
+                Want::Recovers,
+            ));
+        }
         for answer in &self.throttled {
             let wait = answer.headers.iter().any(|(n, _)| n == "retry-after");
             let name =
                 format!("{} {}", answer.status, if wait { "with retry-after" } else { "without a time" });
-            matrix.push((name, Step::Answer(answer.clone()), Want::Recovers));
+            matrix.push((name, vec![Step::Answer(answer.clone())], Want::Recovers));
         }
         if let Some(answer) = &self.skewed {
             let ten_minutes = jiff::SignedDuration::from_mins(10);
             let ahead = calm.clock.now().checked_add(ten_minutes).unwrap_or(jiff::Timestamp::MAX);
             let ahead = ahead.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
             let answer = answer.clone().with("date", &ahead);
-            matrix.push(("skewed clock".into(), Step::Answer(answer), Want::Recovers));
+            matrix.push(("skewed clock".into(), vec![Step::Answer(answer)], Want::Recovers));
         }
         let cut = happy.answers.get(at).filter(|a| a.body.len() > 8 && !expected_free(&expected));
         match cut {
@@ -96,28 +116,36 @@ impl Suite {
                 let half = Bytes::copy_from_slice(&whole.body[..whole.body.len() / 2]);
                 let step = Step::Answer(Answer { body: half, ..whole.clone() });
                 let want = if turn.safety.is_read() { Want::Shows } else { Want::InDoubt };
-                matrix.push(("truncated body".into(), step, want));
+                matrix.push(("truncated body".into(), vec![step], want));
             }
             None => report.skip(Group::Faults, format!("{label}: no body whose loss would show")),
         }
-        for (name, step, want) in matrix {
+        for (name, mut faults, want) in matrix {
             let is_429 = name.contains("retry-after");
             let mut steps = happy_steps(happy);
-            match want {
-                Want::Recovers => steps.insert(at.min(steps.len()), step),
+            let more = match want {
+                Want::Recovers => faults.len(),
                 // The answer itself is lost: what follows gets its own.
-                Want::InDoubt | Want::Shows => match steps.get_mut(at) {
-                    Some(answer) => *answer = step,
-                    None => steps.push(step),
-                },
-            }
+                Want::InDoubt | Want::Shows => {
+                    if let Some(last) = faults.pop() {
+                        match steps.get_mut(at) {
+                            Some(answer) => *answer = last,
+                            None => steps.push(last),
+                        }
+                    }
+                    faults.len()
+                }
+            };
+            let place = at.min(steps.len());
+            steps.splice(place..place, faults);
             let Some((bench, outcome)) = self.drive(call, happy, steps, None).await else { continue };
             let requests = bench.script.calls();
             self.leaks(label, &outcome, report);
+            self.left_behind(label, &bench, report);
             match want {
                 Want::Recovers => {
-                    report.expect(Group::Faults, requests.len() == count + 1, || {
-                        format!("{label}: {name}: {} requests, {} were right", requests.len(), count + 1)
+                    report.expect(Group::Faults, requests.len() == count + more, || {
+                        format!("{label}: {name}: {} requests, {} were right", requests.len(), count + more)
                     });
                     report.expect(Group::Faults, render(&outcome) == expected, || {
                         format!("{label}: {name}: outcome {}", render(&outcome))
@@ -134,7 +162,7 @@ impl Suite {
                     // Whatever a flow does next — look it up, go on with other items — it does not send it again, under
                     // whatever key in a header. A fresh key in address or body would make it another request to this
                     // check, unless the suite names that field as volatile.
-                    let mut rest = requests.iter().skip(at).map(|r| without_headers(&self.masked(r)));
+                    let mut rest = requests.iter().skip(at + more).map(|r| without_headers(&self.masked(r)));
                     let doubtful = rest.next();
                     report.expect(
                         Group::Faults,
@@ -156,7 +184,7 @@ impl Suite {
             }
             if is_429 {
                 let waited = bench.clock.now().duration_since(calm.clock.now()).as_secs();
-                report.expect(Group::Faults, waited >= 6, || {
+                report.expect(Group::Faults, waited >= 7, || {
                     format!("{label}: {name}: waited {waited} s of 7")
                 });
                 report.expect(Group::Faults, bench.connector.pipeline().counts().throttled >= 1, || {
@@ -168,14 +196,15 @@ impl Suite {
     }
 
     /// Opens and drives.
-    async fn drive(
+    pub(super) async fn drive(
         &self,
         call: &Call,
         happy: &Case,
         steps: Vec<Step>,
         rest: Option<Answer>,
     ) -> Option<(Bench, Outcome)> {
-        let bench = self.open(Access::ReadWrite, steps, rest).ok()?;
+        let opening = Opening { steps, rest, latency: LATENCY, ..Opening::default() };
+        let bench = self.open_as(self.config(Access::ReadWrite).ok()?, opening).ok()?;
         let outcome = (call.drive)(bench.connector.clone(), happy.input.clone()).await;
         Some((bench, outcome))
     }
@@ -190,13 +219,37 @@ impl Suite {
         });
         for field in &self.fresh {
             let (x, y) = (value_of(first, field), value_of(second, field));
+            if x.is_none() && y.is_none() {
+                continue; // not every request is signed; one that is must come up, see `freshness`
+            }
+            report.compared(field);
             report.expect(Group::Faults, x.is_some() && x != y, || {
                 format!("{label}: {name}: '{field}' is not fresh in the second attempt")
             });
         }
     }
 
-    fn masked(&self, request: &WireRequest) -> String {
+    /// What may differ between attempts says which part must.
+    pub(super) fn freshness(&self, report: &mut Report) {
+        for field in &self.fresh {
+            report.expect(Group::Faults, report.was_compared(field), || {
+                format!("'{field}' is said to be fresh in every attempt, and no request has it")
+            });
+        }
+        match &self.steady {
+            Some(why) => report.skip(Group::Faults, format!("nothing need be fresh in an attempt: {why}")),
+            None if self.fresh.is_empty() && !self.volatile.is_empty() => report.fail(
+                Group::Faults,
+                format!(
+                    "of {:?} none is said to be fresh in every attempt: use Suite::fresh, or Suite::steady",
+                    self.volatile
+                ),
+            ),
+            None => {}
+        }
+    }
+
+    pub(super) fn masked(&self, request: &WireRequest) -> String {
         let mut r = request.clone();
         for name in &self.volatile {
             r.headers.remove(name.as_str());
@@ -209,42 +262,30 @@ impl Suite {
                 }
             }
         }
-        let mut text = show(&r);
+        let mut text = self.show(&r);
         for name in &self.volatile {
-            // <name>…</name> and "name":"…" in bodies.
-            for pattern in [format!("<{name}>[^<]*<"), format!("\"{name}\":\\s*\"[^\"]*\"")] {
-                if let Ok(re) = regex::Regex::new(&pattern) {
-                    text = re.replace_all(&text, "").into_owned();
-                }
+            for re in in_bodies(name) {
+                text = re.replace_all(&text, "").into_owned();
             }
         }
         text
     }
 
-    async fn drawn(&self, call: &Call, happy: &Case, report: &mut Report) {
-        let Ok(bench) = self.open(Access::ReadWrite, happy_steps(happy), None) else { return };
-        let pipeline = bench.connector.pipeline();
-        let names: Vec<String> = pipeline
-            .limits()
-            .bucket
-            .iter()
-            .map(|b| b.name.clone())
-            .chain(pipeline.limits().window.iter().map(|w| w.name.clone()))
-            .filter(|n| n != "token")
-            .collect();
-        if names.is_empty() {
-            return report.skip(Group::Faults, format!("{}: limits.toml names no bucket", call.op));
+    /// Every request of the calm conversation drew from a quota.
+    fn drawn(&self, calm: &Bench, label: &str, report: &mut Report) {
+        if calm.connector.pipeline().limits().names().all(|n| n == "token") {
+            return report.skip(Group::Faults, format!("{label}: limits.toml names no bucket"));
         }
-        let before: Vec<Option<u32>> = names.iter().map(|n| pipeline.available(n)).collect();
-        let _ = (call.drive)(bench.connector.clone(), happy.input.clone()).await;
-        let pipeline = bench.connector.pipeline();
-        let after: Vec<Option<u32>> = names.iter().map(|n| pipeline.available(n)).collect();
-        let signalled = before.iter().zip(&after).any(|(b, a)| b != a);
-        if signalled {
-            report.pass(Group::Faults);
-        } else {
-            // Per-object buckets and buckets with a fast refill show nothing here.
-            report.skip(Group::Faults, format!("{}: no account bucket shows the draw", call.op));
+        for (at, sent) in calm.script.sent().iter().filter(|s: &&Sent| !s.token).enumerate() {
+            let address = sent.request.url.as_str();
+            if let Some((_, why)) = self.unmetered.iter().find(|(part, _)| address.contains(part.as_str())) {
+                report.skip(Group::Faults, format!("{label} #{}: draws from no quota: {why}", at + 1));
+                continue;
+            }
+            report.expect(Group::Faults, sent.drew, || {
+                let (method, path) = (&sent.request.method, sent.request.url.path());
+                format!("{label} #{}: {method} {path} draws from no bucket or window of limits.toml", at + 1)
+            });
         }
     }
 
@@ -307,21 +348,14 @@ impl Suite {
             return;
         }
         let has_next = normal.as_ref().is_ok_and(|v| v.get("next").is_some_and(|n| !n.is_null()));
+        // The same answer for ever: `cursor_is_sent` shows that a page of several answers goes on.
         let Some(answer) = happy.answers.first().filter(|_| has_next && happy.answers.len() == 1) else {
-            return report.skip(Group::Faults, format!("{}: the happy case is the last page", call.op));
+            return;
         };
         let Ok(bench) = self.open(Access::ReadWrite, vec![], Some(answer.clone())) else { return };
         let pages = all_pages(|cursor| {
-            let mut input = happy.input.clone();
-            if let (Value::Object(map), Some(Cursor(text))) = (&mut input, cursor) {
-                map.insert("cursor".to_owned(), Value::String(text));
-            }
-            let future = (call.drive)(bench.connector.clone(), input);
-            async move {
-                let page = future.await?;
-                let next = page.get("next").and_then(Value::as_str).map(|t| Cursor(t.to_owned()));
-                Ok(Page::<Value> { items: Vec::new(), next })
-            }
+            let future = (call.drive)(bench.connector.clone(), at_cursor(&happy.input, cursor));
+            async move { Ok(Page::<Value> { items: Vec::new(), next: next_of(&future.await?) }) }
         });
         let outcome = pages.await;
         let sent = bench.script.calls().len();
@@ -334,10 +368,40 @@ impl Suite {
             format!("{}: the same page for ever: {sent} requests, {:?}", call.op, outcome.err())
         });
     }
+
+    /// The second page is asked for by another request than the first.
+    pub(super) async fn cursor_is_sent(&self, call: &Call, cases: &[Case], report: &mut Report) {
+        for case in cases {
+            let Some((one, outcome)) = self.drive(call, case, happy_steps(case), None).await else { return };
+            let Some(cursor) = outcome.ok().as_ref().and_then(next_of) else { continue };
+            let second = Case { input: at_cursor(&case.input, Some(cursor.clone())), ..case.clone() };
+            let Some((two, _)) = self.drive(call, &second, happy_steps(case), None).await else { return };
+            let first_of = |b: &Bench| b.script.calls().first().map(|r| self.masked(r));
+            let (first, next) = (first_of(&one), first_of(&two));
+            return report.expect(Group::Faults, next.is_some() && first != next, || {
+                format!(
+                    "{}: the cursor {:?} is in no request: the second page is the first again",
+                    case.label(),
+                    cursor.0
+                )
+            });
+        }
+        let text = format!("{}: no case has a next page: nothing shows that the cursor is sent", call.op);
+        report.fail(Group::Faults, text);
+    }
 }
 
-fn happy_steps(happy: &Case) -> Vec<Step> {
-    happy.answers.iter().cloned().map(Step::Answer).collect()
+/// The input of a page.
+fn at_cursor(input: &Value, cursor: Option<Cursor>) -> Value {
+    let mut input = if input.is_null() { Value::Object(serde_json::Map::new()) } else { input.clone() };
+    if let (Value::Object(map), Some(Cursor(text))) = (&mut input, cursor) {
+        map.insert("cursor".to_owned(), Value::String(text));
+    }
+    input
+}
+
+fn next_of(page: &Value) -> Option<Cursor> {
+    page.get("next").and_then(Value::as_str).map(|t| Cursor(t.to_owned()))
 }
 
 fn expected_free(expected: &str) -> bool {
@@ -373,7 +437,7 @@ pub(super) fn kinds_of(outcome: &Outcome) -> Vec<String> {
 
 /// Address and body of a request as goldens show it.
 fn without_headers(shown: &str) -> String {
-    let address = shown.lines().next().unwrap_or_default();
+    let address = shown.lines().take(2).collect::<Vec<_>>().join("\n");
     let body = shown.split_once("\n\n").map(|(_, body)| body).unwrap_or_default();
     format!("{address}\n{body}")
 }
@@ -386,5 +450,18 @@ fn value_of(request: &WireRequest, field: &str) -> Option<String> {
         tradewind_connector::Body::Form(fields) => fields.as_slice(),
         _ => &[],
     };
-    request.query.iter().chain(form).find(|(k, _)| k == field).map(|(_, v)| v.clone())
+    let named = request.query.iter().chain(form).find(|(k, _)| k == field).map(|(_, v)| v.clone());
+    named.or_else(|| {
+        let (_, body) = request.body_bytes()?;
+        let text = String::from_utf8_lossy(&body);
+        in_bodies(field).iter().find_map(|re| re.find(&text).map(|m| m.as_str().to_owned()))
+    })
+}
+
+/// How a field stands in a body: `<name>…<`, `"name":"…"`, `"name":1`.
+fn in_bodies(name: &str) -> Vec<regex::Regex> {
+    let name = regex::escape(name);
+    let patterns =
+        [format!("<{name}>[^<]*<"), format!("\"{name}\":\\s*\"[^\"]*\""), format!("\"{name}\":\\s*[0-9.]+")];
+    patterns.iter().filter_map(|pattern| regex::Regex::new(pattern).ok()).collect()
 }

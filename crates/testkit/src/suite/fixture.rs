@@ -5,7 +5,7 @@
 //! | `meta.toml` | `kind` (below) and `provenance`: where the answer comes from, in words |
 //! | `input.json` | optional: what the call is given; `null` otherwise |
 //! | `response` (`response.2`, ...) | status line, headers, blank line, body |
-//! | `request` (`request.2`, ...) | golden: method and path with query, headers, blank line, body |
+//! | `request` (`request.2`, ...) | golden: method and path with query, host, headers, blank line, body |
 //! | `expected` | golden: the outcome as JSON; `{"error":…}` for a refusal |
 //!
 //! Kinds: `happy`, `business_error`, `rate_limit`, `unknown_enum`, `other`.
@@ -134,11 +134,51 @@ fn answer(bytes: &[u8]) -> Result<Answer, String> {
     Ok(Answer { status, headers, body: Bytes::copy_from_slice(body) })
 }
 
-/// A request as the golden shows it. The host is not shown: it is a setting.
-pub(crate) fn show(request: &WireRequest) -> String {
+/// Hosts that stand in the settings, with the names of these settings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hosts(Vec<(String, String)>);
+
+impl Hosts {
+    /// Every text of the settings that is an address or a host name.
+    pub(crate) fn of(settings: &toml::Table) -> Hosts {
+        let mut hosts = Hosts::default();
+        hosts.gather("", settings);
+        hosts
+    }
+
+    fn gather(&mut self, before: &str, table: &toml::Table) {
+        for (name, value) in table {
+            let name = format!("{before}{name}");
+            match value {
+                toml::Value::String(text) => {
+                    let host = url::Url::parse(text).ok().and_then(|u| authority(&u));
+                    self.0.push((host.unwrap_or_else(|| text.clone()), name));
+                }
+                toml::Value::Table(inner) => self.gather(&format!("{name}."), inner),
+                _ => {}
+            }
+        }
+    }
+
+    /// The host of an address: as `{setting}` where a setting names it, as it is otherwise.
+    fn show(&self, url: &url::Url) -> String {
+        let host = authority(url).unwrap_or_default();
+        let setting = self.0.iter().find(|(known, _)| *known == host);
+        setting.map_or(host, |(_, name)| format!("{{{name}}}"))
+    }
+}
+
+fn authority(url: &url::Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+/// A request as the golden shows it. A host that is a setting stands there by the setting's name.
+pub(crate) fn show(request: &WireRequest, hosts: &Hosts) -> String {
     let url = request.full_url();
     let query = url.query().map(|q| format!("?{q}")).unwrap_or_default();
-    let mut text = format!("{} {}{query}\n", request.method, url.path());
+    let host = hosts.show(&url);
+    let mut text = format!("{} {}{query}\nhost: {host}\n", request.method, url.path());
     let mut headers: Vec<String> = request
         .headers
         .iter()

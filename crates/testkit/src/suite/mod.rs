@@ -2,19 +2,20 @@
 //!
 //! ```ignore
 //! // connectors/corner/tests/conformance.rs
-//! use tradewind_connector::{CallCx, Facet, Safety};
-//! use tradewind_testkit::{Answer, Call, Suite, json};
+//! use tradewind_connector::{Facet, Safety};
+//! use tradewind_testkit::{Answer, Call, Suite, cx, json};
 //!
 //! #[tokio::test]
 //! async fn conformance() {
 //!     Suite::new(&tradewind_corner::FACTORY, env!("CARGO_MANIFEST_DIR"))
 //!         .secret("client_secret", "corner-secret-0001")
 //!         .token("/token", Answer::json(200, r#"{"access_token":"tok-1","token_type":"bearer","expires_in":3600}"#))
-//!         .volatile(&["authorization"])
+//!         .fresh(&["x-signature"])
+//!         .refuses_in_200("", Answer::json(200, r#"{"code":"E42"}"#))
 //!         .call(Call::new("stock.set", Facet::Stock, Safety::Natural, |c, input| async move {
 //!             let changes: Vec<StockChange> = json::read(input)?;
 //!             let stock = c.marketplace().and_then(|m| m.stock()).ok_or_else(json::absent)?;
-//!             json::outcomes(stock.set(&CallCx::keyed("k1"), &changes).await?)
+//!             json::outcomes(stock.set(&cx(), &changes).await?)
 //!         }))
 //!         .run().await
 //!         .assert();
@@ -24,25 +25,31 @@
 //! What runs, over the fixtures of `tests/fixtures/<op>/<case>/` (see [`fixture`]):
 //!
 //! - **Manifest**: every facet declared to work has a call here; every call has happy, business-error and rate-limit
-//!   cases (a missing happy case fails, the others are counted as skips).
+//!   cases (an unknown-enum case that is missing is a skip).
 //! - **Settings**: the example opens offline; a typo in it and each missing secret is refused, without a request.
-//! - **Codec**: requests byte for byte on a frozen clock and nonce, outcomes from the recorded answers.
-//! - **Faults**: 429 with and without a time, 401 → one refresh, 500, hang, refused connection, truncated body,
-//!   skewed clock, repeated cursor, at each request of the conversation in turn. Counts requests; same request but for
-//!   the [`Suite::volatile`] parts; those named with [`Suite::fresh`] differ in every attempt; a write that must not be
-//!   repeated is not; the limiter was drawn from.
-//! - **Declaration**: declared facets exist; a read-only account writes nothing, also where it looks something up first;
-//!   a revoked facet is refused unsent.
-//! - **Robustness**: mutilated answers give errors, never a panic.
+//! - **Codec**: requests byte for byte on a frozen clock and nonce, host included, outcomes from the recorded answers.
+//! - **Faults**: 429 with and without a time, 401 → one refresh, 500, hang, refused connection, two of them in a row,
+//!   truncated body, skewed clock, repeated cursor, at each request of the conversation in turn. Counts requests; same
+//!   request but for the [`Suite::volatile`] parts; those named with [`Suite::fresh`] differ in every attempt; a write
+//!   that must not be repeated is not; every request drew from a quota. A dead login, a refusal with status 200, a store
+//!   that fails, a network that stays away after a lost answer. A keyed write carries its key, one that is read back its
+//!   reference; the second page is another request than the first.
+//! - **Declaration**: declared facets exist, and what exists is declared; a read-only account writes nothing, also where
+//!   it looks something up first; a revoked facet is refused unsent; batch and title limits hold.
+//! - **Robustness**: mutilated answers give errors, never a panic; in yen and in dinars an amount is the same number or
+//!   is refused.
 //! - **Specification**: requests and recorded answers against the official specification, where one is at hand.
-//! - **Secrets**: no secret in an outcome or an error.
+//! - **Secrets**: no secret and no token in an outcome, an error, an intent, or what is told of a kept answer.
 //!
 //! [`live`] checks the other side: what a simulated channel answers over real HTTP.
 
 pub mod calls;
 mod faults;
 pub mod fixture;
+mod journal;
+mod keys;
 pub mod live;
+mod obligations;
 mod report;
 mod runs;
 mod script;
@@ -51,20 +58,23 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tradewind_connector::{
     Access, AccountConfig, Connector, Error, Facet, Factory, Limiter, Memory, Runtime, Safety, Secrets,
-    SeededChance, VirtualClock,
+    SeededChance, VirtualClock, WireRequest,
 };
 
 use crate::spec::SpecSet;
 
 pub use fixture::CaseKind;
+use fixture::{Case, Hosts};
+pub use keys::cx;
 pub use live::{Follow, Live, orders};
 pub use report::{Group, Report};
 pub use script::{Answer, Sent};
-use script::{Script, Step};
+use script::{Script, Stage, Step};
 
 type Outcome = Result<Value, Error>;
 type Drive =
@@ -82,6 +92,8 @@ pub struct Call {
     no_spec: Option<String>,
     anonymous: Option<String>,
     open_ended: Option<String>,
+    /// Reference, and the case of the look-up.
+    read_back: Vec<(String, String)>,
     drive: Drive,
 }
 
@@ -104,6 +116,7 @@ impl Call {
             no_spec: None,
             anonymous: None,
             open_ended: None,
+            read_back: Vec::new(),
             drive,
         }
     }
@@ -150,6 +163,14 @@ impl Call {
         self
     }
 
+    /// The reference that makes a [`Safety::ReadBack`] write of the happy case findable, and the case (`op/name`) in which
+    /// the channel is asked for it: it must stand in the write, and decide the look-up.
+    #[must_use]
+    pub fn read_back(mut self, reference: &str, case: &str) -> Call {
+        self.read_back.push((reference.to_owned(), case.to_owned()));
+        self
+    }
+
     /// Drives an opened connector with an input, outside of a suite.
     ///
     /// # Errors
@@ -176,7 +197,14 @@ pub struct Suite {
     tokens: Vec<(String, Answer)>,
     volatile: Vec<String>,
     fresh: Vec<String>,
+    steady: Option<String>,
     throttled: Vec<Answer>,
+    /// By the beginning of the operation's name.
+    in_200: Vec<(String, Answer)>,
+    unmetered: Vec<(String, String)>,
+    never_in_200: Option<String>,
+    dead_login: Answer,
+    known: Vec<(String, String)>,
     unauthorized: Option<Answer>,
     skewed: Option<Answer>,
     broken: Answer,
@@ -208,6 +236,12 @@ impl Suite {
             tokens: Vec::new(),
             volatile: Vec::new(),
             fresh: Vec::new(),
+            steady: None,
+            in_200: Vec::new(),
+            unmetered: Vec::new(),
+            never_in_200: None,
+            dead_login: Answer::json(400, r#"{"error":"invalid_grant"}"#),
+            known: Vec::new(),
             throttled: vec![Answer::json(429, "{}").with("retry-after", "7"), Answer::json(429, "{}")],
             unauthorized: None,
             skewed: None,
@@ -255,11 +289,54 @@ impl Suite {
         self
     }
 
-    /// Those of them that must differ in every attempt. Also volatile.
+    /// Those of them that must differ in every attempt: at least one, or a reason ([`Suite::steady`]). Also volatile.
     #[must_use]
     pub fn fresh(mut self, names: &[&str]) -> Suite {
         self.fresh.extend(names.iter().map(|n| (*n).to_owned()));
         self.volatile(names)
+    }
+
+    /// Why none of the volatile parts must differ in every attempt; counted as a skip.
+    #[must_use]
+    pub fn steady(mut self, why: &str) -> Suite {
+        self.steady = Some(why.to_owned());
+        self
+    }
+
+    /// Requests whose address contains this text draw from no quota, and why: counted skips.
+    #[must_use]
+    pub fn unmetered(mut self, part: &str, why: &str) -> Suite {
+        self.unmetered.push((part.to_owned(), why.to_owned()));
+        self
+    }
+
+    /// How the channel refuses with status 200 what calls ask whose operation begins with `ops` (`""`: all).
+    #[must_use]
+    pub fn refuses_in_200(mut self, ops: &str, answer: Answer) -> Suite {
+        self.in_200.push((ops.to_owned(), answer));
+        self
+    }
+
+    /// Why the calls not named with [`Suite::refuses_in_200`] are never refused with status 200; counted as a skip.
+    #[must_use]
+    pub fn never_refuses_in_200(mut self, why: &str) -> Suite {
+        self.never_in_200 = Some(why.to_owned());
+        self
+    }
+
+    /// How the token endpoint says that the login is dead, when it is not `invalid_grant` of RFC 6749.
+    #[must_use]
+    pub fn dead_login(mut self, answer: Answer) -> Suite {
+        self.dead_login = answer;
+        self
+    }
+
+    /// A check that fails, by a part of its text, and why that is not mended: shown with every run. One that fails no
+    /// more fails the run.
+    #[must_use]
+    pub fn known_deviation(mut self, part: &str, why: &str) -> Suite {
+        self.known.push((part.to_owned(), why.to_owned()));
+        self
     }
 
     /// The channel's own way to say "too many", beside a plain 429 with and without `Retry-After`.
@@ -334,28 +411,53 @@ impl Suite {
     }
 
     fn open(&self, access: Access, steps: Vec<Step>, rest: Option<Answer>) -> Result<Bench, Error> {
-        self.open_with(self.config(access)?, steps, rest)
+        self.open_as(self.config(access)?, Opening { steps, rest, ..Opening::default() })
     }
 
-    fn open_with(
-        &self,
-        config: AccountConfig,
-        steps: Vec<Step>,
-        rest: Option<Answer>,
-    ) -> Result<Bench, Error> {
+    fn open_as(&self, config: AccountConfig, opening: Opening) -> Result<Bench, Error> {
         // 2026-08-01 was chosen once; every golden holds it.
         let start = jiff::Timestamp::from_second(1_785_542_400).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let clock = VirtualClock::starting(start);
+        clock.advance(opening.later);
         let journal = Arc::new(Memory::default());
-        let script = Script::new(&self.tokens, steps, rest, clock.clone(), journal.clone());
+        let limiter = Arc::new(Limiter::new(Arc::new(clock.clone())));
+        let stage = Stage {
+            clock: clock.clone(),
+            journal: journal.clone(),
+            limiter: limiter.clone(),
+            latency: opening.latency,
+        };
+        let tokens = opening.tokens.as_deref().unwrap_or(&self.tokens);
+        let script = Script::new(tokens, opening.steps, opening.rest, stage);
         let runtime = Runtime {
             clock: Arc::new(clock.clone()),
-            chance: Arc::new(SeededChance::new(1)),
+            chance: Arc::new(SeededChance::new(opening.seed)),
             transport: script.clone(),
-            journal: journal.clone(),
-            limiter: Arc::new(Limiter::new(Arc::new(clock.clone()))),
+            journal: Arc::new(journal::Failing { inner: journal.clone(), at: opening.frail }),
+            limiter,
         };
         Ok(Bench { connector: (self.factory.open)(config, runtime)?, script, journal, clock })
+    }
+
+    /// A request as goldens show it.
+    fn show(&self, request: &WireRequest) -> String {
+        let settings: toml::Table = self.settings.parse().unwrap_or_default();
+        fixture::show(request, &Hosts::of(&settings))
+    }
+
+    /// What must not be seen: the secrets given, and the tokens that the channel answers with.
+    fn secrets_to_keep(&self) -> Vec<(String, String)> {
+        let mut all = self.secrets.clone();
+        for (path, answer) in &self.tokens {
+            let tokens: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            for name in ["access_token", "refresh_token"] {
+                if let Some(token) = tokens.get(name).and_then(Value::as_str) {
+                    all.push((format!("{name} of {path}"), token.to_owned()));
+                }
+            }
+        }
+        all.retain(|(_, value)| value.len() >= 4);
+        all
     }
 
     /// Other fixtures than `tests/fixtures`.
@@ -375,20 +477,69 @@ impl Suite {
                 return report;
             }
         };
+        for (part, why) in &self.known {
+            report.known(part, why);
+        }
         self.manifest(&cases, &mut report);
         self.settings_checks(&mut report);
         self.declared(&mut report);
+        self.dead_logins(&cases, &mut report).await;
         for call in &self.calls {
             let own = cases.get(&call.op).map(Vec::as_slice).unwrap_or_default();
             self.codec(call, own, &mut report).await;
             if let Some(happy) = own.iter().find(|c| c.kind == CaseKind::Happy) {
                 self.faults(call, happy, &mut report).await;
+                self.our_own_failures(call, happy, &mut report).await;
+                self.keys(call, happy, &cases, &mut report).await;
+                self.refusals(call, happy, &mut report).await;
+                self.money(call, happy, &mut report).await;
+                self.revoked(call, happy, &mut report).await;
+                self.bounds(call, happy, &mut report).await;
                 self.read_only(call, happy, &mut report).await;
                 self.mutilated(call, happy, &mut report).await;
             }
+            if call.paged {
+                self.cursor_is_sent(call, own, &mut report).await;
+            }
         }
+        self.freshness(&mut report);
+        report.settle();
         report
     }
+}
+
+/// How a bench is opened.
+struct Opening {
+    steps: Vec<Step>,
+    rest: Option<Answer>,
+    /// Instead of the suite's.
+    tokens: Option<Vec<(String, Answer)>>,
+    /// What the store fails at.
+    frail: Option<journal::Frail>,
+    /// Nonces and jitter.
+    seed: u64,
+    /// After the instant that goldens hold.
+    later: Duration,
+    /// How long each answer takes.
+    latency: Duration,
+}
+
+impl Default for Opening {
+    fn default() -> Opening {
+        Opening {
+            steps: Vec::new(),
+            rest: None,
+            tokens: None,
+            frail: None,
+            seed: 1,
+            later: Duration::ZERO,
+            latency: Duration::ZERO,
+        }
+    }
+}
+
+fn happy_steps(case: &Case) -> Vec<Step> {
+    case.answers.iter().cloned().map(Step::Answer).collect()
 }
 
 /// Helpers for the closures of [`Call`].

@@ -9,7 +9,7 @@ use tradewind_connector::{Access, Connector, Facet, Kind, SeededChance, WireRequ
 use super::fixture::{self, Case, CaseKind};
 use super::report::{Group, Report};
 use super::script::{Answer, Step};
-use super::{Call, Outcome, Suite, json};
+use super::{Call, Opening, Outcome, Suite, json};
 use crate::spec::SpecSet;
 
 impl Suite {
@@ -28,16 +28,18 @@ impl Suite {
             report.expect(Group::Manifest, has(CaseKind::Happy), || {
                 format!("{} has no happy case in tests/fixtures", call.op)
             });
-            for (kind, name) in [
-                (CaseKind::BusinessError, "business-error"),
-                (CaseKind::RateLimit, "rate-limit"),
-                (CaseKind::UnknownEnum, "unknown-enum"),
-            ] {
-                if has(kind) {
-                    report.pass(Group::Manifest);
-                } else {
-                    report.skip(Group::Manifest, format!("{} has no {name} case", call.op));
-                }
+            for (kind, name) in
+                [(CaseKind::BusinessError, "business-error"), (CaseKind::RateLimit, "rate-limit")]
+            {
+                report.expect(Group::Manifest, has(kind), || {
+                    format!("{} has no {name} case in tests/fixtures", call.op)
+                });
+            }
+            // Not every answer has an enumeration.
+            if has(CaseKind::UnknownEnum) {
+                report.pass(Group::Manifest);
+            } else {
+                report.skip(Group::Manifest, format!("{} has no unknown-enum case", call.op));
             }
         }
         for op in cases.keys().filter(|op| !self.calls.iter().any(|c| c.op == **op)) {
@@ -60,7 +62,7 @@ impl Suite {
         }
         if let Ok(mut config) = self.config(Access::ReadWrite) {
             config.settings.insert("no_such_setting".to_owned(), true.into());
-            let refused = self.open_with(config, vec![], None).err();
+            let refused = self.open_as(config, Opening::default()).err();
             let named = refused.as_ref().is_some_and(|e| e.to_string().contains("no_such_setting"));
             report.expect(Group::Settings, named, || {
                 format!("an unknown setting is not refused by name: {refused:?}")
@@ -79,7 +81,7 @@ impl Suite {
                 .map(|(k, v)| (k.as_str(), v.as_str()))
                 .collect();
             config.secrets = tradewind_connector::Secrets::of(&left);
-            let refused = self.open_with(config, vec![], None).err();
+            let refused = self.open_as(config, Opening::default()).err();
             let named = refused.as_ref().is_some_and(|e| e.to_string().contains(name));
             report.expect(Group::Settings, named, || {
                 format!("the missing secret '{name}' is not named: {refused:?}")
@@ -89,14 +91,21 @@ impl Suite {
 
     pub(super) fn declared(&self, report: &mut Report) {
         let Ok(bench) = self.open(Access::ReadWrite, vec![], None) else { return };
-        for facet in Facet::ALL {
-            let works = bench.connector.capabilities().support(facet).works();
-            // Facets that share a trait are told apart by what their call answers.
-            if let (Some(there), true) = (present(bench.connector.as_ref(), facet), works) {
-                report.expect(Group::Declaration, there, || {
+        let declared = (self.factory.capabilities)();
+        let there = accessors(bench.connector.as_ref());
+        for facet in Facet::ALL.into_iter().filter(|f| *f != Facet::Auth) {
+            if bench.connector.capabilities().support(facet).works() {
+                let found = there.iter().any(|(_, facets)| facets.contains(&facet));
+                report.expect(Group::Declaration, found, || {
                     format!("{facet:?} is declared, but its accessor gives none")
                 });
             }
+        }
+        for (name, facets) in there {
+            let known = facets.iter().any(|f| declared.support(*f).works());
+            report.expect(Group::Declaration, known, || {
+                format!("{name} is there, but none of {facets:?} is declared: the guard refuses all of it")
+            });
         }
     }
 
@@ -112,9 +121,10 @@ impl Suite {
             };
             let outcome = (call.drive)(bench.connector.clone(), case.input.clone()).await;
             self.leaks(&label, &outcome, report);
+            self.left_behind(&label, &bench, report);
             let requests = bench.script.calls();
             let golden = |n: usize, request: &WireRequest| {
-                fixture::golden(&case.folder.join(fixture::numbered("request", n)), &fixture::show(request))
+                fixture::golden(&case.folder.join(fixture::numbered("request", n)), &self.show(request))
             };
             let shown = if case.kind == CaseKind::RateLimit { 1 } else { requests.len() };
             for (i, request) in requests.iter().take(shown).enumerate() {
@@ -182,17 +192,28 @@ impl Suite {
         if case.kind == CaseKind::RateLimit {
             return;
         }
+        let (before, mut uncovered) = (report.count(Group::Specification), 0);
         for (i, request) in requests.iter().enumerate() {
             let address = request.url.as_str();
             if let Some((_, why)) = self.unspecified.iter().find(|(part, _)| address.contains(part.as_str()))
             {
                 report.skip(Group::Specification, format!("{label} #{}: {why}", i + 1));
+                uncovered += 1;
                 continue;
             }
             let answer = case.answers.get(i);
             // An unknown enumeration value is there to contradict the specification.
             let answer = answer.filter(|_| case.kind != CaseKind::UnknownEnum);
             check_exchange(&set, self.documents, request, answer, &format!("{label} #{}", i + 1), report);
+        }
+        if case.kind == CaseKind::Happy
+            && uncovered < requests.len()
+            && report.count(Group::Specification) == before
+        {
+            report.fail(
+                Group::Specification,
+                format!("{label}: nothing of it was held against the specification"),
+            );
         }
     }
 
@@ -214,14 +235,9 @@ impl Suite {
             Ok(v) => v.to_string().contains("read-only"),
         };
         // A read-only pipeline begins no intent; beyond that, no request may be one of the calm run's writes.
-        let writes: Vec<String> = calm
-            .script
-            .sent()
-            .iter()
-            .filter(|s| s.writes.is_some())
-            .map(|s| fixture::show(&s.request))
-            .collect();
-        let sent = bench.script.calls().iter().filter(|r| writes.contains(&fixture::show(r))).count();
+        let writes: Vec<String> =
+            calm.script.sent().iter().filter(|s| s.writes.is_some()).map(|s| self.show(&s.request)).collect();
+        let sent = bench.script.calls().iter().filter(|r| writes.contains(&self.show(r))).count();
         report.expect(Group::Declaration, begun == 0 && sent == 0 && refused, || {
             format!("{}: a read-only account sent {sent} writes; outcome {}", call.op, render(&outcome))
         });
@@ -261,9 +277,25 @@ impl Suite {
             Ok(value) => value.to_string(),
             Err(e) => format!("{e} {e:?}"),
         };
-        for (name, value) in self.secrets.iter().filter(|(_, v)| v.len() >= 6) {
+        for (name, value) in self.secrets_to_keep() {
             report.expect(Group::Secrets, !text.contains(value.as_str()), || {
                 format!("{label}: the secret '{name}' is in the outcome")
+            });
+        }
+    }
+
+    /// What a bench leaves behind besides its outcome: intents, and what is told of kept answers.
+    pub(super) fn left_behind(&self, label: &str, bench: &super::Bench, report: &mut Report) {
+        let intents = bench.journal.begun();
+        let kept = bench.journal.kept();
+        let text = format!("{intents:?}")
+            + &kept
+                .iter()
+                .map(|k| format!("{} {} {}", k.account, k.connector, k.operation))
+                .collect::<String>();
+        for (name, value) in self.secrets_to_keep() {
+            report.expect(Group::Secrets, !text.contains(value.as_str()), || {
+                format!("{label}: the secret '{name}' is in an intent or in what is told of a kept answer")
             });
         }
     }
@@ -314,16 +346,28 @@ pub(crate) fn check_exchange(
         return;
     }
     if let Some(schema) = &set.xsd {
+        let mut unread = Vec::new();
         // A body that is XML itself, and what an envelope or a list holds.
         let documents = |body: &[u8]| {
-            let own = body.starts_with(b"<").then(|| String::from_utf8_lossy(body).into_owned());
+            let text = String::from_utf8_lossy(body);
+            // A byte order mark or a blank before the first tag makes it no less a document.
+            let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+            let own = text.starts_with('<').then(|| text.to_owned());
             own.into_iter().chain(inner(body)).collect::<Vec<_>>()
         };
-        for document in documents(&body) {
-            tell("request", schema.check(&document));
+        let bodies =
+            [("request", body.clone()), ("answer", answer.map(|a| a.body.clone()).unwrap_or_default())];
+        for (what, body) in bodies.iter().filter(|(_, body)| !body.is_empty()) {
+            let found = documents(body);
+            for document in &found {
+                tell(what, schema.check(document));
+            }
+            if found.is_empty() {
+                unread.push(format!("{label}: there is no XML document in the {what}"));
+            }
         }
-        for document in answer.map(|a| documents(&a.body)).unwrap_or_default() {
-            tell("answer", schema.check(&document));
+        for why in unread {
+            report.skip(Group::Specification, why);
         }
         return;
     }
@@ -350,35 +394,55 @@ pub(super) fn render(outcome: &Outcome) -> String {
     serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
 }
 
-/// Is the facet's accessor there? `None` for facets that are a method of another's trait.
-fn present(c: &dyn Connector, facet: Facet) -> Option<bool> {
-    let m = c.marketplace();
-    let p = c.payments();
-    let l = c.logistics();
-    let d = c.customs();
-    Some(match facet {
-        Facet::Offers | Facet::Withdraw => m.and_then(|m| m.offers()).is_some(),
-        Facet::Stock => m.and_then(|m| m.stock()).is_some(),
-        Facet::Prices => m.and_then(|m| m.prices()).is_some(),
-        Facet::Listings => m.and_then(|m| m.listings()).is_some(),
-        Facet::Categories => m.and_then(|m| m.categories()).is_some(),
-        Facet::Orders => m.and_then(|m| m.orders()).is_some(),
-        Facet::Acknowledge | Facet::Ship | Facet::Cancel => m.and_then(|m| m.order_actions()).is_some(),
-        Facet::Returns => m.and_then(|m| m.returns()).is_some(),
-        Facet::FeeEstimates => m.and_then(|m| m.fee_estimates()).is_some(),
-        Facet::Rates => l.and_then(|l| l.rates()).is_some(),
-        Facet::Shipments | Facet::VoidShipment => l.and_then(|l| l.shipments()).is_some(),
-        Facet::Tracking => l.and_then(|l| l.tracking()).is_some(),
-        Facet::Webhooks => c.inbound().is_some(),
-        Facet::Refund => m.and_then(|m| m.order_actions()).is_some() || p.is_some(),
-        Facet::Statements | Facet::Transactions | Facet::Payouts => m.is_some() || p.is_some(),
-        Facet::Disputes | Facet::CustomsPayment => p.is_some() || m.is_some(),
-        Facet::Pickups | Facet::Paperwork => l.is_some(),
-        Facet::Declare | Facet::Amend | Facet::CancelDeclaration | Facet::Receipts | Facet::TaxBills => {
-            d.is_some()
-        }
-        Facet::Auth => return None,
-    })
+/// The accessors that give something, with the facets that each serves.
+fn accessors(c: &dyn Connector) -> Vec<(&'static str, &'static [Facet])> {
+    let (m, p, l, d) = (c.marketplace(), c.payments(), c.logistics(), c.customs());
+    let all: [(&'static str, bool, &'static [Facet]); 27] = [
+        ("Marketplace::offers", m.and_then(|m| m.offers()).is_some(), &[Facet::Offers, Facet::Withdraw]),
+        ("Marketplace::stock", m.and_then(|m| m.stock()).is_some(), &[Facet::Stock]),
+        ("Marketplace::prices", m.and_then(|m| m.prices()).is_some(), &[Facet::Prices]),
+        ("Marketplace::listings", m.and_then(|m| m.listings()).is_some(), &[Facet::Listings]),
+        ("Marketplace::categories", m.and_then(|m| m.categories()).is_some(), &[Facet::Categories]),
+        ("Marketplace::orders", m.and_then(|m| m.orders()).is_some(), &[Facet::Orders]),
+        (
+            "Marketplace::order_actions",
+            m.and_then(|m| m.order_actions()).is_some(),
+            &[Facet::Acknowledge, Facet::Ship, Facet::Cancel, Facet::Refund],
+        ),
+        ("Marketplace::returns", m.and_then(|m| m.returns()).is_some(), &[Facet::Returns]),
+        ("Marketplace::fee_estimates", m.and_then(|m| m.fee_estimates()).is_some(), &[Facet::FeeEstimates]),
+        ("Marketplace::statements", m.and_then(|m| m.statements()).is_some(), &[Facet::Statements]),
+        ("Marketplace::transactions", m.and_then(|m| m.transactions()).is_some(), &[Facet::Transactions]),
+        ("Marketplace::payouts", m.and_then(|m| m.payouts()).is_some(), &[Facet::Payouts]),
+        ("Payments::statements", p.and_then(|p| p.statements()).is_some(), &[Facet::Statements]),
+        ("Payments::transactions", p.and_then(|p| p.transactions()).is_some(), &[Facet::Transactions]),
+        ("Payments::payouts", p.and_then(|p| p.payouts()).is_some(), &[Facet::Payouts]),
+        ("Payments::refunds", p.and_then(|p| p.refunds()).is_some(), &[Facet::Refund]),
+        ("Payments::disputes", p.and_then(|p| p.disputes()).is_some(), &[Facet::Disputes]),
+        (
+            "Payments::customs_payments",
+            p.and_then(|p| p.customs_payments()).is_some(),
+            &[Facet::CustomsPayment],
+        ),
+        ("Logistics::rates", l.and_then(|l| l.rates()).is_some(), &[Facet::Rates]),
+        (
+            "Logistics::shipments",
+            l.and_then(|l| l.shipments()).is_some(),
+            &[Facet::Shipments, Facet::VoidShipment],
+        ),
+        ("Logistics::tracking", l.and_then(|l| l.tracking()).is_some(), &[Facet::Tracking]),
+        ("Logistics::pickups", l.and_then(|l| l.pickups()).is_some(), &[Facet::Pickups]),
+        ("Logistics::paperwork", l.and_then(|l| l.paperwork()).is_some(), &[Facet::Paperwork]),
+        (
+            "Customs::declare",
+            d.and_then(|d| d.declare()).is_some(),
+            &[Facet::Declare, Facet::Amend, Facet::CancelDeclaration],
+        ),
+        ("Customs::receipts", d.and_then(|d| d.receipts()).is_some(), &[Facet::Receipts]),
+        ("Customs::tax_bills", d.and_then(|d| d.tax_bills()).is_some(), &[Facet::TaxBills]),
+        ("Connector::inbound", c.inbound().is_some(), &[Facet::Webhooks]),
+    ];
+    all.into_iter().filter(|(_, there, _)| *there).map(|(name, _, facets)| (name, facets)).collect()
 }
 
 /// One of several kinds of damage, repeatable.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tradewind_connector::{
-    Clock, Memory, Transport, TransportError, VirtualClock, WireRequest, WireResponse,
+    Clock, Limiter, Memory, Transport, TransportError, VirtualClock, WireRequest, WireResponse,
 };
 
 /// An answer of a channel.
@@ -67,6 +67,8 @@ pub struct Sent {
     pub token: bool,
     /// The operation, when it is the first attempt of a write: an intent was begun since the request before.
     pub writes: Option<String>,
+    /// A quota of `limits.toml` was drawn from since the request before.
+    pub(crate) drew: bool,
 }
 
 #[derive(Default)]
@@ -77,14 +79,24 @@ struct State {
     sent: Vec<Sent>,
     /// Intents begun when the last request but for tokens left.
     begun: usize,
+    /// Draws when the last request left, but for those for tokens.
+    drawn: u64,
+}
+
+/// What a script stands on.
+pub(crate) struct Stage {
+    pub(crate) clock: VirtualClock,
+    pub(crate) journal: Arc<Memory>,
+    pub(crate) limiter: Arc<Limiter>,
+    /// How long an answer takes.
+    pub(crate) latency: Duration,
 }
 
 /// The scripted transport. Token requests are recognised by path and answered apart.
 pub(crate) struct Script {
     state: Mutex<State>,
     tokens: Vec<(String, Answer)>,
-    clock: VirtualClock,
-    journal: Arc<Memory>,
+    stage: Stage,
 }
 
 impl Script {
@@ -92,11 +104,10 @@ impl Script {
         tokens: &[(String, Answer)],
         steps: Vec<Step>,
         rest: Option<Answer>,
-        clock: VirtualClock,
-        journal: Arc<Memory>,
+        stage: Stage,
     ) -> Arc<Script> {
-        let state = State { steps: steps.into(), rest, sent: Vec::new(), begun: 0 };
-        Arc::new(Script { state: Mutex::new(state), tokens: tokens.to_vec(), clock, journal })
+        let state = State { steps: steps.into(), rest, ..State::default() };
+        Arc::new(Script { state: Mutex::new(state), tokens: tokens.to_vec(), stage })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -124,12 +135,16 @@ impl Transport for Script {
         let step = {
             let mut state = self.lock();
             let mut writes = None;
+            let draws = self.stage.limiter.draws();
+            let drawn: u64 = draws.iter().filter(|(name, _)| *name != "token").map(|(_, n)| n).sum();
+            let drew = drawn > state.drawn;
             if token.is_none() {
-                let begun = self.journal.begun();
+                state.drawn = drawn;
+                let begun = self.stage.journal.begun();
                 writes = begun.get(state.begun..).and_then(|new| new.last()).map(|i| i.operation.to_owned());
                 state.begun = begun.len();
             }
-            state.sent.push(Sent { request: request.clone(), token: token.is_some(), writes });
+            state.sent.push(Sent { request: request.clone(), token: token.is_some(), writes, drew });
             match token {
                 Some((_, answer)) => Step::Answer(answer.clone()),
                 None => match (state.steps.pop_front(), &state.rest) {
@@ -141,17 +156,23 @@ impl Transport for Script {
         };
         let broken = |maybe_sent, text: &str| TransportError { maybe_sent, message: text.to_owned() };
         match step {
-            Step::Refused => Err(broken(false, "connection refused (scripted)")),
+            Step::Refused => {
+                self.stage.clock.advance(self.stage.latency);
+                Err(broken(false, "connection refused (scripted)"))
+            }
             Step::Hang => {
-                self.clock.advance(timeout); // virtual time: a hang costs nothing
+                self.stage.clock.advance(timeout); // virtual time: a hang costs nothing
                 Err(broken(true, "no answer in time (scripted)"))
             }
-            Step::Answer(answer) => Ok(WireResponse {
-                status: answer.status,
-                headers: answer.header_map(),
-                body: answer.body,
-                received_at: self.clock.now(),
-            }),
+            Step::Answer(answer) => {
+                self.stage.clock.advance(self.stage.latency);
+                Ok(WireResponse {
+                    status: answer.status,
+                    headers: answer.header_map(),
+                    body: answer.body,
+                    received_at: self.stage.clock.now(),
+                })
+            }
         }
     }
 }

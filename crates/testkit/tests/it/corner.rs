@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use async_trait::async_trait;
 use http::Method;
 use serde::Deserialize;
-use tradewind_connector::role::{ItemOutcome, Marketplace, Stock, StockChange};
+use tradewind_connector::role::{ItemOutcome, Marketplace, Offers, PriceChange, Prices, Stock, StockChange};
 use tradewind_connector::*;
+use tradewind_domain::{ListingRef, Money, Offer};
 use url::Url;
 
 /// What is wrong with it. The factory is a static, so the defect is, too: one per connector id.
@@ -24,6 +25,48 @@ pub(crate) enum Defect {
     DeclaresTooMuch,
     RepeatsInDoubt,
     CallsAWriteARead,
+    SendsNoKey,
+    NamesNothing,
+    LooksForNothing,
+    LooksBlindly,
+    DrawsNothing,
+    ServesAnotherFacet,
+    HidesAFacet,
+    IgnoresTheLogin,
+    ForgetsTheCursor,
+    RoundsMoney,
+    ShiftsMoney,
+    IgnoresTheBatch,
+    TakesAnyTitle,
+    AsksAnotherHost,
+    TellsTheSecretInTheIntent,
+    LeaksTheToken,
+    SwallowsDoubt,
+}
+
+/// Tests of the suite run one at a time: what is wrong is a static.
+pub(crate) static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// What makes its write safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Safe {
+    Natural,
+    Keyed,
+    ReadBack,
+}
+
+static SAFE: AtomicU8 = AtomicU8::new(0);
+
+pub(crate) fn safe(by: Safe) {
+    SAFE.store(by as u8, Ordering::SeqCst);
+}
+
+static SELLS: AtomicBool = AtomicBool::new(false);
+
+/// Whether it has offers, too.
+pub(crate) fn selling(sells: bool) {
+    SELLS.store(sells, Ordering::SeqCst);
 }
 
 static DEFECT: AtomicU8 = AtomicU8::new(0);
@@ -79,6 +122,9 @@ struct Wire {
 
 impl Protocol for Wire {
     fn token_plan(&self, _: &OpCx<'_>, _: &str, _: Option<&TokenSet>) -> Result<TokenPlan> {
+        if is(Defect::IgnoresTheLogin) {
+            return Ok(TokenPlan::Fixed(TokenSet::fixed("none".to_owned().into())));
+        }
         Ok(TokenPlan::Fetch(Box::new(self.oauth.client_credentials()?)))
     }
     fn read_token(&self, cx: &OpCx<'_>, _: &str, _: Option<&TokenSet>, r: &WireResponse) -> Result<TokenSet> {
@@ -87,12 +133,16 @@ impl Protocol for Wire {
     fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<()> {
         let nonce = if is(Defect::StaleSignature) { "always" } else { cx.op.nonce };
         request.set_header("x-sign", nonce)?;
+        if is(Defect::SendsNoKey) {
+            return Ok(());
+        }
         let key = if is(Defect::KeyPerAttempt) { cx.op.nonce } else { cx.op.key };
         request.set_header("idempotency-key", key)
     }
     fn upstream(&self, _: &str, r: &WireResponse) -> Option<Upstream> {
         #[derive(Deserialize)]
         struct Problem {
+            #[serde(alias = "error")]
             code: String,
         }
         let problem = r.json::<Problem>().ok().filter(|_| !is(Defect::TakesErrorForSuccess));
@@ -103,23 +153,28 @@ impl Protocol for Wire {
     }
 }
 
-/// What is looked up.
+/// What is looked up, and by which SKU.
 struct Look(Url);
 
 static LOOK: OpSpec = OpSpec { name: "stock.look", safety: Safety::Read, ..SPEC };
 static SET: OpSpec = SPEC;
 static LIE: OpSpec = OpSpec { safety: Safety::Read, ..SPEC };
+static DRY: OpSpec = OpSpec { buckets: &[], ..SPEC };
+static STRAY: OpSpec = OpSpec { facet: Facet::Auth, ..SPEC };
+static KEYED: OpSpec =
+    OpSpec { safety: Safety::Keyed { ttl: std::time::Duration::from_secs(86_400) }, ..SPEC };
+static BACK: OpSpec = OpSpec { safety: Safety::ReadBack, ..SPEC };
 
 impl Operation for Look {
-    type In = ();
+    type In = String;
     type Out = serde_json::Value;
     fn spec(&self) -> &OpSpec {
         &LOOK
     }
-    fn encode(&self, _: &OpCx<'_>, _: &()) -> Result<WireRequest> {
+    fn encode(&self, _: &OpCx<'_>, _: &String) -> Result<WireRequest> {
         WireRequest::new(Method::GET, &self.0, "/stock")
     }
-    fn decode(&self, _: &OpCx<'_>, _: &(), r: &WireResponse) -> Result<serde_json::Value> {
+    fn decode(&self, _: &OpCx<'_>, _: &String, r: &WireResponse) -> Result<serde_json::Value> {
         r.json()
     }
 }
@@ -140,11 +195,27 @@ impl Operation for SetStock {
     type In = StockChange;
     type Out = bool;
     fn spec(&self) -> &OpSpec {
-        if is(Defect::CallsAWriteARead) { &LIE } else { &SET }
+        match SAFE.load(Ordering::SeqCst) {
+            _ if is(Defect::CallsAWriteARead) => &LIE,
+            _ if is(Defect::DrawsNothing) => &DRY,
+            _ if is(Defect::ServesAnotherFacet) => &STRAY,
+            1 => &KEYED,
+            2 => &BACK,
+            _ => &SET,
+        }
+    }
+    fn subject(&self, input: &StockChange) -> String {
+        if is(Defect::TellsTheSecretInTheIntent) {
+            "corner-secret-0001".into()
+        } else {
+            input.key.sku.to_string()
+        }
     }
     fn encode(&self, _: &OpCx<'_>, input: &StockChange) -> Result<WireRequest> {
         let field = if is(Defect::WrongField) { "qty" } else { "quantity" };
-        let (sku, quantity) = (&input.key.sku, input.quantity);
+        let nobody = "X".parse()?;
+        let (sku, quantity) =
+            (if is(Defect::NamesNothing) { &nobody } else { &input.key.sku }, input.quantity);
         let body = serde_json::json!({ "sku": sku, field: quantity });
         let dialect = DIALECT.load(Ordering::SeqCst);
         if dialect == Dialect::GraphQl as u8 {
@@ -162,7 +233,9 @@ impl Operation for SetStock {
                 .query("method", "stock.set")
                 .form(form));
         }
-        WireRequest::new(Method::PUT, &self.0, "/stock")?.json(&body)
+        let other = "https://api.other.example".parse().map_err(|_| Error::config("a literal"))?;
+        let base = if is(Defect::AsksAnotherHost) { &other } else { &self.0 };
+        WireRequest::new(Method::PUT, base, "/stock")?.json(&body)
     }
     fn decode(&self, _: &OpCx<'_>, _: &StockChange, r: &WireResponse) -> Result<bool> {
         if is(Defect::TakesErrorForSuccess) {
@@ -198,14 +271,118 @@ impl Marketplace for Corner {
     fn stock(&self) -> Option<&dyn Stock> {
         Some(self)
     }
+    fn prices(&self) -> Option<&dyn Prices> {
+        is(Defect::HidesAFacet).then_some(self as &dyn Prices)
+    }
+    fn offers(&self) -> Option<&dyn Offers> {
+        SELLS.load(Ordering::SeqCst).then_some(self as &dyn Offers)
+    }
+}
+#[async_trait]
+impl Prices for Corner {
+    async fn set(&self, _: &CallCx, _: &[PriceChange]) -> Result<Submitted<Vec<ItemOutcome>>> {
+        Ok(Submitted::Done(vec![]))
+    }
+}
+#[async_trait]
+impl Offers for Corner {
+    async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>> {
+        let mut out = Vec::new();
+        for offer in offers {
+            let done = self.pipeline.call(&Send::offer(offer), &(), cx).await.map(|_| None);
+            out.push(ItemOutcome::of(&offer.sku, done));
+        }
+        Ok(Submitted::Done(out))
+    }
+    async fn withdraw(&self, _: &CallCx, _: &[ListingRef]) -> Result<Submitted<Vec<ItemOutcome>>> {
+        Err(Error::new(Kind::Unsupported, "no"))
+    }
+    async fn poll(&self, _: &CallCx, _: &Handle) -> Result<Submitted<Vec<ItemOutcome>>> {
+        Err(Error::new(Kind::Unsupported, "no"))
+    }
+}
+
+/// A write or a read of a body made beforehand, for the calls that tests make without a facet.
+pub(crate) struct Send {
+    spec: &'static OpSpec,
+    path: &'static str,
+    body: serde_json::Value,
+}
+
+static OFFER: OpSpec = OpSpec { name: "offers.put", facet: Facet::Offers, ..SPEC };
+static PAGE: OpSpec = OpSpec { name: "stock.page", safety: Safety::Read, ..SPEC };
+static PRICE: OpSpec = OpSpec { name: "stock.price", safety: Safety::Read, ..SPEC };
+static REPRICE: OpSpec = OpSpec { name: "stock.reprice", ..SPEC };
+static MANY: OpSpec = OpSpec { name: "stock.many", ..SPEC };
+
+impl Send {
+    fn offer(offer: &Offer) -> Send {
+        let title = offer.content.title.as_str();
+        Send { spec: &OFFER, path: "/offers", body: serde_json::json!({ "sku": offer.sku, "title": title }) }
+    }
+    pub(crate) fn page(cursor: Option<&str>) -> Send {
+        let cursor = cursor.filter(|_| !is(Defect::ForgetsTheCursor));
+        Send { spec: &PAGE, path: "/page", body: serde_json::json!({ "page": cursor }) }
+    }
+    pub(crate) fn price() -> Send {
+        Send { spec: &PRICE, path: "/price", body: serde_json::json!({}) }
+    }
+    pub(crate) fn reprice(to: Money) -> Send {
+        // In hundredths, whatever the currency has.
+        let shifted = format!("{}.{:02}", to.minor() / 100, to.minor() % 100);
+        let amount = if is(Defect::ShiftsMoney) { shifted } else { to.amount().to_string() };
+        let body = serde_json::json!({ "price": amount, "currency": to.currency() });
+        Send { spec: &REPRICE, path: "/price", body }
+    }
+}
+
+impl Operation for Send {
+    type In = ();
+    type Out = serde_json::Value;
+    fn spec(&self) -> &OpSpec {
+        self.spec
+    }
+    fn encode(&self, _: &OpCx<'_>, _: &()) -> Result<WireRequest> {
+        let title = self.body["title"].as_str().unwrap_or_default();
+        if title.chars().count() > 10 && !is(Defect::TakesAnyTitle) {
+            return Err(Error::invalid("the title has more than 10 characters"));
+        }
+        let base = "https://api.corner.example".parse().map_err(|_| Error::config("a literal"))?;
+        WireRequest::new(Method::POST, &base, self.path)?.json(&self.body)
+    }
+    fn decode(&self, _: &OpCx<'_>, _: &(), r: &WireResponse) -> Result<serde_json::Value> {
+        let mut answer: serde_json::Value = r.json()?;
+        if self.spec.name == "stock.price" {
+            let text =
+                |name: &str| answer[name].as_str().map(str::to_owned).ok_or_else(|| Error::decode("price"));
+            let (amount, currency) = (text("amount")?, text("currency")?);
+            let whole = amount.split('.').next().unwrap_or_default();
+            let amount = if is(Defect::RoundsMoney) && currency == "JPY" { whole } else { &amount };
+            let money = Money::parse(amount, currency.parse()?)?;
+            answer = serde_json::to_value(money).map_err(|e| Error::decode(e.to_string()))?;
+        }
+        Ok(answer)
+    }
 }
 #[async_trait]
 impl Stock for Corner {
     async fn set(&self, cx: &CallCx, changes: &[StockChange]) -> Result<Submitted<Vec<ItemOutcome>>> {
         let mut out = Vec::new();
+        if is(Defect::IgnoresTheBatch) {
+            let skus: Vec<&str> = changes.iter().map(|c| c.key.sku.as_str()).collect();
+            let all = Send { spec: &MANY, path: "/stock", body: serde_json::json!({ "skus": skus }) };
+            self.pipeline.call(&all, &(), cx).await?;
+        }
         for change in changes {
             if LOOKS_FIRST.load(Ordering::SeqCst) {
-                self.pipeline.call(&Look(self.op.0.clone()), &(), cx).await?;
+                let sku = change.key.sku.to_string();
+                let found = self.pipeline.call(&Look(self.op.0.clone()), &sku, cx).await?;
+                let same =
+                    found["sku"] == sku.as_str() || (is(Defect::LooksBlindly) && !found["sku"].is_null());
+                if same && !is(Defect::LooksForNothing) {
+                    out.push(ItemOutcome::ok(&change.key.sku, None));
+                    continue;
+                }
             }
             let mut done = self.pipeline.call(&self.op, change, cx).await;
             if is(Defect::RepeatsInDoubt) && done.as_ref().is_err_and(|e| e.kind() == Kind::Indeterminate) {
@@ -213,6 +390,12 @@ impl Stock for Corner {
             }
             match done {
                 Ok(_) => out.push(ItemOutcome::ok(&change.key.sku, None)),
+                Err(e) if is(Defect::SwallowsDoubt) && e.kind() == Kind::Indeterminate => {
+                    out.push(ItemOutcome::ok(&change.key.sku, None));
+                }
+                Err(e) if is(Defect::LeaksTheToken) => {
+                    return Err(Error::config(format!("{e} with tok-1")));
+                }
                 Err(e) if is(Defect::LeaksSecret) => {
                     return Err(Error::config(format!("{e} with {}", self.secret.expose_secret())));
                 }
@@ -235,7 +418,10 @@ fn info() -> ConnectorInfo {
 
 fn capabilities() -> Capabilities {
     let prices = if is(Defect::DeclaresTooMuch) { Support::Native } else { Support::NotImplemented };
-    Capabilities::new(&[(Facet::Stock, Support::Native), (Facet::Prices, prices)], Bounds::default())
+    let offers = if SELLS.load(Ordering::SeqCst) { Support::Native } else { Support::NotImplemented };
+    let bounds = Bounds { stock_batch: Some(2), title_chars: Some(10), ..Bounds::default() };
+    let support = [(Facet::Stock, Support::Native), (Facet::Prices, prices), (Facet::Offers, offers)];
+    Capabilities::new(&support, bounds)
 }
 
 fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>> {
@@ -270,8 +456,7 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>> {
 
 const LIMITS: &str =
     "[[bucket]]\nname = 'stock'\nscope = 'account'\nburst = 5\nrefill = { units = 1, every = '1s' }";
-const ERRORS: &str =
-    "[[code]]\ncode = 'E42'\nkind = 'rejected'\n[[code]]\ncode = 'SLOW'\nkind = 'rate_limited'";
+const ERRORS: &str = "[[code]]\ncode = 'invalid_grant'\nkind = 'unauthenticated'\n[[code]]\ncode = 'E42'\nkind = 'rejected'\n[[code]]\ncode = 'SLOW'\nkind = 'rate_limited'";
 
 pub(crate) static FACTORY: Factory = Factory {
     id: "corner",

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // tests
 
 mod corner;
+mod obligations;
 mod official;
 mod spec_graphql;
 mod spec_openapi;

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use tradewind_connector::role::StockChange;
-use tradewind_connector::{CallCx, Facet, Safety};
+use tradewind_connector::{Facet, Safety};
 use tradewind_testkit::spec::{GraphQl, OpenApi, SpecSet, Top, Xsd};
-use tradewind_testkit::{Answer, Call, Report, Suite, json};
+use tradewind_testkit::{Answer, Call, Report, Suite, cx, json};
 
-use crate::corner::{Defect, Dialect, FACTORY, looking_first, speaking, with};
+use crate::corner::{Defect, Dialect, FACTORY, ONE, looking_first, speaking, with};
 
 const SPEC: &str = r#"{"openapi":"3.0.0","info":{},"paths":{"/stock":{"put":{
   "requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","required":["sku","quantity"],
@@ -21,6 +21,11 @@ async fn run(defect: Defect, fixtures: &Path) -> Report {
 
 async fn run_with(defect: Defect, fixtures: &Path, set: std::sync::Arc<SpecSet>) -> Report {
     with(defect);
+    suite(fixtures, set).call(stock(Safety::Natural)).run().await
+}
+
+/// The suite without a call.
+pub(crate) fn suite(fixtures: &Path, set: std::sync::Arc<SpecSet>) -> Suite {
     Suite::new(&FACTORY, env!("CARGO_MANIFEST_DIR"))
         .fixtures(fixtures)
         .secret("client_secret", "corner-secret-0001")
@@ -30,18 +35,21 @@ async fn run_with(defect: Defect, fixtures: &Path, set: std::sync::Arc<SpecSet>)
         )
         .throttled(Answer::json(200, r#"{"code":"SLOW"}"#))
         .fresh(&["x-sign"])
+        .refuses_in_200("", Answer::json(200, r#"{"code":"E42"}"#))
         .spec_set(set)
-        .call(Call::new("stock.set", Facet::Stock, Safety::Natural, |c, input| async move {
-            let changes: Vec<StockChange> = json::read(input)?;
-            let stock = c.marketplace().and_then(|m| m.stock()).ok_or_else(json::absent)?;
-            json::outcomes(stock.set(&CallCx::keyed("k1"), &changes).await?)
-        }))
-        .run()
-        .await
+}
+
+pub(crate) fn stock(safety: Safety) -> Call {
+    Call::new("stock.set", Facet::Stock, safety, |c, input| async move {
+        let changes: Vec<StockChange> = json::read(input)?;
+        let stock = c.marketplace().and_then(|m| m.stock()).ok_or_else(json::absent)?;
+        json::outcomes(stock.set(&cx(), &changes).await?)
+    })
 }
 
 #[tokio::test]
 async fn the_suite_bites() {
+    let _alone = ONE.lock().await;
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corner");
     let report = run(Defect::None, &fixtures).await;
     report.assert();
@@ -65,6 +73,21 @@ async fn the_suite_bites() {
             "stock.set/ok: truncated body: a write whose answer was lost was sent again",
         ),
         (Defect::CallsAWriteARead, "Declaration", "announced as a write"),
+        (Defect::DrawsNothing, "Faults", "PUT /stock draws from no bucket"),
+        (Defect::ServesAnotherFacet, "Declaration", "Stock was taken away, and 1 requests left"),
+        (
+            Defect::HidesAFacet,
+            "Declaration",
+            "Marketplace::prices is there, but none of [Prices] is declared",
+        ),
+        (Defect::IgnoresTheLogin, "Faults", "a dead login"),
+        (Defect::TakesErrorForSuccess, "Faults", "a refusal with status 200 comes out as"),
+        (Defect::IgnoresTheBatch, "Declaration", "a batch is 2, and 3 items are in one request"),
+        (Defect::AsksAnotherHost, "Codec", "golden: host: {endpoint}"),
+        (Defect::TellsTheSecretInTheIntent, "Secrets", "'client_secret' is in an intent"),
+        (Defect::LeaksTheToken, "Secrets", "'access_token of /token' is in the outcome"),
+        (Defect::SwallowsDoubt, "Faults", "hang, then no connection: Indeterminate expected"),
+        (Defect::StaleSignature, "Faults", "refused connection, then throttled: 'x-sign' is not fresh"),
     ] {
         let failures = run(defect, &fixtures).await.failures();
         let found = failures.iter().any(|f| f.starts_with(group) && f.contains(words));

@@ -1,0 +1,241 @@
+//! What the suite asks beside goldens and single faults: each with a connector that does it wrong.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tradewind_connector::{Facet, Safety};
+use tradewind_domain::{Money, Offer};
+use tradewind_testkit::spec::{OpenApi, SpecSet, Xsd};
+use tradewind_testkit::{Answer, Call, Report, Suite, cx, json};
+
+use crate::corner::{Defect, ONE, Safe, Send, looking_first, safe, selling, with};
+use crate::suite_bites::{stock, suite};
+
+const OK: &str = r#"{"ok":true}"#;
+const CHANGE: &str = r#"[{"key":{"sku":"A-1"},"quantity":7}]"#;
+
+/// Fixtures of this test alone: (`op/case`, kind, input, answers).
+fn fixtures(name: &str, cases: &[(&str, &str, &str, &[&str])]) -> PathBuf {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    for (case, kind, input, answers) in cases {
+        let case = scratch.join(case);
+        std::fs::create_dir_all(&case).unwrap();
+        let meta = format!("kind = \"{kind}\"\nprovenance = \"made by this test\"");
+        std::fs::write(case.join("meta.toml"), meta).unwrap();
+        std::fs::write(case.join("input.json"), input).unwrap();
+        for (n, answer) in answers.iter().enumerate() {
+            let file = if n == 0 { "response".to_owned() } else { format!("response.{}", n + 1) };
+            std::fs::write(case.join(file), format!("200\ncontent-type: application/json\n\n{answer}\n"))
+                .unwrap();
+        }
+    }
+    scratch
+}
+
+fn plain(fixtures: &Path) -> Suite {
+    suite(
+        fixtures,
+        SpecSet::of(
+            "corner",
+            OpenApi::parse("corner.json", r#"{"openapi":"3.0.0","info":{},"paths":{}}"#).unwrap(),
+        ),
+    )
+}
+
+/// Failures but for goldens, specifications and missing cases, which are other tests' business.
+fn failures(report: &Report) -> Vec<String> {
+    let known = ["Codec", "Specification", "Manifest"];
+    report.failures().into_iter().filter(|f| !known.iter().any(|k| f.starts_with(k))).collect()
+}
+
+/// Without a defect nothing fails; with each, this.
+async fn bites(run: impl AsyncFn() -> Report, defects: &[(Defect, &str)]) {
+    with(Defect::None);
+    assert_eq!(failures(&run().await), Vec::<String>::new());
+    for (defect, words) in defects {
+        with(*defect);
+        let found = run().await.failures();
+        assert!(found.iter().any(|f| f.contains(words)), "{defect:?} '{words}': {found:#?}");
+    }
+    with(Defect::None);
+}
+
+#[tokio::test]
+async fn a_keyed_write_carries_its_key() {
+    let _alone = ONE.lock().await;
+    let folder = fixtures("corner-keyed", &[("stock.set/ok", "happy", CHANGE, &[OK])]);
+    safe(Safe::Keyed);
+    let day = Safety::Keyed { ttl: std::time::Duration::from_secs(86_400) };
+    let run = async || plain(&folder).call(stock(day)).run().await;
+    let defects = [
+        (Defect::SendsNoKey, "a keyed write does not carry its key"),
+        (Defect::KeyPerAttempt, "one key gives two requests"),
+    ];
+    bites(run, &defects).await;
+    // A key that stands in a volatile header alone shows nothing.
+    let hidden = plain(&folder).volatile(&["idempotency-key"]).call(stock(day)).run().await;
+    assert!(hidden.failures().iter().any(|f| f.contains("does not carry its key")), "{hidden}");
+    safe(Safe::Natural);
+}
+
+#[tokio::test]
+async fn a_write_that_is_read_back_carries_a_reference_that_is_looked_up() {
+    let _alone = ONE.lock().await;
+    let known = r#"{"sku":"A-1","ok":true}"#;
+    let cases = [
+        ("stock.set/ok", "happy", CHANGE, &[OK, OK][..]),
+        ("stock.set/known", "other", CHANGE, &[known, OK][..]),
+    ];
+    let folder = fixtures("corner-read-back", &cases);
+    safe(Safe::ReadBack);
+    looking_first(true);
+    let call = || stock(Safety::ReadBack).read_back("A-1", "stock.set/known");
+    let run = async || plain(&folder).call(call()).run().await;
+    let defects = [
+        (Defect::NamesNothing, "#2: a write to be read back carries no reference"),
+        (Defect::LooksForNothing, "stock.set/known: writes again"),
+        (Defect::LooksBlindly, "stock.set/known: the reference decides nothing"),
+    ];
+    bites(run, &defects).await;
+    let unnamed = plain(&folder).call(stock(Safety::ReadBack)).run().await;
+    assert!(unnamed.failures().iter().any(|f| f.contains("carries no reference []")), "{unnamed}");
+    looking_first(false);
+    safe(Safe::Natural);
+}
+
+fn paged() -> Call {
+    let call = Call::new("stock.page", Facet::Stock, Safety::Read, |c, input| async move {
+        let cursor = input.get("cursor").and_then(Value::as_str);
+        c.pipeline().call(&Send::page(cursor), &(), &cx()).await
+    });
+    call.paged()
+}
+
+#[tokio::test]
+async fn the_second_page_is_not_the_first() {
+    let _alone = ONE.lock().await;
+    let page = |next: &'static str| {
+        fixtures(&format!("corner-page-{}", next.len()), &[("stock.page/ok", "happy", "null", &[next])])
+    };
+    let folder = page(r#"{"items":[1],"next":"p2"}"#);
+    let run = async || plain(&folder).call(paged()).run().await;
+    bites(run, &[(Defect::ForgetsTheCursor, "the cursor \"p2\" is in no request")]).await;
+    let last = page(r#"{"items":[1],"next":null}"#);
+    let report = plain(&last).call(paged()).run().await;
+    assert!(report.failures().iter().any(|f| f.contains("no case has a next page")), "{report}");
+}
+
+#[tokio::test]
+async fn money_is_neither_rounded_nor_shifted() {
+    let _alone = ONE.lock().await;
+    let cases = [("stock.price/ok", "happy", "null", &[r#"{"amount":"12.50","currency":"EUR"}"#][..])];
+    let folder = fixtures("corner-price", &cases);
+    let read = || {
+        Call::new("stock.price", Facet::Stock, Safety::Read, |c, _| async move {
+            c.pipeline().call(&Send::price(), &(), &cx()).await
+        })
+    };
+    let run = async || plain(&folder).call(read()).run().await;
+    bites(run, &[(Defect::RoundsMoney, "in JPY amounts changed: 12.50 EUR is 12 JPY")]).await;
+    let cases = [("stock.reprice/ok", "happy", r#"{"amount":"12.50","currency":"EUR"}"#, &[OK][..])];
+    let folder = fixtures("corner-reprice", &cases);
+    let write = || {
+        Call::new("stock.reprice", Facet::Stock, Safety::Natural, |c, input| async move {
+            let price: Money = json::read(input)?;
+            c.pipeline().call(&Send::reprice(price), &(), &cx()).await
+        })
+    };
+    let run = async || plain(&folder).call(write()).run().await;
+    // 1250 yen as 12.50; 12.500 dinar, 12500 fils, as 125.00.
+    let defects = [
+        (Defect::ShiftsMoney, "1250 JPY is in no request"),
+        (Defect::ShiftsMoney, "12.5 KWD is in no request"),
+    ];
+    bites(run, &defects).await;
+}
+
+#[tokio::test]
+async fn a_title_too_long_is_refused_unsent() {
+    let _alone = ONE.lock().await;
+    let offer = r#"[{"sku":"A-1","product":"A","price":{"amount":"1.00","currency":"EUR"},"quantity":1,"locale":"de",
+        "content":{"title":"Cup","description":"A cup."}}]"#;
+    let folder = fixtures(
+        "corner-title",
+        &[("stock.set/ok", "happy", CHANGE, &[OK]), ("offers.put/ok", "happy", offer, &[OK])],
+    );
+    selling(true);
+    let put = || {
+        Call::new("offers.put", Facet::Offers, Safety::Natural, |c, input| async move {
+            let offers: Vec<Offer> = json::read(input)?;
+            let facet = c.marketplace().and_then(|m| m.offers()).ok_or_else(json::absent)?;
+            json::outcomes(facet.put(&cx(), &offers).await?)
+        })
+    };
+    let run = async || plain(&folder).call(stock(Safety::Natural)).call(put()).run().await;
+    bites(run, &[(Defect::TakesAnyTitle, "a title of 11 characters is not refused unsent")]).await;
+    selling(false);
+}
+
+/// What is not said, not there, or not true any more.
+#[tokio::test]
+async fn what_a_suite_leaves_out_fails_it() {
+    let _alone = ONE.lock().await;
+    with(Defect::None);
+    let folder = fixtures("corner-left-out", &[("stock.set/ok", "happy", CHANGE, &[OK])]);
+    let all = plain(&folder)
+        .fresh(&["x-never"])
+        .known_deviation("no such failure", "none")
+        .call(stock(Safety::Natural))
+        .run()
+        .await;
+    for words in [
+        "stock.set has no business-error case",
+        "stock.set has no rate-limit case",
+        "'x-never' is said to be fresh in every attempt, and no request has it",
+        "no check fails with 'no such failure' any more",
+    ] {
+        assert!(all.failures().iter().any(|f| f.contains(words)), "'{words}': {all}");
+    }
+    let bare = Suite::new(&crate::corner::FACTORY, env!("CARGO_MANIFEST_DIR"))
+        .fixtures(&folder)
+        .secret("client_secret", "corner-secret-0001")
+        .token(
+            "/token",
+            Answer::json(200, r#"{"access_token":"tok-1","token_type":"bearer","expires_in":3600}"#),
+        )
+        .volatile(&["x-sign"])
+        .known_deviation("has no rate-limit case", "shown with every run")
+        .call(stock(Safety::Natural))
+        .run()
+        .await;
+    for words in ["none is said to be fresh in every attempt", "say how it is refused with status 200"] {
+        assert!(bare.failures().iter().any(|f| f.contains(words)), "'{words}': {bare}");
+    }
+    assert!(!bare.failures().iter().any(|f| f.contains("has no rate-limit case")), "{bare}");
+    assert!(
+        bare.to_string().contains("KNOWN DEVIATION, shown with every run: stock.set has no rate-limit case")
+    );
+}
+
+/// A byte order mark and a blank before the first tag do not hide a document from its schema.
+#[tokio::test]
+async fn an_xml_body_behind_a_mark_is_checked() {
+    let _alone = ONE.lock().await;
+    with(Defect::None);
+    crate::corner::speaking(crate::corner::Dialect::Xml);
+    const XSD: &str = r#"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
+      <xs:element name="stock"><xs:complexType><xs:sequence><xs:element name="sku" type="xs:string"/>
+        <xs:element name="quantity" type="xs:integer"/></xs:sequence></xs:complexType></xs:element>
+      <xs:element name="answer"><xs:complexType><xs:sequence><xs:element name="ok" type="xs:boolean"/></xs:sequence></xs:complexType></xs:element>
+    </xs:schema>"#;
+    for (n, before) in ["\u{feff}", "\r\n "].iter().enumerate() {
+        let wrong = format!("{before}<answer><ok>true</ok><extra/></answer>");
+        let folder = fixtures(&format!("corner-mark-{n}"), &[("stock.set/ok", "happy", CHANGE, &[&wrong])]);
+        let set = SpecSet::of_xsd("corner", Xsd::parse(&[("corner.xsd".into(), XSD.into())]).unwrap());
+        let report = suite(&folder, set).call(stock(Safety::Natural)).run().await;
+        let found =
+            report.failures().iter().any(|f| f.starts_with("Specification") && f.contains("of the answer"));
+        assert!(found, "{before:?}: {report}");
+    }
+    crate::corner::speaking(crate::corner::Dialect::Json);
+}
