@@ -94,6 +94,7 @@ fn capabilities() -> Capabilities {
             prices_batch: Some(250),
             listings_batch: Some(READ_BATCH_U32),
             title_chars: Some(255),
+            variants_share_words: true,
             images: Some(250),
             max_quantity: Some(1_000_000_000),
             visibility_lag_minutes: Some(5),

@@ -134,6 +134,9 @@ pub struct Bounds {
     pub title_bytes: Option<u32>,
     /// Characters of a title.
     pub title_chars: Option<u32>,
+    /// Variants of a product stand in one listing, under one title and one description: the product's. Otherwise each SKU
+    /// is a listing with words of its own.
+    pub variants_share_words: bool,
     /// Images per listing.
     pub images: Option<u32>,
     /// Largest quantity.

@@ -11,6 +11,39 @@ use crate::{Country, Dimensions, Exact, Grams, Gtin, HsCode, Money, ProductId, S
 #[serde(transparent)]
 pub struct Locale(pub String);
 
+impl Locale {
+    /// A tag in the case that BCP 47 gives it (RFC 5646, section 2.1.1): `zh-cn` and `ZH_CN` are `zh-CN`. `None` for
+    /// what is no tag.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Locale> {
+        let mut tag = String::with_capacity(text.len());
+        let mut in_extension = false;
+        for (n, part) in text.split(['-', '_']).enumerate() {
+            let letters = part.bytes().all(|b| b.is_ascii_alphabetic());
+            if part.is_empty() || part.len() > 8 || !part.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                return None;
+            }
+            let part = part.to_ascii_lowercase();
+            let part = match (n, part.len()) {
+                (0, 2..=8) if letters => part,
+                (0, _) => return None,
+                (_, 2) if !in_extension => part.to_ascii_uppercase(),
+                (_, 4) if !in_extension && letters => {
+                    let (first, rest) = part.split_at(1);
+                    first.to_ascii_uppercase() + rest
+                }
+                _ => part,
+            };
+            in_extension |= n > 0 && part.len() == 1;
+            if n > 0 {
+                tag.push('-');
+            }
+            tag.push_str(&part);
+        }
+        Some(Locale(tag))
+    }
+}
+
 /// Words about a product in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Content {
@@ -90,6 +123,9 @@ pub struct Variant {
     /// Options and attributes: `colour` → `blue`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+    /// Words of its own, in all languages there are for it; empty where the product's are said of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub content: BTreeMap<Locale, Content>,
     /// Row of the source file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Provenance>,
@@ -100,15 +136,26 @@ pub struct Variant {
 }
 
 impl Product {
-    /// The words in the wanted language, else in the same language without region, else in English, else in
-    /// the first language there is.
+    /// The product's words in the wanted language, else in the same language without region, else in English, else in
+    /// the first language there is. For a listing that shows all variants under one title.
     #[must_use]
     pub fn words(&self, locale: &Locale) -> Option<&Content> {
-        let short = Locale(locale.0.split('-').next().unwrap_or_default().to_owned());
-        self.content
-            .get(locale)
-            .or_else(|| self.content.get(&short))
-            .or_else(|| self.content.get(&Locale("en".to_owned())))
-            .or_else(|| self.content.values().next())
+        best(&self.content, locale)
     }
+
+    /// The words of one variant: its own, where its rows say others than the product's. The two are never mixed: words of
+    /// the product in a better language may be another variant's ("…, schwarz").
+    #[must_use]
+    pub fn words_of<'a>(&'a self, variant: &'a Variant, locale: &Locale) -> Option<&'a Content> {
+        best(if variant.content.is_empty() { &self.content } else { &variant.content }, locale)
+    }
+}
+
+fn best<'a>(content: &'a BTreeMap<Locale, Content>, locale: &Locale) -> Option<&'a Content> {
+    let short = Locale(locale.0.split('-').next().unwrap_or_default().to_owned());
+    content
+        .get(locale)
+        .or_else(|| content.get(&short))
+        .or_else(|| content.get(&Locale("en".to_owned())))
+        .or_else(|| content.values().next())
 }

@@ -640,7 +640,7 @@ impl OfferRules {
     /// The language as a type.
     #[must_use]
     pub fn locale(&self) -> Locale {
-        Locale(self.locale.clone())
+        Locale::parse(&self.locale).unwrap_or_else(|| Locale(self.locale.clone()))
     }
 
     /// Rounds a price to the market: the ending when there is one, else the currency's exponent half up.

@@ -231,8 +231,12 @@ pub fn offer(
     }
     let price = priced()?;
     let locale = rules.locale();
-    let content = product.words(&locale).cloned().unwrap_or_default();
     let bounds = &capabilities.bounds;
+    let words = match bounds.variants_share_words {
+        true => product.words(&locale),
+        false => product.words_of(variant, &locale),
+    };
+    let content = words.cloned().unwrap_or_default();
     if bounds.title_chars.is_some_and(|max| content.title.chars().count() > max as usize)
         || bounds.title_bytes.is_some_and(|max| content.title.len() > max as usize)
     {

@@ -7,6 +7,7 @@ mod google;
 mod rows;
 mod shopify;
 mod tables;
+mod words;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -67,6 +68,8 @@ pub struct Catalogue {
     pub warnings: Vec<Problem>,
     /// Where each SKU is: its product, and its place in it.
     index: BTreeMap<Sku, (ProductId, usize)>,
+    /// Which row gave a product its brand and its category, where it was not the first.
+    givers: BTreeMap<(ProductId, &'static str), Provenance>,
 }
 
 impl Catalogue {
@@ -85,6 +88,7 @@ impl Catalogue {
         for file in files {
             catalogue.add(file, folder)?;
         }
+        catalogue.products.values_mut().for_each(words::settle);
         Ok(catalogue)
     }
 
@@ -113,7 +117,7 @@ impl Catalogue {
     }
 
     fn insert(&mut self, item: Item) -> Result<(), Problem> {
-        let Item { product: new, variant, source } = item;
+        let Item { product: new, mut variant, source } = item;
         let sku = variant.sku.clone();
         if let Some(first) = self.variant(&sku) {
             let place = first.source.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -122,11 +126,26 @@ impl Catalogue {
         let product = match self.products.entry(new.id.clone()) {
             Entry::Occupied(known) => {
                 let known = known.into_mut();
-                for (locale, words) in new.content {
-                    known.content.entry(locale).or_insert(words);
+                let first = known.variants.first().and_then(|v| v.source.clone());
+                for (field, has, given) in
+                    [("brand", &mut known.brand, new.brand), ("category", &mut known.category, new.category)]
+                {
+                    let Some(given) = given else { continue };
+                    let key = (new.id.clone(), field);
+                    match has {
+                        None => {
+                            *has = Some(given);
+                            self.givers.insert(key, source.provenance());
+                        }
+                        Some(has) if *has != given => {
+                            let at = self.givers.get(&key).or(first.as_ref()).map(ToString::to_string);
+                            return Err(source.problem(field, format!("'{given}' differs from '{has}' of {} for the same product '{}': a product has one {field}; correct one of the rows, or give them different products", at.unwrap_or_default(), new.id)));
+                        }
+                        Some(_) => {}
+                    }
                 }
-                known.brand = known.brand.take().or(new.brand);
-                known.category = known.category.take().or(new.category);
+                // What is common to all rows is found once all are read.
+                variant.content = new.content;
                 known
             }
             // Most products have one variant: room for just that one, a variant is large.

@@ -174,6 +174,7 @@ impl Reader {
             dimensions,
             images: images.unwrap_or_default(),
             attributes,
+            content: BTreeMap::new(),
             source: Some(row.provenance()),
             problems,
         };

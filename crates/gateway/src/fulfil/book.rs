@@ -335,7 +335,7 @@ impl Gateway {
                 Err(e) => return Ok(Err(format!("line {}: {e}", line.id))),
             };
             let description = product
-                .words(&tradewind_domain::Locale("en".to_owned()))
+                .words_of(variant, &tradewind_domain::Locale("en".to_owned()))
                 .map_or_else(|| line.title.clone(), |w| w.title.clone());
             contents.push(Commodity {
                 sku: variant.sku.clone(),

@@ -4,6 +4,7 @@
 mod apply;
 mod books;
 mod cases;
+mod catalogue;
 mod customs;
 mod fakes;
 mod fulfil;
