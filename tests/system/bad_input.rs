@@ -152,8 +152,11 @@ fn a_workbook_beyond_the_limit_is_refused_before_it_is_unpacked() {
 
 #[test]
 fn malformed_csv_is_refused_at_its_row() {
-    // A quote that is never closed swallows the rest of the file.
-    refused_csv("A,\"Mug,1.00,EUR,1,,\nB,Bowl,1.00,EUR,1,,\n", &["c.csv:2", "fields where the header has 7"]);
+    // A quote that is never closed would swallow the rest of the file.
+    refused_csv(
+        "A,\"Mug,1.00,EUR,1,,\nB,Bowl,1.00,EUR,1,,\n",
+        &["c.csv:2", "a quote opens here", "close it"],
+    );
     refused_csv("A,A,1.00,EUR,1,,\nB;B;1.00;EUR;1;;\n", &["c.csv:3", "has 1 fields where the header has 7"]);
 }
 

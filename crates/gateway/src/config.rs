@@ -78,6 +78,8 @@ pub struct CatalogueFile {
     /// Language of the words.
     #[serde(default = "english")]
     pub locale: String,
+    /// Units in stock of rows that name none; left out: such a row is not offered.
+    pub quantity: Option<u32>,
     /// Adds facts (HS code, origin, cost, weight) to SKUs of earlier files instead of new ones.
     #[serde(default)]
     pub facts: bool,

@@ -3,14 +3,16 @@
 //!
 //! A catalogue is held in memory while it is planned, so a file has limits, and reading ends at them.
 
+mod columns;
 mod google;
 mod rows;
 mod shopify;
 mod tables;
 mod words;
+mod workbook;
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tradewind_domain::{Currency, Locale, Product, ProductId, Provenance, Sku, Variant};
@@ -89,7 +91,26 @@ impl Catalogue {
             catalogue.add(file, folder)?;
         }
         catalogue.products.values_mut().for_each(words::settle);
+        catalogue.note_quantities(files);
         Ok(catalogue)
+    }
+
+    /// Rows without a quantity offer nothing, and a plan would say that there is nothing to change.
+    fn note_quantities(&mut self, files: &[CatalogueFile]) {
+        let mut known: BTreeMap<String, bool> =
+            files.iter().filter(|f| !f.facts).map(|f| (f.path.display().to_string(), false)).collect();
+        for variant in self.products.values().flat_map(|p| &p.variants) {
+            if let (Some(_), Some(source)) = (variant.quantity, &variant.source)
+                && let Some(known) = known.get_mut(&source.file)
+            {
+                *known = true;
+            }
+        }
+        for (file, _) in known.into_iter().filter(|(_, known)| !known) {
+            let message = "no row has a quantity, so nothing of this file is offered: give the column quantity (here or in a file with facts = true), or set quantity = N for the file in tradewind.toml";
+            let (field, message) = (String::new(), message.to_owned());
+            self.warnings.push(Problem { file, row: 0, field, message });
+        }
     }
 
     /// Adds one file. When it is refused, what the catalogue holds is of no use: it has a part of the file.
@@ -99,6 +120,10 @@ impl Catalogue {
             file: file.path.display().to_string(),
             currency: file.currency,
             locale: Locale(file.locale.clone()),
+            quantity: file.quantity,
+            foreign: false,
+            told: BTreeSet::new(),
+            unread: BTreeSet::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
             catalogue: std::mem::take(self),
@@ -107,7 +132,16 @@ impl Catalogue {
             at_limit: false,
             facts: file.facts,
         };
-        reader.read(&path, file.format);
+        match Locale::parse(&file.locale) {
+            Some(locale) => {
+                reader.locale = locale;
+                reader.read(&path, file.format);
+            }
+            None => reader.whole(format!(
+                "its locale '{}' in tradewind.toml is no language: write a tag such as \"de\" or \"zh-CN\"",
+                file.locale
+            )),
+        }
         if !reader.problems.is_empty() {
             return Err(Refused(reader.problems));
         }
@@ -178,6 +212,10 @@ impl Catalogue {
         known.dimensions = new.dimensions.or(known.dimensions);
         known.quantity = new.quantity.or(known.quantity);
         known.gtin = new.gtin.or(known.gtin);
+        if !new.images.is_empty() {
+            known.images = new.images;
+        }
+        known.attributes.extend(new.attributes);
         known.problems.extend(new.problems);
         Ok(())
     }
@@ -213,6 +251,14 @@ struct Reader {
     file: String,
     currency: Option<Currency>,
     locale: Locale,
+    /// Units of rows that name none.
+    quantity: Option<u32>,
+    /// The format is another program's, with columns that we do not choose.
+    foreign: bool,
+    /// Columns of which something was told that is told once a file.
+    told: BTreeSet<String>,
+    /// Columns with values that are not read.
+    unread: BTreeSet<String>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     /// What the files before this one gave, and this one so far: a duplicate is told as soon as it is read.
@@ -257,6 +303,13 @@ impl Reader {
         }
     }
 
+    /// A warning that a file needs once, however many rows are so.
+    fn once(&mut self, warning: Problem) {
+        if self.told.insert(warning.field.clone()) {
+            self.warnings.push(warning);
+        }
+    }
+
     fn whole(&mut self, message: impl Into<String>) {
         let problem = self.at(0).problem("", message);
         self.problem(problem);
@@ -283,8 +336,9 @@ impl Reader {
                 "is {size} MiB, the limit for this format is {limit} MiB: export it as CSV or split it"
             ));
         }
+        self.foreign = matches!(format, Format::ShopifyCsv | Format::GoogleXml | Format::GoogleTsv);
         match format {
-            Format::Csv => self.read_table(path, b','),
+            Format::Csv => self.read_table(path),
             Format::Xlsx => self.read_workbook(path),
             Format::Jsonl => self.read_jsonl(path),
             Format::ShopifyCsv => self.read_shopify(path),
@@ -317,7 +371,7 @@ fn detect(path: &Path) -> Result<Format, String> {
         "jsonl" | "ndjson" => Format::Jsonl,
         "xml" => Format::GoogleXml,
         "tsv" | "txt" => Format::GoogleTsv,
-        "csv" if first()?.to_lowercase().contains("handle") => Format::ShopifyCsv,
+        "csv" if is_shopify(&first()?) => Format::ShopifyCsv,
         "csv" => Format::Csv,
         other => {
             return Err(format!(
@@ -325,4 +379,17 @@ fn detect(path: &Path) -> Result<Format, String> {
             ));
         }
     })
+}
+
+/// Whether a header is Shopify's: its column of handles, and not a column of another name that has the word in it.
+fn is_shopify(header: &str) -> bool {
+    let names =
+        header.trim_start_matches('\u{feff}').trim_end().split(',').map(|n| n.trim().trim_matches('"'));
+    names.into_iter().any(|name| columns::shopify(name) == "handle")
+}
+
+/// The reference of all formats, as Markdown: `docs/catalogue.md`.
+#[must_use]
+pub fn reference() -> String {
+    columns::markdown()
 }

@@ -1,18 +1,20 @@
 //! Shopify's product export CSV. A product spans rows with the same handle; only the first carries its words.
 //!
-//! Columns: Shopify Help Center, "Using CSV files to import and export products".
+//! Columns: Shopify Help Center, "Using CSV files to import and export products". The newer template has other names for
+//! the same columns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::rows::Fields;
+use super::tables::Table;
 use super::{MAX_PROBLEMS, Reader, Row};
 
 impl Reader {
     pub(super) fn read_shopify(&mut self, path: &Path) {
         let mut rows: Vec<(Row, BTreeMap<String, String>)> = Vec::new();
         // All rows wait for the last one: a product's words may stand in any. Their many blank fields need not.
-        self.each_record(path, b',', |_, row, mut fields| {
+        self.each_record(path, Table::Shopify, |_, row, mut fields| {
             fields.retain(|_, value| !value.trim().is_empty());
             rows.push((row, fields));
         });
@@ -38,13 +40,23 @@ impl Reader {
                 images.push_str(&image);
             }
         }
-        for (row, fields) in rows {
+        let mut hidden: (u64, BTreeSet<String>) = (0, BTreeSet::new());
+        let mut oversold: (u64, Option<Row>) = (0, None);
+        for (row, mut fields) in rows {
             // Rows without a price only add an image.
             if get(&fields, "variant price").is_empty() && get(&fields, "variant sku").is_empty() {
                 continue;
             }
             let handle = get(&fields, "handle");
             let Some(head) = heads.get(&handle) else { continue };
+            let status = get(head, "status").to_lowercase();
+            if !matches!(status.as_str(), "" | "active")
+                || get(head, "published").eq_ignore_ascii_case("false")
+            {
+                hidden.0 += 1;
+                hidden.1.insert(handle);
+                continue;
+            }
             if get(&fields, "variant sku").is_empty() {
                 self.problem(row.problem(
                     "Variant SKU",
@@ -57,8 +69,34 @@ impl Reader {
             if self.problems.len() >= MAX_PROBLEMS {
                 return;
             }
+            // Shopify counts below zero what it sold without having it.
+            let below = get(&fields, "variant inventory qty");
+            if below.strip_prefix('-').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+            {
+                oversold.0 += 1;
+                oversold.1.get_or_insert_with(|| row.clone());
+                fields.insert("variant inventory qty".to_owned(), "0".to_owned());
+            }
             let own = own_names(&handle, head, &fields);
             self.take(row, &Fields(own));
+        }
+        if hidden.0 > 0 {
+            let text = format!(
+                "{} SKUs of {} products were left out, which are drafts, archived or not published in Shopify: publish them there and export again if they are to be sold",
+                hidden.0,
+                hidden.1.len()
+            );
+            if !self.taken && self.problems.is_empty() {
+                return self.whole(format!("has nothing to sell: {text}"));
+            }
+            self.warnings.push(self.at(0).problem("", text));
+        }
+        if let (n, Some(row)) = oversold {
+            let text = format!(
+                "is below zero, here and in {} more rows: Shopify sold more than there was; taken as 0",
+                n - 1
+            );
+            self.warnings.push(row.problem("Variant Inventory Qty", text));
         }
     }
 }

@@ -1,5 +1,5 @@
 //! `tradewind docs DIR [--check]`: what is generated from the program — CLI reference, configuration schema,
-//! connector matrix, error list, duty rules. CI runs it with `--check`.
+//! connector matrix, catalogue columns, error list, duty rules. CI runs it with `--check`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         ("README.md", readme),
         ("docs/cli.md", cli()),
         ("docs/matrix.md", format!("{HEAD}# What the connectors cover\n\n{}", super::connectors::matrix())),
+        ("docs/catalogue.md", format!("{HEAD}{}", tradewind_gateway::catalogue::reference())),
         ("docs/errors.md", errors()?),
         ("docs/duty-rules.md", tradewind_landed_cost::docs::markdown(&super::quote::packs(None)?)),
         ("config/schema.json", serde_json::to_string_pretty(&Config::schema())? + "\n"),
