@@ -148,9 +148,8 @@ fn a_quote_that_is_never_closed_is_told_where_it_opened() {
     // Line 3 is within a quote that is closed; a quote in the middle of a field is text; `""` in a quoted field is, too.
     let open = format!("{head}A,1,EUR,\"x\ny \"\"z\"\"\"\r\nB,2,EUR,27\" disk\nC,3,EUR,\"z\"\"\n");
     refused(csv(&open), &["c.csv:5", "a quote opens here"]);
-    let closed =
-        format!("\u{feff}\"sku\",price,currency,title\nA,1,EUR,\"x, \"\"y\"\"\nz\"\nB,2,EUR,27\" disk");
-    let catalogue = csv(&closed).unwrap();
+    let closed = "\u{feff}\"sku\",price,currency,title\nA,1,EUR,\"x, \"\"y\"\"\nz\"\nB,2,EUR,27\" disk";
+    let catalogue = csv(closed).unwrap();
     assert_eq!(title(&catalogue, "A", "en"), "x, \"y\"\nz");
     assert_eq!(title(&catalogue, "B", "en"), "27\" disk");
 }
