@@ -96,13 +96,13 @@ fn the_readme_shows_what_the_demo_prints() {
 
 #[test]
 fn other_seeds_end_clean() {
-    let mut filed = 0;
     for seed in ["2", "3"] {
         let end = play(seed, "3", "mild");
         assert_clean(&end);
-        filed += end["declarations"]["filed"].as_u64().unwrap();
+        // Nine of twenty buyers of the own shop live in China, and twelve a day come for three days: 16 are expected, and 10
+        // are two standard deviations (3.0) fewer.
+        assert!(end["declarations"]["filed"].as_u64().unwrap() >= 10, "{end}");
     }
-    assert!(filed > 0, "one of six buyers of the own shop lives in China");
 }
 
 /// In this world a buyer cancels after the parcel was booked and before the marketplace was told (seed found by playing).

@@ -55,7 +55,8 @@ pub struct Offer {
     pub price: i64,
     /// Units the channel believes it may sell.
     pub available: u64,
-    /// Where buyers of this site live (ISO 3166 alpha-2), most usual first. Empty: `US`.
+    /// Where buyers of this site live (ISO 3166 alpha-2), most usual first: two of three live there. A list that names the
+    /// first more than once is the mix itself, a buyer each. Empty: `US`.
     pub countries: Vec<String>,
 }
 
@@ -198,8 +199,11 @@ pub fn choose(
         lines.push(PurchaseLine { offer, quantity });
     }
     let countries = &lines.first()?.offer.countries;
-    // Two of three buyers live in the site's usual country.
     let country = match countries.first() {
+        Some(first) if countries.iter().filter(|c| *c == first).count() > 1 => {
+            s.pick(countries).cloned().unwrap_or_default()
+        }
+        // Two of three buyers live in the site's usual country.
         Some(first) if countries.len() == 1 || s.chance(667) => first.clone(),
         Some(_) => s.pick(countries).cloned().unwrap_or_default(),
         None => "US".to_owned(),
@@ -335,5 +339,22 @@ mod tests {
             assert!(p.lines.iter().all(|l| l.offer.site == p.lines[0].offer.site && l.offer.sku != "D"));
         }
         assert!(choose(1, "x", 0, 0, &demand, vec![offer("us", "A", 0)]).is_none());
+    }
+
+    #[test]
+    fn buyers_live_where_the_site_says() {
+        let demand = Demand::default();
+        let at_home = |countries: &[&str]| {
+            let o = Offer {
+                countries: countries.iter().map(|c| (*c).to_owned()).collect(),
+                ..offer("us", "A", 9)
+            };
+            let bought = (0..300).filter_map(|i| choose(1, "x", 0, i, &demand, vec![o.clone()]));
+            bought.filter(|p| p.buyer.country == countries[0]).count()
+        };
+        // Two of three, and one of four of the rest: 225 of 300, within four standard deviations of 7.5. As the list says:
+        // half, 150, within four of 8.7.
+        assert!((195..=255).contains(&at_home(&["US", "CA", "GB", "DE"])));
+        assert!((115..=185).contains(&at_home(&["US", "US", "CN", "CN"])));
     }
 }

@@ -7,6 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const LOCATION: &str = "gid://shopify/Location/70010001";
 pub(super) const PUBLICATION: &str = "gid://shopify/Publication/80010001";
+/// Where the shop's buyers live, one of twenty each. The seller is a trading company in Shenzhen with bonded stock in China,
+/// and an own shop is the one channel here from which such stock is sold: its platform is registered with China's customs,
+/// AliExpress serves no buyers in mainland China, and the western marketplaces file nothing there. So China is the largest
+/// market of it, and the shop's own language and currency keep buyers elsewhere; those of North America may pay with PayPal.
+const BUYERS: [&str; 20] = [
+    "CN", "CN", "CN", "CN", "CN", "CN", "CN", "CN", "CN", "US", "US", "US", "US", "US", "US", "US", "CA",
+    "GB", "DE", "FR",
+];
 pub(super) const SCOPES: &str = "read_products,write_products,read_inventory,write_inventory,read_locations,read_orders,write_orders,read_all_orders,read_merchant_managed_fulfillment_orders,write_merchant_managed_fulfillment_orders,read_shopify_payments_payouts,read_publications,write_publications";
 
 #[derive(Debug, Clone, Default)]
@@ -219,10 +227,7 @@ impl Shop {
                 currency: CURRENCY.to_owned(),
                 price: v.shown_price,
                 available: u64::try_from(v.shown_stock).unwrap_or(0),
-                // Of the buyers abroad, half live in China.
-                countries: ["US", "CA", "GB", "DE", "FR", "CN", "CN", "CN", "CN", "CN"]
-                    .map(str::to_owned)
-                    .to_vec(),
+                countries: BUYERS.map(str::to_owned).to_vec(),
             })
             .collect()
     }
