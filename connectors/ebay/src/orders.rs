@@ -178,7 +178,11 @@ impl Orders for Ebay {
         cursor: Option<&Cursor>,
     ) -> Result<Page<Result<Listed, Error>>, Error> {
         let page = self.pipeline.call(&Search(&self.site), &(window, cursor.cloned()), cx).await?;
-        let page = page.complete(|order| self.complete(cx, order)).await?;
+        let complete = |order: w::Order| async move {
+            let number = order.order_id.clone();
+            self.complete(cx, order).await.map_err(|e| e.of_record(number))
+        };
+        let page = page.complete(complete).await?;
         Ok(page.map_read(Listed::Whole))
     }
 

@@ -68,7 +68,11 @@ impl Orders for Shopify {
         };
         let input = orders::SearchIn { window, after: cursor.map(|c| c.0.clone()) };
         let page = self.pipeline.call(&call, &input, cx).await?;
-        let page = page.complete(|partial| self.complete(cx, partial)).await?;
+        let complete = |partial: orders::Partial| async move {
+            let number = partial.order.id.to_string();
+            self.complete(cx, partial).await.map_err(|e| e.of_record(number))
+        };
+        let page = page.complete(complete).await?;
         Ok(page.map_read(Listed::Whole))
     }
 

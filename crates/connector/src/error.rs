@@ -179,6 +179,7 @@ struct Inner {
     account: Option<AccountId>,
     operation: Option<String>,
     upstream: Option<Upstream>,
+    record: Option<String>,
     retry_after: Option<Duration>,
     message: String,
 }
@@ -196,6 +197,7 @@ impl Error {
             account: None,
             operation: None,
             upstream: None,
+            record: None,
             retry_after: None,
             message: message.into(),
         }))
@@ -276,6 +278,19 @@ impl Error {
     pub fn about(mut self, what: &str) -> Error {
         self.0.message = format!("{what}: {}", self.0.message);
         self
+    }
+
+    /// Says which record of a list it is about: the number under which that can be read by itself.
+    #[must_use]
+    pub fn of_record(mut self, number: impl Into<String>) -> Error {
+        self.0.record.get_or_insert_with(|| number.into());
+        self
+    }
+
+    /// Which record of a list it is about, when that is known.
+    #[must_use]
+    pub fn record(&self) -> Option<&str> {
+        self.0.record.as_deref()
     }
 
     /// Whether it says nothing about the next call: a broken connection, one record that is odd. A quota or a login does.

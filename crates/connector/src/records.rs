@@ -26,7 +26,10 @@ impl Records {
     ) -> impl Iterator<Item = Result<T, Error>> {
         self.0.iter().map(move |raw| {
             let read = serde_json::from_str(raw.get()).map_err(|e| Error::decode(format!("JSON: {e}")));
-            read.and_then(&mut map).map_err(|e| e.about(&format!("{what} {}", named(raw, id))))
+            read.and_then(&mut map).map_err(|e| match named(raw, id) {
+                Some(number) => e.about(&format!("{what} {number}")).of_record(number),
+                None => e.about(&format!("{what} ?")),
+            })
         })
     }
 
@@ -43,13 +46,13 @@ impl Records {
     }
 }
 
-/// What a record says in its field `id`; `?` where it says nothing that could be shown.
-fn named(raw: &RawValue, id: &str) -> String {
+/// What a record says in its field `id`, if it says something that can be shown.
+fn named(raw: &RawValue, id: &str) -> Option<String> {
     let fields: Option<serde_json::Value> = serde_json::from_str(raw.get()).ok();
     match id.split('.').try_fold(fields.as_ref(), |at, name| at.map(|f| f.get(name))).flatten() {
-        Some(serde_json::Value::String(name)) => name.clone(),
-        Some(serde_json::Value::Number(name)) => name.to_string(),
-        _ => "?".to_owned(),
+        Some(serde_json::Value::String(name)) => Some(name.clone()),
+        Some(serde_json::Value::Number(name)) => Some(name.to_string()),
+        _ => None,
     }
 }
 
@@ -91,5 +94,8 @@ mod tests {
             assert!(read[n].as_ref().unwrap_err().starts_with(text), "{:?}", read[n]);
         }
         assert_eq!(read.len(), 5);
+        let numbers = page.rows.read("row", "id", sized).filter_map(Result::err);
+        let numbers: Vec<Option<String>> = numbers.map(|e| e.record().map(str::to_owned)).collect();
+        assert_eq!(numbers, [Some("2".to_owned()), Some("3".to_owned()), None]);
     }
 }

@@ -1,10 +1,10 @@
 //! Orders in: an overlapping poll, each order imported once, its stock reserved in the same commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use tradewind_connector::role::Orders;
+use tradewind_connector::role::{Listed, Orders};
 use tradewind_connector::{CallCx, Connector, Cursor, Error, Window};
 use tradewind_domain::{AccountId, Order, OrderId, OrderState};
 use tradewind_store::typed::{self, Record};
@@ -22,7 +22,7 @@ const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
 const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
 /// Orders of an account that are named when they cannot be read.
-const LEFT_TOLD: usize = 5;
+pub(crate) const LEFT_TOLD: usize = 5;
 
 /// Numbers of a pull.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -46,6 +46,9 @@ pub struct Pulled {
     /// Orders that somebody waits for: taken off as they come in.
     #[serde(skip)]
     pub awaited: BTreeSet<OrderId>,
+    /// Orders of the account that is read which could not be, and why.
+    #[serde(skip)]
+    pub(crate) unread: BTreeMap<OrderId, String>,
 }
 
 impl Gateway {
@@ -57,7 +60,14 @@ impl Gateway {
         let mut pulled = Pulled::default();
         let ids: Vec<AccountId> = self.marketplaces().map(|(id, ..)| id.clone()).collect();
         for id in ids {
-            if let Err(e) = self.pull_account(&id, &mut pulled).await {
+            let before = pulled.failed;
+            let read = match self.pull_account(&id, &mut pulled).await {
+                Ok(()) => self.ask_again(&id, &mut pulled).await,
+                failed => failed,
+            };
+            // Whatever it lacks, it is one account.
+            pulled.failed = pulled.failed.min(before + 1);
+            if let Err(e) = read {
                 match e {
                     crate::GatewayError::Channel(e) => {
                         tracing::info!(account = %id, error = %e, "orders could not be read; tried again later");
@@ -95,7 +105,8 @@ impl Gateway {
         pulled.offered_since = progress.until().map(|until| back(until, overlap));
         let window = Window { from: back(progress.since(now), overlap), to: now };
         let parts = window.split(bounds.window_hours.unwrap_or(24 * 30));
-        let read = self.parts_of(orders, parts, &mut progress, pulled).await;
+        let mut owed = Vec::new();
+        let read = self.parts_of(id, orders, parts, &mut progress, &mut owed, pulled).await;
         let left = progress.left();
         let at = |e: Error| e.at(&connector.info().id, id, "orders");
         for e in left.iter().take(LEFT_TOLD) {
@@ -114,20 +125,22 @@ impl Gateway {
         read
     }
 
-    /// Reads the parts of a window. What could be read is in; a part with orders that could not be, and those behind it,
-    /// are read again by the next pull.
+    /// Reads the parts of a window. What could be read is in. What could not be is owed by its number, and the window goes on;
+    /// only a part with orders that cannot even be told by a number, and those behind it, are read again by the next pull.
     async fn parts_of(
         &self,
+        id: &AccountId,
         orders: &dyn Orders,
         parts: Vec<Window>,
         progress: &mut Progress,
+        owed: &mut Vec<(OrderId, Error)>,
         pulled: &mut Pulled,
     ) -> Result<()> {
         for part in parts {
             let mut cursor: Option<Cursor> = None;
             let mut seen = std::collections::HashSet::new();
             loop {
-                match self.page_of(orders, part, cursor.as_ref(), progress, pulled).await? {
+                match self.page_of(orders, part, cursor.as_ref(), (progress, owed), pulled).await? {
                     None => break,
                     Some(next) if seen.insert(next.clone()) => cursor = Some(next),
                     Some(_) => {
@@ -136,6 +149,9 @@ impl Gateway {
                     }
                 }
             }
+            // Before the window moves: a crash between the two reads a part twice, and loses none.
+            pulled.unread.extend(owed.iter().map(|(order, e)| (order.clone(), e.to_string())));
+            self.owe_orders(id, std::mem::take(owed)).await?;
             progress.read(&*self.store, part.to).await?;
         }
         Ok(())
@@ -147,7 +163,7 @@ impl Gateway {
         orders: &dyn Orders,
         part: Window,
         cursor: Option<&Cursor>,
-        progress: &mut Progress,
+        (progress, owed): (&mut Progress, &mut Vec<(OrderId, Error)>),
         pulled: &mut Pulled,
     ) -> Result<Option<Cursor>> {
         let page = orders.changed(&CallCx::new(), part, cursor).await?;
@@ -155,16 +171,23 @@ impl Gateway {
             let listed = match listed {
                 Ok(listed) => listed,
                 Err(e) => {
-                    progress.leave(e);
+                    match e.record().map(OrderId::new) {
+                        Some(Ok(order)) => owed.push((order, e)),
+                        _ => progress.leave(e),
+                    }
                     continue;
                 }
+            };
+            let number = match &listed {
+                Listed::Whole(order) => order.id.clone(),
+                Listed::Named(id) => id.clone(),
             };
             match listed.read(orders, &CallCx::new()).await {
                 Ok(order) => {
                     pulled.seen += 1;
                     self.take_order(order, pulled).await?;
                 }
-                Err(e) if e.of_this_call() => progress.leave(e),
+                Err(e) if e.of_this_call() => owed.push((number, e)),
                 Err(e) => return Err(e.into()),
             }
         }

@@ -1,7 +1,7 @@
 //! Making the readings that are owed: what several hints of an account ask for is read once, what fails is put off, and what
 //! was told anew meanwhile stays owed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::cases::PulledCases;
 use crate::fulfil::Fulfilled;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::money::Collected;
-use crate::orders::Pulled;
+use crate::orders::{LEFT_TOLD, Pulled};
 use crate::records::OfferRecord;
 
 /// From so many orders on the list of what changed is cheaper than a call each.
@@ -127,11 +127,8 @@ impl Gateway {
                 }
             }
         }
-        for (order, hint) in due.orders {
-            let read = of_channel(self.read_order(id, &order, &mut round.pulled).await)?;
-            if self.ends(Some(hint), read, round).await? {
-                return Ok(());
-            }
+        if self.by_number(id, due.orders, round).await? {
+            return Ok(());
         }
         if !due.listings.is_empty() {
             let skus = self.skus_of(id, &due.listings).await?;
@@ -171,6 +168,107 @@ impl Gateway {
                 _ => Ok(()),
             };
             self.ends(due.parcels, read, round).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads orders one by one; whether the round is at its end.
+    async fn by_number(
+        &self,
+        id: &AccountId,
+        orders: Vec<(OrderId, Versioned<HintRecord>)>,
+        round: &mut Followed,
+    ) -> Result<bool> {
+        for (order, hint) in orders {
+            let read = of_channel(self.read_order(id, &order, &mut round.pulled).await)?;
+            if self.ends(Some(hint), read, round).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Orders that a poll met and could not read: owed by their numbers, so that the poll need not go back for them.
+    pub(crate) async fn owe_orders(&self, id: &AccountId, orders: Vec<(OrderId, Error)>) -> Result<()> {
+        for (order, e) in orders {
+            tracing::warn!(account = %id, %order, error = %e, "an order cannot be read");
+            let now = self.now();
+            let reading = Reading::Order(order);
+            loop {
+                let known = typed::get::<HintRecord>(&*self.store, &super::hint_key(id, &reading)).await?;
+                // Written anew even if nothing changes: whoever reads it now may see what was before.
+                let hint = known.unwrap_or_else(|| Versioned {
+                    value: HintRecord {
+                        account: id.clone(),
+                        reading: reading.clone(),
+                        told_at: now,
+                        due: now.checked_add(wait(0, &e)).unwrap_or(now),
+                        attempts: 1,
+                        note: Some(e.kind().name().to_owned()),
+                    },
+                    version: 0,
+                });
+                let mut batch = Batch::new();
+                batch.put_back(&hint)?;
+                match self.store.commit(batch).await {
+                    Ok(()) => break,
+                    Err(StoreError::Conflict { .. }) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the orders of an account that are owed by their numbers and due, and says which are owed after all: an account
+    /// with an order that cannot be read has not been read whole.
+    pub(crate) async fn ask_again(&self, id: &AccountId, pulled: &mut Pulled) -> Result<()> {
+        let now = self.now();
+        let mut due = Vec::new();
+        for hint in typed::list::<HintRecord>(&*self.store, Filter::account(id.as_str())).await? {
+            if let Reading::Order(order) = hint.value.reading.clone()
+                && hint.value.due <= now
+            {
+                due.push((order, hint));
+            }
+        }
+        let mut round = Followed { pulled: std::mem::take(pulled), ..Followed::default() };
+        let read = self.by_number(id, due, &mut round).await;
+        *pulled = round.pulled;
+        read?;
+        let mut said: BTreeMap<String, String> = BTreeMap::new();
+        for hint in self.owed(Some(id)).await?.into_iter().filter(|h| h.attempts > 0) {
+            if let Reading::Order(order) = hint.reading {
+                let why = pulled.unread.remove(&order).or(hint.note).unwrap_or_default();
+                let text = format!(
+                    "{id}: order {order} could not be read and is not imported, asked for again from {} (for 30 days): {why}",
+                    hint.due
+                );
+                said.insert(order.to_string(), text);
+            }
+        }
+        for (reading, outcome) in round.tried {
+            let (Reading::Order(order), Outcome::PutOff { error, .. } | Outcome::GivenUp { error }) =
+                (reading, &outcome)
+            else {
+                continue;
+            };
+            let text = match outcome {
+                Outcome::GivenUp { .. } => format!(
+                    "{id}: order {order} could not be read for 30 days and is not asked for any more, look it up there: {error}"
+                ),
+                _ => format!(
+                    "{id}: order {order} could not be read and is not imported, asked for again (for 30 days): {error}"
+                ),
+            };
+            said.insert(order.to_string(), text);
+        }
+        pulled.unread.clear();
+        let more = said.len().saturating_sub(LEFT_TOLD);
+        pulled.failed += u32::from(!said.is_empty());
+        pulled.errors.extend(said.into_values().take(LEFT_TOLD));
+        if more > 0 {
+            pulled.errors.push(format!("{more} more orders of {id} could not be read"));
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ pub(crate) struct Other {
     pub(crate) orders: BTreeMap<OrderId, Order>,
     /// Orders of which what the channel tells cannot be read.
     pub(crate) odd: Vec<OrderId>,
+    /// The listing gives the numbers of odd ones all the same, under which they are as odd.
+    pub(crate) numbered: bool,
     /// What customs wrote.
     pub(crate) receipts: Vec<CustomsReceipt>,
     /// What was filed with them.
@@ -286,6 +288,10 @@ fn within(window: Window, order: &Order) -> bool {
     (window.from..=window.to).contains(&order.updated_at.utc)
 }
 
+fn odd(id: &OrderId) -> Error {
+    Error::decode(format!("order {id}: no total"))
+}
+
 #[async_trait]
 impl Orders for Fake {
     async fn changed(&self, _: &CallCx, window: Window, _: Option<&Cursor>) -> Result<Page<Result<Listed>>> {
@@ -295,7 +301,8 @@ impl Orders for Fake {
             let changed = other.orders.values().filter(|o| within(window, o));
             let read = |o: &Order| match other.odd.contains(&o.id) {
                 _ if other.one_by_one => Ok(Listed::Named(o.id.clone())),
-                true => Err(Error::decode(format!("order {}: no total", o.id))),
+                true if other.numbered => Err(odd(&o.id).of_record(o.id.to_string())),
+                true => Err(odd(&o.id)),
                 false => Ok(Listed::Whole(o.clone())),
             };
             changed.map(read).collect()
@@ -305,6 +312,9 @@ impl Orders for Fake {
     async fn get(&self, _: &CallCx, id: &OrderId) -> Result<Order> {
         self.enter("order").await;
         let found = self.other().orders.get(id).cloned();
+        if self.other().numbered && self.other().odd.contains(id) {
+            return Err(odd(id));
+        }
         self.leave("order", ())?;
         found.ok_or_else(|| Error::new(Kind::NotFound, "no such order"))
     }

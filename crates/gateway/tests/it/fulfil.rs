@@ -365,12 +365,18 @@ async fn an_order_that_cannot_be_read_keeps_back_no_other() {
         let key = "shop/orders";
         typed::get::<CursorRecord>(&*trade.gateway.store, key).await.unwrap().and_then(|c| c.value.until)
     };
-    // A-2 breaks, A-3 is imported; the window is not done with.
+    // A-2 breaks, A-3 is imported; the window is done with, and A-2 owed by its number.
     let pulled = trade.gateway.pull().await.unwrap();
-    assert_eq!((pulled.new, pulled.failed, cursor().await), (1, 1, None), "{pulled:?}");
+    assert_eq!((pulled.new, pulled.failed, cursor().await), (1, 1, Some(trade.gateway.now())), "{pulled:?}");
+    trade.channel.other().calls.clear();
+    // Not at once again; what is owed is told, and the account counts as not read.
+    let pulled = trade.gateway.pull().await.unwrap();
+    assert_eq!((pulled.new, pulled.failed), (0, 1), "{pulled:?}");
+    assert!(pulled.errors.len() == 1 && pulled.errors[0].contains("order A-2"), "{pulled:?}");
+    trade.gateway.clock.sleep(Duration::from_secs(16)).await;
     let pulled = trade.gateway.pull().await.unwrap();
     assert_eq!((pulled.new, pulled.failed), (1, 0), "{pulled:?}");
-    assert!(cursor().await.is_some());
+    assert_eq!(trade.channel.other().calls, ["orders", "orders", "order"]);
     // A login that is refused ends the round at once.
     {
         let mut other = trade.channel.other();
@@ -382,6 +388,39 @@ async fn an_order_that_cannot_be_read_keeps_back_no_other() {
     }
     assert_eq!(trade.gateway.pull().await.unwrap().failed, 1);
     assert_eq!(trade.channel.other().calls, ["orders", "order"]);
+}
+
+/// An order whose number is told although it cannot be read is asked for by it, the window going on: nothing is listed
+/// again for its sake.
+#[tokio::test]
+async fn an_order_that_cannot_be_decoded_is_asked_for_by_its_number() {
+    let trade = Trade::with("", &[], &[Facet::Shipments]).await;
+    {
+        let mut other = trade.channel.other();
+        let odd = order(OrderState::ReadyToShip, 9);
+        other.odd.push(odd.id.clone());
+        other.numbered = true;
+        other.orders.insert(odd.id.clone(), odd);
+    }
+    let hour = Duration::from_secs(3_600);
+    let pulled = trade.gateway.pull().await.unwrap();
+    assert_eq!((pulled.new, pulled.failed), (0, 1));
+    assert!(pulled.errors[0].contains("order A-1") && pulled.errors[0].contains("no total"), "{pulled:?}");
+    let cursor = trade.one::<CursorRecord>().await;
+    assert_eq!((cursor.until, cursor.listed_to), (Some(trade.gateway.now()), None));
+    // Each time it is due, and told each time.
+    for _ in 0..3 {
+        trade.gateway.clock.sleep(hour).await;
+        trade.channel.other().calls.clear();
+        let pulled = trade.gateway.pull().await.unwrap();
+        assert_eq!((pulled.new, pulled.failed, pulled.errors.len()), (0, 1, 1), "{pulled:?}");
+        assert_eq!(trade.channel.other().calls, ["orders", "order"]);
+    }
+    // A month after it was met it is told for the last time.
+    trade.gateway.clock.sleep(hour * 24 * 30).await;
+    let pulled = trade.gateway.pull().await.unwrap();
+    assert!(pulled.errors.iter().any(|e| e.contains("not asked for any more")), "{pulled:?}");
+    assert_eq!(trade.gateway.pull().await.unwrap().failed, 0);
 }
 
 /// The same for a channel that tells orders whole, and for what changed later: the first pull reads 30 days and the
