@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{AccountId, ConnectorId};
 
+use crate::scrub::Scrubber;
+
 /// What went wrong, in words that the daemon can act on. The table of design is in [`Kind::retry`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -260,6 +262,23 @@ impl Error {
         if self.0.kind == Kind::Decode {
             self.0.kind = Kind::InvalidRequest;
             self.0.message = self.0.message.trim_start_matches("unexpected answer: ").to_owned();
+        }
+        self
+    }
+
+    /// Without what its request carried and nobody may see: a channel that repeats a token in its error would otherwise have
+    /// it in a log, a notice and a finance file.
+    #[must_use]
+    pub(crate) fn without(mut self, carried: &Scrubber) -> Error {
+        let cut = |text: &mut String| *text = carried.text(text);
+        cut(&mut self.0.message);
+        if let Some(upstream) = &mut self.0.upstream {
+            cut(&mut upstream.code);
+            cut(&mut upstream.message);
+            upstream.sub_code.iter_mut().chain(&mut upstream.request_id).for_each(cut);
+            for field in &mut upstream.fields {
+                [&mut field.field, &mut field.code, &mut field.message].into_iter().for_each(cut);
+            }
         }
         self
     }

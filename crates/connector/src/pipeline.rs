@@ -28,9 +28,10 @@ use crate::limiter::{Caller, Draw, Limiter};
 use crate::limits::{Limits, Signal};
 use crate::operation::{CallCx, OpCx, OpSpec, Operation};
 use crate::protocol::{Protocol, SignCx, TokenSet};
+use crate::scrub::Scrubber;
 use crate::signals::{header_signal, http_date, retry_after};
 use crate::transport::Transport;
-use crate::wire::WireResponse;
+use crate::wire::{WireRequest, WireResponse};
 
 /// What the process gives to every connector: time, chance, network, memory, quotas.
 #[derive(Clone)]
@@ -443,7 +444,7 @@ impl Pipeline {
         }
         let signals = self.signals(spec.name, &response);
         limiter.observe(&draw, &signals);
-        if let Some(error) = self.upstream_error(spec.name, &response) {
+        if let Some(error) = self.upstream_error(spec.name, &request, &response) {
             if matches!(error.kind(), Kind::RateLimited | Kind::QuotaExhausted) {
                 bump(&self.meters.throttled);
                 let wait = error.wait().unwrap_or(self.parts.patience.backoff);
@@ -460,7 +461,7 @@ impl Pipeline {
                 if error.kind() == Kind::Decode {
                     self.keep_for_a_person(spec, &response).await;
                 }
-                Err(error.after_send())
+                Err(error.after_send().without(&Scrubber::of_request(&request)))
             }
         }
     }
@@ -474,9 +475,14 @@ impl Pipeline {
 
     /// The channel's error in a response, classified, with the wait it asks for. Corrects the clock when the
     /// channel says that ours is off.
-    fn upstream_error(&self, operation: &str, response: &WireResponse) -> Option<Error> {
+    fn upstream_error(
+        &self,
+        operation: &str,
+        request: &WireRequest,
+        response: &WireResponse,
+    ) -> Option<Error> {
         let upstream = self.parts.protocol.upstream(operation, response)?;
-        let error = self.parts.errors.classify(upstream);
+        let error = self.parts.errors.classify(upstream).without(&Scrubber::of_request(request));
         let wait = response.header("retry-after").and_then(|v| retry_after(v, self.runtime.clock.now()));
         if error.kind() == Kind::ClockSkew
             && let Some(theirs) = response.header("date").and_then(http_date)

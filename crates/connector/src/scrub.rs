@@ -39,6 +39,30 @@ impl Scrubber {
         Scrubber { secrets, fields: fields.iter().map(|f| (*f).to_owned()).collect(), runs }
     }
 
+    /// What takes out the secrets that a request carries: in headers and fields whose names say so.
+    pub(crate) fn of_request(request: &WireRequest) -> Scrubber {
+        let mut secrets = Vec::new();
+        for (name, value) in &request.headers {
+            if let (true, Ok(text)) = (is_secret_header(name.as_str()), value.to_str()) {
+                // `Bearer …`, `Basic …`: the last word is it, and of a Basic login what stands behind the colon.
+                let word = text.rsplit(' ').next().unwrap_or_default();
+                let login = STANDARD_NO_PAD.decode(word.trim_end_matches('=')).ok();
+                let login = login.and_then(|bytes| String::from_utf8(bytes).ok());
+                secrets
+                    .extend(login.and_then(|l| l.split_once(':').map(|(_, password)| password.to_owned())));
+                secrets.push(word.to_owned());
+            }
+        }
+        let typed = request.body_bytes().filter(|(kind, _)| kind.contains("form-urlencoded"));
+        let form = typed.map(|(_, bytes)| bytes).unwrap_or_default();
+        let form = url::form_urlencoded::parse(&form).into_owned();
+        let fields = request.query.iter().cloned().chain(form);
+        secrets.extend(fields.filter(|(name, _)| is_secret_header(name)).map(|(_, value)| value));
+        // Shorter ones would cut ordinary words out of what the channel says.
+        secrets.retain(|s| s.len() >= 8);
+        Scrubber::new(secrets, &[])
+    }
+
     /// Text without its secrets; a notice where one cannot be cut out.
     pub(crate) fn text(&self, text: &str) -> String {
         let mut out = text.to_owned();

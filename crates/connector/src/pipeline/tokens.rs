@@ -192,7 +192,7 @@ impl Pipeline {
             self.runtime.limiter.undo(&draw);
         }
         let response = sent?;
-        if let Some(error) = self.upstream_error("token", &response) {
+        if let Some(error) = self.upstream_error("token", &request, &response) {
             return Err(error);
         }
         let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: "", key: "" };

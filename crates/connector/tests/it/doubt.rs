@@ -43,6 +43,16 @@ async fn what_the_next_try_meets_says_nothing_of_the_one_before() {
     }
 }
 
+/// A channel that repeats our token in its error puts it into no error of ours.
+#[tokio::test]
+async fn what_the_channel_repeats_of_the_request_is_cut_out() {
+    const LONG: &str = r#"{"access_token":"hunter2-access","token_type":"bearer","expires_in":3600}"#;
+    let b = bench(Access::ReadWrite, "", vec![ok(LONG), ok("ERR you sent hunter2-access to us")]);
+    let e = call(&b, KEYED).await.unwrap_err();
+    assert!(e.to_string().contains("you sent *** to us"), "{e}");
+    assert!(!format!("{e:?}").contains("hunter2"), "{e:?}");
+}
+
 #[tokio::test]
 async fn a_no_to_this_very_write_ends_the_doubt() {
     for no in [ok("ERR NO"), status(400)] {

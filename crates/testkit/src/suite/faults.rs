@@ -289,7 +289,7 @@ impl Suite {
         }
     }
 
-    fn dead_token(&self) -> Answer {
+    pub(super) fn dead_token(&self) -> Answer {
         self.unauthorized.clone().unwrap_or_else(|| Answer::json(401, "{}"))
     }
 

@@ -39,7 +39,8 @@
 //! - **Robustness**: mutilated answers give errors, never a panic; in yen and in dinars an amount is the same number or
 //!   is refused.
 //! - **Specification**: requests and recorded answers against the official specification, where one is at hand.
-//! - **Secrets**: no secret and no token in an outcome, an error, an intent, or what is told of a kept answer.
+//! - **Secrets**: no secret and no token in an outcome, an error, an intent, what is told of a kept answer, or the log,
+//!   also where the channel repeats in its error what it was sent.
 //!
 //! [`live`] checks the other side: what a simulated channel answers over real HTTP.
 
@@ -53,6 +54,7 @@ mod obligations;
 mod report;
 mod runs;
 mod script;
+mod secrets;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -492,6 +494,7 @@ impl Suite {
                 self.our_own_failures(call, happy, &mut report).await;
                 self.keys(call, happy, &cases, &mut report).await;
                 self.refusals(call, happy, &mut report).await;
+                self.echoed(call, happy, &mut report).await;
                 self.money(call, happy, &mut report).await;
                 self.revoked(call, happy, &mut report).await;
                 self.bounds(call, happy, &mut report).await;

@@ -48,6 +48,9 @@ impl Answer {
     }
 }
 
+/// Stands in an answer for the request that it answers.
+pub(crate) const ECHO: &str = "%REQUEST%";
+
 /// What happens to one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
@@ -165,14 +168,30 @@ impl Transport for Script {
                 Err(broken(true, "no answer in time (scripted)"))
             }
             Step::Answer(answer) => {
+                let headers = answer.header_map();
                 self.stage.clock.advance(self.stage.latency);
+                let body = answer.body;
+                let echoes = body.windows(ECHO.len()).any(|w| w == ECHO.as_bytes());
                 Ok(WireResponse {
                     status: answer.status,
-                    headers: answer.header_map(),
-                    body: answer.body,
+                    headers,
+                    body: if echoes { repeated(&body, request) } else { body },
                     received_at: self.stage.clock.now(),
                 })
             }
         }
     }
+}
+
+/// The answer with its request in it, escaped as JSON has it.
+fn repeated(body: &Bytes, request: &WireRequest) -> Bytes {
+    let mut text = format!("{} ", request.full_url());
+    for (name, value) in &request.headers {
+        text.push_str(&format!("{name}: {} ", String::from_utf8_lossy(value.as_bytes())));
+    }
+    if let Some((_, bytes)) = request.body_bytes() {
+        text.push_str(&String::from_utf8_lossy(&bytes));
+    }
+    let quoted = serde_json::Value::String(text).to_string();
+    String::from_utf8_lossy(body).replace(ECHO, quoted.trim_matches('"')).into()
 }

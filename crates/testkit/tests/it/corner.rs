@@ -42,6 +42,8 @@ pub(crate) enum Defect {
     TellsTheSecretInTheIntent,
     LeaksTheToken,
     SwallowsDoubt,
+    LogsTheToken,
+    ReadsTheErrorItself,
 }
 
 /// Tests of the suite run one at a time: what is wrong is a static.
@@ -61,6 +63,9 @@ static SAFE: AtomicU8 = AtomicU8::new(0);
 pub(crate) fn safe(by: Safe) {
     SAFE.store(by as u8, Ordering::SeqCst);
 }
+
+/// The last answer, kept beside the pipeline by a connector that should not.
+static SAID: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());
 
 static SELLS: AtomicBool = AtomicBool::new(false);
 
@@ -131,6 +136,12 @@ impl Protocol for Wire {
         OAuth2::read(r, cx.now, None)
     }
     fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<()> {
+        if is(Defect::LogsTheToken) {
+            tracing::info!(token = cx.token.map(|t| t.access().to_owned()), "signed");
+        }
+        if let Some(token) = cx.token {
+            request.set_header("authorization", &format!("Bearer {}", token.access()))?;
+        }
         let nonce = if is(Defect::StaleSignature) { "always" } else { cx.op.nonce };
         request.set_header("x-sign", nonce)?;
         if is(Defect::SendsNoKey) {
@@ -140,6 +151,9 @@ impl Protocol for Wire {
         request.set_header("idempotency-key", key)
     }
     fn upstream(&self, _: &str, r: &WireResponse) -> Option<Upstream> {
+        if is(Defect::ReadsTheErrorItself) {
+            return None;
+        }
         #[derive(Deserialize)]
         struct Problem {
             #[serde(alias = "error")]
@@ -240,6 +254,9 @@ impl Operation for SetStock {
     fn decode(&self, _: &OpCx<'_>, _: &StockChange, r: &WireResponse) -> Result<bool> {
         if is(Defect::TakesErrorForSuccess) {
             return Ok(true);
+        }
+        if is(Defect::ReadsTheErrorItself) && r.status >= 400 {
+            *SAID.lock().unwrap() = String::from_utf8_lossy(&r.body).into_owned();
         }
         if r.body.starts_with(b"<") {
             return Ok(r.body.windows(4).any(|w| w == b"true"));
@@ -393,8 +410,11 @@ impl Stock for Corner {
                 Err(e) if is(Defect::SwallowsDoubt) && e.kind() == Kind::Indeterminate => {
                     out.push(ItemOutcome::ok(&change.key.sku, None));
                 }
+                Err(_) if is(Defect::ReadsTheErrorItself) => {
+                    return Err(Error::config(SAID.lock().unwrap().clone()));
+                }
                 Err(e) if is(Defect::LeaksTheToken) => {
-                    return Err(Error::config(format!("{e} with tok-1")));
+                    return Err(Error::config(format!("{e} with tok-12345")));
                 }
                 Err(e) if is(Defect::LeaksSecret) => {
                     return Err(Error::config(format!("{e} with {}", self.secret.expose_secret())));

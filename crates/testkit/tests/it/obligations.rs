@@ -201,7 +201,7 @@ async fn what_a_suite_leaves_out_fails_it() {
         .secret("client_secret", "corner-secret-0001")
         .token(
             "/token",
-            Answer::json(200, r#"{"access_token":"tok-1","token_type":"bearer","expires_in":3600}"#),
+            Answer::json(200, r#"{"access_token":"tok-12345","token_type":"bearer","expires_in":3600}"#),
         )
         .volatile(&["x-sign"])
         .known_deviation("has no rate-limit case", "shown with every run")

@@ -31,7 +31,7 @@ pub(crate) fn suite(fixtures: &Path, set: std::sync::Arc<SpecSet>) -> Suite {
         .secret("client_secret", "corner-secret-0001")
         .token(
             "/token",
-            Answer::json(200, r#"{"access_token":"tok-1","token_type":"bearer","expires_in":3600}"#),
+            Answer::json(200, r#"{"access_token":"tok-12345","token_type":"bearer","expires_in":3600}"#),
         )
         .throttled(Answer::json(200, r#"{"code":"SLOW"}"#))
         .fresh(&["x-sign"])
@@ -86,6 +86,8 @@ async fn the_suite_bites() {
         (Defect::AsksAnotherHost, "Codec", "golden: host: {endpoint}"),
         (Defect::TellsTheSecretInTheIntent, "Secrets", "'client_secret' is in an intent"),
         (Defect::LeaksTheToken, "Secrets", "'access_token of /token' is in the outcome"),
+        (Defect::LogsTheToken, "Secrets", "'access_token of /token' is in the log"),
+        (Defect::ReadsTheErrorItself, "Secrets", "'access_token of /token' is in the outcome"),
         (Defect::SwallowsDoubt, "Faults", "hang, then no connection: Indeterminate expected"),
         (Defect::StaleSignature, "Faults", "refused connection, then throttled: 'x-sign' is not fresh"),
     ] {
