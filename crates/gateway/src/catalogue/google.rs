@@ -136,7 +136,10 @@ impl Reader {
                 return Err("has a document type declaration, which a feed never needs: remove it".to_owned());
             }
             Event::Start(start) => place.start(&start, line)?,
-            Event::Empty(start) if !place.seen => place.start(&start, line)?,
+            Event::Empty(start) if !place.seen => {
+                place.start(&start, line)?;
+                place.open.pop();
+            }
             Event::Text(text) => place.add(&text.xml_content(quick_xml::XmlVersion::Implicit1_0)),
             Event::CData(text) => place.add(&text),
             Event::GeneralRef(reference) if place.field.is_some() => match entity(&reference) {

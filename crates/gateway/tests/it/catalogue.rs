@@ -300,6 +300,7 @@ fn a_feed_that_was_cut_off_is_refused() {
         &["f.xml:6", "ends inside <item>, which opened on line 4"],
     );
     refused(load(&[("f.xml", b"<html><item/></html>", "")]), &["f.xml:1", "<html>", "<rss> or <feed>"]);
+    refused(load(&[("f.xml", b"<rss/>", "")]), &["f.xml: has no rows"]);
 }
 
 #[test]
