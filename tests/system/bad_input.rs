@@ -305,6 +305,42 @@ fn configuration_mistakes_are_told_with_line_and_column() {
     assert!(told.contains("nowhere.toml") && told.contains("tradewind init"), "{told}");
 }
 
+#[test]
+fn accounts_named_for_what_they_cannot_do_and_categories_that_no_product_has_are_told() {
+    let more = "[shipping]\ncarrier = \"pay\"\nparcel_mm = [1, 1, 1]\n[shipping.from]\nname = \"N\"\n\
+        lines = [\"1\"]\ncity = \"C\"\npostcode = \"1\"\ncountry = \"CN\"\n\
+        [[account]]\nid = \"pay\"\nconnector = \"paypal\"\nsettings = { currency = \"EUR\", client_id = \"c\" }\n\
+        secrets = { client_secret = { file = \"c.csv\" } }\n\
+        [account.offers]\ncurrency = \"EUR\"\nonly = [\"Kitchn\"]\ncategories = { Toys = \"1\", \"*\" = \"2\" }\n";
+    let rows = "sku,title,category,price,currency\nA,A,Kitchen,1.00,EUR\n";
+    let folder = shop("c.csv", rows.as_bytes(), more);
+    let output = tradewind(folder.path(), &["check", "--json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    let told = json(&output);
+    // Two lines of [[catalogue]] before them: [shipping] is line 3, [account.offers] line 17.
+    let carrier = &told["problems"][0];
+    assert_eq!((&carrier["line"], &carrier["column"]), (&4.into(), &11.into()), "{told}");
+    assert!(carrier["message"].as_str().unwrap().contains("account 'pay' is no carrier"), "{told}");
+    assert!(carrier["message"].as_str().unwrap().contains("there are dhl-express"), "{told}");
+    assert!(told["problems"][1]["message"].as_str().unwrap().contains("account 'pay' is no marketplace"));
+    for (n, line, field, name) in [(0, 19, "only", "Kitchn"), (1, 20, "categories", "Toys")] {
+        let w = &told["warnings"][n];
+        assert_eq!((&w["line"], &w["field"]), (&line.into(), &field.into()), "{told}");
+        let message = w["message"].as_str().unwrap();
+        assert!(
+            message.contains(&format!("in category '{name}'")) && message.contains("are Kitchen"),
+            "{told}"
+        );
+    }
+    // A mistake in the configuration itself ends as one in any other file.
+    let folder = shop("c.csv", rows.as_bytes(), "[guard]\nmass_delete = \"20\"\n");
+    let output = tradewind(folder.path(), &["check", "--json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert_eq!(json(&output)["problems"][0]["line"], 4);
+    let output = tradewind(folder.path(), &["check", "-c", "nowhere.toml"]);
+    assert_eq!(output.status.code(), Some(1), "there is nothing to check: {}", text(&output));
+}
+
 /// Zeros alone would look like success to who has configured nothing yet, or misspelt a name.
 #[test]
 fn nothing_to_do_says_what_is_missing() {

@@ -1,5 +1,7 @@
 //! The demo: whatever the faults, nothing is lost, doubled or oversold, and every payout is in the books.
 
+use tradewind_simulator::{Demand, Profile, Simulator};
+
 use crate::{json, text, tradewind};
 
 fn play(seed: &str, days: &str, faults: &str) -> serde_json::Value {
@@ -18,6 +20,7 @@ fn assert_clean(end: &serde_json::Value) {
         &orders["lost"],
         &orders["doubled"],
         &orders["open"],
+        &orders["unpaid"],
         &end["oversold"],
         &end["parcels"]["unknown"],
         &end["declarations"]["open"],
@@ -39,12 +42,8 @@ fn assert_clean(end: &serde_json::Value) {
     let money = end["money"].as_object().unwrap();
     assert!(money.len() >= 3, "three currencies: {end}");
     for (currency, money) in money {
-        // What the channels paid out is in our books, but for those whose interface tells no payouts. All amounts of
-        // a currency have the same decimals, so that their digits are whole minor units.
-        let minor = |name: &str| {
-            let digits: String = money[name].as_str().unwrap().chars().filter(|c| *c != '.').collect();
-            digits.parse::<i64>().unwrap()
-        };
+        // What the channels paid out is in our books, but for those whose interface tells no payouts.
+        let minor = |name: &str| minor(&money[name]);
         assert_eq!(minor("paid_out"), minor("collected") + minor("untold"), "{currency}: {end}");
         // No cent that was sold vanished: it went back, was kept for fees and tax, was paid out, or is held.
         let gone = ["refunded", "fees", "withheld_tax", "paid_out", "held"].map(minor).iter().sum::<i64>();
@@ -58,7 +57,7 @@ fn assert_clean(end: &serde_json::Value) {
     for (channel, (currency, m)) in
         channels.iter().flat_map(|(c, m)| m.as_object().unwrap().iter().map(move |m| (c, m)))
     {
-        let minor = |name: &str| m[name].as_i64().unwrap();
+        let minor = |name: &str| minor(&m[name]);
         let gone = ["refunded", "fees", "withheld_tax", "paid_out", "held", "elsewhere"]
             .map(minor)
             .iter()
@@ -71,6 +70,44 @@ fn assert_clean(end: &serde_json::Value) {
     assert!(end["complaints"].as_array().unwrap().is_empty(), "{end}");
     // Buyers in China: what was filed was released.
     assert_eq!(end["declarations"]["filed"], end["declarations"]["released"], "{end}");
+}
+
+/// All amounts of a currency have the same decimals, so that their digits are whole minor units.
+fn minor(amount: &serde_json::Value) -> i64 {
+    let digits: String = amount.as_str().unwrap().chars().filter(|c| *c != '.').collect();
+    digits.parse().unwrap()
+}
+
+#[test]
+fn a_folder_with_a_shop_of_its_own_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tradewind.toml"), "# mine\n").unwrap();
+    let output = tradewind(folder.path(), &["demo", "--dir", "."]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("holds a shop already: choose another folder"), "{}", text(&output));
+    assert_eq!(std::fs::read_to_string(folder.path().join("tradewind.toml")).unwrap(), "# mine\n");
+}
+
+/// The summary names seed, days and faults: they are those of the world that was played, not of the command line.
+#[test]
+fn a_world_that_was_made_otherwise_is_refused() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let demand = Demand { days: 1, ..Demand::default() };
+    let builder =
+        Simulator::builder().seed(5).faults(Profile::Hostile).demand(demand).channels(["dhl-express"]);
+    let simulator = runtime.block_on(builder.start()).unwrap();
+    let url = simulator.base_url("dhl-express");
+    let folder = tempfile::tempdir().unwrap();
+    let same = ["--seed", "5", "--days", "1", "--faults", "hostile"];
+    for (at, other) in [(1, "6"), (3, "2"), (5, "mild")] {
+        let mut args = vec!["demo", "--world", &url];
+        args.extend(same);
+        args[3 + at] = other;
+        let output = tradewind(folder.path(), &args);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        let told = text(&output);
+        assert!(told.contains("play with --seed 5 --days 1 --faults hostile"), "{told}");
+    }
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn changes_then_none() {
     assert_eq!(applied["applied"]["accepted"], 4);
     shop.run(&["plan"], 0);
     // The same plan again: the world has moved since.
-    let stale = shop.run(&["apply", "p"], 1);
+    let stale = shop.run(&["apply", "p"], 3);
     assert!(text(&stale).contains("the plan is stale") && text(&stale).contains("Run plan again"));
     shop.run(&["orders"], 0);
 }
@@ -135,6 +135,14 @@ fn a_wrong_command_line_is_no_change() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(tradewind(folder.path(), &["plan", "--nonsense"]).status.code(), Some(1));
     assert_eq!(tradewind(folder.path(), &["plan", "--help"]).status.code(), Some(0));
+    // A program is told in its own way, wherever it says so.
+    for args in [["--json", "demo", "--days", "0"], ["demo", "--days", "0", "--json"]] {
+        let output = tradewind(folder.path(), &args);
+        assert_eq!(output.status.code(), Some(1));
+        let said = json(&output)["error"]["message"].as_str().unwrap().to_owned();
+        assert!(said.starts_with("invalid value '0' for '--days <DAYS>'"), "{said}");
+        assert!(output.stderr.is_empty(), "{}", text(&output));
+    }
 }
 
 #[test]

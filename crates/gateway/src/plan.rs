@@ -426,7 +426,10 @@ impl Inputs<'_> {
                 Cmp::Less | Cmp::Equal => Against::Same,
             };
         }
-        let stop = live.price.and_then(|old| jump(old, offer.price, self.config.guard.price_jump));
+        let stop = live
+            .price
+            .zip(self.config.guard.price_jump)
+            .and_then(|(old, limit)| jump(old, offer.price, limit));
         // An update carries a quantity too.
         let mut offer = offer;
         offer.quantity = live.quantity.map_or(offer.quantity, |q| may_show(q).min(offer.quantity));
@@ -582,7 +585,16 @@ fn jump(
     let share = (new.decimal() - old.decimal()).abs().checked_div(old.decimal())?;
     (share > limit).then(|| {
         let percent = |d: rust_decimal::Decimal| (d * rust_decimal::Decimal::ONE_HUNDRED).round_dp(1);
-        let why = format!("from {old} to {new} is a jump of {} %, the limit is {} %: raise guard.price_jump for this run if it is meant", percent(share), percent(limit));
+        let remedy = if share > rust_decimal::Decimal::ONE {
+            "set guard.price_jump = \"none\""
+        } else {
+            "raise guard.price_jump"
+        };
+        let why = format!(
+            "from {old} to {new} is a jump of {} %, the limit is {} %: {remedy} for this run if it is meant",
+            percent(share),
+            percent(limit)
+        );
         Stop::new(Guard::PriceJump, why)
     })
 }

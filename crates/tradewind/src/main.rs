@@ -26,7 +26,7 @@ struct Cli {
     /// Print machine-readable JSON on standard output.
     #[arg(long, global = true)]
     json: bool,
-    /// Say less: no progress, no hints.
+    /// Say less: no progress, no hints, no warnings in the log.
     #[arg(short, long, global = true)]
     quiet: bool,
     /// Say more; twice for traces. Logs go to standard error.
@@ -40,20 +40,31 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // A wrong command line is a failure (1): 2 says that there are changes. Help and version are no failure.
-        Err(told) => {
+        Err(told) if !told.use_stderr() => {
             let _ = told.print();
-            return ExitCode::from(if told.use_stderr() { Exit::Failed } else { Exit::Ok }.code());
+            return ExitCode::from(Exit::Ok.code());
+        }
+        Err(told) => {
+            // What was wrong is not known to be anything but `--json`, which holds wherever it stands.
+            if std::env::args_os().any(|a| a == "--json") {
+                let said = told.render().to_string();
+                let said = said.trim().trim_start_matches("error: ").to_owned();
+                Output::new(true, false).error(&anyhow::Error::msg(said));
+            } else {
+                let _ = told.print();
+            }
+            return ExitCode::from(Exit::Failed.code());
         }
     };
     // One TLS provider in the tree; an error only says that one is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    init_logs(cli.verbose);
+    init_logs(level(&cli));
     let out = Output::new(cli.json, cli.quiet);
     let exit = match cmd::run(cli.command, &out) {
         Ok(exit) => exit,
         Err(error) => {
             out.error(&error);
-            Exit::Failed
+            Exit::of_error(&error)
         }
     };
     if tracing::enabled!(tracing::Level::INFO)
@@ -71,12 +82,18 @@ fn peak_kib() -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-fn init_logs(verbose: u8) {
-    let default = match verbose {
+/// The least that is logged.
+fn level(cli: &Cli) -> &'static str {
+    match cli.verbose {
+        // The demo's channels are disturbed on purpose: that a call of it failed is no news.
+        0 if cli.quiet || matches!(cli.command, Command::Demo(_)) => "error",
         0 => "warn",
         1 => "info",
         _ => "debug",
-    };
+    }
+}
+
+fn init_logs(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TRADEWIND_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     // Colours are for a terminal: a file or a pipe would hold their codes.

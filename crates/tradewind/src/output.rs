@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Ok,
     /// 1: the command could not do its work: bad input, missing file, internal error.
     Failed,
-    /// 2: there are changes (of a plan), or the answer is a clear no.
+    /// 2: there are changes (of a plan), or something is still open.
     Changes,
     /// 3: something is blocked or needs a decision.
     Blocked,
@@ -43,6 +43,13 @@ impl Exit {
 }
 
 impl Exit {
+    /// How a command ends that could not go on. A plan that does not fit is a person's to make anew.
+    pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
+        let plan = |e: &GatewayError| matches!(e, GatewayError::Stale(_) | GatewayError::Edited { .. });
+        let decide = error.chain().any(|cause| cause.downcast_ref().is_some_and(plan));
+        if decide { Exit::Blocked } else { Exit::Failed }
+    }
+
     /// Of so many calls to channels so many failed: all is a channel error, some is partial.
     pub(crate) fn of_failures(failed: u32, asked: u32) -> Exit {
         match failed {
@@ -132,27 +139,8 @@ impl Output {
 }
 
 /// Where in which files the fault is: `file`, `line` and `column` as far as they are known, `field` of a row.
-fn places(error: &anyhow::Error) -> Vec<serde_json::Map<String, Value>> {
-    let place = |file: &str, line: Option<u64>, column: Option<u64>, message: &str| {
-        let mut told = serde_json::Map::new();
-        told.insert("file".to_owned(), file.into());
-        let numbers = [("line", line), ("column", column)];
-        for (name, n) in numbers.into_iter().filter_map(|(name, n)| Some((name, n.filter(|n| *n > 0)?))) {
-            told.insert(name.to_owned(), n.into());
-        }
-        told.insert("message".to_owned(), message.into());
-        told
-    };
-    let rows = |refused: &Refused| {
-        let row = |p: &Problem| {
-            let mut told = place(&p.file, Some(p.row), None, &p.message);
-            if !p.field.is_empty() {
-                told.insert("field".to_owned(), p.field.clone().into());
-            }
-            told
-        };
-        refused.0.iter().map(row).collect()
-    };
+pub(crate) fn places(error: &anyhow::Error) -> Vec<serde_json::Map<String, Value>> {
+    let rows = |refused: &Refused| refused.0.iter().map(row).collect();
     for cause in error.chain() {
         if let Some(GatewayError::Catalogue(refused)) = cause.downcast_ref() {
             return rows(refused);
@@ -178,6 +166,32 @@ fn places(error: &anyhow::Error) -> Vec<serde_json::Map<String, Value>> {
         }
     }
     Vec::new()
+}
+
+/// One place, with what is wrong there.
+fn place(
+    file: &str,
+    line: Option<u64>,
+    column: Option<u64>,
+    message: &str,
+) -> serde_json::Map<String, Value> {
+    let mut told = serde_json::Map::new();
+    told.insert("file".to_owned(), file.into());
+    let numbers = [("line", line), ("column", column)];
+    for (name, n) in numbers.into_iter().filter_map(|(name, n)| Some((name, n.filter(|n| *n > 0)?))) {
+        told.insert(name.to_owned(), n.into());
+    }
+    told.insert("message".to_owned(), message.into());
+    told
+}
+
+/// A row of a file, as a program reads it.
+pub(crate) fn row(p: &Problem) -> serde_json::Map<String, Value> {
+    let mut told = place(&p.file, Some(p.row), None, &p.message);
+    if !p.field.is_empty() {
+        told.insert("field".to_owned(), p.field.clone().into());
+    }
+    told
 }
 
 /// A table for a person: as wide as the terminal, and as its content where nobody looks (a pipe, a file).

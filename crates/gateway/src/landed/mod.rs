@@ -71,6 +71,7 @@ impl Engines {
             let (file, line) = e.0.first().map_or(("", 0), |p| (p.file.as_str(), p.line as u64));
             ConfigError::refused(&e, file, line)
         })?;
+        schemes(config, &packs)?;
         let mut hash = Sha256::new();
         let mut add = |text: &str| {
             hash.update((text.len() as u64).to_be_bytes());
@@ -195,6 +196,21 @@ impl Engines {
     pub fn quotes<'a>(&'a self, rates: &'a dyn FxSource) -> Engine<'a> {
         Engine::new(&self.packs).with_fx(rates).with_tariff(&*self.tariff)
     }
+}
+
+/// Every scheme is one that some rule asks for: with a mistyped one, no rule would apply, or that for everybody else.
+fn schemes(config: &Config, packs: &PackSet) -> Result<(), ConfigError> {
+    let declared = config.shipping.iter().flat_map(|s| &s.scheme);
+    let declared = declared.map(|(to, name)| (format!("shipping.scheme.{to}"), Some(*to), name));
+    let lanes = config.landed.to.iter().filter_map(|(to, lane)| {
+        Some((format!("landed.to.{to}.scheme"), Country::new(to).ok(), lane.scheme.as_ref()?))
+    });
+    for (at, to, name) in declared.chain(lanes) {
+        if let Some(why) = packs.unknown_scheme(to, name) {
+            return Err(config.mistake(&at, format!("scheme '{name}': {why}")));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn read(folder: &Path, file: &Path) -> Result<String, ConfigError> {

@@ -5,6 +5,7 @@ mod apply;
 mod books;
 mod cases;
 mod catalogue;
+mod config;
 mod customs;
 mod fakes;
 mod fulfil;

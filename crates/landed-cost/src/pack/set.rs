@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tradewind_domain::Country;
 
 use super::load::PackError;
-use super::model::{Kind, Pack};
+use super::model::{Kind, Pack, Rule, Sel};
 use crate::fields::instead;
 
 macro_rules! embedded {
@@ -131,6 +131,23 @@ impl PackSet {
         Some(format!("no rule asks for this fact{}", instead(name, &known.into_iter().collect::<Vec<_>>())))
     }
 
+    /// Why a name is no scheme that the rules of a destination know, of all destinations when none is named: what to write
+    /// instead. `None` when it is one.
+    #[must_use]
+    pub fn unknown_scheme(&self, to: Option<Country>, name: &str) -> Option<String> {
+        let packs = self.current.iter().filter(|p| to.is_none_or(|to| p.destinations.contains(&to)));
+        let known: BTreeSet<&str> = packs.flat_map(|p| &p.rules).flat_map(schemes).collect();
+        if known.contains(name) {
+            return None;
+        }
+        let whose = to.map_or_else(|| "any destination".to_owned(), |to| to.code().to_owned());
+        let known: Vec<&str> = known.into_iter().collect();
+        Some(match known.is_empty() {
+            true => format!("the rules of {whose} know no scheme: leave it out"),
+            false => format!("the rules of {whose} know no such scheme{}", instead(name, &known)),
+        })
+    }
+
     /// Keeps the packs of another set as older versions, for quotes that are pinned to them.
     pub fn keep_older(&mut self, other: PackSet) {
         for pack in other.current.into_iter().chain(other.older) {
@@ -188,4 +205,14 @@ fn read_folder(dir: &Path) -> Result<Vec<(String, String)>, PackSetError> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Schemes that a rule names, wherever it does.
+fn schemes(rule: &Rule) -> impl Iterator<Item = &str> {
+    let asked = match &rule.when.scheme {
+        Some(Sel::In(names) | Sel::NotIn(names)) => names.as_slice(),
+        None => &[],
+    };
+    let waived = rule.waive.iter().flat_map(|w| &w.scheme_not);
+    asked.iter().chain(waived).chain(rule.sale.iter().map(|s| &s.scheme)).map(AsRef::as_ref)
 }

@@ -175,6 +175,18 @@ pub trait Channel: Send + Sync + 'static {
         None
     }
 
+    /// Operations that answer with a list, and where in the JSON it is: such a list may tell a record twice
+    /// ([`super::faults::Fault::Duplicate`]) or in another order ([`super::faults::Fault::Reorder`]). Whatever else the
+    /// channel answers cannot, and these faults do not strike it.
+    fn lists(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// Names of its operations, where they are a closed set; a fault set for another one would never strike.
+    fn operations(&self) -> Option<Vec<&'static str>> {
+        None
+    }
+
     /// Adds headers to an honest answer. `verdict` is there when the call drew on a bucket.
     fn decorate(&self, call: &Call, verdict: Option<Verdict>, response: &mut Response<Body>) {
         let _ = (call, verdict, response);

@@ -3,6 +3,7 @@
 //! | request | what it does |
 //! |---|---|
 //! | `GET /_sim/time` | `{"now","start","next"}` |
+//! | `GET /_sim/world` | how it was made: `{"seed","days","first_day","orders_per_day","faults"}` |
 //! | `POST /_sim/advance` `{"seconds":n}`, `{"millis":n}` or `{"to":"2026-03-05T00:00:00Z"}` | moves time |
 //! | `GET /_sim/ledger` | the oracle ledger |
 //! | `POST /_sim/own` `{"SKU":qty,...}` | physical stock |
@@ -11,7 +12,7 @@
 //! | `GET /_sim/channels` | base URLs and credentials |
 //! | `POST /_sim/hooks/{channel}` | takes the waiting hooks (bodies base64) |
 
-use super::channel::json;
+use super::channel::{Channel, json};
 use super::clock::iso_millis;
 use super::faults::{Fault, Profile};
 use super::world::World;
@@ -30,6 +31,7 @@ use std::time::Duration;
 pub(super) fn router(world: World) -> Router {
     Router::new()
         .route("/_sim/time", get(time))
+        .route("/_sim/world", get(made))
         .route("/_sim/advance", post(advance))
         .route("/_sim/ledger", get(ledger))
         .route("/_sim/own", post(own))
@@ -68,6 +70,16 @@ async fn advance(State(world): State<World>, body: Bytes) -> Response {
     json(200, &now(&world))
 }
 
+async fn made(State(world): State<World>) -> Response {
+    let demand = world.demand();
+    let faults = world.faults(|f| f.base());
+    json(
+        200,
+        &j!({"seed": world.seed(), "days": demand.days, "first_day": demand.first_day,
+            "orders_per_day": demand.orders_per_day, "faults": faults}),
+    )
+}
+
 async fn ledger(State(world): State<World>) -> Response {
     let bytes = world.ledger(|l| l.to_json());
     super::channel::raw(200, "application/json", bytes)
@@ -102,7 +114,22 @@ fn one() -> u32 {
 }
 
 async fn faults(State(world): State<World>, body: Bytes) -> Response {
-    match serde_json::from_slice(&body) {
+    let set = serde_json::from_slice(&body);
+    if let Ok(SetFault::Profile { channel: Some(channel), .. } | SetFault::One { channel, .. }) = &set {
+        let Some(known) = world.channel(channel) else {
+            let all: Vec<&str> = world.channels().iter().map(|c| c.name()).collect();
+            return json(
+                404,
+                &j!({"error": format!("no channel `{channel}` runs here: there are {}", all.join(", "))}),
+            );
+        };
+        if let Ok(SetFault::One { operation, fault, .. }) = &set
+            && let Some(why) = idle(&*known, operation.as_deref(), *fault)
+        {
+            return refuse(&why);
+        }
+    }
+    match set {
         Ok(SetFault::Profile { profile, channel: None }) => world.faults(|f| f.set_all(profile)),
         Ok(SetFault::Profile { profile, channel: Some(c) }) => world.faults(|f| f.set_profile(&c, profile)),
         Ok(SetFault::One { channel, operation, fault, times }) => {
@@ -115,6 +142,26 @@ async fn faults(State(world): State<World>, body: Bytes) -> Response {
         }
     }
     json(200, &j!({"ok": true}))
+}
+
+/// Why a fault would never strike, with what would.
+fn idle(channel: &dyn Channel, operation: Option<&str>, fault: Fault) -> Option<String> {
+    let name = channel.name();
+    if let (Some(known), Some(operation)) = (channel.operations(), operation)
+        && !known.contains(&operation)
+    {
+        return Some(format!("{name} has no operation `{operation}`: there are {}", known.join(", ")));
+    }
+    let lists: Vec<&str> = channel.lists().iter().map(|(operation, _)| *operation).collect();
+    let told = matches!(fault, Fault::Duplicate | Fault::Reorder);
+    match operation {
+        _ if !told => None,
+        _ if lists.is_empty() => Some(format!("{name} answers with no list that could tell a record so")),
+        Some(operation) if !lists.contains(&operation) => {
+            Some(format!("`{operation}` of {name} answers with no list: these do: {}", lists.join(", ")))
+        }
+        _ => None,
+    }
 }
 
 async fn journal(State(world): State<World>) -> Response {

@@ -79,9 +79,9 @@ pub enum Fault {
     Lie,
     /// The client's access token is declared expired although it is not; not handled.
     ExpireToken,
-    /// A hook is delivered twice.
+    /// A hook is delivered twice; a list tells its first record once more at its end.
     Duplicate,
-    /// A hook is delivered after its successor.
+    /// A hook is delivered after its successor; a list is told backwards.
     Reorder,
 }
 
@@ -151,14 +151,21 @@ impl Faults {
         self.scripted.push_back((channel.to_owned(), operation.map(str::to_owned), fault, times));
     }
 
+    /// The profile of channels that have none of their own.
+    #[must_use]
+    pub fn base(&self) -> Profile {
+        self.base
+    }
+
     fn profile(&self, channel: &str) -> Profile {
         self.by_channel.get(channel).copied().unwrap_or(self.base)
     }
 
-    /// Decides about the next request of `operation` under `key`.
-    pub fn decide(&mut self, channel: &str, operation: &str, key: &str) -> Option<Fault> {
-        let at = self.scripted.iter().position(|(c, op, _, times)| {
-            *times > 0 && c == channel && op.as_deref().is_none_or(|op| op == operation)
+    /// Decides about the next request of `operation` under `key`; `list`: it is answered with one.
+    pub fn decide(&mut self, channel: &str, operation: &str, key: &str, list: bool) -> Option<Fault> {
+        let at = self.scripted.iter().position(|(c, op, fault, times)| {
+            let strikes = list || !matches!(fault, Fault::Duplicate | Fault::Reorder);
+            *times > 0 && strikes && c == channel && op.as_deref().is_none_or(|op| op == operation)
         });
         if let Some(at) = at
             && let Some(entry) = self.scripted.get_mut(at)
@@ -219,7 +226,7 @@ mod tests {
             let mut faults = Faults::new(9, Profile::Hostile);
             let mut out: BTreeMap<String, Vec<Option<Fault>>> = BTreeMap::new();
             for key in keys {
-                out.entry((*key).to_owned()).or_default().push(faults.decide("amazon", "put", key));
+                out.entry((*key).to_owned()).or_default().push(faults.decide("amazon", "put", key, false));
             }
             out
         };
@@ -234,7 +241,7 @@ mod tests {
         let mut faults = Faults::new(3, Profile::Hostile);
         let (mut hit, mut streak) = (0_u32, 0_u32);
         for _ in 0..4_000 {
-            if faults.decide("c", "op", "k").is_some() {
+            if faults.decide("c", "op", "k", false).is_some() {
                 hit += 1;
                 streak += 1;
                 assert!(streak <= 3);
@@ -244,16 +251,16 @@ mod tests {
         }
         // 25 % less the forced honest answers; a wide band is enough.
         assert!((800..=1_100).contains(&hit), "{hit}");
-        assert_eq!(Faults::new(3, Profile::None).decide("c", "op", "k"), None);
+        assert_eq!(Faults::new(3, Profile::None).decide("c", "op", "k", false), None);
     }
 
     #[test]
     fn scripted_faults_come_first_and_run_out() {
         let mut faults = Faults::new(3, Profile::None);
         faults.script("c", Some("op"), Fault::Hang, 2);
-        assert_eq!(faults.decide("c", "other", "k"), None);
-        assert_eq!(faults.decide("c", "op", "k"), Some(Fault::Hang));
-        assert_eq!(faults.decide("c", "op", "k"), Some(Fault::Hang));
-        assert_eq!(faults.decide("c", "op", "k"), None);
+        assert_eq!(faults.decide("c", "other", "k", false), None);
+        assert_eq!(faults.decide("c", "op", "k", false), Some(Fault::Hang));
+        assert_eq!(faults.decide("c", "op", "k", false), Some(Fault::Hang));
+        assert_eq!(faults.decide("c", "op", "k", false), None);
     }
 }

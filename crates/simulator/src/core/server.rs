@@ -366,12 +366,19 @@ impl Gate {
             return Err(Closed);
         }
         let call = self.channel.classify(&parts, &body);
-        let fault = self.world.decide(self.channel.name(), &call);
+        let list = self.channel.lists().iter().find(|(operation, _)| *operation == call.operation);
+        let fault = self.world.decide(self.channel.name(), &call, list.is_some());
         let shown = format!("{} {}", parts.method, parts.uri.path_and_query().map_or("/", |p| p.as_str()));
         if let Some(fault) = fault {
             parts.extensions.insert(fault);
         }
         let answer = self.pass(&call, fault, Request::from_parts(parts, Body::from(body))).await;
+        let answer = match (fault, list, answer) {
+            (Some(Fault::Duplicate | Fault::Reorder), Some((_, list)), Ok(honest)) => {
+                retell(honest, list, fault).await
+            }
+            (_, _, answer) => answer,
+        };
         let status = answer.as_ref().map_or(0, |r| r.status().as_u16());
         self.world.note(self.channel.name(), &call, shown, status, fault);
         if self.world.spring(number, Moment::After) {
@@ -434,6 +441,23 @@ impl Gate {
             Err(never) => match never {},
         }
     }
+}
+
+/// The same answer, with the records of its list told otherwise. One without that list (an error) is left as it is.
+async fn retell(response: Response, list: &str, fault: Option<Fault>) -> Result<Response, Closed> {
+    let (mut parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|_| Closed)?;
+    let mut answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let Some(records) = answer.pointer_mut(list).and_then(serde_json::Value::as_array_mut) else {
+        return Ok(Response::from_parts(parts, Body::from(body)));
+    };
+    match fault {
+        Some(Fault::Reorder) => records.reverse(),
+        _ => records.extend(records.first().cloned()),
+    }
+    let body = serde_json::to_vec(&answer).map_err(|_| Closed)?;
+    parts.headers.remove(http::header::CONTENT_LENGTH);
+    Ok(Response::from_parts(parts, Body::from(body)))
 }
 
 /// The first half of the body under the full length, then a closed connection.

@@ -185,6 +185,12 @@ impl World {
         self.0.seed
     }
 
+    /// Who comes to buy.
+    #[must_use]
+    pub fn demand(&self) -> &Demand {
+        &self.0.demand
+    }
+
     /// The virtual now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -380,10 +386,11 @@ impl World {
         act.map(|act| act()).is_some()
     }
 
-    pub(crate) fn decide(&self, channel: &str, call: &Call) -> Option<Fault> {
+    pub(crate) fn decide(&self, channel: &str, call: &Call, list: bool) -> Option<Fault> {
         let mut inner = lock(&self.0.inner);
         inner.ledger.call(channel, &call.operation).received += 1;
-        let fault = if call.faults { inner.faults.decide(channel, &call.operation, &call.key) } else { None };
+        let fault =
+            if call.faults { inner.faults.decide(channel, &call.operation, &call.key, list) } else { None };
         if let Some(fault) = fault {
             let record = inner.ledger.call(channel, &call.operation);
             record.faulted += 1;

@@ -30,6 +30,13 @@ impl Channel for Shop {
                 get(|Path(who): Path<String>| async move { format!("hello {who}, good to see you") }),
             )
             .route("/limited", get(|| async { "ok" }))
+            .route("/list", get(|| async { json(200, &serde_json::json!({"rows": [1, 2, 3]})) }))
+    }
+    fn lists(&self) -> &'static [(&'static str, &'static str)] {
+        &[("list", "/rows")]
+    }
+    fn operations(&self) -> Option<Vec<&'static str>> {
+        Some(vec!["hello", "limited", "list"])
     }
     fn classify(&self, parts: &Parts, _body: &Bytes) -> Call {
         let path = parts.uri.path();
@@ -185,6 +192,27 @@ async fn the_control_interface_drives_the_world() {
     assert_eq!(post("advance", r#"{"hours": 1}"#).await.0, 400);
     assert_eq!(post("faults", r#"{"channel":"shop","fault":"server_error"}"#).await.0, 200);
     assert_eq!(client.get(format!("{base}/hello/x")).send().await.unwrap().status(), 500);
+    // A fault that would never strike is refused; one that tells a list otherwise waits for a list.
+    for (fault, status, why) in [
+        (r#"{"channel":"shpo","fault":"drop"}"#, 404, "there are shop"),
+        (r#"{"channel":"shpo","profile":"mild"}"#, 404, "there are shop"),
+        (r#"{"channel":"shop","operation":"helo","fault":"drop"}"#, 400, "there are hello, limited, list"),
+        (r#"{"channel":"shop","operation":"hello","fault":"reorder"}"#, 400, "these do: list"),
+    ] {
+        let (answered, told) = post("faults", fault).await;
+        assert!(answered == status && told["error"].as_str().unwrap().contains(why), "{fault}: {told}");
+    }
+    for (fault, rows) in [("duplicate", [1, 2, 3, 1].as_slice()), ("reorder", &[3, 2, 1])] {
+        let set = format!(r#"{{"channel":"shop","fault":"{fault}"}}"#);
+        assert_eq!(post("faults", &set).await.0, 200);
+        assert_eq!(client.get(format!("{base}/hello/y")).send().await.unwrap().status(), 200);
+        let told: serde_json::Value =
+            client.get(format!("{base}/list")).send().await.unwrap().json().await.unwrap();
+        assert_eq!(told["rows"], serde_json::json!(rows), "{fault}");
+    }
+    let made: serde_json::Value =
+        client.get(format!("{base}/_sim/world")).send().await.unwrap().json().await.unwrap();
+    assert_eq!((&made["faults"], &made["seed"]), (&"none".into(), &11.into()));
     let ledger: serde_json::Value =
         client.get(format!("{base}/_sim/ledger")).send().await.unwrap().json().await.unwrap();
     // Six buyers came, but only five units existed: at least one unit too many was sold.

@@ -1,5 +1,6 @@
-//! `tradewind apply`: refuses a stale plan. Exit 0: all live or accepted, 3: nothing may go out, 4: nothing went through, 5:
-//! some of it did.
+//! `tradewind apply`: refuses a stale plan. Exit 0: all live or accepted, 2: nothing was sent, and channels still work
+//! on what was sent before, 3: nothing may go out, or the plan does not fit the world, 4: nothing went through, 5: some of it
+//! did.
 
 use std::path::PathBuf;
 
@@ -72,9 +73,13 @@ fn exit(blocked: u32, applied: &Applied, settled: &Settled, polled: &Applied) ->
     let failed = failed(applied) + failed(polled) + settled.rejected + settled.again + settled.unread;
     let accepted = (applied.accepted + polled.accepted).saturating_sub(settled.rejected + settled.again);
     let good = accepted + polled.deferred + settled.live;
+    let sent = applied.accepted + applied.deferred;
+    let open = settled.waiting + polled.deferred;
     match (failed, applied.held, good) {
         // A plan of which nothing may go out is a person's to decide.
         (0, 0, 0) if blocked > 0 => Exit::Blocked,
+        // Asked again until nothing is open: 0 says that it is not.
+        (0, 0, _) if sent == 0 && open > 0 => Exit::Changes,
         (0, 0, _) => Exit::Ok,
         (0, _, 0) => Exit::Blocked,
         (_, _, 0) => Exit::Channel,
@@ -106,6 +111,10 @@ mod tests {
             (Exit::Channel, 0, a(), s(), Applied { rejected: 1, ..a() }),
             (Exit::Partial, 0, a(), Settled { live: 1, ..s() }, Applied { rejected: 1, accepted: 1, ..a() }),
             (Exit::Ok, 0, Applied { deferred: 2, ..a() }, s(), Applied { deferred: 2, ..a() }),
+            (Exit::Ok, 0, Applied { accepted: 2, ..a() }, Settled { waiting: 2, ..s() }, a()),
+            // Only asked: some live, some not yet; a feed that the channel still works on.
+            (Exit::Changes, 0, a(), Settled { live: 1, waiting: 2, ..s() }, a()),
+            (Exit::Changes, 0, a(), s(), Applied { deferred: 2, ..a() }),
         ];
         for (want, blocked, applied, settled, polled) in cases {
             assert_eq!(

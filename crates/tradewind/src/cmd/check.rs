@@ -1,12 +1,18 @@
-//! `tradewind check`: everything that can be known without a call.
+//! `tradewind check`: everything that can be known without a call. Exit 3: there are problems, in whatever file; 1: there is no
+//! configuration to check.
+
+use std::collections::BTreeSet;
 
 use secrecy::SecretString;
+use serde_json::{Value, json};
+use tradewind_connector::Role;
 use tradewind_gateway::Engines;
-use tradewind_gateway::catalogue::Catalogue;
+use tradewind_gateway::catalogue::{Catalogue, Problem};
+use tradewind_gateway::config::{Config, ConfigError};
 
 use crate::context::ConfigArg;
-use crate::listen::{Told, door};
-use crate::output::{Exit, Output};
+use crate::listen::{Told as Hook, door};
+use crate::output::{self, Exit, Output};
 use crate::registry;
 
 #[derive(clap::Args)]
@@ -16,21 +22,31 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
-    let (config, folder) = args.config.load()?;
-    let mut problems: Vec<String> = Vec::new();
-    let mut hooks: Vec<Told> = Vec::new();
+    let (config, folder) = match args.config.load() {
+        Ok(loaded) => loaded,
+        // A mistake in the configuration is what was looked for, as one in any other file.
+        Err(e) if matches!(e.downcast_ref(), Some(ConfigError::Invalid { .. })) => {
+            let found = Found { problems: vec![Told::of(&e)], ..Found::default() };
+            return found.tell(out);
+        }
+        Err(e) => return Err(e),
+    };
+    let mut problems: Vec<Told> = roles(&config).into_iter().map(|e| Told::of(&e.into())).collect();
+    let mut hooks: Vec<Hook> = Vec::new();
     for entry in &config.account {
         let (mut account, unread) = entry.resolve_each(&folder);
         let offline = crate::cmd::connectors::offline_runtime;
         let as_it_is = registry::find(&entry.connector).ok().map(|f| (f.open)(account.clone(), offline()));
         let connector = as_it_is.and_then(Result::ok);
-        hooks.push(Told::of(&entry.id, door(&config, entry, connector.as_deref())));
-        for (_, problem) in &unread {
-            problems.push(format!("account '{}': {problem}", entry.id));
+        hooks.push(Hook::of(&entry.id, door(&config, entry, connector.as_deref())));
+        let mut absent: Vec<String> = Vec::new();
+        for (name, problem) in unread {
+            let said = format!("account '{}': {problem}", entry.id);
+            problems.push(Told { said, ..Told::of(&problem.into()) });
+            absent.push(name);
         }
         // A connector stops at the first secret that is missing. Each is told, and something put in its place, until all are
         // told and whatever else is wrong.
-        let mut absent: Vec<String> = unread.into_iter().map(|(name, _)| name).collect();
         for name in &absent {
             account.secrets = account.secrets.with(name, SecretString::from("absent"));
         }
@@ -50,7 +66,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     |_| String::new(),
                     |f| format!(" (what it needs: tradewind connectors {})", f.id),
                 );
-                problems.push(format!("account '{}': {}{hint}", entry.id, causes.join(": ")));
+                problems.push(Told::plain(format!("account '{}': {}{hint}", entry.id, causes.join(": "))));
             }
             let Some(name) = missing else { break };
             account.secrets = account.secrets.with(&name, SecretString::from("absent"));
@@ -59,33 +75,144 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     }
     // Rule packs, exchange rates, goods facts and price book: refused here, not on the first plan.
     if let Err(e) = Engines::load(&config, &folder) {
-        problems.push(e.to_string());
+        problems.push(Told::of(&e.into()));
     }
     let (variants, warnings) = match Catalogue::load(&config.catalogue, &folder) {
-        Ok(catalogue) => (catalogue.variants().len(), catalogue.warnings),
+        Ok(catalogue) => {
+            let mut warnings = categories(&config, &catalogue);
+            warnings.extend(catalogue.warnings.iter().cloned());
+            (catalogue.variants().len(), warnings)
+        }
         Err(refused) => {
-            problems.extend(refused.0.iter().map(ToString::to_string));
+            problems.extend(refused.0.iter().map(|p| Told { said: p.to_string(), fields: row(p) }));
             (0, Vec::new())
         }
     };
-    if out.is_json() {
-        out.json(&serde_json::json!({
-            "ok": problems.is_empty(), "accounts": config.account.len(), "variants": variants,
-            "problems": problems, "hooks": hooks, "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        }))?;
-    } else {
-        for warning in &warnings {
-            out.text(format!("warn  {warning}"))?;
+    Found { accounts: config.account.len(), variants, problems, hooks, warnings }.tell(out)
+}
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    accounts: usize,
+    variants: usize,
+    problems: Vec<Told>,
+    hooks: Vec<Hook>,
+    warnings: Vec<Problem>,
+}
+
+impl Found {
+    fn tell(&self, out: &Output) -> anyhow::Result<Exit> {
+        let Found { accounts, variants, problems, hooks, warnings } = self;
+        if out.is_json() {
+            out.json(&json!({
+                "ok": problems.is_empty(), "accounts": accounts, "variants": variants,
+                "problems": problems.iter().map(|p| &p.fields).collect::<Vec<_>>(), "hooks": hooks,
+                "warnings": warnings.iter().map(row).collect::<Vec<_>>(),
+            }))?;
+        } else {
+            for warning in warnings {
+                out.text(format!("warn  {warning}"))?;
+            }
+            for problem in problems {
+                out.text(format!("error {}", problem.said))?;
+            }
+            for told in hooks {
+                out.text(format!("hooks {}", told.line()))?;
+            }
+            if problems.is_empty() {
+                out.text(format!("ok    configuration · {variants} SKUs · {accounts} accounts"))?;
+            }
         }
-        for problem in &problems {
-            out.text(format!("error {problem}"))?;
+        Ok(if problems.is_empty() { Exit::Ok } else { Exit::Blocked })
+    }
+}
+
+/// A problem, for a person and for a program.
+struct Told {
+    said: String,
+    /// `message`, and `file`, `line`, `column` and `field` as far as they are known.
+    fields: Value,
+}
+
+impl Told {
+    fn of(error: &anyhow::Error) -> Told {
+        let said = error.to_string();
+        // Of several places the first: the message names them all.
+        let mut fields = output::places(error).into_iter().next().map_or_else(|| json!({}), Value::from);
+        fields["message"] = said.as_str().into();
+        Told { said, fields }
+    }
+
+    fn plain(said: String) -> Told {
+        Told { fields: json!({ "message": said }), said }
+    }
+}
+
+fn row(p: &Problem) -> Value {
+    output::row(p).into()
+}
+
+/// Accounts that are named for what they cannot do.
+fn roles(config: &Config) -> Vec<ConfigError> {
+    let mut named = Vec::new();
+    if let Some(shipping) = &config.shipping {
+        named.push(("shipping.carrier".to_owned(), &shipping.carrier, Role::Logistics, "carrier"));
+        let customs = shipping.customs.iter();
+        named.extend(
+            customs.map(|(to, id)| (format!("shipping.customs.{to}"), id, Role::Customs, "customs system")),
+        );
+        named.extend(
+            shipping
+                .payments
+                .iter()
+                .map(|id| ("shipping.payments".to_owned(), id, Role::Payment, "payment provider")),
+        );
+    }
+    let selling = config.account.iter().enumerate().filter(|(_, a)| a.offers.is_some());
+    named.extend(
+        selling.map(|(n, a)| (format!("account.{n}.offers"), &a.id, Role::Marketplace, "marketplace")),
+    );
+    let wrong = named.into_iter().filter_map(|(at, id, role, what)| {
+        let entry = config.account.iter().find(|a| a.id == *id)?;
+        let factory = registry::find(&entry.connector).ok()?;
+        if (factory.info)().roles.contains(&role) {
+            return None;
         }
-        for told in &hooks {
-            out.text(format!("hooks {}", told.line()))?;
-        }
-        if problems.is_empty() {
-            out.text(format!("ok    configuration · {variants} SKUs · {} accounts", config.account.len()))?;
+        let able = registry::CONNECTORS.iter().filter(|f| (f.info)().roles.contains(&role));
+        let able: Vec<&str> = able.map(|f| f.id).collect();
+        let message = format!(
+            "account '{id}' is no {what}: it is of the connector {}; there are {}",
+            entry.connector,
+            able.join(", ")
+        );
+        Some(config.mistake(&at, message))
+    });
+    wrong.collect()
+}
+
+/// Categories of offer rules that no product of the catalogue has: a misspelt one offers nothing.
+fn categories(config: &Config, catalogue: &Catalogue) -> Vec<Problem> {
+    let known: BTreeSet<&str> = catalogue.products.values().filter_map(|p| p.category.as_deref()).collect();
+    let mut told = Vec::new();
+    for (n, rules) in config.account.iter().enumerate().filter_map(|(n, a)| Some((n, a.offers.as_ref()?))) {
+        let only = rules.only.iter().enumerate().map(|(i, name)| (format!("only.{i}"), name));
+        let mapped = rules.categories.keys().filter(|name| *name != "*");
+        let mapped = mapped.map(|name| (format!("categories.{name}"), name));
+        for (field, name) in only.chain(mapped).filter(|(_, name)| !known.contains(name.as_str())) {
+            let place = config.places.find(&format!("account.{n}.offers.{field}"));
+            let all: Vec<&str> = known.iter().copied().take(20).collect();
+            let more = if known.len() > all.len() { ", ..." } else { "" };
+            told.push(Problem {
+                file: place.path,
+                row: u64::try_from(place.line).unwrap_or_default(),
+                field: field.split('.').next().unwrap_or_default().to_owned(),
+                message: format!(
+                    "no product of the catalogue is in category '{name}': its categories are {}{more}",
+                    all.join(", ")
+                ),
+            });
         }
     }
-    Ok(if problems.is_empty() { Exit::Ok } else { Exit::Blocked })
+    told
 }

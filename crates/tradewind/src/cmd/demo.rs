@@ -17,6 +17,7 @@ use tradewind_simulator::{Demand, Profile, Simulator};
 
 use crate::context::block_on;
 use crate::output::{Exit, Output};
+use crate::simulated;
 use summary::Summary;
 
 /// Buyers per channel and day.
@@ -57,6 +58,10 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         Some(dir) if args.world.is_none() && dir.join("tradewind.db").exists() => {
             bail!("{} holds a demo already: choose another folder, or remove it", dir.display())
         }
+        // A demo that was killed goes on with the shop that it wrote; anybody else's is not written over.
+        Some(dir) if simulated::foreign_shop(dir, args.world.is_some()) => {
+            bail!("{} holds a shop already: choose another folder", dir.display())
+        }
         Some(_) => None,
         None => Some(tempfile::tempdir()?),
     };
@@ -89,6 +94,9 @@ async fn play(args: &Args, profile: Profile, folder: &Path, out: &Output) -> any
         (None, None) => String::new(),
     };
     let side = side::Side::connect(&url).await?;
+    if args.world.is_some() {
+        side.is_of(args.seed, args.days, profile).await?;
+    }
     let summary = world::play(args.seed, args.days, &side, folder, out).await;
     if let Some(simulator) = own {
         simulator.shutdown();

@@ -77,8 +77,8 @@ fn cli() -> String {
         "Standard output carries the answer and nothing else; progress, hints and logs go to standard error. `--json` \
          works everywhere. An error is then `{\"error\": {\"message\", \"causes\"}}`, with `file`, `line`, `column` and `field` where it is about a place in a \
          file, and `problems` where it is about several.\n\n| exit | meaning |\n|---|---|\n| 0 | done, or nothing to change |\n| 1 | the command could not do \
-         its work: bad input, missing file, a wrong command line |\n| 2 | there are changes, or something is still open |\n| 3 | something is blocked, \
-         or needs a decision |\n| 4 | a channel answered with an error |\n| 5 | some items went through and some did not; rows or documents \
+         its work: bad input, missing file, a wrong command line |\n| 2 | there are changes, or something is still open: `apply` had nothing to send, and a channel still works on what was sent before |\n| 3 | something is blocked, \
+         or needs a decision: a guard stopped it, a plan is stale or was edited, `check` found problems |\n| 4 | a channel answered with an error |\n| 5 | some items went through and some did not; rows or documents \
          were not taken |\n\n",
     );
     let mut root = crate::Cli::command();

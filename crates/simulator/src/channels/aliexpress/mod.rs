@@ -158,6 +158,10 @@ impl Channel for AliExpress {
         Router::new().fallback(gateway::handle).with_state((self, world))
     }
 
+    fn lists(&self) -> &'static [(&'static str, &'static str)] {
+        &[("aliexpress.solution.order.get", "/aliexpress_solution_order_get_response/result/target_list")]
+    }
+
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {
         let mut params = gateway::params(parts.uri.query().unwrap_or_default(), body);
         let operation = match parts.uri.path().strip_prefix("/rest") {

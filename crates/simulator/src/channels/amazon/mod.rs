@@ -143,6 +143,18 @@ impl Channel for Amazon {
         Router::new().fallback(move |request: Request| handle(Arc::clone(&self), world.clone(), request))
     }
 
+    fn lists(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("searchOrders", "/orders"),
+            ("getOrdersV0", "/payload/Orders"),
+            ("listTransactions", "/payload/transactions"),
+        ]
+    }
+
+    fn operations(&self) -> Option<Vec<&'static str>> {
+        Some(route::names())
+    }
+
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {
         let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
         let Some((operation, _, bucket)) = route::find(&parts.method, parts.uri.path()) else {

@@ -48,6 +48,11 @@ const ROUTES: &[(&str, &str, &str, u64, u32)] = &[
     ("GET", "/document/{}", "downloadDocument", 0, 0),
 ];
 
+/// Every operation.
+pub(super) fn names() -> Vec<&'static str> {
+    ROUTES.iter().map(|(_, _, operation, _, _)| *operation).collect()
+}
+
 /// A request, taken apart.
 #[derive(Debug)]
 pub(super) struct Req {

@@ -160,6 +160,14 @@ impl Channel for ChinaCeb {
         })
     }
 
+    fn lists(&self) -> &'static [(&'static str, &'static str)] {
+        &[("receipts", "/messages")]
+    }
+
+    fn operations(&self) -> Option<Vec<&'static str>> {
+        Some(vec!["submit", "sign", "receipts"])
+    }
+
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {
         match (parts.method.as_str(), parts.uri.path()) {
             ("POST", "/cebcmsg") => {

@@ -181,6 +181,14 @@ impl Channel for Ebay {
         })
     }
 
+    fn lists(&self) -> &'static [(&'static str, &'static str)] {
+        &[("getOrders", "/orders"), ("getTransactions", "/transactions"), ("getPayouts", "/payouts")]
+    }
+
+    fn operations(&self) -> Option<Vec<&'static str>> {
+        Some(route::names())
+    }
+
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {
         let name = route::name(parts);
         // Signatures, tokens and dates live in headers, so path, query and body are stable over retries.

@@ -226,6 +226,11 @@ const TRADING: &[(&str, &str)] = &[
     ("CompleteSale", "Trading.CompleteSale"),
 ];
 
+/// Every operation.
+pub(super) fn names() -> Vec<&'static str> {
+    OPS.iter().map(|op| op.name).chain(TRADING.iter().map(|(_, name)| *name)).collect()
+}
+
 /// The operation's name, for faults and the journal.
 pub(super) fn name(parts: &Parts) -> &'static str {
     match find(parts) {

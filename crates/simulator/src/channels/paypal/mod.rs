@@ -527,6 +527,10 @@ impl Channel for PayPal {
         })
     }
 
+    fn lists(&self) -> &'static [(&'static str, &'static str)] {
+        &[("search.get", "/transaction_details")]
+    }
+
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {
         let path = parts.uri.path();
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();

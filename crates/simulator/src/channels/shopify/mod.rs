@@ -109,6 +109,10 @@ impl Channel for Shopify {
             .with_state((self, world))
     }
 
+    fn lists(&self) -> &'static [(&'static str, &'static str)] {
+        &[("orders", "/data/orders/nodes")]
+    }
+
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {
         if parts.uri.path().starts_with("/bulk/") {
             let mut call = Call::new("bulkDownload", parts.uri.path());

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tradewind_connector::{Clock, HttpTransport, SystemClock, Transport as _, WireRequest};
-use tradewind_simulator::Ledger;
+use tradewind_simulator::{Ledger, Profile};
 use url::Url;
 
 use crate::simulated::Channels;
@@ -26,6 +26,14 @@ pub(super) struct Side {
     http: HttpTransport,
     now_ms: AtomicI64,
     start: Timestamp,
+}
+
+/// How the world was made.
+#[derive(Deserialize)]
+struct Made {
+    seed: u64,
+    days: u32,
+    faults: Profile,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +54,21 @@ impl Side {
         side.now_ms = AtomicI64::new(time.now.as_millisecond());
         side.start = time.start;
         Ok(Arc::new(side))
+    }
+
+    /// That the world is the one that the arguments speak of: they stand in the summary.
+    pub(super) async fn is_of(&self, seed: u64, days: u32, faults: Profile) -> anyhow::Result<()> {
+        let it: Made = self.get("/_sim/world").await?;
+        if (it.seed, it.days, it.faults) == (seed, days, faults) {
+            return Ok(());
+        }
+        let faults = format!("{:?}", it.faults).to_lowercase();
+        bail!(
+            "the world at {} is another one: play with --seed {} --days {} --faults {faults}",
+            self.base,
+            it.seed,
+            it.days
+        )
     }
 
     /// When the world began.

@@ -33,8 +33,8 @@ pub(super) struct Summary {
     pub(super) quotes_miss: BTreeMap<String, usize>,
     /// By currency.
     pub(super) money: BTreeMap<String, MoneyLine>,
-    /// What became of the money in each channel that sells or pays out, by currency: the world's own ledger, minor units.
-    pub(super) channels: BTreeMap<String, BTreeMap<String, MoneyRecord>>,
+    /// What became of the money in each channel that sells or pays out, by currency: the world's own ledger, as decimal text.
+    pub(super) channels: BTreeMap<String, BTreeMap<String, ChannelMoney>>,
     /// By account.
     pub(super) calls: BTreeMap<String, Calls>,
     /// What the simulated channels would complain about.
@@ -64,6 +64,8 @@ pub(super) struct Orders {
     pub(super) confirmed: usize,
     /// Neither confirmed nor cancelled at the end.
     pub(super) open: usize,
+    /// Neither cancelled nor in any payout of its channel.
+    pub(super) unpaid: usize,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -109,6 +111,18 @@ pub(super) struct MoneyLine {
     loose: i64,
 }
 
+/// What became of a channel's money in one currency: the world's figures, as decimal text.
+#[derive(Debug, Serialize)]
+pub(super) struct ChannelMoney {
+    sold: String,
+    refunded: String,
+    fees: String,
+    withheld_tax: String,
+    paid_out: String,
+    held: String,
+    elsewhere: String,
+}
+
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Calls {
     pub(super) sent: u64,
@@ -132,7 +146,7 @@ impl Summary {
             quotes,
             quotes_miss,
             money: money(gateway, truth).await?,
-            channels: sellers(truth).map(|(channel, m)| (channel.clone(), m.clone())).collect(),
+            channels: channels(truth)?,
             calls: calls(gateway).await?,
             complaints: truth.complaints.clone(),
         })
@@ -150,6 +164,7 @@ impl Summary {
         none(o.lost, "orders lost");
         none(o.doubled, "orders doubled");
         none(o.open, "orders neither shipped nor cancelled");
+        none(o.unpaid, "orders never paid out");
         none(usize::try_from(self.oversold).unwrap_or(usize::MAX), "units oversold");
         none(self.declarations.open, "declarations without an answer");
         none(self.parcels.unknown, "parcels booked that we do not know");
@@ -209,8 +224,7 @@ pub(super) async fn is_over(gateway: &Gateway, truth: &Ledger) -> anyhow::Result
     let all = list::<OrderRecord>(gateway).await?;
     let ours = all.iter().all(|o| matches!(o.stage, Stage::Confirmed | Stage::Cancelled | Stage::Stuck));
     let parcels = truth.parcels.values().flat_map(BTreeMap::values).all(|p| p.delivered || !p.booked);
-    let paid = truth.orders.values().flat_map(BTreeMap::values).all(|o| o.cancelled || o.payout.is_some());
-    if !(ours && parcels && paid) {
+    if !(ours && parcels && unpaid(truth) == 0) {
         return Ok(false);
     }
     let collected = money(gateway, truth).await?.values().all(|m| m.missing == 0);
@@ -253,6 +267,11 @@ async fn listings(gateway: &Gateway) -> anyhow::Result<Listings> {
     Ok(Listings { intended: plan.totals.create, live: u32::try_from(live)?, blocked: plan.totals.blocked })
 }
 
+fn unpaid(truth: &Ledger) -> usize {
+    let all = truth.orders.values().flat_map(BTreeMap::values);
+    all.filter(|o| !o.cancelled && o.payout.is_none()).count()
+}
+
 async fn orders(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Orders> {
     let ours: Vec<OrderRecord> = list(gateway).await?;
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -270,6 +289,7 @@ async fn orders(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Orders> {
         cancelled: placed.values().filter(|cancelled| **cancelled).count(),
         confirmed: stage(Stage::Confirmed),
         open: ours.len() - stage(Stage::Confirmed) - stage(Stage::Cancelled),
+        unpaid: unpaid(truth),
     })
 }
 
@@ -312,6 +332,27 @@ async fn parcels(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Parcels> {
 /// Channels that sell or pay out; what carriers charge is theirs to bill, not part of a payout.
 fn sellers(truth: &Ledger) -> impl Iterator<Item = (&String, &BTreeMap<String, MoneyRecord>)> {
     truth.money.iter().filter(|(c, _)| truth.orders.contains_key(*c) || truth.payouts.contains_key(*c))
+}
+
+fn channels(truth: &Ledger) -> anyhow::Result<BTreeMap<String, BTreeMap<String, ChannelMoney>>> {
+    let mut all: BTreeMap<String, BTreeMap<String, ChannelMoney>> = BTreeMap::new();
+    for (channel, by_currency) in sellers(truth) {
+        for (code, m) in by_currency {
+            let currency = Currency::new(code)?;
+            let text = |minor: i64| Money::from_minor(minor, currency).amount();
+            let money = ChannelMoney {
+                sold: text(m.sold),
+                refunded: text(m.refunded),
+                fees: text(m.fees),
+                withheld_tax: text(m.withheld_tax),
+                paid_out: text(m.paid_out),
+                held: text(m.held),
+                elsewhere: text(m.elsewhere),
+            };
+            all.entry(channel.clone()).or_default().insert(code.clone(), money);
+        }
+    }
+    Ok(all)
 }
 
 async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<String, MoneyLine>> {

@@ -1,0 +1,163 @@
+//! From the text of `tradewind.toml` to a configuration: what the reader refuses, and what only the whole shows.
+
+use std::path::Path;
+
+use tradewind_domain::{Country, Currency};
+
+use super::places::{Place, Places, place};
+use super::{Config, ConfigError};
+
+type Checked = Result<(), ConfigError>;
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Unreadable, not TOML, a field unknown, missing, of wrong type or out of its range — with line and column.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            let why = match e.kind() {
+                std::io::ErrorKind::NotFound => {
+                    "there is no such file: write one with tradewind init, or name another with --config"
+                        .to_owned()
+                }
+                _ => e.to_string(),
+            };
+            ConfigError::Unreadable { path: path.display().to_string(), why }
+        })?;
+        Config::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads a configuration from text; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, path: &str) -> Result<Config, ConfigError> {
+        let mut config: Config = toml::from_str(text).map_err(|e| {
+            let Place { path, line, column } = place(text, path, e.span().map_or(0, |s| s.start));
+            ConfigError::Invalid { path, line, column, message: in_words(e.message()) }
+        })?;
+        config.places = Places::of(text, path);
+        for (n, account) in config.account.iter_mut().enumerate() {
+            let names = account.secrets.keys();
+            account.places = names
+                .map(|name| (name.clone(), config.places.find(&format!("account.{n}.secrets.{name}"))))
+                .collect();
+        }
+        config.check_names()?;
+        config.check_offers()?;
+        config.check_listen()?;
+        config.check_lanes()?;
+        Ok(config)
+    }
+
+    /// A mistake in a value, by the name of the value (`shipping.carrier`), with its place.
+    #[must_use]
+    pub fn mistake(&self, name: &str, message: impl Into<String>) -> ConfigError {
+        let Place { path, line, column } = self.places.find(name);
+        ConfigError::Invalid { path, line, column, message: message.into() }
+    }
+
+    fn check_names(&self) -> Checked {
+        for (n, account) in self.account.iter().enumerate() {
+            if self.account.iter().take(n).any(|a| a.id == account.id) {
+                let what = format!("account '{}' stands twice: give each its own id", account.id);
+                return Err(self.mistake(&format!("account.{n}.id"), what));
+            }
+        }
+        let Some(shipping) = &self.shipping else { return Ok(()) };
+        let customs = shipping.customs.iter().map(|(to, id)| (format!("shipping.customs.{to}"), id));
+        let one = |name: &str| format!("shipping.{name}");
+        let named = std::iter::once((one("carrier"), &shipping.carrier))
+            .chain(customs)
+            .chain(shipping.payments.iter().map(|id| (one("payments"), id)));
+        for (name, id) in named {
+            if !self.account.iter().any(|a| a.id == *id) {
+                let what = format!("[shipping] names account '{id}', which no [[account]] defines");
+                return Err(self.mistake(&name, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_offers(&self) -> Checked {
+        let selling = self.account.iter().enumerate();
+        for (n, account, rules) in selling.filter_map(|(n, a)| Some((n, a, a.offers.as_ref()?))) {
+            let at = |field: &str| format!("account.{n}.offers.{field}");
+            for code in rules.rates.keys() {
+                if Currency::new(code).is_err() {
+                    let what = format!("'{code}' is no currency: ISO 4217, three letters, such as EUR");
+                    return Err(self.mistake(&at(&format!("rates.{code}")), what));
+                }
+            }
+            if let Some(ending) = rules.ending.filter(|e| e.normalize().scale() > rules.currency.exponent()) {
+                let what = format!(
+                    "{ending} is refused: prices in {} have {} decimals, and end with no more",
+                    rules.currency,
+                    rules.currency.exponent()
+                );
+                return Err(self.mistake(&at("ending"), what));
+            }
+            let Some(channel) = &rules.channel else { continue };
+            if self.pricing.is_none() {
+                let what = format!(
+                    "account '{}' takes its prices from channel '{channel}' of a price book, and there is none: add [pricing] book = \"prices.toml\"",
+                    account.id
+                );
+                return Err(self.mistake(&at("channel"), what));
+            }
+            if let Some(field) = rules.simple() {
+                let what = format!(
+                    "account '{}' has offers.{field} beside offers.channel: that stands in the price book, under [channels.{channel}]",
+                    account.id
+                );
+                return Err(self.mistake(&at(field), what));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_listen(&self) -> Checked {
+        let Some(url) = &self.listen.url else { return Ok(()) };
+        let plain = |host: &str| !host.is_empty() && !host.contains([' ', '?', '#', '@']);
+        if ["https://", "http://"].iter().any(|s| url.strip_prefix(s).is_some_and(plain)) {
+            return Ok(());
+        }
+        let what = format!("[listen] url '{url}' is no address: write it as \"https://hooks.example.com\"");
+        Err(self.mistake("listen.url", what))
+    }
+
+    fn check_lanes(&self) -> Checked {
+        for (name, lane) in &self.landed.to {
+            if name != "*" && Country::new(name).is_err() {
+                let what =
+                    format!("[landed.to.{name}]: '{name}' is no country: ISO 3166-1 alpha-2, or \"*\"");
+                return Err(self.mistake(&format!("landed.to.{name}"), what));
+            }
+            let closed = [
+                ("channel", &lane.channel, &["courier", "express_hub", "post", "freight"][..]),
+                ("mode_of_transport", &lane.mode_of_transport, &["air", "ocean", "rail", "road", "post"][..]),
+            ];
+            for (field, value, known) in closed {
+                if let Some(v) = value.as_deref().filter(|v| !known.contains(v)) {
+                    let what = format!("[landed.to.{name}] {field}: '{v}' is unknown: {}", known.join(", "));
+                    return Err(self.mistake(&format!("landed.to.{name}.{field}"), what));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the TOML reader says, with what to write instead where its words are a programmer's.
+fn in_words(message: &str) -> String {
+    let decimal = message.starts_with("Invalid decimal")
+        || (message.starts_with("invalid type: ") && message.contains("Decimal"));
+    if decimal {
+        return "is not a number as text: write it with a point and in quotes, such as \"0.15\"".to_owned();
+    }
+    match ["u8", "u32", "u64"].iter().find_map(|t| message.strip_suffix(&format!("expected {t}"))) {
+        Some(what) => format!("{what}expected a whole number, zero or more"),
+        None => message.to_owned(),
+    }
+}

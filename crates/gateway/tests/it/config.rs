@@ -1,0 +1,129 @@
+//! Mistakes of a configuration that would switch a guard off or offer nothing are refused, each at its place.
+
+use tradewind_gateway::Engines;
+use tradewind_gateway::config::Config;
+
+const GOOD: &str = r#"[guard]
+price_jump = "0.30"
+mass_delete = "0.20"
+margin_floor = "0.10"
+[fx]
+max_age_days = 5
+[shipping]
+carrier = "dhl"
+parcel_mm = [200, 150, 100]
+[shipping.from]
+name = "N"
+lines = ["1 Road"]
+city = "C"
+postcode = "1"
+country = "CN"
+[shipping.scheme]
+CN = "cbec_1210"
+[landed.to.DE]
+scheme = "ioss"
+[[account]]
+id = "dhl"
+connector = "dhl-express"
+[[account]]
+id = "store"
+connector = "amazon"
+[account.offers]
+currency = "EUR"
+locale = "zh-CN"
+markup = "1.1"
+ending = "0.99"
+tax_included = "0.19"
+fees = "0.16"
+stock_parts = 2
+rates = { CNY = { rate = "0.11", source = "s" } }
+"#;
+
+fn told(config: &str) -> String {
+    match Config::parse(config, "t.toml") {
+        Ok(config) => Engines::load(&config, ".".as_ref()).err().map(|e| e.to_string()).unwrap_or_default(),
+        Err(e) => e.to_string(),
+    }
+}
+
+#[test]
+fn numbers_out_of_their_range_and_unknown_names_are_told_with_their_place() {
+    assert_eq!(told(GOOD), "");
+    assert_eq!(told(&GOOD.replace("price_jump = \"0.30\"", "price_jump = \"none\"")), "");
+    // (what stands there, what is written instead, where the value begins, words of the remedy)
+    let cases = [
+        ("price_jump = \"0.30\"", "price_jump = \"30\"", "2:14", "for 30 % write \"0.3\""),
+        ("price_jump = \"0.30\"", "price_jump = 0.3", "2:14", "in quotes, such as \"0.15\""),
+        ("price_jump = \"0.30\"", "price_jump = \"off\"", "2:14", "in quotes, such as \"0.15\""),
+        ("mass_delete = \"0.20\"", "mass_delete = \"20\"", "3:15", "for 20 % write \"0.2\""),
+        ("mass_delete = \"0.20\"", "mass_delete = \"-1\"", "3:15", "from \"0\" to \"1\""),
+        ("margin_floor = \"0.10\"", "margin_floor = \"10\"", "4:16", "for 10 % write \"0.1\""),
+        ("margin_floor = \"0.10\"", "margin_floor = \"1\"", "4:16", "to below \"1\""),
+        ("max_age_days = 5", "max_age_days = -5", "6:16", "zero or more"),
+        ("carrier = \"dhl\"", "carrier = \"dlh\"", "8:11", "account 'dlh', which no [[account]] defines"),
+        ("[200, 150, 100]", "[0, 150, 100]", "9:13", "length, width and height"),
+        (
+            "\"cbec_1210\"",
+            "\"cbec_9999\"",
+            "17:6",
+            "the rules of CN know no such scheme; did you mean 'cbec_",
+        ),
+        ("\"ioss\"", "\"iosss\"", "19:10", "did you mean 'ioss'"),
+        ("\"zh-CN\"", "\"deu_xx\"", "28:10", "such as \"de\" or \"zh-CN\""),
+        ("\"zh-CN\"", "\"zh-XX\"", "28:10", "such as \"de\" or \"zh-CN\""),
+        ("markup = \"1.1\"", "markup = \"-1\"", "29:10", "above zero"),
+        ("ending = \"0.99\"", "ending = \"-7.5\"", "30:10", "to below \"1\""),
+        ("ending = \"0.99\"", "ending = \"0.995\"", "30:10", "prices in EUR have 2 decimals"),
+        ("tax_included = \"0.19\"", "tax_included = \"19\"", "31:16", "for 19 % write \"0.19\""),
+        ("fees = \"0.16\"", "fees = \"16\"", "32:8", "for 16 % write \"0.16\""),
+        ("fees = \"0.16\"", "fees = \"-5\"", "32:8", "from \"0\" to below \"1\""),
+        ("stock_parts = 2", "stock_parts = 0", "33:15", "1 or more"),
+        ("rate = \"0.11\"", "rate = \"0\"", "34:26", "above zero"),
+        ("CNY = {", "EURO = {", "34:18", "'EURO' is no currency: ISO 4217"),
+    ];
+    for (good, bad, place, words) in cases {
+        let said = told(&GOOD.replacen(good, bad, 1));
+        assert!(said.starts_with(&format!("t.toml:{place}: ")) && said.contains(words), "{bad}: {said}");
+    }
+}
+
+#[test]
+fn a_secret_that_stands_in_the_file_is_refused_and_never_shown() {
+    let account = "[[account]]\nid = \"a\"\nconnector = \"amazon\"\n";
+    for secrets in [
+        "secrets = { client_secret = \"hunter2secret\" }",
+        "secrets = { client_secret = [\"hunter2secret\"] }",
+        "secrets = { client_secret = { hunter2secret = \"x\" } }",
+        "secrets = { client_secret = { value = \"hunter2secret\" } }",
+        "secrets = { client_secret = { file = \"f\", value = \"hunter2secret\" } }",
+        "secrets = { client_secret = 4711 }",
+        "secrets = \"hunter2secret\"",
+        "secrets = 4711",
+    ] {
+        let said = told(&format!("{account}{secrets}\n"));
+        assert!(
+            said.starts_with("t.toml:4:") && said.contains("a secret does not stand here: name a file"),
+            "{said}"
+        );
+        assert!(!said.contains("hunter2") && !said.contains("4711"), "shown: {said}");
+    }
+    // Not even TOML.
+    let said = told(&format!("{account}secrets = {{ client_secret = hunter2secret }}\n"));
+    assert!(said.starts_with("t.toml:4:") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_credential_is_not_looked_for_where_no_systemd_put_it() {
+    // Tests are run by cargo, not as a service.
+    assert!(std::env::var_os("CREDENTIALS_DIRECTORY").is_none());
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("token"), "from the wrong place").unwrap();
+    let text =
+        "[[account]]\nid = \"a\"\nconnector = \"amazon\"\nsecrets = { t = { credential = \"token\" } }\n";
+    let config = Config::parse(text, "t.toml").unwrap();
+    let said = config.account[0].resolve(dir.path()).unwrap_err().to_string();
+    assert!(
+        said.starts_with("t.toml:4:17: ") && said.contains("$CREDENTIALS_DIRECTORY is not set"),
+        "{said}"
+    );
+}
