@@ -251,6 +251,7 @@ impl Issue {
                 .map(|l| LineQuantity { line: l.id.clone(), quantity: l.quantity })
                 .into_iter()
                 .collect(),
+            skus: Vec::new(),
             amount,
             opened_at: map::instant(&self.gmt_create)?,
         })

@@ -18,7 +18,7 @@ static CANCEL: Feed = Feed::of(
 );
 
 /// Text as XML content.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -50,13 +50,18 @@ const FE: &str = "https://sellingpartnerapi-fe.amazon.com";
 /// The store of the United States, for which the finances API has a rule of its own.
 pub(crate) const US: &str = "ATVPDKIKX0DER";
 
+/// The store of Japan, whose reports come in an encoding of their own.
+pub(crate) const JP: &str = "A1VC38T7YXB528";
+/// The store of Canada.
+pub(crate) const CA: &str = "A2EUQ1WTGCTBG2";
+
 /// (country, marketplace id, host, currency). SP-API Developer Guide, "Marketplace IDs".
 const SITES: &[(&str, &str, &str, &str)] = &[
     ("AE", "A2VIGQ35RCS4UG", EU, "AED"),
     ("AU", "A39IBJ37TRP1C6", FE, "AUD"),
     ("BE", "AMEN7PMS3EDWL", EU, "EUR"),
     ("BR", "A2Q3Y263D00KWC", NA, "BRL"),
-    ("CA", "A2EUQ1WTGCTBG2", NA, "CAD"),
+    ("CA", CA, NA, "CAD"),
     ("DE", "A1PA6795UKMFR9", EU, "EUR"),
     ("EG", "ARBP9OOSHTCHU", EU, "EGP"),
     ("ES", "A1RKKUPIHCS9HS", EU, "EUR"),
@@ -65,7 +70,7 @@ const SITES: &[(&str, &str, &str, &str)] = &[
     ("IE", "A28R8C7NBKEWEA", EU, "EUR"),
     ("IN", "A21TJRUUN4KGV", EU, "INR"),
     ("IT", "APJ6JRA9NG5V4", EU, "EUR"),
-    ("JP", "A1VC38T7YXB528", FE, "JPY"),
+    ("JP", JP, FE, "JPY"),
     ("MX", "A1AM78C64UM0Y8", NA, "MXN"),
     ("NL", "A1805IZSGTT6HS", EU, "EUR"),
     ("PL", "A1C3SOZRARQ6R3", EU, "PLN"),

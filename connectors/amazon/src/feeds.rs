@@ -1,5 +1,5 @@
 //! Feeds 2021-06-30: the asynchronous way in. upload → create → poll → result; each step is an operation. What goes
-//! through here: cancelling an order (`cancel.rs`) and many new listings at once (`bulk.rs`).
+//! through here: cancelling an order (`cancel.rs`), giving money back (`refund.rs`) and many new listings at once (`bulk.rs`).
 
 use bytes::Bytes;
 use http::Method;

@@ -1,8 +1,9 @@
 //! Connector: Amazon Selling Partner API (SP-API).
 //!
 //! Covers listings (Listings Items 2021-08-01), orders in (Orders 2026-01-01), shipment confirmation (Orders v0,
-//! the only version that has it), settlement reports (V2 flat file), balance transactions (Finances 2024-06-19) and
-//! payouts (Finances v0 event groups). What is not covered is in the README.
+//! the only version that has it), cancelling and refunding (feeds), returns (a report), settlement reports (V2 flat
+//! file), balance transactions (Finances 2024-06-19) and payouts (Finances v0 event groups). What is not covered is in
+//! the README.
 //!
 //! One account is one seller in one marketplace: prices, stock and orders of two marketplaces are two accounts.
 
@@ -16,17 +17,21 @@ mod fees;
 mod finances;
 mod inbound;
 mod listings;
+mod listings_report;
 mod map;
 mod orders;
 mod paging;
+mod refund;
 mod reports;
+mod returns;
+mod wanted;
 mod wire;
 
 use std::sync::Arc;
 
 use tradewind_connector::role::{
     Categories, Connector, ConnectorInfo, FeeEstimates, Listings, Marketplace, Offers, OrderActions, Orders,
-    Payouts, Prices, Role, Statements, Stock, Transactions,
+    Payouts, Prices, Returns, Role, Statements, Stock, Transactions,
 };
 use tradewind_connector::{
     AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Inbound, Limits, Parts, Pipeline,
@@ -66,7 +71,7 @@ fn info() -> ConnectorInfo {
 }
 
 fn capabilities() -> Capabilities {
-    use Support::{Emulated, Native, NotImplemented};
+    use Support::{Emulated, Native};
     let support = [
         (Facet::Offers, Native),
         (Facet::Withdraw, Native),
@@ -81,8 +86,8 @@ fn capabilities() -> Capabilities {
         (Facet::Payouts, Emulated),
         (Facet::Categories, Native),
         (Facet::Cancel, Native),
-        (Facet::Refund, NotImplemented),
-        (Facet::Returns, NotImplemented),
+        (Facet::Refund, Native),
+        (Facet::Returns, Native),
         (Facet::FeeEstimates, Native),
         // Forwarded by the seller's AWS account: Amazon has no webhooks of its own.
         (Facet::Webhooks, Emulated),
@@ -169,6 +174,9 @@ impl Marketplace for Amazon {
         Some(self)
     }
     fn order_actions(&self) -> Option<&dyn OrderActions> {
+        Some(self)
+    }
+    fn returns(&self) -> Option<&dyn Returns> {
         Some(self)
     }
     fn statements(&self) -> Option<&dyn Statements> {

@@ -17,10 +17,12 @@ use tradewind_domain::{
 use crate::Amazon;
 use crate::bulk;
 use crate::config::Site;
+use crate::listings_report::SEARCHABLE;
+use crate::wanted::report_in;
 use crate::wire::listings as w;
 
 /// Merchant-fulfilled stock.
-const MERCHANT: &str = "DEFAULT";
+pub(crate) const MERCHANT: &str = "DEFAULT";
 /// A SKU's path; a SKU may hold any character.
 fn path(site: &Site, sku: &Sku) -> String {
     format!("/listings/2021-08-01/items/{}/{}", segment(&site.seller_id), segment(sku.as_str()))
@@ -295,7 +297,7 @@ struct Sweep<'a>(&'a Site);
 
 impl Operation for Sweep<'_> {
     type In = Option<Cursor>;
-    type Out = Page<LiveListing>;
+    type Out = (u64, Page<LiveListing>);
     fn spec(&self) -> &OpSpec {
         &SWEEP
     }
@@ -307,15 +309,11 @@ impl Operation for Sweep<'_> {
             .query("pageSize", "20")
             .query_opt("pageToken", cursor.as_ref().map(|c| c.0.clone())))
     }
-    fn decode(
-        &self,
-        _: &OpCx<'_>,
-        _: &Option<Cursor>,
-        response: &WireResponse,
-    ) -> Result<Page<LiveListing>, Error> {
+    fn decode(&self, _: &OpCx<'_>, _: &Option<Cursor>, response: &WireResponse) -> Result<Self::Out, Error> {
         let page: w::Items = response.json()?;
         let items = page.items.iter().map(|i| listing(self.0, i)).collect::<Result<_, _>>()?;
-        Ok(Page { items, next: page.pagination.and_then(|p| p.next_token).map(Cursor) })
+        let next = page.pagination.and_then(|p| p.next_token).map(Cursor);
+        Ok((page.number_of_results, Page { items, next }))
     }
 }
 
@@ -443,6 +441,11 @@ impl Listings for Amazon {
     }
 
     async fn sweep(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>, Error> {
-        self.pipeline.call(&Sweep(&self.site), &cursor.cloned(), cx).await
+        if let Some(report) = cursor.and_then(report_in) {
+            return self.sweep_report(cx, report).await;
+        }
+        let (all, page) = self.pipeline.call(&Sweep(&self.site), &cursor.cloned(), cx).await?;
+        // Asked on each page: listings may be added while it is paged.
+        if all > SEARCHABLE { self.sweep_by_report(cx).await } else { Ok(page) }
     }
 }

@@ -99,7 +99,11 @@ pub(crate) fn order(
 }
 
 /// A line, and the shipping that Amazon books on it.
-fn order_line(item: w::Item, currency: Currency, state: OrderState) -> Result<(OrderLine, Money), Error> {
+pub(crate) fn order_line(
+    item: w::Item,
+    currency: Currency,
+    state: OrderState,
+) -> Result<(OrderLine, Money), Error> {
     let zero = Money::zero(currency);
     let (mut goods, mut freight, mut discount, mut tax) = (zero, zero, zero, zero);
     for part in item.proceeds.iter().flat_map(|p| &p.breakdowns) {

@@ -8,11 +8,11 @@ use tradewind_connector::{
     CallCx, Cursor, Error, Facet, Handle, OpCx, OpSpec, Operation, Page, Priority, Safety, Submitted, Window,
     WireRequest, WireResponse, segment,
 };
-use tradewind_domain::{CancelReason, Order, OrderId, ShipmentNotice};
+use tradewind_domain::{CancelReason, Order, OrderId, RefundRequest, ShipmentNotice};
 
 use crate::config::Site;
 use crate::wire::orders as w;
-use crate::{Amazon, map, paging};
+use crate::{Amazon, map, paging, refund};
 
 /// Parts of an order that are sent on request; items always are.
 const INCLUDED: &str = "BUYER,RECIPIENT,PROCEEDS,CANCELLATION,FULFILLMENT,PACKAGES,TAX";
@@ -201,7 +201,14 @@ impl OrderActions for Amazon {
         self.cancel_by_feed(cx, order, reason).await
     }
 
+    async fn refund(&self, cx: &CallCx, refund: &RefundRequest) -> Result<Submitted<()>, Error> {
+        self.refund_by_feed(cx, refund).await
+    }
+
     async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<()>, Error> {
-        self.poll_cancel(cx, handle).await
+        match handle.flow.as_str() {
+            refund::FLOW => self.poll_refund(cx, handle).await,
+            _ => self.poll_cancel(cx, handle).await,
+        }
     }
 }

@@ -95,13 +95,13 @@ impl Operation for List<'_> {
     }
 }
 
-struct Document<'a>(&'a Site);
+pub(crate) struct Document<'a>(pub(crate) &'a Site, pub(crate) &'static OpSpec);
 
 impl Operation for Document<'_> {
     type In = str;
     type Out = w::Document;
     fn spec(&self) -> &OpSpec {
-        &DOCUMENT
+        self.1
     }
     fn encode(&self, _: &OpCx<'_>, id: &str) -> Result<WireRequest, Error> {
         WireRequest::new(
@@ -169,7 +169,7 @@ impl Statements for Amazon {
 
     async fn fetch(&self, cx: &CallCx, id: &StatementId) -> Result<MoneyDocument, Error> {
         let document = id.as_str().split_once(':').map_or(id.as_str(), |(_, d)| d);
-        let place = self.pipeline.call(&Document(&self.site), document, cx).await?;
+        let place = self.pipeline.call(&Document(&self.site, &DOCUMENT), document, cx).await?;
         let bytes = self.pipeline.call(&Download(&DOWNLOAD), &place, cx).await?;
         let file_name = format!("{}.txt", id.as_str().replace(':', "-"));
         Ok(MoneyDocument {

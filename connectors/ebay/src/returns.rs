@@ -132,6 +132,7 @@ fn read(r: &w::Return, order: Option<&orders::Order>) -> Result<Return, Error> {
         state: state(&r.status, paid),
         raw_status: format!("{}/{}", r.state, r.status),
         lines,
+        skus: Vec::new(),
         amount: amount(r)?,
         opened_at: SourceTime::utc(r.creation_info.creation_date.value),
     })

@@ -155,6 +155,7 @@ fn one(order: &str, r: WireReturn) -> Result<Return, Error> {
                 Ok(LineQuantity { line: line.try_into().map_err(Error::decode)?, quantity })
             })
             .collect::<Result<_, Error>>()?,
+        skus: Vec::new(),
         amount,
         opened_at: SourceTime::utc(opened),
     })

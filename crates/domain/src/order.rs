@@ -221,6 +221,15 @@ pub struct LineQuantity {
     pub quantity: u32,
 }
 
+/// Units of one SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkuQuantity {
+    /// SKU.
+    pub sku: Sku,
+    /// Units.
+    pub quantity: u32,
+}
+
 /// "These units left in this parcel": what a marketplace is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShipmentNotice {
@@ -309,6 +318,9 @@ pub struct Return {
     pub raw_status: String,
     /// Units.
     pub lines: Vec<LineQuantity>,
+    /// Units by SKU, where the channel names no line of the order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skus: Vec<SkuQuantity>,
     /// Refund asked or given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Money>,

@@ -46,7 +46,7 @@ pub struct ReturnCase {
     pub case: Return,
     /// The order was imported.
     pub order_known: bool,
-    /// What comes back, as far as the order tells: units of each SKU.
+    /// What comes back, as far as the channel or the order tells: units of each SKU.
     pub goods: BTreeMap<Sku, u32>,
 }
 
@@ -229,6 +229,10 @@ impl Gateway {
                     let units = goods.entry(sku).or_default();
                     *units = units.saturating_add(line.quantity);
                 }
+            }
+            for part in &case.skus {
+                let units = goods.entry(part.sku.clone()).or_default();
+                *units = units.saturating_add(part.quantity);
             }
             cases.push(ReturnCase { account, case, order_known: order.is_some(), goods });
         }

@@ -106,6 +106,9 @@ pub(crate) struct Availability {
 /// A page of the enumeration.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Items {
+    /// Of all pages, also of those that cannot be had.
+    #[serde(rename = "numberOfResults")]
+    pub(crate) number_of_results: u64,
     #[serde(default)]
     pub(crate) items: Vec<Item>,
     #[serde(default)]

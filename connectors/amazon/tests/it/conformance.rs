@@ -38,6 +38,7 @@ async fn conformance() {
         .call(calls::prices("listings.patch_price", Safety::Natural))
         .call(calls::read("listings.get", Safety::Read))
         .call(calls::sweep("listings.search", Safety::Read).paged())
+        .call(calls::sweep("listings.report", Safety::Read))
         .call(calls::orders("orders.search", Safety::Read).paged())
         .call(calls::order("orders.get", Safety::Read))
         .call(calls::ship("orders.confirm", Safety::Natural))
@@ -46,6 +47,12 @@ async fn conformance() {
                 .writes("feeds.document", Safety::Read)
                 .writes("document.download", Safety::Read),
         )
+        .call(
+            calls::refund_order("feeds.refund", Safety::Unsafe)
+                .writes("feeds.document", Safety::Read)
+                .writes("document.download", Safety::Read),
+        )
+        .call(calls::returns("returns.list", Safety::Read))
         .call(calls::statements("reports.list", Safety::Read).paged())
         .call(calls::statement("reports.document", Safety::Read))
         .call(calls::transactions("finances.transactions", Safety::Read).paged())

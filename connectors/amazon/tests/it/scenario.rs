@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
-use tradewind_connector::{CallCx, Handle, Kind, Patience, Submitted, Window, all_records};
+use tradewind_connector::{CallCx, Error, Handle, Kind, Patience, Submitted, Window, all_pages, all_records};
 use tradewind_domain::{
     CancelReason, Content, Currency, ListingRef, ListingState, Locale, Money, Offer, Order, OrderState,
-    ShipmentNotice,
+    RefundRequest, ReturnState, ShipmentNotice,
 };
 use tradewind_simulator::{Demand, Fault, Simulator};
 use tradewind_testkit::{Follow, Live};
@@ -20,8 +20,13 @@ async fn start(more_settings: &str) -> (Arc<Simulator>, Live) {
 }
 
 async fn simulator() -> Arc<Simulator> {
+    selling(8, 0).await
+}
+
+/// Orders on the first day, and how many of a thousand of them come back.
+async fn selling(orders_per_day: u32, refund_per_mille: u32) -> Arc<Simulator> {
     let demand =
-        Demand { orders_per_day: 8, days: 1, cancel_per_mille: 0, refund_per_mille: 0, ..Demand::default() };
+        Demand { orders_per_day, days: 1, cancel_per_mille: 0, refund_per_mille, ..Demand::default() };
     Arc::new(Simulator::builder().seed(5).demand(demand).channels(["amazon"]).start().await.unwrap())
 }
 
@@ -209,9 +214,139 @@ async fn a_first_load_is_one_feed_of_which_a_part_is_refused() {
     live.assert_exchanges(8);
 }
 
+/// How often the simulator was asked for something.
+fn asked(sim: &Simulator, operation: &str) -> usize {
+    sim.world().journal().iter().filter(|line| line.operation == operation).count()
+}
+
 /// How often the simulator was asked to make a feed.
 fn feeds(sim: &Simulator) -> usize {
-    sim.world().journal().iter().filter(|line| line.operation == "createFeed").count()
+    asked(sim, "createFeed")
+}
+
+/// The search pages through a thousand listings and counts more: the report has them all.
+#[tokio::test]
+async fn a_sweep_of_more_than_a_thousand_listings_has_them_all() {
+    let sim = selling(0, 0).await;
+    let live = open(&sim, "DE", "bulk_from = 2");
+    let market = live.connector.marketplace().unwrap();
+    let (offers, listings) = (market.offers().unwrap(), market.listings().unwrap());
+    let cx = CallCx::new();
+    let cx = &cx;
+    let sweep = async || all_pages(|c| async move { listings.sweep(cx, c.as_ref()).await }).await.unwrap();
+    let load = async |from: u32, to: u32, key: &str| {
+        let batch: Vec<Offer> =
+            (from..to).map(|n| offer(&format!("L-{n:04}"), n % 50 + 1, Some("Acme"))).collect();
+        let mut handle = deferred(offers.list(&CallCx::keyed(key), &batch).await.unwrap());
+        for _ in 0..20 {
+            sim.advance(Duration::from_secs(60));
+            match offers.poll(&CallCx::new(), &handle).await.unwrap() {
+                Submitted::Deferred(next) => handle = next,
+                Submitted::Done(_) => break,
+            }
+        }
+        sim.advance(Duration::from_secs(3_600));
+    };
+    load(0, 1_000, "load-1").await;
+    assert_eq!((sweep().await.len(), asked(&sim, "createReport")), (1_000, 0));
+    load(1_000, 1_003, "load-2").await;
+    let found = sweep().await;
+    assert_eq!(asked(&sim, "createReport"), 1);
+    // One to five minutes in the queue, a question in 7.5 seconds.
+    assert!((8..=41).contains(&asked(&sim, "getReport")), "{}", asked(&sim, "getReport"));
+    let skus: BTreeSet<String> = found.iter().map(|l| l.key.sku.to_string()).collect();
+    assert_eq!(skus, (0..1_003).map(|n| format!("L-{n:04}")).collect());
+    let last = found.iter().find(|l| l.key.sku.as_str() == "L-1002").unwrap();
+    // 1,002 modulo 50 and one more.
+    assert_eq!((last.quantity, last.price, &last.state), (Some(3), Some(eur(1_999)), &ListingState::Live));
+    live.assert_exchanges(70);
+}
+
+/// Buyers send everything back, and Amazon gives them their money.
+#[tokio::test]
+async fn what_buyers_send_back_is_told() {
+    let sim = selling(8, 1_000).await;
+    let live = open(&sim, "DE", "");
+    let from = sim.now();
+    sell(&sim, &[(&live, "EUR", "de-DE")]).await;
+    let window = Window { from, to: sim.now() };
+    let facet = live.connector.marketplace().unwrap().returns().unwrap();
+    let cx = CallCx::new();
+    let cx = &cx;
+    let read = async |window: Window| {
+        all_pages(|c| async move { facet.changed(cx, window, c.as_ref()).await }).await.unwrap()
+    };
+    let found = read(window).await;
+    assert!(!found.is_empty());
+    let sold = orders(&live, window).await;
+    for case in found {
+        let case = case.unwrap();
+        let order = sold.iter().find(|o| o.id == case.order).unwrap();
+        assert_eq!((case.state, case.amount), (ReturnState::Approved, Some(order.total)));
+        let goods: Vec<_> = case.skus.iter().map(|s| (Some(&s.sku), s.quantity)).collect();
+        let lines: Vec<_> = order.lines.iter().map(|l| (l.sku.as_ref(), l.quantity)).collect();
+        assert_eq!(goods, lines);
+    }
+    // A week before anything was sold: the report cancels itself.
+    let week = Duration::from_secs(7 * 24 * 3_600);
+    let before = Window { from: from - 2 * week, to: from - week };
+    assert!(read(before).await.is_empty());
+}
+
+/// A refund is done when the report of its feed says so, for the cent; what Amazon refuses is refused.
+#[tokio::test]
+async fn a_refund_is_a_feed() {
+    let (sim, live) = start("").await;
+    let from = sim.now();
+    sell(&sim, &[(&live, "EUR", "de-DE")]).await;
+    let actions = live.connector.marketplace().unwrap().order_actions().unwrap();
+    let sold = orders(&live, Window { from, to: sim.now() }).await;
+    let order = sold.iter().find(|o| o.state == OrderState::Shipped).unwrap();
+    let request = |id: &str, amount: Money| RefundRequest {
+        id: id.parse().unwrap(),
+        order: order.id.clone(),
+        lines: Vec::new(),
+        amount,
+        reason: CancelReason::BuyerRequest,
+        transaction: None,
+    };
+    let settle = async |mut handle: Handle| {
+        for _ in 0..20 {
+            sim.advance(Duration::from_secs(60));
+            match actions.poll(&CallCx::new(), &handle).await? {
+                Submitted::Deferred(next) => handle = next,
+                Submitted::Done(()) => return Ok::<(), Error>(()),
+            }
+        }
+        panic!("the feed never ends")
+    };
+    let given = || sim.ledger().orders["amazon"][order.id.as_str()].refunded;
+    // Again under the same key: the same feed.
+    let (key, part) = (CallCx::keyed("refund-1"), request("R-1", eur(123)));
+    let handle = deferred(actions.refund(&key, &part).await.unwrap());
+    assert_eq!(deferred(actions.refund(&key, &part).await.unwrap()).id, handle.id);
+    assert_eq!((feeds(&sim), given()), (1, 0));
+    settle(handle).await.unwrap();
+    assert_eq!(given(), 123);
+    // All of it after a part: Amazon has not so much left, and says so.
+    let all = request("R-2", order.total);
+    let handle = deferred(actions.refund(&CallCx::keyed("refund-2"), &all).await.unwrap());
+    assert_eq!(settle(handle).await.unwrap_err().kind(), Kind::Rejected);
+    assert_eq!(given(), 123);
+    let rest = request("R-3", order.total.try_sub(eur(123)).unwrap());
+    settle(deferred(actions.refund(&CallCx::keyed("refund-3"), &rest).await.unwrap())).await.unwrap();
+    assert_eq!(given(), order.total.minor());
+    // More than was paid does not leave the house.
+    let more = request("R-4", order.total.try_add(eur(1)).unwrap());
+    let error = actions.refund(&CallCx::keyed("refund-4"), &more).await.unwrap_err();
+    assert_eq!((error.kind(), feeds(&sim)), (Kind::InvalidRequest, 3));
+    // A lost answer is not sent again.
+    sim.set_fault("amazon", Some("createFeed"), Fault::DropAfter, 1);
+    let key = CallCx::keyed("refund-5");
+    for _ in 0..2 {
+        let error = actions.refund(&key, &request("R-5", eur(1))).await.unwrap_err();
+        assert_eq!((error.kind(), feeds(&sim)), (Kind::Indeterminate, 4));
+    }
 }
 
 #[tokio::test]

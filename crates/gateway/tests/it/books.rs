@@ -40,9 +40,13 @@ fn eur(amount: &str) -> Value {
 }
 
 async fn gateway(dir: &Path) -> Gateway {
+    gateway_of(dir, CONFIG).await
+}
+
+async fn gateway_of(dir: &Path, config: &str) -> Gateway {
     let store = SqliteStore::open(&dir.join("store.sqlite"), &KeySource::File(dir.join("key"))).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting("2026-06-20T00:00:00Z".parse().unwrap()));
-    let config = Config::parse(CONFIG, "test.toml").unwrap();
+    let config = Config::parse(config, "test.toml").unwrap();
     let engines = Arc::new(Engines::load(&config, dir).unwrap());
     Gateway { config, accounts: BTreeMap::new(), store: Arc::new(store), clock, engines }
 }
@@ -138,4 +142,37 @@ async fn the_same_money_seen_by_several_accounts_counts_once() {
     let left: Vec<(String, i64)> =
         outcome.unexplained.iter().filter(|(_, m)| **m != 0).map(|(c, m)| (c.to_string(), *m)).collect();
     assert_eq!(left, [("EUR".to_owned(), -2000)], "{:?}", outcome.differences);
+}
+
+/// Two stores of one seller in one currency: each account lists all event groups of it, and nothing says whose they are.
+#[tokio::test]
+async fn an_event_group_of_two_stores_in_one_currency_is_booked_once() {
+    let config = CONFIG.replace("amazon-us", "amazon-fr").replace("USD", "EUR");
+    let dir = tempfile::tempdir().unwrap();
+    let g = gateway_of(dir.path(), &config).await;
+    let mut batch = Batch::new();
+    // Written in the order that does not decide: the books take the first by name.
+    for account in ["amazon-fr", "amazon-de"] {
+        let payout: Payout = from(
+            json!({"id": "GROUP1", "amount": eur("1200.00"), "state": "paid", "raw_status": "Succeeded",
+            "initiated_at": {"utc": "2026-06-15T00:00:00Z"}, "arrival": "2026-06-16T00:00:00Z", "trace_id": "TRACE9"}),
+        );
+        batch.put(&PayoutRecord { account: account.parse().unwrap(), payout }).unwrap();
+        let row = movement("T1", "302-0000001-0000001", "2026-06-02T10:00:00Z", "1200.00", "GROUP1");
+        batch.put(&TransactionRecord { account: account.parse().unwrap(), transaction: row }).unwrap();
+    }
+    g.store.commit(batch).await.unwrap();
+
+    let facts = g.facts().await.unwrap();
+    let payouts: Vec<_> = facts.payouts.iter().map(|p| (p.id.as_str(), p.account.as_str())).collect();
+    assert_eq!(payouts, [("GROUP1", "amazon-de")]);
+    let rows: Vec<_> = facts.transactions.iter().map(|t| (t.id.as_str(), t.payout.as_deref())).collect();
+    assert_eq!(rows, [("T1", Some("GROUP1"))]);
+    // 1,200.00 were earned and are on their way to the bank, once.
+    let outcome = recon::run(&facts, &Options::default()).unwrap();
+    let balance = outcome.journal.trial_balance().unwrap();
+    let eur = &balance[&tradewind_domain::Currency::EUR];
+    let at = |name: &str| eur.iter().find(|(a, _)| a.starts_with(name)).map(|(_, m)| m.amount());
+    assert_eq!(at("assets:in-transit").as_deref(), Some("1200.00"));
+    assert_eq!(at("income:sales").as_deref(), Some("-1200.00"));
 }

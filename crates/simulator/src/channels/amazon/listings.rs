@@ -500,7 +500,8 @@ pub(super) fn search(state: &State, req: &Req) -> Response {
         .filter(|((m, sku), _)| m == site.id && (wanted.is_empty() || wanted.contains(&sku.as_str())))
         .map(|((_, sku), listing)| (sku, listing))
         .collect();
-    let mut rest = all.iter().filter(|(sku, _)| **sku > after);
+    // "The maximum number of items (SKUs) that can be returned and paged through is 1000"; all of them are counted.
+    let mut rest = all.iter().take(1_000).filter(|(sku, _)| **sku > after);
     let page: Vec<_> = rest.by_ref().take(size).collect();
     let items: Vec<Value> = page.iter().map(|(sku, l)| show(sku, &[(site, l)], &included(req))).collect();
     let mut body = j!({"numberOfResults": all.len(), "items": items});

@@ -173,6 +173,7 @@ pub(super) fn buyer_returns(world: &World, state: &mut State, id: &str) {
     let Some(order) = state.orders.get(id) else { return };
     if order.status == Status::Shipped && order.refunded == 0 {
         let total = order.total();
+        state.returns.insert(id.to_owned(), world.now_ms());
         refund(world, state, id, total);
     }
 }
@@ -377,25 +378,27 @@ pub(super) fn adjustment_feed(
     feed: &str,
     bytes: &[u8],
 ) -> (&'static str, Vec<u8>) {
-    let mut amounts: Vec<(String, String)> = Vec::new();
-    let mut order = String::new();
+    // A message is about one order and gives all of its components or none.
+    let mut messages: Vec<(String, Vec<String>)> = Vec::new();
     for (name, value) in leaves(bytes) {
-        match name.as_str() {
-            "AmazonOrderID" => order = value,
-            "Amount" => amounts.push((order.clone(), value)),
+        match (name.as_str(), messages.last_mut()) {
+            ("AmazonOrderID", _) => messages.push((value, Vec::new())),
+            ("Amount", Some((_, amounts))) => amounts.push(value),
             _ => {}
         }
     }
     let mut results: Vec<(String, bool)> = Vec::new();
-    for (id, text) in amounts {
-        let fine = state.orders.get(&id).is_some_and(|o| {
-            let amount = minor(&text, &o.currency).unwrap_or(0);
-            amount > 0 && o.refunded + amount <= o.total() && o.status == Status::Shipped
+    for (id, amounts) in messages {
+        let sum = state.orders.get(&id).and_then(|o| {
+            let parts: Option<Vec<i64>> = amounts.iter().map(|a| minor(a, &o.currency)).collect();
+            let amount: i64 = parts?.iter().sum();
+            let fits = amount > 0 && o.refunded + amount <= o.total() && o.status == Status::Shipped;
+            fits.then_some(amount)
         });
-        if fine && let Some(amount) = state.orders.get(&id).and_then(|o| minor(&text, &o.currency)) {
+        if let Some(amount) = sum {
             refund(world, state, &id, amount);
         }
-        results.push((id, fine));
+        results.push((id, sum.is_some()));
     }
     processing_report(feed, &results)
 }

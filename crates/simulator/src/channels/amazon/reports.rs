@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json as j};
 use std::fmt::Write as _;
 
 const LISTINGS: &str = "GET_MERCHANT_LISTINGS_ALL_DATA";
+const RETURNS: &str = "GET_XML_RETURNS_DATA_BY_RETURN_DATE";
 const ORDERS: &str = "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL";
 
 fn time(ms: i64) -> Value {
@@ -78,6 +79,7 @@ pub(super) fn end(world: &World, state: &mut State, event: &Event) {
     let content = match report.kind.as_str() {
         LISTINGS => Some(listings(state, &report)),
         ORDERS => Some(orders(state, &report)),
+        RETURNS => returns(state, &report),
         // "CANCELLED also means no data".
         _ => None,
     };
@@ -88,19 +90,76 @@ pub(super) fn end(world: &World, state: &mut State, event: &Event) {
     }
 }
 
+/// The columns of "Inventory Reports", in their order there.
+const LISTING_COLUMNS: &str = "item-name\titem-description\tlisting-id\tseller-sku\tprice\tquantity\topen-date\timage-url\t\
+item-is-marketplace\tproduct-id-type\tzshop-shipping-fee\titem-note\titem-condition\tzshop-category1\tzshop-browse-path\t\
+zshop-storefront-feature\tasin1\tasin2\tasin3\twill-ship-internationally\texpedited-shipping\tzshop-boldface\tproduct-id\t\
+bid-for-featured-placement\tadd-delete\tpending-quantity\tfulfillment-channel\tmerchant-shipping-group\tstatus";
+
+/// One store only: of several, the first.
 fn listings(state: &State, report: &Report) -> String {
-    let mut out = String::from(
-        "item-name\tseller-sku\tprice\tquantity\topen-date\tasin1\tfulfillment-channel\tstatus\n",
-    );
-    for ((site, sku), l) in state.listings.iter().filter(|((s, _), _)| report.marketplaces.contains(s)) {
+    let mut out = format!("{LISTING_COLUMNS}\n");
+    let store = report.marketplaces.first();
+    for ((site, sku), l) in state.listings.iter().filter(|((s, _), _)| Some(s) == store) {
         let price = l.price.map(|p| text(p, find(site).map_or("USD", |s| s.currency))).unwrap_or_default();
-        let status = if l.published && l.price.is_some() { "Active" } else { "Incomplete" };
+        let status = match (l.published && l.price.is_some(), l.available) {
+            (true, 0) => "Inactive",
+            (true, _) => "Active",
+            (false, _) => "Incomplete",
+        };
         let title = super::listings::title(l).unwrap_or_default();
         let open = iso_seconds(instant(l.created_ms));
-        let _ =
-            writeln!(out, "{title}\t{sku}\t{price}\t{}\t{open}\t{}\tDEFAULT\t{status}", l.available, l.asin);
+        let (stock, asin) = (l.available, &l.asin);
+        let _ = writeln!(
+            out,
+            "{title}\t\t{sku}\t{sku}\t{price}\t{stock}\t{open}\t\ty\t1\t\t\t11\t\t\t\t{asin}\t\t\t\t\t\t{asin}\t\t\t0\tDEFAULT\t\t{status}"
+        );
     }
     out
+}
+
+/// What buyers sent back, by the day on which they asked; `None` when there is nothing.
+fn returns(state: &State, report: &Report) -> Option<String> {
+    let (from, to) = (report.data_start_ms.unwrap_or(0), report.data_end_ms.unwrap_or(i64::MAX));
+    let mut out = String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<AmazonEnvelope><Header><documentVersion>1.0</documentVersion></Header>\
+         <MessageType>ReturnReport</MessageType><Message>",
+    );
+    let mut any = false;
+    for (id, at) in state.returns.iter().filter(|(_, at)| (from..to).contains(at)) {
+        let Some(order) = state.orders.get(id).filter(|o| report.marketplaces.contains(&o.site)) else {
+            continue;
+        };
+        any = true;
+        let c = &order.currency;
+        out.push_str("<return_details>");
+        for line in &order.lines {
+            let _ = write!(
+                out,
+                "<item_details><item_name>{}</item_name><asin>{}</asin><return_reason_code>CR-UNWANTED_ITEM</return_reason_code>\
+                 <merchant_sku>{}</merchant_sku><in_policy>Y</in_policy><return_quantity>{}</return_quantity>\
+                 <resolution>StandardRefund</resolution><refund_amount>{}</refund_amount></item_details>",
+                quick_xml::escape::escape(line.title.as_str()),
+                line.asin,
+                quick_xml::escape::escape(line.sku.as_str()),
+                line.quantity,
+                text(line.total(), c),
+            );
+        }
+        let _ = write!(
+            out,
+            "<order_id>{id}</order_id><order_date>{}</order_date><amazon_rma_id>D{}RRMA</amazon_rma_id>\
+             <return_request_date>{}</return_request_date><return_request_status>Approved</return_request_status>\
+             <a_to_z_claim>false</a_to_z_claim><is_prime>N</is_prime><label_details><currency_code>{c}</currency_code>\
+             <label_cost>0.0</label_cost></label_details><order_amount>{}</order_amount></return_details>",
+            iso_seconds(instant(order.created_ms)),
+            id.replace('-', ""),
+            iso_seconds(instant(*at)),
+            text(order.total(), c),
+        );
+    }
+    out.push_str("</Message></AmazonEnvelope>");
+    any.then_some(out)
 }
 
 fn orders(state: &State, report: &Report) -> String {

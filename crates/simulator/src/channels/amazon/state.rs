@@ -18,6 +18,8 @@ pub(super) struct State {
     /// In order of posting.
     pub(super) transactions: Vec<Transaction>,
     pub(super) settlements: Vec<Settlement>,
+    /// Orders that buyers sent back, and when they asked, by the order's id.
+    pub(super) returns: BTreeMap<String, i64>,
     /// Reserve held back at the end of the last settlement, by marketplace id.
     pub(super) reserve: BTreeMap<String, i64>,
     pub(super) restricted: BTreeMap<String, Restricted>,
