@@ -2,7 +2,8 @@
 //! sends the same bytes to the same server and remembers nothing.
 //!
 //! `cargo bench -p tradewind-store --bench pipeline`. The figures to read are the ratios of the lines that it prints
-//! first: rounds of the two sides in turn (`TRADEWIND_BENCH_ROUNDS`, 10; `TRADEWIND_BENCH_MS`, "0 5 50"), their throughputs and the processor time of
+//! first: rounds of the two sides in turn (`TRADEWIND_BENCH_ROUNDS`, 10; `TRADEWIND_BENCH_MS`, "0 5 50"; `TRADEWIND_BENCH_FLIGHT`, requests in flight, 64),
+//! their throughputs and the processor time of
 //! the whole process a call, which other work on the machine moves less. `docs/performance.md` has them. The server
 //! stands in this process, on threads of its own, and answers at once or after a latency as channels have one.
 #![allow(missing_docs, clippy::unwrap_used)] // a bench has no callers
@@ -270,7 +271,8 @@ fn requests(c: &mut Criterion) {
     // At once, as only a process on this machine does; a fast server nearby; a channel.
     let latencies = std::env::var("TRADEWIND_BENCH_MS").unwrap_or_else(|_| "0 5 50".to_owned());
     let latencies = latencies.split(' ').map(|ms| Duration::from_millis(ms.parse().unwrap()));
-    let sides = latencies.map(|l| (format!("{} ms, 64 in flight", l.as_millis()), Sides::new(l, 64)));
+    let flight = std::env::var("TRADEWIND_BENCH_FLIGHT").map_or(64, |text| text.parse().unwrap());
+    let sides = latencies.map(|l| (format!("{} ms, {flight} in flight", l.as_millis()), Sides::new(l, flight)));
     let sides: Vec<_> = sides.collect();
     let rounds = std::env::var("TRADEWIND_BENCH_ROUNDS").map_or(10, |text| text.parse().unwrap());
     for (name, sides) in &sides {
