@@ -272,7 +272,8 @@ fn requests(c: &mut Criterion) {
     let latencies = std::env::var("TRADEWIND_BENCH_MS").unwrap_or_else(|_| "0 5 50".to_owned());
     let latencies = latencies.split(' ').map(|ms| Duration::from_millis(ms.parse().unwrap()));
     let flight = std::env::var("TRADEWIND_BENCH_FLIGHT").map_or(64, |text| text.parse().unwrap());
-    let sides = latencies.map(|l| (format!("{} ms, {flight} in flight", l.as_millis()), Sides::new(l, flight)));
+    let sides =
+        latencies.map(|l| (format!("{} ms, {flight} in flight", l.as_millis()), Sides::new(l, flight)));
     let sides: Vec<_> = sides.collect();
     let rounds = std::env::var("TRADEWIND_BENCH_ROUNDS").map_or(10, |text| text.parse().unwrap());
     for (name, sides) in &sides {
