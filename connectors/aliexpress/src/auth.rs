@@ -91,7 +91,7 @@ impl Protocol for Iop {
                 up.http = response.status;
                 Some(up)
             }
-            None if response.status >= 400 => Some(Upstream {
+            None if response.is_refusal() => Some(Upstream {
                 http: response.status,
                 message: snippet(&response.body),
                 ..Upstream::default()

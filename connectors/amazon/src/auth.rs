@@ -91,7 +91,7 @@ impl Protocol for Lwa {
     }
 
     fn upstream(&self, _operation: &str, response: &WireResponse) -> Option<Upstream> {
-        if response.status < 400 {
+        if !response.is_refusal() {
             return None;
         }
         let request_id = response.header("x-amzn-requestid").map(str::to_owned);

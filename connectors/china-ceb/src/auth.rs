@@ -36,7 +36,7 @@ impl Protocol for Bridge {
         let refusal = text.trim_start().starts_with('<').then(|| envelope::refusal(text)).flatten();
         match refusal {
             Some(said) => Some(Upstream { http: response.status, ..said }),
-            None if response.status >= 400 => Some(Upstream {
+            None if response.is_refusal() => Some(Upstream {
                 http: response.status,
                 message: snippet(&response.body),
                 ..Upstream::default()

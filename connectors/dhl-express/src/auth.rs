@@ -43,7 +43,7 @@ impl Protocol for Basic {
     }
 
     fn upstream(&self, _operation: &str, response: &WireResponse) -> Option<Upstream> {
-        if response.status < 400 {
+        if !response.is_refusal() {
             return None;
         }
         let request_id = response.header("invocation-id").map(str::to_owned);

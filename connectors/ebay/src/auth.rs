@@ -91,7 +91,7 @@ impl Protocol for Ebay {
             trading(response)?
         } else if SINGLE.contains(&operation) && response.is_success() {
             single(response)?
-        } else if response.status < 400 {
+        } else if !response.is_refusal() {
             return None;
         } else {
             failed(response)
@@ -100,7 +100,7 @@ impl Protocol for Ebay {
     }
 }
 
-/// An answer from 400 up.
+/// An answer that is neither 2xx nor 304.
 fn failed(response: &WireResponse) -> Upstream {
     let base = Upstream { http: response.status, ..Upstream::default() };
     match (response.json::<Problems>(), response.json::<TokenProblem>()) {

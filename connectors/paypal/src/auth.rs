@@ -85,7 +85,7 @@ impl Protocol for Paypal {
         // 2xx that carries an error is one (a proxy that lies about the status).
         let problem: Problem = response.json().unwrap_or_default();
         let said_no = problem.debug_id.is_some() && problem.name.is_some() || problem.error.is_some();
-        if response.status < 400 && !said_no {
+        if !response.is_refusal() && !said_no {
             return None;
         }
         let header = response.header("paypal-debug-id").map(str::to_owned);

@@ -224,7 +224,7 @@ impl Protocol for Shopify {
             }
             _ => {}
         }
-        if response.status >= 400 {
+        if response.is_refusal() {
             // Not the shop but the file storage, in XML: it knows no token and no scope of ours, so nothing is wrong with
             // them. One that asks for patience is heard.
             let of_file = operation == crate::bulk::FILE.name && response.status != 429;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Upstream};
-use crate::limits::duration;
+use crate::limits::{Scope, duration};
 
 /// The error table of one connector.
 ///
@@ -14,12 +14,17 @@ use crate::limits::duration;
 /// code = "QuotaExceeded"      # exact; together with `http` and `sub_code` where given
 /// kind = "rate_limited"
 /// retry_after = "2s"          # when the answer names no time
+/// bucket = "orders.search"    # which of the drawn buckets refused; or scope = "app", all of the application's
 ///
 /// [[pattern]]                 # tried in order when no exact code fits
 /// code_prefix = "isv."
 /// message_contains = "not exist"
+/// operation = "orders."       # of operations whose names begin so; rows of both kinds
 /// kind = "not_found"
 /// ```
+///
+/// A refusal for quota parks the narrowest of what the call drew from (an object's before an account's before the
+/// application's): one shop's trouble is not everybody's, unless its row says so.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorTable {
@@ -35,9 +40,12 @@ struct CodeRow {
     code: String,
     sub_code: Option<String>,
     http: Option<u16>,
+    operation: Option<String>,
     kind: Kind,
     #[serde(default, deserialize_with = "duration::option")]
     retry_after: Option<Duration>,
+    bucket: Option<String>,
+    scope: Option<Scope>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -47,9 +55,19 @@ struct PatternRow {
     code_prefix: Option<String>,
     code_contains: Option<String>,
     message_contains: Option<String>,
+    operation: Option<String>,
     kind: Kind,
     #[serde(default, deserialize_with = "duration::option")]
     retry_after: Option<Duration>,
+    bucket: Option<String>,
+    scope: Option<Scope>,
+}
+
+/// A refusal and whose quota it is about, as far as its row says.
+pub(crate) struct Classified {
+    pub(crate) error: Error,
+    pub(crate) bucket: Option<String>,
+    pub(crate) scope: Option<Scope>,
 }
 
 impl ErrorTable {
@@ -62,7 +80,12 @@ impl ErrorTable {
         let table: ErrorTable =
             toml::from_str(text).map_err(|e| Error::config(format!("errors.toml: {e}")))?;
         for (i, row) in table.code.iter().enumerate() {
-            let same = |r: &&CodeRow| r.code == row.code && r.sub_code == row.sub_code && r.http == row.http;
+            let same = |r: &&CodeRow| {
+                r.code == row.code
+                    && r.sub_code == row.sub_code
+                    && r.http == row.http
+                    && r.operation == row.operation
+            };
             if table.code[..i].iter().any(|r| same(&r)) {
                 return Err(Error::config(format!("errors.toml: code '{}' stands twice", row.code)));
             }
@@ -82,30 +105,42 @@ impl ErrorTable {
     }
 
     /// Classifies what the channel said: exact code (the most specific row first), then patterns, then the
-    /// HTTP status — and `UnknownCode` for a code in a successful status that no row knows.
+    /// HTTP status — and `UnknownCode` for a code in a successful status that no row knows. For what is said of one item
+    /// inside an answer; rows of single operations do not count here.
     #[must_use]
     pub fn classify(&self, upstream: Upstream) -> Error {
+        self.of("", upstream).error
+    }
+
+    /// The same for the answer to an operation.
+    pub(crate) fn of(&self, operation: &str, upstream: Upstream) -> Classified {
+        let meant =
+            |prefix: &Option<String>| prefix.as_ref().is_none_or(|p| operation.starts_with(p.as_str()));
         let exact = self
             .code
             .iter()
             .filter(|r| {
                 r.code == upstream.code
+                    && meant(&r.operation)
                     && r.http.is_none_or(|h| h == upstream.http)
                     && r.sub_code.as_ref().is_none_or(|s| Some(s) == upstream.sub_code.as_ref())
             })
-            .max_by_key(|r| u8::from(r.sub_code.is_some()) * 2 + u8::from(r.http.is_some()));
-        let hit = exact.map(|r| (r.kind, r.retry_after)).or_else(|| {
-            self.pattern.iter().find(|r| pattern_fits(r, &upstream)).map(|r| (r.kind, r.retry_after))
+            .max_by_key(|r| (r.operation.as_ref().map(String::len), r.sub_code.is_some(), r.http.is_some()));
+        let hit = exact.map(|r| (r.kind, r.retry_after, &r.bucket, r.scope)).or_else(|| {
+            let row = self.pattern.iter().find(|r| meant(&r.operation) && pattern_fits(r, &upstream))?;
+            Some((row.kind, row.retry_after, &row.bucket, row.scope))
         });
-        let (kind, wait) = hit.unwrap_or((by_status(upstream.http), None));
-        Error::upstream(kind, upstream).retry_after(wait)
+        let (kind, wait, bucket, scope) = hit.unwrap_or((by_status(upstream.http), None, &None, None));
+        let error = Error::upstream(kind, upstream).retry_after(wait);
+        Classified { error, bucket: bucket.clone(), scope }
     }
 
     /// Every kind that a row names, for the generated error list.
     pub fn rows(&self) -> impl Iterator<Item = (String, Kind)> + '_ {
         let codes = self.code.iter().map(|r| {
             let sub = r.sub_code.as_ref().map(|s| format!(" / {s}")).unwrap_or_default();
-            (format!("{}{sub}", r.code), r.kind)
+            let of = r.operation.as_ref().map(|o| format!(" of {o}…")).unwrap_or_default();
+            (format!("{}{sub}{of}", r.code), r.kind)
         });
         let patterns = self.pattern.iter().map(|r| {
             let part = |name: &str, v: &Option<String>| v.as_ref().map(|v| format!("{name} '{v}'"));
@@ -114,6 +149,7 @@ impl ErrorTable {
                 part("code begins", &r.code_prefix),
                 part("code contains", &r.code_contains),
                 part("message contains", &r.message_contains),
+                part("operation begins", &r.operation),
             ]
             .into_iter()
             .flatten()
@@ -198,6 +234,22 @@ mod tests {
         assert_eq!((limited.kind(), limited.wait()), (Kind::RateLimited, Some(Duration::from_secs(3))));
         assert_eq!(table.classify(up(200, "new-code", None, "")).kind(), Kind::UnknownCode);
         assert_eq!(table.classify(up(503, "", None, "")).kind(), Kind::Unavailable);
+    }
+
+    #[test]
+    fn a_row_may_be_one_operations_alone() {
+        let table = ErrorTable::parse(
+            "[[code]]\ncode='7'\nkind='rejected'\n\
+             [[code]]\ncode='7'\noperation='orders.'\nkind='not_found'\n\
+             [[pattern]]\nhttp=409\noperation='orders.ship'\nkind='duplicate'\n",
+        )
+        .unwrap();
+        let kind = |operation: &str, u: Upstream| table.of(operation, u).error.kind();
+        assert_eq!(kind("orders.ship", up(400, "7", None, "")), Kind::NotFound);
+        assert_eq!(kind("stock.set", up(400, "7", None, "")), Kind::Rejected);
+        assert_eq!(kind("orders.ship", up(409, "", None, "")), Kind::Duplicate);
+        assert_eq!(kind("orders.cancel", up(409, "", None, "")), Kind::Conflict);
+        assert_eq!(table.classify(up(400, "7", None, "")).kind(), Kind::Rejected);
     }
 
     #[test]

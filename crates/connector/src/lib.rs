@@ -32,6 +32,7 @@ mod scrub;
 mod signals;
 pub mod signing;
 mod transport;
+mod turnstile;
 mod wire;
 
 pub use account::{AccountConfig, Factory, Secrets};
@@ -40,8 +41,8 @@ pub use classify::ErrorTable;
 pub use clock::{Chance, Clock, OsChance, SeededChance, SystemClock, VirtualClock};
 pub use error::{Error, FieldError, Kind, Phase, RetryClass, Upstream};
 pub use journal::{Begun, Exchange, Intent, Journal, Memory, Outcome};
-pub use limiter::{Caller, Draw, Limiter};
-pub use limits::{Bucket, Every, FixedWindow, Header, Limits, Meaning, Refill, Scope, Signal};
+pub use limiter::{Caller, Draw, Limiter, Refusal};
+pub use limits::{Bucket, Every, FixedWindow, Header, Limits, Meaning, Refill, Scope, Signal, Unit};
 pub use oauth::{ClientAuth, OAuth2};
 pub use operation::{CallCx, Handle, OpCx, OpSpec, Operation, Priority, Safety, Submitted};
 pub use page::{Cursor, Page, Window, all_pages, all_records};

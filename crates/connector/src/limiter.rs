@@ -4,7 +4,7 @@
 //! headers, bodies and 429s correct it, which governor's stock state does not (its quota cannot be changed at
 //! run time and a new limiter forgets what was spent). All limiters of a process share one origin of time, so a
 //! cell keeps its meaning when its quota changes. A waiter queue per bucket is first-in-first-out within a
-//! priority.
+//! priority ([`crate::turnstile`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -12,18 +12,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use governor::clock::{Clock as GovernorClock, Reference};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use jiff::Timestamp;
-use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::limits::{Bucket, Every, FixedWindow, Limits, Scope, Signal};
 use crate::operation::Priority;
+use crate::turnstile::{Late, Turnstile};
 
 /// All quotas of a process. Accounts that share an application share its `app` buckets through this.
 pub struct Limiter {
@@ -31,6 +32,8 @@ pub struct Limiter {
     origin: Timestamp,
     /// By connector, bucket, and who shares it: the application, the account, or an object of the account.
     gates: Mutex<HashMap<String, Arc<Gate>>>,
+    /// Some window was refused without a time since the last call that passed; spares every other call the look.
+    struck: AtomicBool,
 }
 
 /// Who calls: decides which cells a call draws from.
@@ -51,7 +54,8 @@ pub struct Draw<'a> {
     pub caller: &'a Caller,
     /// The connector's quota table.
     pub limits: &'a Limits,
-    /// Buckets and windows to draw from; names that the table does not have are not limited.
+    /// Buckets and windows to draw from. Names that the table does not have are not limited: the pipeline refuses an
+    /// operation that has one, the name `token` excepted.
     pub buckets: &'a [&'a str],
     /// Object of per-object buckets.
     pub object: Option<&'a str>,
@@ -59,8 +63,29 @@ pub struct Draw<'a> {
     pub weight: u32,
 }
 
+/// The channel refused a call for quota.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusal<'a> {
+    /// The bucket that refused, where the error table knows.
+    pub bucket: Option<&'a str>,
+    /// Or who shares it.
+    pub scope: Option<Scope>,
+    /// How long the channel wants to be left alone.
+    pub wait: Option<Duration>,
+    /// It speaks of a used-up allowance, not of a pace.
+    pub exhausted: bool,
+    /// How long to pause where no time is named.
+    pub pause: Duration,
+}
+
+/// So many refusals in a row without a time, each after a pause, and a window is taken to be used up.
+const STRIKES: u32 = 5;
+/// How often it is then asked again: it may have been a pace after all.
+const ASK_AGAIN: Duration = Duration::from_secs(15 * 60);
+
 /// One quota cell with its queue.
 struct Gate {
+    scope: Scope,
     rule: Mutex<Rule>,
     turn: Turnstile,
     /// Draws so far, whatever was refilled since.
@@ -69,7 +94,22 @@ struct Gate {
 
 enum Rule {
     Bucket { burst: u32, every: Duration, cell: Cell },
-    Window { rule: FixedWindow, start: Timestamp, used: u32, blocked_until: Option<Timestamp> },
+    Window { rule: FixedWindow, start: Timestamp, used: u32, blocked_until: Option<Timestamp>, strikes: u32 },
+}
+
+/// What a call drew so far. Gives it back when it is dropped before the call is let through, also because nobody waits for
+/// it any more.
+struct Drawn {
+    gates: Vec<Arc<Gate>>,
+    weight: u32,
+}
+
+impl Drop for Drawn {
+    fn drop(&mut self) {
+        for gate in &self.gates {
+            lock(&gate.rule).give_back(self.weight);
+        }
+    }
 }
 
 impl Limiter {
@@ -79,7 +119,7 @@ impl Limiter {
         // One year before now: a cell can then be set into the past (a full bucket) without underflow.
         let now = clock.now();
         let origin = now.checked_sub(jiff::SignedDuration::from_hours(24 * 365)).unwrap_or(now);
-        Limiter { clock, origin, gates: Mutex::new(HashMap::new()) }
+        Limiter { clock, origin, gates: Mutex::default(), struck: AtomicBool::new(false) }
     }
 
     fn gate(
@@ -99,7 +139,7 @@ impl Limiter {
         let mut gates = lock(&self.gates);
         Arc::clone(gates.entry(key).or_insert_with(|| {
             let (rule, turn, drawn) = (Mutex::new(make()), Turnstile::default(), AtomicU64::new(0));
-            Arc::new(Gate { rule, turn, drawn })
+            Arc::new(Gate { scope, rule, turn, drawn })
         }))
     }
 
@@ -135,52 +175,72 @@ impl Limiter {
         deadline: Timestamp,
     ) -> Result<Duration, Error> {
         let weight = draw.weight;
-        let gates = self.gates(draw);
         let mut waited = Duration::ZERO;
-        let mut drawn: Vec<Arc<Gate>> = Vec::with_capacity(gates.len());
-        for (name, gate) in &gates {
-            let _turn = gate.turn.enter(priority).await;
-            loop {
-                let now = self.clock.now();
-                let verdict = lock(&gate.rule).draw(weight, self.since_origin(now), now);
-                let wait = match verdict {
-                    Verdict::Go => break,
-                    Verdict::Wait(wait) => wait,
-                    Verdict::Never => {
-                        self.give_back(&drawn, weight);
-                        let text = format!(
-                            "a call of weight {weight} never fits bucket '{name}': raise its burst in limits.toml or send smaller batches"
-                        );
-                        return Err(Error::config(text));
-                    }
-                };
-                let ready = now.checked_add(wait).unwrap_or(Timestamp::MAX);
-                if ready > deadline {
-                    self.give_back(&drawn, weight);
-                    let kind =
-                        if lock(&gate.rule).is_window() { Kind::QuotaExhausted } else { Kind::RateLimited };
-                    let text = format!("bucket '{name}' is empty for {} more seconds", wait.as_secs() + 1);
-                    return Err(Error::new(kind, text).retry_after(Some(wait)));
-                }
-                waited += wait;
-                self.clock.sleep(wait).await;
-            }
+        let mut drawn = Drawn { gates: Vec::new(), weight };
+        for (name, gate) in self.gates(draw) {
+            waited += self.pass(name, &gate, weight, priority, deadline).await?;
             gate.drawn.fetch_add(1, Ordering::Relaxed);
-            drawn.push(Arc::clone(gate));
+            drawn.gates.push(gate);
         }
+        drawn.gates.clear();
         Ok(waited)
+    }
+
+    /// Draws from one bucket.
+    async fn pass(
+        &self,
+        name: &str,
+        gate: &Gate,
+        weight: u32,
+        priority: Priority,
+        deadline: Timestamp,
+    ) -> Result<Duration, Error> {
+        let too_late = |until: Timestamp| {
+            let wait = Duration::try_from(until.duration_since(self.clock.now())).unwrap_or(Duration::ZERO);
+            let kind = if lock(&gate.rule).is_window() { Kind::QuotaExhausted } else { Kind::RateLimited };
+            let text = format!("bucket '{name}' is empty for {} more seconds", wait.as_secs() + 1);
+            Error::new(kind, text).retry_after(Some(wait))
+        };
+        let mut waited = Duration::ZERO;
+        let mut turn =
+            gate.turn.enter(priority, None, deadline).await.map_err(|Late(until)| too_late(until))?;
+        loop {
+            let now = self.clock.now();
+            let verdict = lock(&gate.rule).draw(weight, priority, self.since_origin(now), now);
+            let wait = match verdict {
+                Verdict::Go => return Ok(waited),
+                Verdict::Wait(wait) => wait,
+                Verdict::Never => {
+                    let text = format!(
+                        "a call of weight {weight} never fits bucket '{name}': raise its burst in limits.toml or send smaller batches"
+                    );
+                    return Err(Error::config(text));
+                }
+            };
+            let ready = now.checked_add(wait).unwrap_or(Timestamp::MAX);
+            if ready > deadline {
+                return Err(too_late(ready));
+            }
+            let woken = turn.sleeps(ready);
+            let overtaken = matches!(select(self.clock.sleep(wait), woken).await, Either::Right((Ok(()), _)));
+            let slept = self.clock.now().duration_since(now);
+            waited += Duration::try_from(slept).unwrap_or(Duration::ZERO);
+            if overtaken {
+                // Somebody who goes first arrived: to the back of it, at the old place among our own.
+                let place = turn.place();
+                drop(turn);
+                let again = gate.turn.enter(priority, Some(place), deadline).await;
+                turn = again.map_err(|Late(until)| too_late(until))?;
+            } else {
+                turn.awake();
+            }
+        }
     }
 
     /// Gives back what a request drew that never left: the channel did not count it.
     pub fn undo(&self, draw: &Draw<'_>) {
         for (_, gate) in self.gates(draw) {
             lock(&gate.rule).give_back(draw.weight);
-        }
-    }
-
-    fn give_back(&self, drawn: &[Arc<Gate>], weight: u32) {
-        for gate in drawn {
-            lock(&gate.rule).give_back(weight);
         }
     }
 
@@ -199,6 +259,42 @@ impl Limiter {
                 };
                 if target.as_ref().is_none_or(|t| *t == name) {
                     lock(&gate.rule).learn(signal, self.since_origin(now), now);
+                }
+            }
+        }
+    }
+
+    /// Parks what refused a call: by default the narrowest of what it drew from, so that one shop's trouble is not that of
+    /// all shops of an application. What is returned is how long a window is closed for, where the answer named no time.
+    pub fn refused(&self, draw: &Draw<'_>, refusal: &Refusal<'_>) -> Option<Duration> {
+        let now = self.clock.now();
+        let elapsed = self.since_origin(now);
+        let gates = self.gates(draw);
+        let bucket = refusal.bucket.filter(|b| gates.iter().any(|(name, _)| name == b));
+        let scope = refusal.scope.filter(|s| gates.iter().any(|(_, gate)| gate.scope == *s));
+        let narrowest = gates.iter().map(|(_, gate)| gate.scope).max();
+        let mut closed = None;
+        for (name, gate) in &gates {
+            let meant = match bucket {
+                Some(bucket) => *name == bucket,
+                None => Some(gate.scope) == scope.or(narrowest),
+            };
+            if meant {
+                closed = closed.max(lock(&gate.rule).refused(refusal, elapsed, now));
+            }
+        }
+        if refusal.wait.is_none() {
+            self.struck.store(true, Ordering::Release);
+        }
+        closed
+    }
+
+    /// The channel did not refuse a call for quota.
+    pub fn passed(&self, draw: &Draw<'_>) {
+        if self.struck.load(Ordering::Acquire) {
+            for (_, gate) in self.gates(draw) {
+                if let Rule::Window { strikes, .. } = &mut *lock(&gate.rule) {
+                    *strikes = 0;
                 }
             }
         }
@@ -242,14 +338,20 @@ impl Rule {
     }
 
     fn from_window(w: &FixedWindow, now: Timestamp) -> Rule {
-        Rule::Window { rule: w.clone(), start: window_bounds(w, now).0, used: 0, blocked_until: None }
+        Rule::Window {
+            rule: w.clone(),
+            start: window_bounds(w, now).0,
+            used: 0,
+            blocked_until: None,
+            strikes: 0,
+        }
     }
 
     fn is_window(&self) -> bool {
         matches!(self, Rule::Window { .. })
     }
 
-    fn draw(&mut self, weight: u32, elapsed: Duration, now: Timestamp) -> Verdict {
+    fn draw(&mut self, weight: u32, priority: Priority, elapsed: Duration, now: Timestamp) -> Verdict {
         let Some(n) = NonZeroU32::new(weight) else { return Verdict::Go };
         match self {
             Rule::Bucket { burst, every, cell } => {
@@ -268,16 +370,18 @@ impl Rule {
                     Err(_) => Verdict::Never,
                 }
             }
-            Rule::Window { rule, start, used, blocked_until } => {
-                if weight > rule.limit {
+            Rule::Window { rule, start, used, blocked_until, .. } => {
+                let open = rule.open_to(priority);
+                if weight > open {
                     return Verdict::Never;
                 }
                 let (begin, end) = window_bounds(rule, now);
                 if begin > *start {
-                    (*start, *used, *blocked_until) = (begin, 0, None);
+                    (*start, *used) = (begin, 0);
                 }
+                // A time that the channel named holds although our window ends before: theirs may slide.
                 let blocked = blocked_until.filter(|t| *t > now);
-                if let Some(until) = blocked.or((used.saturating_add(weight) > rule.limit).then_some(end)) {
+                if let Some(until) = blocked.or((used.saturating_add(weight) > open).then_some(end)) {
                     return Verdict::Wait(
                         Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO),
                     );
@@ -286,6 +390,27 @@ impl Rule {
                 Verdict::Go
             }
         }
+    }
+
+    /// Returns for how long a window is taken to be used up, where the channel named no time.
+    fn refused(&mut self, refusal: &Refusal<'_>, elapsed: Duration, now: Timestamp) -> Option<Duration> {
+        let (mut wait, mut closed) = (refusal.wait.unwrap_or(refusal.pause), None);
+        if let (Rule::Window { rule, blocked_until, strikes, .. }, None) = (&mut *self, refusal.wait) {
+            let end = window_bounds(rule, now).1.duration_since(now);
+            let end = Duration::try_from(end).unwrap_or(Duration::ZERO);
+            // Those under way while it was parked already say nothing new.
+            if blocked_until.is_none_or(|t| t <= now) {
+                *strikes = strikes.saturating_add(1);
+            }
+            if refusal.exhausted {
+                closed = Some(end);
+            } else if *strikes >= STRIKES {
+                closed = Some(end.min(ASK_AGAIN));
+            }
+            wait = closed.unwrap_or(wait);
+        }
+        self.learn(&Signal::Wait { bucket: None, wait }, elapsed, now);
+        closed
     }
 
     fn give_back(&mut self, weight: u32) {
@@ -329,7 +454,7 @@ impl Rule {
                 let spent = ahead.as_nanos().div_ceil(every.as_nanos().max(1));
                 burst.saturating_sub(u32::try_from(spent).unwrap_or(u32::MAX))
             }
-            Rule::Window { rule, start, used, blocked_until } => {
+            Rule::Window { rule, start, used, blocked_until, .. } => {
                 if blocked_until.is_some_and(|t| t > now) {
                     0
                 } else if window_bounds(rule, now).0 > *start {
@@ -352,11 +477,13 @@ fn window_bounds(rule: &FixedWindow, now: Timestamp) -> (Timestamp, Timestamp) {
     let begin = match rule.every {
         Every::Day => local.start_of_day(),
         Every::Hour => local.date().at(local.hour(), 0, 0, 0).to_zoned(rule.zone.clone()),
+        Every::Month => local.first_of_month().and_then(|first| first.start_of_day()),
     };
     let Ok(begin) = begin else { return (now, now) };
     let span = match rule.every {
         Every::Day => jiff::Span::new().days(1),
         Every::Hour => jiff::Span::new().hours(1),
+        Every::Month => jiff::Span::new().months(1),
     };
     let end = begin.checked_add(span).map_or(Timestamp::MAX, |z| z.timestamp());
     (begin.timestamp(), end)
@@ -444,63 +571,6 @@ impl GovernorClock for FixedNow {
     type Instant = Moment;
     fn now(&self) -> Moment {
         if self.built.swap(true, Ordering::AcqRel) { Moment(self.now) } else { Moment(Duration::ZERO) }
-    }
-}
-
-/// One at a time; the rest wait by priority, then in order of arrival.
-#[derive(Default)]
-struct Turnstile(Arc<Mutex<Queue>>);
-
-#[derive(Default)]
-struct Queue {
-    busy: bool,
-    next: u64,
-    waiting: BTreeMap<(std::cmp::Reverse<Priority>, u64), oneshot::Sender<Turn>>,
-}
-
-/// The right to draw. Dropping it hands it to the next waiter, also when it is dropped unread inside the
-/// channel because its waiter gave up.
-struct Turn(Option<Arc<Mutex<Queue>>>);
-
-impl Turnstile {
-    async fn enter(&self, priority: Priority) -> Turn {
-        let handed = {
-            let mut q = lock(&self.0);
-            if !q.busy {
-                q.busy = true;
-                return Turn(Some(Arc::clone(&self.0)));
-            }
-            let (tx, rx) = oneshot::channel();
-            let seq = q.next;
-            q.next += 1;
-            q.waiting.insert((std::cmp::Reverse(priority), seq), tx);
-            rx
-        };
-        // A sender is only dropped after it sent, so the channel always delivers.
-        handed.await.unwrap_or(Turn(None))
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let Some(queue) = self.0.take() else { return };
-        loop {
-            let next = {
-                let mut q = lock(&queue);
-                match q.waiting.pop_first() {
-                    Some((_, tx)) => tx,
-                    None => {
-                        q.busy = false;
-                        return;
-                    }
-                }
-            };
-            match next.send(Turn(Some(Arc::clone(&queue)))) {
-                Ok(()) => return,
-                // That waiter gave up: disarm its turn and try the next.
-                Err(mut turn) => turn.0 = None,
-            }
-        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! `limits.toml`: a channel's quotas as data.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use tradewind_domain::{Decimal, parse_decimal};
 
 use crate::error::Error;
+use crate::operation::Priority;
 
 /// The quota table of one connector.
 ///
@@ -20,13 +23,19 @@ use crate::error::Error;
 /// name = "daily"
 /// scope = "app"
 /// limit = 5000
-/// every = "day"                # hour | day
+/// every = "day"                # hour | day | month
 /// zone = "America/Los_Angeles" # where the day begins
+/// # Kept back for calls of this priority and above: who comes below leaves it untouched.
+/// reserve = { orders = "0.3", stock = "0.1" }
 ///
 /// [[header]]
-/// name = "x-amzn-ratelimit-limit"
-/// means = "rate"               # rate | remaining | reset_after | reset_at
+/// name = "x-ratelimit-reset"
+/// means = "reset_at"           # rate | remaining | reset_after | reset_at
+/// bucket = "orders.search"     # needed where an operation draws from several
+/// unit = "ms"                  # of the two resets: s | ms; reset_at may be a date as well
 /// ```
+///
+/// What a window has given is not kept over a restart of the process: the channel's own answers correct it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -78,7 +87,7 @@ pub struct Refill {
     pub every: Duration,
 }
 
-/// A quota that starts anew each hour or day.
+/// A quota that starts anew each hour, day or month.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FixedWindow {
@@ -93,6 +102,20 @@ pub struct FixedWindow {
     /// Zone in which the day begins.
     #[serde(default = "utc", deserialize_with = "zone")]
     pub zone: TimeZone,
+    /// Shares of `limit` that are kept for calls of a priority and those above it.
+    #[serde(default, deserialize_with = "shares")]
+    pub reserve: BTreeMap<Priority, Decimal>,
+}
+
+impl FixedWindow {
+    /// Units of a window that calls of this priority may use: all but what is kept for higher ones.
+    #[must_use]
+    pub fn open_to(&self, priority: Priority) -> u32 {
+        let kept: Decimal =
+            self.reserve.iter().filter(|(p, _)| **p > priority).map(|(_, share)| *share).sum();
+        let units = (Decimal::from(self.limit) * (Decimal::ONE - kept)).floor();
+        u32::try_from(units).unwrap_or(0)
+    }
 }
 
 /// Length of a fixed window.
@@ -103,6 +126,8 @@ pub enum Every {
     Hour,
     /// From midnight in the zone.
     Day,
+    /// From the first midnight of the month in the zone.
+    Month,
 }
 
 /// A header that tells about a quota.
@@ -113,6 +138,22 @@ pub struct Header {
     pub name: String,
     /// Meaning.
     pub means: Meaning,
+    /// The bucket or window that it speaks of. Without it, the only one that the operation draws from.
+    pub bucket: Option<String>,
+    /// Unit of a reset.
+    #[serde(default)]
+    pub unit: Unit,
+}
+
+/// Unit of a time in a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Seconds; may be a decimal.
+    #[default]
+    S,
+    /// Milliseconds.
+    Ms,
 }
 
 /// What the number in a header means.
@@ -123,9 +164,9 @@ pub enum Meaning {
     Rate,
     /// Calls left now.
     Remaining,
-    /// Seconds until it is full or usable again.
+    /// Time until it is full or usable again. Waited for only where nothing is left, or where the answer refuses.
     ResetAfter,
-    /// The same as Unix seconds.
+    /// The same as an instant: Unix time, an HTTP date, or RFC 3339.
     ResetAt,
 }
 
@@ -161,7 +202,8 @@ impl Limits {
     /// Reads and checks a table.
     ///
     /// # Errors
-    /// Not TOML of this shape (the message names line and column), a name twice, a burst or refill of zero.
+    /// Not TOML of this shape (the message names line and column), a name twice, a burst or refill of zero, a reserve that
+    /// leaves nothing, a header of a bucket that is not there.
     pub fn parse(text: &str) -> Result<Limits, Error> {
         let limits: Limits = toml::from_str(text).map_err(|e| Error::config(format!("limits.toml: {e}")))?;
         let mut names: Vec<&str> = limits.names().collect();
@@ -180,7 +222,52 @@ impl Limits {
         if let Some(w) = limits.window.iter().find(|w| w.limit == 0) {
             return Err(Error::config(format!("limits.toml: window '{}' never lets a call through", w.name)));
         }
+        if let Some(w) = limits.window.iter().find(|w| w.open_to(Priority::Content) == 0) {
+            let text = format!(
+                "limits.toml: the reserves of window '{}' leave nothing to others: together they must be less than 1",
+                w.name
+            );
+            return Err(Error::config(text));
+        }
+        for h in &limits.header {
+            if let Some(bucket) = &h.bucket {
+                limits
+                    .known(bucket)
+                    .map_err(|e| Error::config(format!("header '{}': {}", h.name, e.message())))?;
+            }
+        }
         Ok(limits)
+    }
+
+    fn known(&self, bucket: &str) -> Result<(), Error> {
+        if self.names().any(|n| n == bucket) {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "limits.toml has no bucket or window '{bucket}': add it, or correct the name"
+        )))
+    }
+
+    /// Whether an operation can draw from these.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Config`]: a name that the table does not have would mean no limit at all, and a header that names no
+    /// bucket says nothing to an operation that draws from several.
+    pub fn check(&self, buckets: &[&str]) -> Result<(), Error> {
+        for bucket in buckets {
+            self.known(bucket)?;
+        }
+        match self.header.iter().find(|h| h.bucket.is_none()) {
+            Some(h) if buckets.len() > 1 => {
+                let text = format!(
+                    "limits.toml: header '{}' must name its bucket: operations draw from {}",
+                    h.name,
+                    buckets.join(" and ")
+                );
+                Err(Error::config(text))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Names of buckets and windows.
@@ -196,6 +283,17 @@ fn utc() -> TimeZone {
 fn zone<'de, D: serde::Deserializer<'de>>(d: D) -> Result<TimeZone, D::Error> {
     let name = String::deserialize(d)?;
     TimeZone::get(&name).map_err(|_| serde::de::Error::custom(format!("unknown time zone '{name}'")))
+}
+
+/// Shares as text, so that they are what is written: `"0.1"`.
+fn shares<'de, D: serde::Deserializer<'de>>(d: D) -> Result<BTreeMap<Priority, Decimal>, D::Error> {
+    let written = BTreeMap::<Priority, String>::deserialize(d)?;
+    let share = |(priority, text): (Priority, String)| {
+        let share = parse_decimal(&text).ok().filter(|s| (Decimal::ZERO..Decimal::ONE).contains(s));
+        let bad = || serde::de::Error::custom(format!("'{text}' is no share from 0 to less than 1"));
+        Ok((priority, share.ok_or_else(bad)?))
+    };
+    written.into_iter().map(share).collect()
 }
 
 /// Durations such as `"2s"`, `"1m"`, `"500ms"`.
@@ -229,9 +327,28 @@ mod tests {
             "[[bucket]]\nname='a'\nscope='account'\nburst=0\nrefill={units=1,every='1s'}",
             "[[bucket]]\nname='a'\nscope='account'\nburst=1\nrefill={units=1,every='soon'}",
             "[[window]]\nname='d'\nscope='app'\nlimit=5\nevery='day'\nzone='Mars/Olympus'",
+            "[[window]]\nname='d'\nscope='app'\nlimit=5\nevery='month'\nreserve={stock='0.5',orders='0.5'}",
+            "[[window]]\nname='d'\nscope='app'\nlimit=5\nevery='day'\nreserve={stock='-0.1'}",
+            "[[header]]\nname='x'\nmeans='remaining'\nbucket='nowhere'",
             "[[window]]\nname='d'\nscope='app'\nlimit=5\nevery='day'\n[[window]]\nname='d'\nscope='app'\nlimit=5\nevery='day'",
         ] {
             assert!(Limits::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_an_operation_draws_from_is_there() {
+        let table = "[[bucket]]\nname='a'\nscope='app'\nburst=2\nrefill={units=1,every='1s'}\n\
+                     [[window]]\nname='d'\nscope='app'\nlimit=5\nevery='day'\n";
+        let limits = Limits::parse(table).unwrap();
+        limits.check(&["a", "d"]).unwrap();
+        let e = limits.check(&["a", "dd"]).unwrap_err();
+        assert!(e.to_string().contains("'dd'"), "{e}");
+        // Whose rest the header tells cannot be guessed where there are two.
+        let limits = Limits::parse(&format!("{table}[[header]]\nname='x'\nmeans='remaining'\n")).unwrap();
+        limits.check(&["a"]).unwrap();
+        limits.check(&["a", "d"]).unwrap_err();
+        let named = format!("{table}[[header]]\nname='x'\nmeans='remaining'\nbucket='d'\n");
+        Limits::parse(&named).unwrap().check(&["a", "d"]).unwrap();
     }
 }

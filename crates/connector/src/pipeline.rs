@@ -20,16 +20,16 @@ use jiff::{SignedDuration, Timestamp};
 use tradewind_domain::{AccountId, ConnectorId};
 
 use crate::capability::{Capabilities, Facet, Support};
-use crate::classify::ErrorTable;
+use crate::classify::{Classified, ErrorTable};
 use crate::clock::{Chance, Clock};
 use crate::error::{Error, Kind, Phase, RetryClass};
 use crate::journal::{Begun, Exchange, Intent, Journal, Outcome};
-use crate::limiter::{Caller, Draw, Limiter};
-use crate::limits::{Limits, Signal};
+use crate::limiter::{Caller, Draw, Limiter, Refusal};
+use crate::limits::Limits;
 use crate::operation::{CallCx, OpCx, OpSpec, Operation};
 use crate::protocol::{Protocol, SignCx, TokenSet};
 use crate::scrub::Scrubber;
-use crate::signals::{header_signal, http_date, retry_after};
+use crate::signals::{self, http_date, retry_after, their_now};
 use crate::transport::Transport;
 use crate::wire::{WireRequest, WireResponse};
 
@@ -282,7 +282,7 @@ impl Pipeline {
             let text = "the account is read-only: set access = \"read-write\" for it in the configuration to let it write";
             return Err(Error::config(text));
         }
-        Ok(())
+        self.parts.limits.check(spec.buckets)
     }
 
     async fn guarded<O: Operation>(
@@ -442,19 +442,27 @@ impl Pipeline {
             // An answer that is not kept is not decoded (invariant 5); the channel has acted all the same.
             self.keep(spec.name, &response).await.map_err(Error::after_send)?;
         }
-        let signals = self.signals(spec.name, &response);
-        limiter.observe(&draw, &signals);
-        if let Some(error) = self.upstream_error(spec.name, &request, &response) {
-            if matches!(error.kind(), Kind::RateLimited | Kind::QuotaExhausted) {
+        let mut told = signals::headers(&self.parts.limits.header, &response, self.runtime.clock.now());
+        told.signals.extend(self.parts.protocol.signals(spec.name, &response));
+        limiter.observe(&draw, &told.signals);
+        if let Some(Classified { mut error, bucket, scope }) =
+            self.upstream_error(spec.name, &request, &response, told.reset)
+        {
+            let exhausted = error.kind() == Kind::QuotaExhausted;
+            if exhausted || error.kind() == Kind::RateLimited {
                 bump(&self.meters.throttled);
-                let wait = error.wait().unwrap_or(self.parts.patience.backoff);
-                limiter.observe(&draw, &[Signal::Wait { bucket: None, wait }]);
+                let (bucket, pause) = (bucket.as_deref(), self.parts.patience.backoff);
+                let refusal = Refusal { bucket, scope, wait: error.wait(), exhausted, pause };
+                error = error.retry_after(limiter.refused(&draw, &refusal));
+            } else {
+                limiter.passed(&draw);
             }
             if error.kind() == Kind::UnknownCode {
                 self.keep_for_a_person(spec, &response).await;
             }
             return Err(error);
         }
+        limiter.passed(&draw);
         match op.decode(&opcx, input, &response) {
             Ok(out) => Ok((out, response)),
             Err(error) => {
@@ -474,23 +482,28 @@ impl Pipeline {
     }
 
     /// The channel's error in a response, classified, with the wait it asks for. Corrects the clock when the
-    /// channel says that ours is off.
+    /// channel says that ours is off. `reset`: when the quota headers say that it goes on.
     fn upstream_error(
         &self,
         operation: &str,
         request: &WireRequest,
         response: &WireResponse,
-    ) -> Option<Error> {
+        reset: Option<Duration>,
+    ) -> Option<Classified> {
         let upstream = self.parts.protocol.upstream(operation, response)?;
-        let error = self.parts.errors.classify(upstream).without(&Scrubber::of_request(request));
-        let wait = response.header("retry-after").and_then(|v| retry_after(v, self.runtime.clock.now()));
+        let Classified { error, bucket, scope } = self.parts.errors.of(operation, upstream);
+        let error = error.without(&Scrubber::of_request(request));
+        let theirs = their_now(response, self.runtime.clock.now());
+        let named = response.header("retry-after").and_then(|v| retry_after(v, theirs));
+        let throttled = matches!(error.kind(), Kind::RateLimited | Kind::QuotaExhausted);
+        let wait = named.or(reset.filter(|_| throttled));
         if error.kind() == Kind::ClockSkew
             && let Some(theirs) = response.header("date").and_then(http_date)
         {
             let off = theirs.duration_since(self.runtime.clock.now()).as_millis();
             self.skew_ms.store(i64::try_from(off).unwrap_or(0), Ordering::Relaxed);
         }
-        Some(error.retry_after(wait))
+        Some(Classified { error: error.retry_after(wait), bucket, scope })
     }
 
     async fn keep(&self, operation: &str, response: &WireResponse) -> Result<(), Error> {
@@ -513,15 +526,6 @@ impl Pipeline {
         {
             tracing::error!(account = %self.parts.account, operation = spec.name, %error, "an answer that could not be read could not be kept either");
         }
-    }
-
-    fn signals(&self, operation: &str, response: &WireResponse) -> Vec<Signal> {
-        let mut signals = self.parts.protocol.signals(operation, response);
-        for rule in &self.parts.limits.header {
-            let Some(text) = response.header(&rule.name) else { continue };
-            signals.extend(header_signal(rule.means, text, self.runtime.clock.now()));
-        }
-        signals
     }
 
     fn backoff(&self, attempt: u32) -> Duration {

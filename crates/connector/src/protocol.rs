@@ -106,9 +106,9 @@ pub trait Protocol: Send + Sync {
     }
 
     /// Finds the channel's error in a response, also in one with status 200. `None` means success. The
-    /// default takes every status from 400 up for an error and reads nothing of the body.
+    /// default takes every status but 2xx and 304 for an error and reads nothing of the body.
     fn upstream(&self, _operation: &str, response: &WireResponse) -> Option<Upstream> {
-        if response.status < 400 {
+        if !response.is_refusal() {
             return None;
         }
         Some(Upstream { http: response.status, message: snippet(&response.body), ..Upstream::default() })

@@ -220,6 +220,12 @@ impl WireResponse {
         (200..300).contains(&self.status)
     }
 
+    /// Neither 2xx nor 304. A redirection is not followed (a signature is of one address) and did nothing of what was asked.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        !self.is_success() && self.status != 304
+    }
+
     /// The body as text.
     ///
     /// # Errors

@@ -192,8 +192,8 @@ impl Pipeline {
             self.runtime.limiter.undo(&draw);
         }
         let response = sent?;
-        if let Some(error) = self.upstream_error("token", &request, &response) {
-            return Err(error);
+        if let Some(refused) = self.upstream_error("token", &request, &response, None) {
+            return Err(refused.error);
         }
         let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: "", key: "" };
         self.parts.protocol.read_token(&cx, audience, current, &response)

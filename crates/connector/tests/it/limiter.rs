@@ -153,6 +153,203 @@ async fn stock_goes_before_content() {
     assert_eq!(*order.lock().unwrap(), ["first", "stock", "content"]);
 }
 
+/// A clock that moves only when the test says so.
+#[derive(Clone)]
+struct Manual(Arc<tokio::sync::watch::Sender<Timestamp>>);
+
+impl Manual {
+    fn new() -> Manual {
+        Manual(Arc::new(tokio::sync::watch::Sender::new("2026-08-01T00:00:00Z".parse().unwrap())))
+    }
+    async fn advance(&self, seconds: i64) {
+        settle().await;
+        self.0.send_modify(|now| *now = now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap());
+        settle().await;
+    }
+}
+
+/// Lets every task of the runtime go on as far as it can.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[async_trait::async_trait]
+impl Clock for Manual {
+    fn now(&self) -> Timestamp {
+        *self.0.borrow()
+    }
+    async fn sleep(&self, wait: Duration) {
+        let until = self.now().checked_add(wait).unwrap();
+        self.0.subscribe().wait_for(|now| *now >= until).await.unwrap();
+    }
+}
+
+/// One unit each ten seconds, and callers of several priorities.
+const SLOW: &str = "[[bucket]]\nname = 'calls'\nscope = 'account'\nburst = 1\nrefill = { units = 1, every = '10s' }\n\
+                    [[bucket]]\nname = 'other'\nscope = 'account'\nburst = 9\nrefill = { units = 1, every = '1h' }\n";
+
+type Done = Arc<std::sync::Mutex<Vec<(&'static str, Result<Duration>)>>>;
+
+fn spawn(
+    limiter: &Arc<Limiter>,
+    buckets: &'static [&'static str],
+    name: &'static str,
+    priority: Priority,
+    deadline: Timestamp,
+    done: &Done,
+) -> tokio::task::JoinHandle<()> {
+    let (limiter, done) = (limiter.clone(), done.clone());
+    tokio::spawn(async move {
+        let (a, limits) = (caller("a"), Limits::parse(SLOW).unwrap());
+        let draw = Draw { caller: &a, limits: &limits, buckets, object: None, weight: 1 };
+        let got = limiter.acquire(&draw, priority, deadline).await;
+        done.lock().unwrap().push((name, got));
+    })
+}
+
+#[tokio::test]
+async fn a_sleeping_content_call_gives_its_turn_to_stock() {
+    let clock = Manual::new();
+    let limiter = Arc::new(Limiter::new(Arc::new(clock.clone())));
+    let done = Done::default();
+    for (name, priority) in [
+        ("drains", Priority::Content),
+        ("content", Priority::Content),
+        ("later", Priority::Content),
+        ("stock", Priority::Stock),
+    ] {
+        spawn(&limiter, &["calls"], name, priority, Timestamp::MAX, &done);
+        settle().await;
+    }
+    // `content` sleeps since the start; the unit of second 10 is nevertheless stock's, and `content` keeps its place.
+    for _ in 0..3 {
+        clock.advance(10).await;
+    }
+    let names: Vec<_> = done.lock().unwrap().iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["drains", "stock", "content", "later"]);
+}
+
+#[tokio::test]
+async fn who_cannot_be_served_in_time_is_told_in_the_queue() {
+    let clock = Manual::new();
+    let limiter = Arc::new(Limiter::new(Arc::new(clock.clone())));
+    let done = Done::default();
+    let soon = clock.now().checked_add(jiff::SignedDuration::from_secs(5)).unwrap();
+    spawn(&limiter, &["calls"], "drains", Priority::Orders, Timestamp::MAX, &done);
+    spawn(&limiter, &["calls"], "waits", Priority::Orders, Timestamp::MAX, &done);
+    settle().await;
+    // The next unit comes at second 10; nobody behind `waits` has it before. Nothing moves the clock here.
+    spawn(&limiter, &["calls"], "hurries", Priority::Orders, soon, &done);
+    settle().await;
+    let (name, got) = done.lock().unwrap().last().cloned().unwrap();
+    let e = got.unwrap_err();
+    assert_eq!((name, e.kind(), e.wait()), ("hurries", Kind::RateLimited, Some(Duration::from_secs(10))));
+}
+
+#[tokio::test]
+async fn who_is_not_waited_for_any_more_draws_nothing() {
+    let clock = Manual::new();
+    let limiter = Arc::new(Limiter::new(Arc::new(clock.clone())));
+    let done = Done::default();
+    let left = || limiter.available(&caller("a"), &Limits::parse(SLOW).unwrap(), "other").unwrap();
+    spawn(&limiter, &["calls"], "drains", Priority::Orders, Timestamp::MAX, &done);
+    settle().await;
+    let given_up = spawn(&limiter, &["other", "calls"], "given up", Priority::Orders, Timestamp::MAX, &done);
+    settle().await;
+    assert_eq!(left(), 8, "drawn from the first, waiting at the second");
+    given_up.abort();
+    settle().await;
+    assert_eq!(left(), 9);
+}
+
+const WINDOWS: &str = "[[window]]\nname = 'month'\nscope = 'app'\nlimit = 10\nevery = 'month'\n\
+                       reserve = { orders = '0.3', stock = '0.1' }\n\
+                       [[bucket]]\nname = 'shop'\nscope = 'account'\nburst = 5\nrefill = { units = 1, every = '1s' }\n";
+
+fn windows() -> Bench {
+    Bench { limits: Limits::parse(WINDOWS).unwrap(), ..bench() }
+}
+
+#[tokio::test]
+async fn a_window_keeps_a_part_for_higher_priorities() {
+    let (b, a) = (windows(), caller("a"));
+    let draw = Draw { caller: &a, limits: &b.limits, buckets: &["month"], object: None, weight: 1 };
+    // The end of August: 2026-09-01T00:00:00Z is 31 days away.
+    let month = Some(Duration::from_secs(31 * 86_400));
+    // Of ten, four are kept from content and prices (0.3 + 0.1), one from orders (0.1), none from stock.
+    for (priority, units) in
+        [(Priority::Content, 6), (Priority::Price, 0), (Priority::Orders, 3), (Priority::Stock, 1)]
+    {
+        for _ in 0..units {
+            b.limiter.acquire(&draw, priority, b.clock.now()).await.unwrap();
+        }
+        let e = b.limiter.acquire(&draw, priority, b.clock.now()).await.unwrap_err();
+        assert_eq!((e.kind(), e.wait()), (Kind::QuotaExhausted, month), "{priority:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_named_pause_outlasts_the_end_of_the_window() {
+    let (b, a) = (bench(), caller("a"));
+    // The day in Los Angeles ends in seven hours; the channel wants a whole one.
+    b.draw(&a, &["daily"], None, 1).await.unwrap();
+    b.tell(&a, "daily", Signal::Wait { bucket: None, wait: Duration::from_secs(86_400) });
+    b.clock.advance(Duration::from_secs(7 * 3600));
+    assert_eq!(b.draw(&a, &["daily"], None, 1).await.unwrap(), Duration::from_secs(17 * 3600));
+}
+
+fn refusal() -> Refusal<'static> {
+    Refusal { bucket: None, scope: None, wait: None, exhausted: false, pause: Duration::from_millis(500) }
+}
+
+#[tokio::test]
+async fn one_shops_refusal_parks_that_shop_alone() {
+    let wait = Some(Duration::from_secs(60));
+    let cases = [
+        (Refusal { wait, ..refusal() }, (60, 0)),
+        (Refusal { wait, scope: Some(Scope::App), ..refusal() }, (60, 60)),
+        (Refusal { wait, bucket: Some("month"), ..refusal() }, (60, 60)),
+        // A name that was not drawn from says nothing.
+        (Refusal { wait, bucket: Some("elsewhere"), ..refusal() }, (60, 0)),
+    ];
+    for (refusal, (own, other)) in cases {
+        let both = ["month", "shop"];
+        for (account, seconds) in [("a", own), ("b", other)] {
+            let (b, a) = (windows(), caller("a"));
+            let draw = Draw { caller: &a, limits: &b.limits, buckets: &both, object: None, weight: 1 };
+            assert_eq!(b.limiter.refused(&draw, &refusal), None);
+            let waited = b.draw(&caller(account), &both, None, 1).await.unwrap();
+            assert_eq!(waited, Duration::from_secs(seconds), "{account}: {refusal:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_window_that_refuses_without_a_time_is_closed_in_the_end() {
+    let (b, a) = (bench(), caller("a"));
+    let draw = Draw { caller: &a, limits: &b.limits, buckets: &["daily"], object: None, weight: 1 };
+    // Used up, it says: to the end of the day in Los Angeles, seven hours away.
+    let exhausted = Refusal { exhausted: true, ..refusal() };
+    assert_eq!(b.limiter.refused(&draw, &exhausted), Some(Duration::from_secs(7 * 3600)));
+    // Too many, it says: four times that is a pace, the fifth time in a row it is not. Asked again after 15 minutes.
+    let b = bench();
+    let draw = Draw { limits: &b.limits, ..draw };
+    let refused = || {
+        b.clock.advance(Duration::from_secs(1));
+        b.limiter.refused(&draw, &refusal())
+    };
+    let quarter = Some(Duration::from_secs(15 * 60));
+    assert_eq!([(); 5].map(|()| refused()), [None, None, None, None, quarter]);
+    b.clock.advance(Duration::from_secs(15 * 60));
+    assert_eq!(refused(), quarter);
+    // One call that passes, and it counts anew. Those that were under way together count once.
+    b.clock.advance(Duration::from_secs(15 * 60));
+    b.limiter.passed(&draw);
+    assert_eq!([(); 8].map(|()| b.limiter.refused(&draw, &refusal())), [None; 8]);
+}
+
 proptest! {
     /// In no window of time do more calls pass than burst + rate × time.
     #[test]

@@ -242,3 +242,85 @@ async fn an_unknown_code_is_neither_and_its_payload_is_kept() {
     let b = with_token(vec![ok("ERR WHAT")]);
     assert_eq!(call(&b, Safety::Unsafe).await.unwrap_err().kind(), Kind::Indeterminate);
 }
+
+const DAY: &str = "[[window]]\nname = 'toy'\nscope = 'app'\nlimit = 5000\nevery = 'day'\n";
+
+#[tokio::test]
+async fn a_used_up_day_is_not_asked_again() {
+    let steps = vec![ok(TOKEN), ok("ERR FULL")];
+    let b = bench(Access::ReadWrite, DAY, steps);
+    // The bench begins at midnight, and the day ends 24 hours later.
+    for _ in 0..3 {
+        let e = call(&b, Safety::Natural).await.unwrap_err();
+        assert_eq!((e.kind(), e.wait()), (Kind::QuotaExhausted, Some(Duration::from_secs(86_400))));
+    }
+    assert_eq!(b.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_day_that_says_only_too_many_costs_five_calls() {
+    let steps = std::iter::once(ok(TOKEN)).chain((0..5).map(|_| status(429))).collect();
+    let b = bench(Access::ReadWrite, DAY, steps);
+    // What is back-off may be shorter than the pause: then the limiter waits.
+    let e = call(&b, Safety::Natural).await.unwrap_err();
+    assert_eq!((e.kind(), e.wait()), (Kind::RateLimited, Some(Duration::from_secs(15 * 60))));
+    assert_eq!(call(&b, Safety::Natural).await.unwrap_err().kind(), Kind::QuotaExhausted);
+    assert_eq!(b.calls().len(), 5);
+}
+
+#[tokio::test]
+async fn a_reset_told_with_each_answer_delays_nothing() {
+    let table = "[[bucket]]\nname = 'toy'\nscope = 'account'\nburst = 5\nrefill = { units = 5, every = '1s' }\n\
+                 [[header]]\nname = 'x-left'\nmeans = 'remaining'\n[[header]]\nname = 'x-reset'\nmeans = 'reset_after'\n";
+    let told = |status: u16, left: &str| {
+        Step::Answer(status, vec![("x-left", left.to_owned()), ("x-reset", "30".to_owned())], "{}")
+    };
+    let b = bench(
+        Access::ReadWrite,
+        table,
+        vec![ok(TOKEN), told(200, "4"), told(429, "3"), told(200, "0"), ok("")],
+    );
+    for key in ["1", "2", "3"] {
+        b.pipeline.call(&op(Safety::Natural), "x", &CallCx::keyed(key)).await.unwrap();
+    }
+    let at: Vec<_> = b.calls().iter().map(|c| c.at.duration_since(b.calls()[0].at).as_secs()).collect();
+    // The second at once; the refusal waits for its reset; nothing left waits for the next.
+    assert_eq!(at, [0, 0, 30, 60]);
+}
+
+#[tokio::test]
+async fn a_pause_of_nothing_is_backed_off() {
+    let header = || Step::Answer(429, vec![("retry-after", "0".to_owned())], "{}");
+    let b = with_token(vec![header(), header(), ok("done")]);
+    call(&b, Safety::Unsafe).await.unwrap();
+    let calls = b.calls();
+    assert!(calls[2].at > calls[1].at && calls[1].at > calls[0].at);
+    // A date is compared with the answer's own: ten minutes ahead of ours, and 20 s are left.
+    let dates = ["Sat, 01 Aug 2026 00:10:20 GMT", "Sat, 01 Aug 2026 00:10:00 GMT"];
+    let headers = vec![("retry-after", dates[0].to_owned()), ("date", dates[1].to_owned())];
+    let b = with_token(vec![Step::Answer(429, headers, "{}"), ok("done")]);
+    call(&b, Safety::Unsafe).await.unwrap();
+    assert_eq!(b.calls()[1].at.duration_since(b.calls()[0].at).as_secs(), 20);
+}
+
+#[tokio::test]
+async fn a_misspelt_bucket_is_refused_before_anything() {
+    let b = bench(Access::ReadWrite, "", vec![]);
+    let mut o = op(Safety::Natural);
+    o.0.buckets = &["toy", "tyo"];
+    let e = b.pipeline.call(&o, "x", &CallCx::keyed("k1")).await.unwrap_err();
+    assert_eq!((e.kind(), e.phase()), (Kind::Config, Phase::BeforeSend));
+    assert!(e.to_string().contains("'tyo'"), "{e}");
+    assert!(b.seen().is_empty() && b.journal.keys().is_empty());
+}
+
+#[test]
+fn only_2xx_and_304_are_success() {
+    struct Plain;
+    impl Protocol for Plain {}
+    for (status, success) in [(200, true), (204, true), (304, true), (301, false), (307, false), (404, false)]
+    {
+        let answer = WireResponse::json_text(status, "{}");
+        assert_eq!(Plain.upstream("toy.op", &answer).is_none(), success, "{status}");
+    }
+}

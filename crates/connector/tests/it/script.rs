@@ -198,7 +198,10 @@ fn pipeline(
     protocol: Arc<dyn Protocol>,
     journal: Arc<dyn Journal>,
 ) -> Pipeline {
-    let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='SKEW'\nkind='clock_skew'\n[[code]]\ncode='DOWN'\nkind='maintenance'";
+    // Where a test says nothing of the toy's quota, it has enough of it.
+    let wide = "[[bucket]]\nname = 'toy'\nscope = 'account'\nburst = 1000\nrefill = { units = 1000, every = '1s' }\n";
+    let limits = if limits.contains("'toy'") { limits.to_owned() } else { format!("{wide}{limits}") };
+    let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='FULL'\nkind='quota_exhausted'\n[[code]]\ncode='SKEW'\nkind='clock_skew'\n[[code]]\ncode='DOWN'\nkind='maintenance'";
     let runtime = Runtime {
         clock: Arc::new(clock.clone()),
         chance: Arc::new(SeededChance::new(1)),
@@ -216,7 +219,7 @@ fn pipeline(
             Bounds::default(),
         )),
         protocol,
-        limits: Limits::parse(limits).unwrap(),
+        limits: Limits::parse(&limits).unwrap(),
         errors: ErrorTable::parse(errors).unwrap(),
         patience: Patience::default(),
     };
