@@ -36,8 +36,8 @@ pub(super) fn share_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option
     let value = toml::Value::deserialize(from)?;
     match value.as_str() {
         Some("none") => Ok(None),
-        Some(_) => number(value).map_err(Error::custom).and_then(in_share).map(Some),
-        // The reader's own words for a number that is no text.
+        // Whatever is no number as text, in the reader's own words for it.
+        Some(text) => text.parse().map_err(|_| Error::custom("Invalid decimal")).and_then(in_share).map(Some),
         None => Err(Error::custom("Invalid decimal")),
     }
 }

@@ -70,6 +70,7 @@ fn numbers_out_of_their_range_and_unknown_names_are_told_with_their_place() {
         ),
         ("\"ioss\"", "\"iosss\"", "19:10", "did you mean 'ioss'"),
         ("\"zh-CN\"", "\"deu_xx\"", "28:10", "such as \"de\" or \"zh-CN\""),
+        ("\"zh-CN\"", "\"\"", "28:10", "such as \"de\" or \"zh-CN\""),
         ("\"zh-CN\"", "\"zh-XX\"", "28:10", "such as \"de\" or \"zh-CN\""),
         ("markup = \"1.1\"", "markup = \"-1\"", "29:10", "above zero"),
         ("ending = \"0.99\"", "ending = \"-7.5\"", "30:10", "to below \"1\""),
