@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tradewind_connector::signing::{Hash, base64, digest, hex, hmac};
-use tradewind_simulator::{Demand, Profile, Simulator};
+use tradewind_simulator::{Demand, Fault, HOOKS, Profile, Simulator};
 
 use crate::{text, tradewind};
 
@@ -262,7 +262,11 @@ fn a_buyers_order_is_told_read_and_imported_once() {
     let mut listening = shop.listen();
     assert!(shop.simulator.subscribe("shopify", &format!("{PUBLIC}/hooks/shop")));
     // Buyers come. Some deliveries go out twice, some late: a profile of faults that strikes hooks and spares calls.
-    shop.simulator.world().faults(|f| f.set_profile("shopify", Profile::Hostile));
+    shop.simulator.world().faults(|f| {
+        f.set_profile("shopify", Profile::Hostile);
+        // One at least, whatever the profile's dice say.
+        f.script("shopify", Some(HOOKS), Fault::Duplicate, 1);
+    });
     shop.simulator.advance(Duration::from_secs(12 * 3_600));
     shop.simulator.world().faults(|f| f.set_profile("shopify", Profile::None));
     let placed = shop.simulator.ledger().placed_count();

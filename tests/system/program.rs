@@ -123,7 +123,8 @@ fn connectors_list_what_they_cover() {
     let all = json(&tradewind(folder.path(), &["connectors", "--json"]));
     let amazon = all.as_array().unwrap().iter().find(|c| c["id"] == "amazon").unwrap();
     assert_eq!(amazon["support"]["orders"], "native");
-    assert_eq!(amazon["support"]["refund"], "not_implemented");
+    let aliexpress = all.as_array().unwrap().iter().find(|c| c["id"] == "aliexpress").unwrap();
+    assert_eq!(aliexpress["support"]["webhooks"], "not_implemented");
     let unknown = tradewind(folder.path(), &["connectors", "nowhere"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown).contains("there are amazon"), "{}", text(&unknown));

@@ -26,7 +26,7 @@ pub mod core;
 pub use crate::core::buyers::Demand;
 pub use crate::core::channel::{Call, Channel, Credentials, News};
 pub use crate::core::deliver::Delivery;
-pub use crate::core::faults::{Fault, Profile};
+pub use crate::core::faults::{Fault, HOOKS, Profile};
 pub use crate::core::ledger::{Ledger, MoneyRecord};
 pub use crate::core::server::{Builder, Simulator, StartError};
 pub use crate::core::world::{Event, Hook, JournalLine, Moment, World};

@@ -118,6 +118,9 @@ const MENU: &[(Fault, u64)] = &[
     (Fault::ExpireToken, 1),
 ];
 
+/// The name under which hooks are disturbed by hand: no channel has an operation of this name.
+pub const HOOKS: &str = "hooks";
+
 /// The fault plan of the whole world.
 #[derive(Debug, Default)]
 pub struct Faults {
@@ -167,14 +170,7 @@ impl Faults {
             let strikes = list || !matches!(fault, Fault::Duplicate | Fault::Reorder);
             *times > 0 && strikes && c == channel && op.as_deref().is_none_or(|op| op == operation)
         });
-        if let Some(at) = at
-            && let Some(entry) = self.scripted.get_mut(at)
-        {
-            let fault = entry.2;
-            entry.3 -= 1;
-            if entry.3 == 0 {
-                self.scripted.remove(at);
-            }
+        if let Some(fault) = self.take(at) {
             return Some(fault);
         }
         let profile = self.profile(channel);
@@ -205,8 +201,25 @@ impl Faults {
         None
     }
 
-    /// Decides what befalls a hook: delivered once, twice, or after its successor.
-    pub fn decide_hook(&self, channel: &str, hook_id: &str) -> Option<Fault> {
+    /// Takes one time off a fault that was set by hand.
+    fn take(&mut self, at: Option<usize>) -> Option<Fault> {
+        let at = at?;
+        let entry = self.scripted.get_mut(at)?;
+        let fault = entry.2;
+        entry.3 -= 1;
+        if entry.3 == 0 {
+            self.scripted.remove(at);
+        }
+        Some(fault)
+    }
+
+    /// Decides what befalls a hook: delivered once, twice, or after its successor. A fault set by hand strikes one when its
+    /// operation is [`HOOKS`].
+    pub fn decide_hook(&mut self, channel: &str, hook_id: &str) -> Option<Fault> {
+        let at = self.scripted.iter().position(|(c, op, ..)| c == channel && op.as_deref() == Some(HOOKS));
+        if let Some(fault) = self.take(at) {
+            return Some(fault);
+        }
         let per_mille = self.profile(channel).per_mille();
         let draw = number(self.seed, &["hook", channel, hook_id]);
         if draw % 1_000 >= u64::from(per_mille) {
