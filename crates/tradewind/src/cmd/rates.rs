@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// Account of the order, where several have one of this number.
     #[arg(long, requires = "order")]
     channel: Option<AccountId>,
-    /// A parcel of no order: weight, and size in centimetres unless it is that of [shipping], such as 1.2kg or 800g,30x20x12.
+    /// A parcel of no order: weight, and size in centimetres unless it is that of the shipping section, such as 1.2kg or 800g,30x20x12.
     #[arg(long, requires = "to")]
     parcel: Option<String>,
     /// Where it goes: COUNTRY, and what the carrier asks for besides: COUNTRY,POSTCODE,CITY.
