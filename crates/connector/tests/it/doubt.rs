@@ -1,12 +1,10 @@
 //! A write that may have been carried out stays in doubt until the channel itself says what became of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tradewind_connector::*;
-use tradewind_domain::AccountId;
 
 use crate::script::*;
 
@@ -104,45 +102,9 @@ async fn what_cannot_be_made_was_not_sent() {
     assert_eq!(b.pipeline.available("toy"), Some(1));
 }
 
-/// A store that stops keeping answers and outcomes when told to.
-#[derive(Default)]
-struct Full {
-    memory: Arc<Memory>,
-    full: AtomicBool,
-}
-
-impl Full {
-    fn take(&self) -> Result<()> {
-        if self.full.load(Ordering::Relaxed) {
-            return Err(Error::new(Kind::Internal, "no space left on the device"));
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Journal for Full {
-    async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun> {
-        self.memory.begin(intent).await
-    }
-    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<()> {
-        self.take()?;
-        self.memory.finish(intent, outcome).await
-    }
-    async fn keep(&self, exchange: Exchange) -> Result<()> {
-        self.take()?;
-        self.memory.keep(exchange).await
-    }
-    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>> {
-        self.memory.load_token(account, audience).await
-    }
-    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<()> {
-        self.memory.save_token(account, audience, token).await
-    }
-}
-
+/// A store that keeps neither answers nor outcomes.
 fn full(steps: Vec<Step>) -> Bench {
-    let journal = Arc::new(Full { full: AtomicBool::new(true), ..Full::default() });
+    let journal = Arc::new(Moody { full: AtomicBool::new(true), ..Moody::default() });
     let memory = journal.memory.clone();
     let all = std::iter::once(ok(TOKEN)).chain(steps).collect();
     assemble(Access::ReadWrite, "", all, Arc::new(Toy), journal, memory)

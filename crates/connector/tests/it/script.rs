@@ -1,6 +1,7 @@
 //! A transport that answers from a script, and a toy protocol with two operations.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 use http::Method;
 use jiff::Timestamp;
 use tradewind_connector::*;
+use tradewind_domain::AccountId;
 use url::Url;
 
 /// What the script answers to one request.
@@ -231,4 +233,51 @@ pub(crate) fn with_token(steps: Vec<Step>) -> Bench {
     let mut all = vec![ok(TOKEN)];
     all.extend(steps);
     bench(Access::ReadWrite, "", all)
+}
+
+/// A journal in memory that counts what it is asked for and fails when told to.
+#[derive(Default)]
+pub(crate) struct Moody {
+    pub(crate) memory: Arc<Memory>,
+    /// Tokens that were asked for.
+    pub(crate) loads: AtomicU32,
+    /// Answers and outcomes are not kept.
+    pub(crate) full: AtomicBool,
+    /// So many tokens are not saved.
+    pub(crate) busy: AtomicU32,
+}
+
+impl Moody {
+    fn room(&self) -> Result<()> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(Error::new(Kind::Internal, "no space left on the device"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Journal for Moody {
+    async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun> {
+        self.memory.begin(intent).await
+    }
+    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<()> {
+        self.room()?;
+        self.memory.finish(intent, outcome).await
+    }
+    async fn keep(&self, exchange: Exchange) -> Result<()> {
+        self.room()?;
+        self.memory.keep(exchange).await
+    }
+    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>> {
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        self.memory.load_token(account, audience).await
+    }
+    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<()> {
+        let busy = |left: u32| left.checked_sub(1);
+        if self.busy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, busy).is_ok() {
+            return Err(Error::new(Kind::Internal, "busy"));
+        }
+        self.memory.save_token(account, audience, token).await
+    }
 }

@@ -6,36 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tradewind_connector::*;
-use tradewind_domain::AccountId;
 
 use crate::script::*;
-
-/// Counts what it is asked.
-#[derive(Default)]
-struct Counting {
-    memory: Arc<Memory>,
-    loads: AtomicU32,
-}
-
-#[async_trait]
-impl Journal for Counting {
-    async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun> {
-        self.memory.begin(intent).await
-    }
-    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<()> {
-        self.memory.finish(intent, outcome).await
-    }
-    async fn keep(&self, exchange: Exchange) -> Result<()> {
-        self.memory.keep(exchange).await
-    }
-    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>> {
-        self.loads.fetch_add(1, Ordering::Relaxed);
-        self.memory.load_token(account, audience).await
-    }
-    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<()> {
-        self.memory.save_token(account, audience, token).await
-    }
-}
 
 /// Signs and has no token.
 struct Signed;
@@ -44,7 +16,7 @@ impl Protocol for Signed {}
 /// A process: it makes `calls` calls, an hour apart.
 async fn process(
     protocol: Arc<dyn Protocol>,
-    journal: &Arc<Counting>,
+    journal: &Arc<Moody>,
     steps: Vec<Step>,
     calls: u32,
 ) -> (u32, usize) {
@@ -62,12 +34,12 @@ async fn process(
 #[tokio::test]
 async fn the_store_is_asked_for_a_token_once_in_a_process() {
     // Without tokens: whether one is stored is looked up with the first call.
-    let journal = Arc::new(Counting::default());
+    let journal = Arc::new(Moody::default());
     let steps = || (0..5).map(|_| ok("done")).collect();
     assert_eq!(process(Arc::new(Signed), &journal, steps(), 5).await, (1, 0));
     // With tokens that last an hour: each refresh is of the token at hand. The next process begins with the stored one,
     // which serves no longer than the clock of its bench says.
-    let journal = Arc::new(Counting::default());
+    let journal = Arc::new(Moody::default());
     let steps = vec![ok(TOKEN), ok("1"), ok(TOKEN), ok("2"), ok(TOKEN), ok("3")];
     assert_eq!(process(Arc::new(Toy), &journal, steps, 3).await, (1, 3));
     assert_eq!(process(Arc::new(Toy), &journal, vec![ok("4")], 1).await, (1, 0));
@@ -111,7 +83,7 @@ async fn read(b: &Bench) -> Result<String> {
 
 #[tokio::test]
 async fn a_new_login_in_the_configuration_follows_a_stored_one_that_died() {
-    let journal = Arc::new(Counting::default());
+    let journal = Arc::new(Moody::default());
     let memory = journal.memory.clone();
     let steps = vec![ok(SECOND), ok("1"), status(401), ok(SECOND), ok("2")];
     let b = assemble(Access::ReadWrite, "", steps, Arc::new(Rotating), journal, memory);
@@ -138,38 +110,9 @@ async fn a_wall_in_front_of_the_token_endpoint_is_no_refused_login() {
     assert_eq!(read(&b).await.unwrap(), "done");
 }
 
-/// Refuses to save a token, once.
-#[derive(Default)]
-struct Forgetful {
-    memory: Arc<Memory>,
-    saves: AtomicU32,
-}
-
-#[async_trait]
-impl Journal for Forgetful {
-    async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun> {
-        self.memory.begin(intent).await
-    }
-    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<()> {
-        self.memory.finish(intent, outcome).await
-    }
-    async fn keep(&self, exchange: Exchange) -> Result<()> {
-        self.memory.keep(exchange).await
-    }
-    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>> {
-        self.memory.load_token(account, audience).await
-    }
-    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<()> {
-        if self.saves.fetch_add(1, Ordering::Relaxed) == 0 {
-            return Err(Error::new(Kind::Internal, "busy"));
-        }
-        self.memory.save_token(account, audience, token).await
-    }
-}
-
 #[tokio::test]
 async fn a_token_that_could_not_be_saved_is_saved_before_it_is_used() {
-    let journal = Arc::new(Forgetful::default());
+    let journal = Arc::new(Moody { busy: AtomicU32::new(1), ..Moody::default() });
     let memory = journal.memory.clone();
     let steps = vec![ok(SECOND), ok("1")];
     let b = assemble(Access::ReadWrite, "", steps, Arc::new(Rotating), journal, memory.clone());

@@ -71,13 +71,7 @@ impl Gateway {
         }
     }
 
-    pub(super) async fn try_mark(
-        &self,
-        id: &AccountId,
-        sending: &[Sending<'_>],
-        plan: &Plan,
-        how: How,
-    ) -> Result<()> {
+    async fn try_mark(&self, id: &AccountId, sending: &[Sending<'_>], plan: &Plan, how: How) -> Result<()> {
         let mut batch = Batch::new();
         for Sending { sku, offer, quantity } in sending {
             let sku = *sku;
@@ -191,7 +185,7 @@ impl Gateway {
         Ok(())
     }
 
-    pub(super) async fn try_items(
+    async fn try_items(
         &self,
         id: &AccountId,
         items: &[ItemOutcome],
@@ -211,6 +205,8 @@ impl Gateway {
                 Err(e) if e.kind() == Kind::Indeterminate => {
                     (&mut part.indeterminate, ChangeState::Indeterminate)
                 }
+                // Not a no to the offer: somebody sold or wrote meanwhile, and it is to be looked at anew.
+                Err(e) if e.kind() == Kind::Conflict => (&mut part.postponed, ChangeState::Intended),
                 Err(e) if e.kind().is_business() => (&mut part.rejected, ChangeState::Rejected),
                 // An outage or a quota: nothing happened, the next plan tries again.
                 Err(_) => (&mut part.postponed, ChangeState::Intended),

@@ -138,7 +138,7 @@ impl Gateway {
     /// counted meanwhile.
     pub(super) async fn may_sell(&self, id: &AccountId, sku: &Sku) -> Result<u32> {
         let shelf = typed::get::<StockRecord>(&*self.store, sku.as_str()).await?;
-        Ok(shelf.and_then(|s| s.value.allotted.get(id).copied()).unwrap_or(0))
+        Ok(shelf.map_or(0, |s| s.value.allotted_to(id)))
     }
 
     /// The most that a listing may show which shows so many units at this moment.

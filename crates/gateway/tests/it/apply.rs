@@ -173,7 +173,15 @@ async fn a_delivery_raises_a_listing_and_not_over_sales_that_were_not_seen() {
 
 #[tokio::test]
 async fn a_raise_that_failed_is_made_later_and_one_in_doubt_is_not_made_twice() {
-    for (kind, again) in [(Kind::Unavailable, 1), (Kind::Rejected, 1), (Kind::Indeterminate, 0)] {
+    // The channel's answer, whether the units are to be shown still, whether the next plan does it.
+    for (kind, again, planned) in [
+        (Kind::Unavailable, 1, 1),
+        // It sold meanwhile.
+        (Kind::Conflict, 1, 1),
+        // Said in the plan, and not sent again as it was.
+        (Kind::Rejected, 1, 0),
+        (Kind::Indeterminate, 0, 0),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let (gateway, channel) = shop(dir.path()).await;
         deliver_six(&gateway).await;
@@ -184,6 +192,7 @@ async fn a_raise_that_failed_is_made_later_and_one_in_doubt_is_not_made_twice() 
         let shelf = typed::get::<StockRecord>(&*gateway.store, sku().as_str()).await.unwrap().unwrap();
         let fresh = shelf.value.fresh_of(&"shop".parse().unwrap());
         assert_eq!(fresh, 6 * again, "{kind:?}");
+        assert_eq!(gateway.plan().await.unwrap().totals.raise, planned, "{kind:?}");
     }
 }
 

@@ -113,6 +113,8 @@ struct Inner {
     quotas: Quotas,
     hooks: BTreeMap<String, VecDeque<Hook>>,
     journal: VecDeque<JournalLine>,
+    /// Hooks handed over to be sent by real requests, a doubled one twice.
+    outgoing: usize,
 }
 
 struct Shared {
@@ -296,7 +298,9 @@ impl World {
         let fault = inner.faults.decide_hook(channel, id);
         if let (Some(url), Some(post)) = (leads, self.0.post.get()) {
             for out in super::deliver::outgoing(&hook, &url, fault) {
-                let _ = post.send(out);
+                if post.send(out).is_ok() {
+                    inner.outgoing += 1;
+                }
             }
             return;
         }
@@ -335,6 +339,12 @@ impl World {
 
     pub(super) fn delivered(&self, delivery: Delivery) {
         lock(&self.0.deliveries).push(delivery);
+    }
+
+    /// How many deliveries to listening clients there will have been, repetitions of failed ones aside.
+    #[must_use]
+    pub fn outgoing(&self) -> usize {
+        lock(&self.0.inner).outgoing
     }
 
     /// What was sent to listening clients so far, each try, in the order of the answers.
