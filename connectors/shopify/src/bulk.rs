@@ -5,7 +5,6 @@
 //! complete is none: its lines are counted against what the job counted.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
@@ -253,26 +252,15 @@ fn variants(file: &[u8], count: usize) -> Result<Vec<Variant>, Error> {
 // ---- the sweep -------------------------------------------------------------------------------------
 
 impl Shopify {
-    fn bulk_call<I: ?Sized, O>(
-        &self,
-        spec: &'static OpSpec,
-        text: &'static str,
-        cost: u32,
-        variables: fn(&Shop, &OpCx<'_>, &I) -> Result<Value, Error>,
-        read: fn(&Shop, &OpCx<'_>, &I, &WireResponse) -> Result<O, Error>,
-    ) -> Call<I, O> {
-        Call { shop: Arc::clone(&self.shop), spec, text, cost, variables, read }
-    }
-
     /// The first page, or the start of a job where there is much.
     pub(crate) async fn sweep_first(&self, cx: &CallCx) -> Result<Page<LiveListing>, Error> {
-        let call = self.bulk_call(&SWEEP, SWEEP_TEXT, 60, sweep_variables, read_sweep);
+        let call = Call::new(&self.shop, &SWEEP, SWEEP_TEXT, 60, sweep_variables, read_sweep);
         let (count, page) = self.pipeline.call(&call, &(), cx).await?;
         if count < self.shop.bulk_from {
             let next = page.next().map(Cursor);
             return Ok(Page { items: self.live(&page.nodes)?, next });
         }
-        let start = self.bulk_call(&START, START_TEXT, 10, start_variables, read_start);
+        let start = Call::new(&self.shop, &START, START_TEXT, 10, start_variables, read_start);
         let id = self.pipeline.call(&start, &(), cx).await?;
         Ok(Page { items: Vec::new(), next: Some(cursor(0, &id)) })
     }
@@ -290,7 +278,7 @@ impl Shopify {
     }
 
     async fn ask(&self, cx: &CallCx, polls: u32, id: &str) -> Result<Page<LiveListing>, Error> {
-        let poll = self.bulk_call(&POLL, POLL_TEXT, 1, poll_variables, read_poll);
+        let poll = Call::new(&self.shop, &POLL, POLL_TEXT, 1, poll_variables, read_poll);
         let job = self.pipeline.call(&poll, id, cx).await?;
         let (count, url) = match progress(id, job)? {
             Progress::Running if polls >= MOST_POLLS => {

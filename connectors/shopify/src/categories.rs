@@ -1,7 +1,5 @@
 //! Categories: Shopify's own product taxonomy, which is the same in every shop, and what it proposes to say of a product.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -127,17 +125,6 @@ fn node<T: serde::de::DeserializeOwned>(response: &WireResponse, id: &str) -> Re
 }
 
 impl Shopify {
-    fn taxonomy<I: ?Sized, O>(
-        &self,
-        spec: &'static OpSpec,
-        text: &'static str,
-        cost: u32,
-        variables: fn(&Shop, &OpCx<'_>, &I) -> Result<Value, Error>,
-        read: fn(&Shop, &OpCx<'_>, &I, &WireResponse) -> Result<O, Error>,
-    ) -> Call<I, O> {
-        Call { shop: Arc::clone(&self.shop), spec, text, cost, variables, read }
-    }
-
     /// All values of a list of choices, whose first page is there.
     async fn all_values(
         &self,
@@ -145,7 +132,7 @@ impl Shopify {
         id: &str,
         first: Connection<Named>,
     ) -> Result<Vec<String>, Error> {
-        let call = self.taxonomy(&VALUES, VALUES_TEXT, 252, at_variables, read_values);
+        let call = Call::new(&self.shop, &VALUES, VALUES_TEXT, 252, at_variables, read_values);
         let mut page = first;
         let mut values = Vec::new();
         let mut last = None;
@@ -165,7 +152,7 @@ impl Shopify {
 #[async_trait]
 impl Categories for Shopify {
     async fn find(&self, cx: &CallCx, words: &str) -> Result<Vec<Category>, Error> {
-        let call = self.taxonomy(&FIND, FIND_TEXT, 102, find_variables, read_found);
+        let call = Call::new(&self.shop, &FIND, FIND_TEXT, 102, find_variables, read_found);
         self.pipeline.call(&call, words, cx).await
     }
 
@@ -176,7 +163,7 @@ impl Categories for Shopify {
                  a text of the shop's own)"
             )));
         }
-        let call = self.taxonomy(&ATTRIBUTES, ATTRIBUTES_TEXT, 832, at_variables, read_attributes);
+        let call = Call::new(&self.shop, &ATTRIBUTES, ATTRIBUTES_TEXT, 832, at_variables, read_attributes);
         let mut at = At { id: category.to_owned(), after: None };
         let mut found = Vec::new();
         loop {

@@ -20,6 +20,20 @@ pub(crate) struct Call<I: ?Sized, O> {
     pub(crate) read: fn(&Shop, &OpCx<'_>, &I, &WireResponse) -> Result<O, Error>,
 }
 
+impl<I: ?Sized, O> Call<I, O> {
+    /// A call of a shop.
+    pub(crate) fn new(
+        shop: &Arc<Shop>,
+        spec: &'static OpSpec,
+        text: &'static str,
+        cost: u32,
+        variables: fn(&Shop, &OpCx<'_>, &I) -> Result<Value, Error>,
+        read: fn(&Shop, &OpCx<'_>, &I, &WireResponse) -> Result<O, Error>,
+    ) -> Call<I, O> {
+        Call { shop: Arc::clone(shop), spec, text, cost, variables, read }
+    }
+}
+
 impl<I: ?Sized + Sync, O: Send> Operation for Call<I, O> {
     type In = I;
     type Out = O;
