@@ -44,7 +44,7 @@ pub use journal::{Begun, Exchange, Intent, Journal, Memory, Outcome};
 pub use limiter::{Caller, Draw, Limiter, Refusal};
 pub use limits::{Bucket, Every, FixedWindow, Header, Limits, Meaning, Refill, Scope, Signal, Unit};
 pub use oauth::{ClientAuth, OAuth2};
-pub use operation::{CallCx, Handle, OpCx, OpSpec, Operation, Priority, Safety, Submitted};
+pub use operation::{CallCx, Handle, OpCx, OpSpec, Operation, Priority, Safety, Submitted, Take};
 pub use page::{Cursor, Page, Window, all_pages, all_records};
 pub use pipeline::{Access, Counts, Parts, Patience, Pipeline, Runtime};
 pub use protocol::{Protocol, SignCx, TokenPlan, TokenSet, snippet};

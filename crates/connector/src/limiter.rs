@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::limits::{Bucket, Every, FixedWindow, Limits, Scope, Signal};
-use crate::operation::Priority;
+use crate::operation::{Priority, Take};
 use crate::turnstile::{Late, Turnstile};
 
 /// All quotas of a process. Accounts that share an application share its `app` buckets through this.
@@ -61,6 +61,8 @@ pub struct Draw<'a> {
     pub object: Option<&'a str>,
     /// Units from each.
     pub weight: u32,
+    /// Instead of `object` and `weight`: what it draws from which of the buckets.
+    pub takes: Option<&'a [Take]>,
 }
 
 /// The channel refused a call for quota.
@@ -99,15 +101,12 @@ enum Rule {
 
 /// What a call drew so far. Gives it back when it is dropped before the call is let through, also because nobody waits for
 /// it any more.
-struct Drawn {
-    gates: Vec<Arc<Gate>>,
-    weight: u32,
-}
+struct Drawn(Vec<(Arc<Gate>, u32)>);
 
 impl Drop for Drawn {
     fn drop(&mut self) {
-        for gate in &self.gates {
-            lock(&gate.rule).give_back(self.weight);
+        for (gate, units) in &self.0 {
+            lock(&gate.rule).give_back(*units);
         }
     }
 }
@@ -143,27 +142,43 @@ impl Limiter {
         }))
     }
 
-    fn gates<'a>(&self, draw: &Draw<'a>) -> Vec<(&'a str, Arc<Gate>)> {
-        let Draw { caller, limits, buckets, object, .. } = *draw;
-        let mut found = Vec::with_capacity(buckets.len());
-        for name in buckets {
-            if let Some(b) = limits.bucket.iter().find(|b| b.name == *name) {
-                found.push((
-                    b.name.as_str(),
-                    self.gate(caller, b.scope, &b.name, object, || Rule::from_bucket(b)),
-                ));
-            } else if let Some(w) = limits.window.iter().find(|w| w.name == *name) {
-                let now = self.clock.now();
-                found.push((
-                    w.name.as_str(),
-                    self.gate(caller, w.scope, &w.name, object, || Rule::from_window(w, now)),
-                ));
+    /// What a call draws from, with the units.
+    fn gates<'a>(&self, draw: &Draw<'a>) -> Vec<(&'a str, Arc<Gate>, u32)> {
+        let Draw { buckets, object, weight, takes, .. } = *draw;
+        let mut found = Vec::with_capacity(takes.map_or(buckets.len(), <[Take]>::len));
+        match takes {
+            Some(takes) => {
+                for take in takes {
+                    found.extend(self.named(draw, take.bucket, take.object.as_deref(), take.units));
+                }
+            }
+            None => {
+                for name in buckets {
+                    found.extend(self.named(draw, name, object, weight));
+                }
             }
         }
         found
     }
 
-    /// Waits until all buckets give the weight, and draws it. Draws nothing when it fails.
+    fn named<'a>(
+        &self,
+        draw: &Draw<'a>,
+        name: &str,
+        object: Option<&str>,
+        units: u32,
+    ) -> Option<(&'a str, Arc<Gate>, u32)> {
+        let Draw { caller, limits, .. } = *draw;
+        if let Some(b) = limits.bucket.iter().find(|b| b.name == *name) {
+            let gate = self.gate(caller, b.scope, &b.name, object, || Rule::from_bucket(b));
+            return Some((b.name.as_str(), gate, units));
+        }
+        let w = limits.window.iter().find(|w| w.name == *name)?;
+        let gate = self.gate(caller, w.scope, &w.name, object, || Rule::from_window(w, self.clock.now()));
+        Some((w.name.as_str(), gate, units))
+    }
+
+    /// Waits until all buckets give their units, and draws them. Draws nothing when it fails.
     ///
     /// # Errors
     /// [`Kind::Config`] when a bucket can never hold `weight`; [`Kind::RateLimited`] or
@@ -174,15 +189,14 @@ impl Limiter {
         priority: Priority,
         deadline: Timestamp,
     ) -> Result<Duration, Error> {
-        let weight = draw.weight;
         let mut waited = Duration::ZERO;
-        let mut drawn = Drawn { gates: Vec::new(), weight };
-        for (name, gate) in self.gates(draw) {
-            waited += self.pass(name, &gate, weight, priority, deadline).await?;
+        let mut drawn = Drawn(Vec::new());
+        for (name, gate, units) in self.gates(draw) {
+            waited += self.pass(name, &gate, units, priority, deadline).await?;
             gate.drawn.fetch_add(1, Ordering::Relaxed);
-            drawn.gates.push(gate);
+            drawn.0.push((gate, units));
         }
-        drawn.gates.clear();
+        drawn.0.clear();
         Ok(waited)
     }
 
@@ -239,8 +253,8 @@ impl Limiter {
 
     /// Gives back what a request drew that never left: the channel did not count it.
     pub fn undo(&self, draw: &Draw<'_>) {
-        for (_, gate) in self.gates(draw) {
-            lock(&gate.rule).give_back(draw.weight);
+        for (_, gate, units) in self.gates(draw) {
+            lock(&gate.rule).give_back(units);
         }
     }
 
@@ -250,7 +264,7 @@ impl Limiter {
             return;
         }
         let now = self.clock.now();
-        for (name, gate) in self.gates(draw) {
+        for (name, gate, _) in self.gates(draw) {
             for signal in signals {
                 let target = match signal {
                     Signal::Remaining { bucket, .. }
@@ -270,11 +284,11 @@ impl Limiter {
         let now = self.clock.now();
         let elapsed = self.since_origin(now);
         let gates = self.gates(draw);
-        let bucket = refusal.bucket.filter(|b| gates.iter().any(|(name, _)| name == b));
-        let scope = refusal.scope.filter(|s| gates.iter().any(|(_, gate)| gate.scope == *s));
-        let narrowest = gates.iter().map(|(_, gate)| gate.scope).max();
+        let bucket = refusal.bucket.filter(|b| gates.iter().any(|(name, ..)| name == b));
+        let scope = refusal.scope.filter(|s| gates.iter().any(|(_, gate, _)| gate.scope == *s));
+        let narrowest = gates.iter().map(|(_, gate, _)| gate.scope).max();
         let mut closed = None;
-        for (name, gate) in &gates {
+        for (name, gate, _) in &gates {
             let meant = match bucket {
                 Some(bucket) => *name == bucket,
                 None => Some(gate.scope) == scope.or(narrowest),
@@ -292,7 +306,7 @@ impl Limiter {
     /// The channel did not refuse a call for quota.
     pub fn passed(&self, draw: &Draw<'_>) {
         if self.struck.load(Ordering::Acquire) {
-            for (_, gate) in self.gates(draw) {
+            for (_, gate, _) in self.gates(draw) {
                 if let Rule::Window { strikes, .. } = &mut *lock(&gate.rule) {
                     *strikes = 0;
                 }
@@ -304,8 +318,8 @@ impl Limiter {
     #[must_use]
     pub fn available(&self, caller: &Caller, limits: &Limits, bucket: &str) -> Option<u32> {
         let now = self.clock.now();
-        let draw = Draw { caller, limits, buckets: &[bucket], object: None, weight: 0 };
-        let (_, gate) = self.gates(&draw).into_iter().next()?;
+        let draw = Draw { caller, limits, buckets: &[bucket], object: None, weight: 0, takes: None };
+        let (_, gate, _) = self.gates(&draw).into_iter().next()?;
         Some(lock(&gate.rule).available(self.since_origin(now), now))
     }
 

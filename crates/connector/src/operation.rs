@@ -122,6 +122,19 @@ pub trait Operation: Send + Sync {
         None
     }
 
+    /// What one call draws, where that is not [`Operation::weight`] from each of its buckets: other weights from other
+    /// buckets, the buckets of several objects. It names buckets of its [`OpSpec`] alone; one that it leaves out gives
+    /// nothing. Default: by weight and object.
+    fn draws(&self, _input: &Self::In) -> Option<Vec<Take>> {
+        None
+    }
+
+    /// Time for one attempt's answer, where the pipeline's ([`crate::Patience`]) does not fit: a report that is made while
+    /// we wait, a wallet whose buyer types a password.
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
+
     /// What the call is about, for people reading the intent journal: a SKU, an order. No personal data.
     fn subject(&self, _input: &Self::In) -> String {
         String::new()
@@ -131,6 +144,17 @@ pub trait Operation: Send + Sync {
     fn audience(&self) -> &'static str {
         ""
     }
+}
+
+/// What a call draws from one bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Take {
+    /// Bucket or window of `limits.toml`.
+    pub bucket: &'static str,
+    /// Object of a per-object bucket.
+    pub object: Option<String>,
+    /// Units.
+    pub units: u32,
 }
 
 /// What an operation may know besides its input.

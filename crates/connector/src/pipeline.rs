@@ -3,7 +3,7 @@
 //! ```text
 //! capability guard → intent & idempotency key (persisted) → deadline →
 //!   attempt loop { token (single-flight) → limiter → encode + sign (skew-corrected clock)
-//!                  → transport → keep → classify → limiter.observe → decode }
+//!                  → transport → keep → verify → classify → limiter.observe → decode }
 //! → outcome (persisted)
 //! ```
 //!
@@ -406,7 +406,7 @@ impl Pipeline {
     }
 
     fn draw<'a>(&'a self, buckets: &'a [&'a str], object: Option<&'a str>, weight: u32) -> Draw<'a> {
-        Draw { caller: &self.caller, limits: &self.parts.limits, buckets, object, weight }
+        Draw { caller: &self.caller, limits: &self.parts.limits, buckets, object, weight, takes: None }
     }
 
     /// One attempt: everything that must be fresh each time. `used` becomes the token that it carried.
@@ -418,9 +418,15 @@ impl Pipeline {
         let Call { op, input, spec, .. } = *call;
         let token = self.token(op.audience(), call.deadline).await?;
         let token = token.map(|token| &*used.insert(token));
-        let object = op.object(input);
+        let (object, takes) = (op.object(input), op.draws(input));
         let limiter = &self.runtime.limiter;
-        let draw = self.draw(spec.buckets, object.as_deref(), op.weight(input));
+        let draw =
+            Draw { takes: takes.as_deref(), ..self.draw(spec.buckets, object.as_deref(), op.weight(input)) };
+        // A bucket that nobody announced would give without a limit.
+        if let Some(stray) = takes.iter().flatten().find(|take| !spec.buckets.contains(&take.bucket)) {
+            let text = format!("it draws from '{}', which is none of its buckets", stray.bucket);
+            return Err(Error::config(text));
+        }
         limiter.acquire(&draw, call.cx.priority_or(spec.priority), call.deadline).await?;
         let nonce = self.runtime.chance.nonce();
         let opcx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key: call.key };
@@ -433,7 +439,8 @@ impl Pipeline {
             e.unsent()
         })?;
         bump(&self.meters.sent);
-        let sent = self.runtime.transport.send(&request, self.time_for_an_answer(call.deadline)).await;
+        let time = self.time_for_an_answer(op.timeout(), call.deadline);
+        let sent = self.runtime.transport.send(&request, time).await;
         if sent.as_ref().is_err_and(|e| !e.maybe_sent) {
             limiter.undo(&draw);
         }
@@ -441,6 +448,11 @@ impl Pipeline {
         if spec.keep {
             // An answer that is not kept is not decoded (invariant 5); the channel has acted all the same.
             self.keep(spec.name, &response).await.map_err(Error::after_send)?;
+        }
+        if let Err(error) = self.verify(&SignCx { op: opcx, operation: spec.name, token }, &response) {
+            // What it says of quotas is not believed either.
+            self.keep_for_a_person(spec, &response).await;
+            return Err(error.without(&Scrubber::of_request(&request)));
         }
         let mut told = signals::headers(&self.parts.limits.header, &response, self.runtime.clock.now());
         told.signals.extend(self.parts.protocol.signals(spec.name, &response));
@@ -474,11 +486,18 @@ impl Pipeline {
         }
     }
 
-    /// How long one attempt may wait for its answer: no longer than the call.
-    fn time_for_an_answer(&self, deadline: Timestamp) -> Duration {
+    /// An answer that is not proven to be the channel's is none: nobody knows what became of the request.
+    fn verify(&self, cx: &SignCx<'_>, response: &WireResponse) -> Result<(), Error> {
+        self.parts.protocol.verify(cx, response).map_err(|e| {
+            Error::decode(format!("it is not proven to be the channel's, and not believed: {}", e.message()))
+        })
+    }
+
+    /// How long one attempt may wait for its answer: no longer than the call. `own`: the operation's.
+    fn time_for_an_answer(&self, own: Option<Duration>, deadline: Timestamp) -> Duration {
         let left = Duration::try_from(deadline.duration_since(self.runtime.clock.now()));
         // At the deadline itself a request may still be made; it gets a moment.
-        self.parts.patience.timeout.min(left.unwrap_or_default().max(Duration::from_secs(1)))
+        own.unwrap_or(self.parts.patience.timeout).min(left.unwrap_or_default().max(Duration::from_secs(1)))
     }
 
     /// The channel's error in a response, classified, with the wait it asks for. Corrects the clock when the

@@ -105,6 +105,17 @@ pub trait Protocol: Send + Sync {
         Ok(())
     }
 
+    /// Proves that an answer is the channel's, where it signs its answers. Asked first of all, also of the token endpoint's
+    /// (operation `token`); an answer that fails is neither success nor refusal: a read fails, a write is in doubt. What the
+    /// channel sends unsigned, as the 502 of its front, must pass here as far as it is an error. Keys that the channel changes
+    /// can stand in [`TokenSet::extra`]. Default: everything passes.
+    ///
+    /// # Errors
+    /// The signature is missing, wrong, or too old; the words say which.
+    fn verify(&self, _cx: &SignCx<'_>, _response: &WireResponse) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Finds the channel's error in a response, also in one with status 200. `None` means success. The
     /// default takes every status but 2xx and 304 for an error and reads nothing of the body.
     fn upstream(&self, _operation: &str, response: &WireResponse) -> Option<Upstream> {

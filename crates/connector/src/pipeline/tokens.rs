@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Pipeline, bump};
 use crate::error::{Error, Kind, RetryClass};
 use crate::operation::{OpCx, Priority};
-use crate::protocol::{TokenPlan, TokenSet};
+use crate::protocol::{SignCx, TokenPlan, TokenSet};
 use crate::wire::WireRequest;
 
 /// A token is fetched anew this long before it ends.
@@ -187,15 +187,16 @@ impl Pipeline {
             request = fresh;
         }
         bump(&self.meters.sent);
-        let sent = self.runtime.transport.send(&request, self.time_for_an_answer(deadline)).await;
+        let sent = self.runtime.transport.send(&request, self.time_for_an_answer(None, deadline)).await;
         if sent.as_ref().is_err_and(|e| !e.maybe_sent) {
             self.runtime.limiter.undo(&draw);
         }
         let response = sent?;
+        let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: "", key: "" };
+        self.verify(&SignCx { op: cx, operation: "token", token: current }, &response)?;
         if let Some(refused) = self.upstream_error("token", &request, &response, None) {
             return Err(refused.error);
         }
-        let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: "", key: "" };
         self.parts.protocol.read_token(&cx, audience, current, &response)
     }
 }

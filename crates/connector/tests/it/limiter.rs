@@ -49,11 +49,12 @@ impl Bench {
         object: Option<&str>,
         weight: u32,
     ) -> Result<Duration> {
-        let draw = Draw { caller, limits: &self.limits, buckets, object, weight };
+        let draw = Draw { caller, limits: &self.limits, buckets, object, weight, takes: None };
         self.limiter.acquire(&draw, Priority::Stock, Timestamp::MAX).await
     }
     fn tell(&self, caller: &Caller, bucket: &str, signal: Signal) {
-        let draw = Draw { caller, limits: &self.limits, buckets: &[bucket], object: None, weight: 1 };
+        let draw =
+            Draw { caller, limits: &self.limits, buckets: &[bucket], object: None, weight: 1, takes: None };
         self.limiter.observe(&draw, &[signal]);
     }
     fn left(&self, caller: &Caller, bucket: &str) -> u32 {
@@ -121,7 +122,14 @@ async fn a_wait_past_the_deadline_draws_nothing() {
         b.draw(&a, &["daily"], None, 1).await.unwrap();
     }
     let soon = b.clock.now().checked_add(jiff::SignedDuration::from_secs(1)).unwrap();
-    let draw = Draw { caller: &a, limits: &b.limits, buckets: &["calls", "daily"], object: None, weight: 1 };
+    let draw = Draw {
+        caller: &a,
+        limits: &b.limits,
+        buckets: &["calls", "daily"],
+        object: None,
+        weight: 1,
+        takes: None,
+    };
     let e = b.limiter.acquire(&draw, Priority::Stock, soon).await.unwrap_err();
     assert_eq!(e.kind(), Kind::QuotaExhausted);
     assert_eq!(b.left(&a, "calls"), 10, "what was drawn from the first bucket is given back");
@@ -142,7 +150,14 @@ async fn stock_goes_before_content() {
     {
         let (b, a, order) = (b.clone(), a.clone(), order.clone());
         tasks.push(tokio::spawn(async move {
-            let draw = Draw { caller: &a, limits: &b.limits, buckets: &["calls"], object: None, weight: 1 };
+            let draw = Draw {
+                caller: &a,
+                limits: &b.limits,
+                buckets: &["calls"],
+                object: None,
+                weight: 1,
+                takes: None,
+            };
             b.limiter.acquire(&draw, priority, Timestamp::MAX).await.unwrap();
             order.lock().unwrap().push(name);
         }));
@@ -203,7 +218,7 @@ fn spawn(
     let (limiter, done) = (limiter.clone(), done.clone());
     tokio::spawn(async move {
         let (a, limits) = (caller("a"), Limits::parse(SLOW).unwrap());
-        let draw = Draw { caller: &a, limits: &limits, buckets, object: None, weight: 1 };
+        let draw = Draw { caller: &a, limits: &limits, buckets, object: None, weight: 1, takes: None };
         let got = limiter.acquire(&draw, priority, deadline).await;
         done.lock().unwrap().push((name, got));
     })
@@ -275,7 +290,8 @@ fn windows() -> Bench {
 #[tokio::test]
 async fn a_window_keeps_a_part_for_higher_priorities() {
     let (b, a) = (windows(), caller("a"));
-    let draw = Draw { caller: &a, limits: &b.limits, buckets: &["month"], object: None, weight: 1 };
+    let draw =
+        Draw { caller: &a, limits: &b.limits, buckets: &["month"], object: None, weight: 1, takes: None };
     // The end of August: 2026-09-01T00:00:00Z is 31 days away.
     let month = Some(Duration::from_secs(31 * 86_400));
     // Of ten, four are kept from content and prices (0.3 + 0.1), one from orders (0.1), none from stock.
@@ -318,7 +334,8 @@ async fn one_shops_refusal_parks_that_shop_alone() {
         let both = ["month", "shop"];
         for (account, seconds) in [("a", own), ("b", other)] {
             let (b, a) = (windows(), caller("a"));
-            let draw = Draw { caller: &a, limits: &b.limits, buckets: &both, object: None, weight: 1 };
+            let draw =
+                Draw { caller: &a, limits: &b.limits, buckets: &both, object: None, weight: 1, takes: None };
             assert_eq!(b.limiter.refused(&draw, &refusal), None);
             let waited = b.draw(&caller(account), &both, None, 1).await.unwrap();
             assert_eq!(waited, Duration::from_secs(seconds), "{account}: {refusal:?}");
@@ -329,7 +346,8 @@ async fn one_shops_refusal_parks_that_shop_alone() {
 #[tokio::test]
 async fn a_window_that_refuses_without_a_time_is_closed_in_the_end() {
     let (b, a) = (bench(), caller("a"));
-    let draw = Draw { caller: &a, limits: &b.limits, buckets: &["daily"], object: None, weight: 1 };
+    let draw =
+        Draw { caller: &a, limits: &b.limits, buckets: &["daily"], object: None, weight: 1, takes: None };
     // Used up, it says: to the end of the day in Los Angeles, seven hours away.
     let exhausted = Refusal { exhausted: true, ..refusal() };
     assert_eq!(b.limiter.refused(&draw, &exhausted), Some(Duration::from_secs(7 * 3600)));

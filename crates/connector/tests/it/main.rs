@@ -4,6 +4,7 @@
 mod doubt;
 mod limiter;
 mod pipeline;
+mod proof;
 mod quota;
 mod script;
 mod tokens;

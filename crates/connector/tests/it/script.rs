@@ -188,8 +188,12 @@ pub(crate) fn assemble(
 
 /// A pipeline of the toy over a transport of the test's own.
 pub(crate) fn over(transport: Arc<dyn Transport>) -> Pipeline {
+    over_with(transport, "")
+}
+
+pub(crate) fn over_with(transport: Arc<dyn Transport>, limits: &str) -> Pipeline {
     let clock = VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap());
-    pipeline(Access::ReadWrite, "", &clock, transport, Arc::new(Toy), Arc::new(Memory::default()))
+    pipeline(Access::ReadWrite, limits, &clock, transport, Arc::new(Toy), Arc::new(Memory::default()))
 }
 
 fn pipeline(

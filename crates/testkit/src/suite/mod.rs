@@ -210,6 +210,7 @@ pub struct Suite {
     unauthorized: Option<Answer>,
     skewed: Option<Answer>,
     broken: Answer,
+    forge: Option<fn(Answer) -> Answer>,
     unspecified: Vec<(String, String)>,
     spec: Option<String>,
     spec_set: Option<Arc<SpecSet>>,
@@ -248,6 +249,7 @@ impl Suite {
             unauthorized: None,
             skewed: None,
             broken: Answer::json(500, "{}"),
+            forge: None,
             unspecified: Vec::new(),
             spec: None,
             spec_set: None,
@@ -359,6 +361,14 @@ impl Suite {
     #[must_use]
     pub fn skewed(mut self, answer: Answer) -> Suite {
         self.skewed = Some(answer);
+        self
+    }
+
+    /// The channel signs its answers: makes of one an answer that is not the channel's, as by one changed figure. No such
+    /// answer is believed.
+    #[must_use]
+    pub fn signs_answers(mut self, forge: fn(Answer) -> Answer) -> Suite {
+        self.forge = Some(forge);
         self
     }
 
@@ -494,6 +504,7 @@ impl Suite {
                 self.our_own_failures(call, happy, &mut report).await;
                 self.keys(call, happy, &cases, &mut report).await;
                 self.refusals(call, happy, &mut report).await;
+                self.forgeries(call, happy, &mut report).await;
                 self.echoed(call, happy, &mut report).await;
                 self.money(call, happy, &mut report).await;
                 self.revoked(call, happy, &mut report).await;

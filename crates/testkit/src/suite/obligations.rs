@@ -12,7 +12,7 @@ use super::faults::kinds_of;
 use super::fixture::{Case, CaseKind};
 use super::report::{Group, Report};
 use super::runs::render;
-use super::script::Answer;
+use super::script::{Answer, Step};
 use super::{Call, Opening, Outcome, Suite, happy_steps};
 
 impl Suite {
@@ -74,6 +74,25 @@ impl Suite {
                 format!("{label}: a refusal with status 200 comes out as {}", render(&outcome))
             });
             self.leaks(&label, &outcome, report);
+        }
+    }
+
+    /// Of a channel that signs its answers one is believed only with its signature: a read fails, a write is in doubt.
+    pub(super) async fn forgeries(&self, call: &Call, happy: &Case, report: &mut Report) {
+        let Some(forge) = self.forge else { return };
+        let label = happy.label();
+        let Some((calm, _)) = self.drive(call, happy, happy_steps(happy), None).await else { return };
+        for (at, sent) in calm.script.sent().iter().filter(|s| !s.token).enumerate() {
+            let Some(answer) = happy.answers.get(at) else { continue };
+            let mut steps = happy_steps(happy);
+            steps[at] = Step::Answer(forge(answer.clone()));
+            let Some((_, outcome)) = self.drive(call, happy, steps, None).await else { return };
+            let want = if sent.writes.is_some() { Kind::Indeterminate } else { Kind::Decode };
+            let kinds = kinds_of(&outcome);
+            report.expect(Group::Faults, kinds.iter().any(|k| k == want.name()), || {
+                let n = at + 1;
+                format!("{label} #{n}: a forged answer: {want:?} expected, outcome {}", render(&outcome))
+            });
         }
     }
 

@@ -44,6 +44,7 @@ pub(crate) enum Defect {
     SwallowsDoubt,
     LogsTheToken,
     ReadsTheErrorItself,
+    BelievesForgeries,
 }
 
 /// Tests of the suite run one at a time: what is wrong is a static.
@@ -149,6 +150,12 @@ impl Protocol for Wire {
         }
         let key = if is(Defect::KeyPerAttempt) { cx.op.nonce } else { cx.op.key };
         request.set_header("idempotency-key", key)
+    }
+    fn verify(&self, _: &SignCx<'_>, r: &WireResponse) -> Result<()> {
+        if r.header("x-forged").is_some() && !is(Defect::BelievesForgeries) {
+            return Err(Error::decode("the signature does not fit"));
+        }
+        Ok(())
     }
     fn upstream(&self, _: &str, r: &WireResponse) -> Option<Upstream> {
         if is(Defect::ReadsTheErrorItself) {

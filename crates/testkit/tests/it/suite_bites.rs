@@ -35,6 +35,7 @@ pub(crate) fn suite(fixtures: &Path, set: std::sync::Arc<SpecSet>) -> Suite {
         )
         .throttled(Answer::json(200, r#"{"code":"SLOW"}"#))
         .fresh(&["x-sign"])
+        .signs_answers(|answer| answer.with("x-forged", "yes"))
         .refuses_in_200("", Answer::json(200, r#"{"code":"E42"}"#))
         .spec_set(set)
 }
@@ -82,6 +83,7 @@ async fn the_suite_bites() {
         ),
         (Defect::IgnoresTheLogin, "Faults", "a dead login"),
         (Defect::TakesErrorForSuccess, "Faults", "a refusal with status 200 comes out as"),
+        (Defect::BelievesForgeries, "Faults", "a forged answer: Indeterminate expected"),
         (Defect::IgnoresTheBatch, "Declaration", "a batch is 2, and 3 items are in one request"),
         (Defect::AsksAnotherHost, "Codec", "golden: host: {endpoint}"),
         (Defect::TellsTheSecretInTheIntent, "Secrets", "'client_secret' is in an intent"),
