@@ -10,7 +10,7 @@ use tradewind_connector::{
     CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest, WireResponse,
     snippet,
 };
-use tradewind_domain::{Declaration, Mismatch};
+use tradewind_domain::{CustomsReference, Declaration, Filed, Mismatch, ReferenceKind};
 
 use crate::ChinaCeb;
 use crate::config::{Paper, Settings};
@@ -122,7 +122,8 @@ impl<'a> Operation for Send<'a> {
 }
 
 impl ChinaCeb {
-    /// Signs where customs demand it, and sends.
+    /// Signs where customs demand it, and sends. What is had is the message's number: the platform gives none of its own at
+    /// once, and its people look a message up by this one.
     async fn send(
         &self,
         spec: &'static OpSpec,
@@ -131,7 +132,7 @@ impl ChinaCeb {
         kind: Kind,
         action: Action,
         reason: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<CustomsReference, Error> {
         // Without a key of the caller's the declaration itself is the intention.
         let key = cx.key().unwrap_or(declaration.id.as_str());
         let account = self.pipeline.account().as_str();
@@ -144,7 +145,8 @@ impl ChinaCeb {
             false => None,
         };
         let send = Send { spec, life: PhantomData };
-        self.pipeline.call(&send, &Outgoing { draft: draft(), signed }, &step).await
+        self.pipeline.call(&send, &Outgoing { draft: draft(), signed }, &step).await?;
+        Ok(CustomsReference { kind: ReferenceKind::Message, value: guid, at: self.pipeline.now() })
     }
 
     /// All papers that we send, in the order in which customs want to see them. Papers that disagree are not sent, whether
@@ -155,16 +157,17 @@ impl ChinaCeb {
         cx: &CallCx,
         declaration: &Declaration,
         action: Action,
-    ) -> Result<Submitted<()>, Error> {
+    ) -> Result<Submitted<Filed>, Error> {
         self.pipeline.check(spec)?;
         let mismatches = self.validate(declaration);
         if !mismatches.is_empty() {
             return Err(refused(&mismatches));
         }
+        let mut filed = Filed::default();
         for paper in self.papers() {
-            self.send(spec, cx, declaration, Kind::Paper(paper), action, "").await?;
+            filed.references.push(self.send(spec, cx, declaration, Kind::Paper(paper), action, "").await?);
         }
-        Ok(Submitted::Done(()))
+        Ok(Submitted::Done(filed))
     }
 
     fn papers(&self) -> Vec<Paper> {
@@ -200,13 +203,13 @@ impl Declare for ChinaCeb {
         found
     }
 
-    async fn submit(&self, cx: &CallCx, declaration: &Declaration) -> Result<Submitted<()>, Error> {
+    async fn submit(&self, cx: &CallCx, declaration: &Declaration) -> Result<Submitted<Filed>, Error> {
         self.file(&SUBMIT, cx, declaration, Action::New).await
     }
 
     /// Customs take changes until the list is concluded, and after they returned it (status 100): the same papers again
     /// under the same numbers of order, payment and waybill.
-    async fn amend(&self, cx: &CallCx, declaration: &Declaration) -> Result<Submitted<()>, Error> {
+    async fn amend(&self, cx: &CallCx, declaration: &Declaration) -> Result<Submitted<Filed>, Error> {
         self.file(&AMEND, cx, declaration, Action::Change).await
     }
 
@@ -217,11 +220,11 @@ impl Declare for ChinaCeb {
         cx: &CallCx,
         declaration: &Declaration,
         reason: &str,
-    ) -> Result<Submitted<()>, Error> {
+    ) -> Result<Submitted<Filed>, Error> {
         self.pipeline.check(&CANCEL)?;
         if declaration.number.is_some() {
-            self.send(&CANCEL, cx, declaration, Kind::Cancellation, Action::New, reason).await?;
-            return Ok(Submitted::Done(()));
+            let sent = self.send(&CANCEL, cx, declaration, Kind::Cancellation, Action::New, reason).await?;
+            return Ok(Submitted::Done(Filed { references: vec![sent] }));
         }
         let papers: Vec<Paper> = self.papers().into_iter().filter(|p| *p != Paper::Declaration).collect();
         if papers.is_empty() {
@@ -229,9 +232,12 @@ impl Declare for ChinaCeb {
                 "customs have not numbered the list yet, and we sent no other paper: wait for receipt 120 and cancel then",
             ));
         }
+        let mut filed = Filed::default();
         for paper in papers {
-            self.send(&CANCEL, cx, declaration, Kind::Paper(paper), Action::Delete, "").await?;
+            filed
+                .references
+                .push(self.send(&CANCEL, cx, declaration, Kind::Paper(paper), Action::Delete, "").await?);
         }
-        Ok(Submitted::Done(()))
+        Ok(Submitted::Done(filed))
     }
 }

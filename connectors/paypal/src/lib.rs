@@ -21,7 +21,7 @@ use tradewind_connector::role::{
 };
 use tradewind_connector::{
     AccountConfig, Bounds, CallCx, Capabilities, Connector, ConnectorInfo, Cursor, Error, ErrorTable, Facet,
-    Factory, Inbound, Kind, Limits, Page, Parts, Pipeline, Role, Runtime, Submitted, Support, Window,
+    Factory, Handle, Inbound, Kind, Limits, Page, Parts, Pipeline, Role, Runtime, Submitted, Support, Window,
 };
 use tradewind_domain::{
     BalanceTransaction, ConnectorId, Dispute, Payout, RefundRequest, Statement, StatementId,
@@ -284,6 +284,13 @@ impl Paypal {
 impl Refunds for Paypal {
     async fn refund(&self, cx: &CallCx, refund: &RefundRequest) -> Result<Submitted<()>, Error> {
         self.pipeline.call(&refunds::Refund { base: self.account.base.clone() }, refund, cx).await
+    }
+    async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<()>, Error> {
+        if handle.flow != refunds::FLOW {
+            return Err(Error::invalid(format!("PayPal knows no flow '{}'", handle.flow)));
+        }
+        let get = refunds::Get { base: self.account.base.clone() };
+        self.pipeline.call(&get, handle.id.as_str(), cx).await
     }
 }
 

@@ -12,7 +12,10 @@ use url::Url;
 use crate::map::WireMoney;
 use crate::transactions::plain_id;
 
-static REFUND: OpSpec = OpSpec {
+/// The flow of a handle.
+pub(crate) const FLOW: &str = "refund";
+
+const REFUND: OpSpec = OpSpec {
     name: "refunds.create",
     facet: Facet::Refund,
     safety: Safety::Keyed { ttl: std::time::Duration::from_secs(45 * 24 * 3600) },
@@ -21,6 +24,36 @@ static REFUND: OpSpec = OpSpec {
     keep: true,
     doc: "https://developer.paypal.com/docs/api/payments/v2/#captures_refund",
 };
+
+pub(crate) static CREATE: OpSpec = REFUND;
+static GET: OpSpec = OpSpec {
+    name: "refunds.get",
+    safety: Safety::Read,
+    doc: "https://developer.paypal.com/docs/api/payments/v2/#refunds_get",
+    ..REFUND
+};
+
+/// `GET /v2/payments/refunds/{id}`: what became of one that was pending.
+pub(crate) struct Get {
+    pub(crate) base: Url,
+}
+
+impl Operation for Get {
+    type In = str;
+    type Out = Submitted<()>;
+
+    fn spec(&self) -> &OpSpec {
+        &GET
+    }
+    fn encode(&self, _: &OpCx<'_>, id: &str) -> Result<WireRequest, Error> {
+        WireRequest::new(http::Method::GET, &self.base, &format!("/v2/payments/refunds/{}", segment(id)))
+    }
+    fn decode(&self, _: &OpCx<'_>, id: &str, response: &WireResponse) -> Result<Submitted<()>, Error> {
+        let answer: Answer = response.json()?;
+        let status = answer.status.ok_or_else(|| Error::decode("the refund has no status"))?;
+        state(id, id.to_owned(), Some(&status))
+    }
+}
 
 /// `POST /v2/payments/captures/{id}/refund`.
 pub(crate) struct Refund {
@@ -44,7 +77,7 @@ impl Operation for Refund {
     type Out = Submitted<()>;
 
     fn spec(&self) -> &OpSpec {
-        &REFUND
+        &CREATE
     }
 
     fn encode(&self, cx: &OpCx<'_>, refund: &RefundRequest) -> Result<WireRequest, Error> {
@@ -74,30 +107,33 @@ impl Operation for Refund {
     ) -> Result<Submitted<()>, Error> {
         let answer: Answer = response.json()?;
         let id = answer.id.ok_or_else(|| Error::decode("the refund has no id"))?;
-        match answer.status.as_deref() {
-            // `return=minimal` gives the status; should it be left out, the 201 stands for itself.
-            Some("COMPLETED") | None => Ok(Submitted::Done(())),
-            Some("PENDING") => Ok(Submitted::Deferred(Handle {
-                flow: "refund".to_owned(),
-                id,
-                step: "PENDING".to_owned(),
-                state: serde_json::Value::Null,
-                not_before: None,
-            })),
-            Some(status @ ("FAILED" | "CANCELLED")) => {
-                Err(Error::new(Kind::Rejected, format!("refund {} ended as {status}", refund.id))
-                    .after_send())
-            }
-            Some(other) => Err(Error::new(
-                Kind::UnknownCode,
-                format!("refund {} has the unknown status {other}", refund.id),
-            )
-            .after_send()),
-        }
+        // `return=minimal` gives the status; should it be left out, the 201 stands for itself.
+        state(refund.id.as_str(), id, answer.status.as_deref())
     }
 
     fn subject(&self, refund: &RefundRequest) -> String {
         refund.order.to_string()
+    }
+}
+
+/// How a refund stands. `name`: what we call it; `id`: what PayPal does.
+fn state(name: &str, id: String, status: Option<&str>) -> Result<Submitted<()>, Error> {
+    match status {
+        Some("COMPLETED") | None => Ok(Submitted::Done(())),
+        Some("PENDING") => Ok(Submitted::Deferred(Handle {
+            flow: FLOW.to_owned(),
+            id,
+            step: "PENDING".to_owned(),
+            state: serde_json::Value::Null,
+            not_before: None,
+        })),
+        Some(ended @ ("FAILED" | "CANCELLED")) => {
+            Err(Error::new(Kind::Rejected, format!("refund {name} ended as {ended}")).after_send())
+        }
+        Some(other) => {
+            let text = format!("refund {name} has the unknown status {other}");
+            Err(Error::new(Kind::UnknownCode, text).after_send())
+        }
     }
 }
 

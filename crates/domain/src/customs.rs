@@ -250,6 +250,60 @@ pub struct Declaration {
     /// The authority's number, once it gave one: amendments and cancellations name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
+    /// What the authority gave for it so far: its answers may name any of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<CustomsReference>,
+}
+
+/// What an authority gave when it took in a filing, an amendment or a cancellation.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Filed {
+    /// In the order in which they were had; empty where it only says that it has it.
+    pub references: Vec<CustomsReference>,
+}
+
+impl Filed {
+    /// With one reference.
+    #[must_use]
+    pub fn with(kind: ReferenceKind, value: impl Into<String>, at: Timestamp) -> Filed {
+        Filed { references: vec![CustomsReference { kind, value: value.into(), at }] }
+    }
+}
+
+/// A number under which an authority knows a filing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomsReference {
+    /// What it numbers.
+    pub kind: ReferenceKind,
+    /// The number.
+    pub value: String,
+    /// When it was had.
+    pub at: Timestamp,
+}
+
+/// What a reference of an authority numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferenceKind {
+    /// The declaration: MRN, 清单编号, entry number.
+    Number,
+    /// Our own number of it as the authority was told, where that is not the declaration's id: LRN.
+    Own,
+    /// One message about it, or the conversation that it begins: `X-Conversation-ID`, a message's GUID.
+    Message,
+    /// Something else, in the authority's word.
+    Other(String),
+}
+
+impl std::fmt::Display for ReferenceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ReferenceKind::Number => "number",
+            ReferenceKind::Own => "own number",
+            ReferenceKind::Message => "message",
+            ReferenceKind::Other(word) => word,
+        })
+    }
 }
 
 /// Why a declaration must not be filed: the three documents disagree.
@@ -270,8 +324,19 @@ impl std::fmt::Display for Mismatch {
 }
 
 impl Declaration {
+    /// Takes in what the authority gave, each once.
+    pub fn took(&mut self, filed: Filed) {
+        for reference in filed.references {
+            let known = |r: &CustomsReference| r.kind == reference.kind && r.value == reference.value;
+            if !self.references.iter().any(known) {
+                self.references.push(reference);
+            }
+        }
+    }
+
     /// Whether an answer is about this declaration. Some answers name us; others name one of our documents by its own
-    /// number, and a tax bill names the number that the authority gave (`number`).
+    /// number, and what is said of the declaration, its cancellation or its taxes names the number that the authority gave
+    /// (`number`), or another of its references.
     #[must_use]
     pub fn is_answered_by(&self, receipt: &CustomsReceipt, number: Option<&str>) -> bool {
         if let Some(id) = &receipt.declaration {
@@ -286,6 +351,7 @@ impl Declaration {
             FiledDocument::Waybill => self.waybill.as_ref().is_some_and(|w| w.waybill.as_str() == reference),
             FiledDocument::Declaration | FiledDocument::Cancellation | FiledDocument::TaxBill => {
                 number.or(self.number.as_deref()).is_some_and(|n| n == reference)
+                    || self.references.iter().any(|r| r.value == reference)
             }
             FiledDocument::Other => false,
         }
@@ -348,6 +414,39 @@ pub struct TaxCharge {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_by_the_conversation_is_ours() {
+        // uk-cds.md §5: a notification names the conversation of the submission before there is an MRN.
+        let json = serde_json::json!({
+            "id": "TD1", "flow": "import", "order": "O1", "platform": "p", "ordered_at": "2026-08-01T00:00:00Z",
+            "buyer": {}, "from": {"country": "CN"}, "to": {"country": "GB"}, "lines": [],
+            "goods": {"amount": "1.00", "currency": "GBP"}, "freight": {"amount": "0.00", "currency": "GBP"},
+            "discount": {"amount": "0.00", "currency": "GBP"}, "taxes": {"amount": "0.00", "currency": "GBP"},
+            "paid": {"amount": "1.00", "currency": "GBP"}, "gross": 100
+        });
+        let mut d: Declaration = serde_json::from_value(json).unwrap();
+        let conversation = "8a3b2c5e-5b1c-4a52-9a3e-0c7e1d2f3a4b";
+        let of = |document, reference: &str| CustomsReceipt {
+            document,
+            reference: reference.to_owned(),
+            ..told(1, None)
+        };
+        let says = of(FiledDocument::Declaration, conversation);
+        assert!(!d.is_answered_by(&says, None));
+        for _ in 0..2 {
+            d.took(Filed::with(ReferenceKind::Message, conversation, Timestamp::UNIX_EPOCH));
+        }
+        assert_eq!(d.references.len(), 1, "twice the same is one");
+        assert!(d.is_answered_by(&says, None) && d.is_answered_by(&says, Some("26GB1")));
+        assert!(
+            !d.is_answered_by(&of(FiledDocument::Order, conversation), None),
+            "an order by its own number"
+        );
+        assert!(!d.is_answered_by(&of(FiledDocument::Declaration, "another"), None));
+        let kept: Declaration = serde_json::from_value(serde_json::to_value(&d).unwrap()).unwrap();
+        assert_eq!(kept, d);
+    }
 
     fn told(second: i64, state: Option<DeclarationState>) -> CustomsReceipt {
         CustomsReceipt {

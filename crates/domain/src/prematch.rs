@@ -222,6 +222,7 @@ mod tests {
             gross: Grams(600),
             transport: None,
             number: None,
+            references: Vec::new(),
         }
     }
 

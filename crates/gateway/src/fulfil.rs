@@ -66,6 +66,7 @@ impl Gateway {
     pub async fn fulfil(&self) -> Result<Fulfilled> {
         let mut done = Fulfilled::default();
         self.receipts(&mut done).await?;
+        self.go_on_filing(&mut done).await?;
         self.withdraw(&mut done).await?;
         for listed in self.orders_in(Stage::Waiting).await? {
             if let Some(record) = self.still_in(&listed, Stage::Waiting).await? {

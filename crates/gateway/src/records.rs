@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tradewind_connector::Handle;
+use tradewind_connector::{Handle, Submitted};
 use tradewind_domain::{
     AccountId, BalanceTransaction, BookedShipment, ChangeState, CustomsReceipt, Declaration,
-    DeclarationState, Dispute, ListingId, LiveListing, Money, Offer, Order, Payout, Product, Return,
-    ShipmentRequest, ShipmentState, Sku, Statement, TrackingEvent, TrackingState,
+    DeclarationState, Dispute, Filed, ListingId, LiveListing, Money, Offer, Order, Payout, Product,
+    ReferenceKind, Return, ShipmentRequest, ShipmentState, Sku, Statement, TrackingEvent, TrackingState,
 };
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
@@ -295,6 +295,41 @@ pub struct DeclarationRecord {
     /// We asked for its cancellation.
     #[serde(default)]
     pub withdrawn: bool,
+    /// The authority works on the last filing or cancellation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<FilingJob>,
+}
+
+/// A filing or a cancellation that an authority takes in later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilingJob {
+    /// It is the cancellation.
+    pub withdrawal: bool,
+    /// What to ask with.
+    pub handle: Handle,
+}
+
+impl DeclarationRecord {
+    /// What is declared, with the number that the authority gave since.
+    #[must_use]
+    pub fn numbered(&self) -> Declaration {
+        Declaration { number: self.authority_ref.clone(), ..self.declaration.clone() }
+    }
+
+    /// Takes in what the authority gave.
+    pub fn took(&mut self, filed: Filed) {
+        let mut numbers = filed.references.iter().filter(|r| r.kind == ReferenceKind::Number);
+        self.authority_ref = numbers.next_back().map(|r| r.value.clone()).or(self.authority_ref.take());
+        self.declaration.took(filed);
+    }
+
+    /// Takes in the answer to a filing or a cancellation.
+    pub fn heard(&mut self, answer: Submitted<Filed>, withdrawal: bool) {
+        match answer {
+            Submitted::Done(filed) => self.took(filed),
+            Submitted::Deferred(handle) => self.waits = Some(FilingJob { withdrawal, handle }),
+        }
+    }
 }
 record!(
     DeclarationRecord,

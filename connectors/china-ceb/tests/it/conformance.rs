@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tradewind_connector::role::{Connector, Declare, Receipts, TaxBills};
 use tradewind_connector::{CallCx, Cursor, Error, Facet, Safety};
 use tradewind_domain::Declaration;
-use tradewind_testkit::{Answer, Call, Suite, json};
+use tradewind_testkit::{Answer, Call, Suite, calls, json};
 
 use crate::sample;
 
@@ -52,13 +52,11 @@ async fn conformance() {
         .broken(answer(500, "ERROR"))
         .call(Call::new("declaration.submit", Facet::Declare, Safety::Natural, move |c, input| async move {
             let declaration: Declaration = json::read(input)?;
-            declare(&c)?.submit(&cx(), &declaration).await?;
-            json::write(())
+            calls::filed(declare(&c)?.submit(&cx(), &declaration).await?)
         }))
         .call(Call::new("declaration.amend", Facet::Amend, Safety::Natural, move |c, input| async move {
             let declaration: Declaration = json::read(input)?;
-            declare(&c)?.amend(&cx(), &declaration).await?;
-            json::write(())
+            calls::filed(declare(&c)?.amend(&cx(), &declaration).await?)
         }))
         .call(Call::new(
             "declaration.cancel",
@@ -66,8 +64,7 @@ async fn conformance() {
             Safety::Natural,
             move |c, input| async move {
                 let declaration: Declaration = json::read(input)?;
-                declare(&c)?.cancel(&cx(), &declaration, "买家取消订单").await?;
-                json::write(())
+                calls::filed(declare(&c)?.cancel(&cx(), &declaration, "买家取消订单").await?)
             },
         ))
         .call(

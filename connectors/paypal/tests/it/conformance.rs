@@ -31,6 +31,7 @@ async fn conformance() {
                 .without_spec("PayPal serves these files by SFTP; no specification of an HTTP folder exists")
                 .anonymous("the folder takes no token"),
         )
+        .call(calls::refund_poll("refunds.get", Safety::Read))
         .call(calls::refund(
             "refunds.create",
             Safety::Keyed { ttl: std::time::Duration::from_secs(45 * 24 * 3600) },

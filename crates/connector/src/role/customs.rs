@@ -1,10 +1,10 @@
 //! The customs role.
 
 use async_trait::async_trait;
-use tradewind_domain::{CustomsReceipt, Declaration, Mismatch, TaxBill};
+use tradewind_domain::{CustomsReceipt, Declaration, Filed, Mismatch, TaxBill};
 
 use crate::error::Error;
-use crate::operation::{CallCx, Submitted};
+use crate::operation::{CallCx, Handle, Submitted};
 use crate::page::{Cursor, Page};
 
 /// An authority, or the port that leads to it.
@@ -23,16 +23,17 @@ pub trait Customs: Send + Sync {
     }
 }
 
-/// Filing declarations. Answers come as receipts: `Done` here means "taken in", never "released".
+/// Filing declarations. Answers come as receipts: `Done` here means "taken in", never "released". It says what the
+/// authority gave (a conversation, a number), which stands in [`Declaration::references`] from then on.
 #[async_trait]
 pub trait Declare: Send + Sync {
     /// What would be refused, found offline: the pre-match of the documents that this authority demands, and
     /// its field rules. Pure.
     fn validate(&self, declaration: &Declaration) -> Vec<Mismatch>;
     /// Files; every document the authority demands for one declaration.
-    async fn submit(&self, cx: &CallCx, declaration: &Declaration) -> Result<Submitted<()>, Error>;
+    async fn submit(&self, cx: &CallCx, declaration: &Declaration) -> Result<Submitted<Filed>, Error>;
     /// Changes a filed one.
-    async fn amend(&self, _cx: &CallCx, _declaration: &Declaration) -> Result<Submitted<()>, Error> {
+    async fn amend(&self, _cx: &CallCx, _declaration: &Declaration) -> Result<Submitted<Filed>, Error> {
         Err(Error::new(crate::error::Kind::Unsupported, "this authority takes no amendments"))
     }
     /// Withdraws a filed one.
@@ -41,8 +42,12 @@ pub trait Declare: Send + Sync {
         _cx: &CallCx,
         _declaration: &Declaration,
         _reason: &str,
-    ) -> Result<Submitted<()>, Error> {
+    ) -> Result<Submitted<Filed>, Error> {
         Err(Error::new(crate::error::Kind::Unsupported, "this authority takes no cancellations"))
+    }
+    /// Goes on with a deferred filing, amendment or cancellation.
+    async fn poll(&self, _cx: &CallCx, _handle: &Handle) -> Result<Submitted<Filed>, Error> {
+        Err(Error::new(crate::error::Kind::Unsupported, "this authority takes filings in at once"))
     }
 }
 

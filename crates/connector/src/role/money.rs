@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    BalanceTransaction, Buyer, DeclaredPayment, Dispute, Money, OrderId, Payout, RefundRequest, Statement,
-    StatementId,
+    BalanceTransaction, Buyer, DeclaredPayment, Dispute, Filed, Money, OrderId, Payout, RefundRequest,
+    Statement, StatementId,
 };
 
 use crate::error::Error;
-use crate::operation::{CallCx, Submitted};
+use crate::operation::{CallCx, Handle, Submitted};
 use crate::page::{Cursor, Page, Window};
 
 /// A provider that takes and moves money.
@@ -104,6 +104,10 @@ pub trait Statements: Send + Sync {
 pub trait Refunds: Send + Sync {
     /// Gives money back on a payment.
     async fn refund(&self, cx: &CallCx, refund: &RefundRequest) -> Result<Submitted<()>, Error>;
+    /// Goes on with a deferred refund.
+    async fn poll(&self, _cx: &CallCx, _handle: &Handle) -> Result<Submitted<()>, Error> {
+        Err(Error::new(crate::error::Kind::Unsupported, "this provider refunds at once"))
+    }
 }
 
 /// Disputes.
@@ -136,6 +140,10 @@ pub struct CustomsPayment {
 /// Payment declarations to customs (China).
 #[async_trait]
 pub trait CustomsPayments: Send + Sync {
-    /// Declares.
-    async fn declare(&self, cx: &CallCx, payment: &CustomsPayment) -> Result<Submitted<()>, Error>;
+    /// Declares; what comes back is what the provider and customs gave for it (a verifying department's number).
+    async fn declare(&self, cx: &CallCx, payment: &CustomsPayment) -> Result<Submitted<Filed>, Error>;
+    /// Goes on with a deferred declaration: customs have not answered the provider yet.
+    async fn poll(&self, _cx: &CallCx, _handle: &Handle) -> Result<Submitted<Filed>, Error> {
+        Err(Error::new(crate::error::Kind::Unsupported, "this provider declares at once"))
+    }
 }

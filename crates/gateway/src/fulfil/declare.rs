@@ -3,11 +3,12 @@
 
 mod amounts;
 mod limits;
+mod waiting;
 
 use tradewind_connector::{CallCx, Cursor, Kind, Submitted};
 use tradewind_domain::{
     AccountId, Currency, CustomsReceipt, Declaration, DeclarationId, DeclarationLine, DeclarationState,
-    DeclaredPayment, DeclaredWaybill, FiledDocument, Flow, Money, OrderState, PackedGoods,
+    DeclaredPayment, DeclaredWaybill, Filed, FiledDocument, Flow, Money, OrderState, PackedGoods,
 };
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Collection, Expect, Filter, StoreError};
@@ -61,6 +62,7 @@ impl Gateway {
                     note: None,
                     filed_at: None,
                     withdrawn: false,
+                    waits: None,
                 };
                 Versioned { value, version: 0 }
             }
@@ -86,16 +88,16 @@ impl Gateway {
         let result = filing.submit(&CallCx::keyed(id), &filed.value.declaration).await;
         let filed = &filed.value.declaration.id;
         match result {
-            Ok(Submitted::Done(()) | Submitted::Deferred(_)) => {
+            Ok(answer) => {
                 done.filed += 1;
                 let mut batch = Batch::new();
                 batch.audit(self.now(), "declare", record.key(), filed.to_string());
-                self.became(filed, DeclarationState::Sent, Some((&record, Stage::Declared, None)), batch)
-                    .await
+                let declared = Some((&record, Stage::Declared, None));
+                self.became(filed, DeclarationState::Sent, Some(answer), declared, batch).await
             }
             Err(e) if e.kind().is_business() => {
-                let stuck = (&record, Stage::Stuck, Some(e.to_string()));
-                self.became(filed, DeclarationState::Rejected, Some(stuck), Batch::new()).await
+                let stuck = Some((&record, Stage::Stuck, Some(e.to_string())));
+                self.became(filed, DeclarationState::Rejected, None, stuck, Batch::new()).await
             }
             Err(e) => {
                 done.note(self.told(&e));
@@ -104,17 +106,18 @@ impl Gateway {
                     Kind::Indeterminate => DeclarationState::Indeterminate,
                     _ => DeclarationState::Matched,
                 };
-                self.became(filed, state, None, Batch::new()).await
+                self.became(filed, state, None, None, Batch::new()).await
             }
         }
     }
 
-    /// What a call made of a declaration that was sent, in one commit with what belongs to it and the step of its order.
+    /// What a call made of a declaration that was sent, with its answer, in one commit with what belongs to it and the step of its order.
     /// Receipts that another process took in during the call have the last word: what they made of it stays.
     async fn became(
         &self,
         id: &DeclarationId,
         state: DeclarationState,
+        answer: Option<Submitted<Filed>>,
         step: Option<(&OrderRecord, Stage, Option<String>)>,
         batch: Batch,
     ) -> Result<()> {
@@ -130,6 +133,11 @@ impl Gateway {
                 if let Some((.., Some(note))) = &step {
                     filed.value.note = Some(note.clone());
                 }
+            }
+            if let Some(answer) = answer.clone() {
+                filed.value.heard(answer, false);
+            }
+            if !answered || answer.is_some() {
                 batch.put_back(&filed)?;
             }
             let written = match &step {
@@ -156,17 +164,17 @@ impl Gateway {
         let id = &filed.declaration.id;
         let customs = self.account(&filed.account)?.clone();
         let Some(receipts) = customs.customs().and_then(|c| c.receipts()) else { return Ok(()) };
-        match receipts.of(&CallCx::new(), &filed.declaration).await {
+        match receipts.of(&CallCx::new(), &filed.numbered()).await {
             // Only an answer to the declaration itself proves that it arrived: the papers of order, payment and waybill are
             // answered on their own. Filing again under the same id is safe: the authority keys on that id.
             Ok(found) => {
                 let proof = found.iter().any(|r| r.document == FiledDocument::Declaration);
                 if proof {
-                    let declared = (&record, Stage::Declared, None);
-                    self.became(id, DeclarationState::Sent, Some(declared), Batch::new()).await?;
+                    let declared = Some((&record, Stage::Declared, None));
+                    self.became(id, DeclarationState::Sent, None, declared, Batch::new()).await?;
                 } else {
                     done.postponed += 1;
-                    self.became(id, DeclarationState::Matched, None, Batch::new()).await?;
+                    self.became(id, DeclarationState::Matched, None, None, Batch::new()).await?;
                 }
                 for receipt in found {
                     self.take_receipt(&filed.account, receipt, done).await?;
@@ -311,11 +319,10 @@ impl Gateway {
             }
             let customs = self.account(&filed.account)?.clone();
             let Some(filing) = customs.customs().and_then(|c| c.declare()) else { continue };
-            let declaration =
-                Declaration { number: filed.authority_ref.clone(), ..filed.declaration.clone() };
+            let declaration = filed.numbered();
             let key = CallCx::keyed(format!("{}/withdraw", declaration.id));
             match filing.cancel(&key, &declaration, "the buyer cancelled the order").await {
-                Ok(_) => self.withdrew(&declaration.id).await?,
+                Ok(answer) => self.withdrew(&declaration.id, answer).await?,
                 // Tried again in the next round; the declaration may have a number then.
                 Err(e) => {
                     done.note(self.told(&e));
@@ -327,19 +334,12 @@ impl Gateway {
     }
 
     /// Writes that a cancellation was asked for, on the declaration as it is stored by now.
-    async fn withdrew(&self, id: &DeclarationId) -> Result<()> {
-        loop {
-            let Some(mut filed) = typed::get::<DeclarationRecord>(&*self.store, id.as_str()).await? else {
-                return Ok(());
-            };
-            filed.value.withdrawn = true;
-            let mut batch = Batch::new();
-            batch.put_back(&filed)?.audit(self.now(), "withdraw", filed.value.order.clone(), id.to_string());
-            match self.store.commit(batch).await {
-                Err(StoreError::Conflict { .. }) => {}
-                other => return Ok(other?),
-            }
-        }
+    async fn withdrew(&self, id: &DeclarationId, answer: Submitted<Filed>) -> Result<()> {
+        self.alter(id, Some("withdraw"), |filed| {
+            filed.withdrawn = true;
+            filed.heard(answer.clone(), true);
+        })
+        .await
     }
 
     /// Moves an order on when its declaration is settled.
@@ -463,6 +463,7 @@ impl Gateway {
             gross,
             transport: None,
             number: None,
+            references: Vec::new(),
         })
     }
 }

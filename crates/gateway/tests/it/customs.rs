@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tradewind_connector::{Facet, Kind};
-use tradewind_domain::{CustomsReceipt, DeclarationState, FiledDocument, OrderState};
+use tradewind_connector::{Facet, Handle, Kind, Submitted};
+use tradewind_domain::{CustomsReceipt, DeclarationState, Filed, FiledDocument, OrderState, ReferenceKind};
 use tradewind_gateway::records::{DeclarationRecord, OrderRecord, ReceiptRecord, Stage};
 
 use crate::fakes::Fake;
@@ -124,4 +124,107 @@ async fn a_message_of_customs_that_cannot_be_read_is_told() {
     // Kept, and told once.
     assert_eq!(t.one::<ReceiptRecord>().await.0.reference, "0b5e");
     assert_eq!(t.gateway.fulfil().await.unwrap().notes, Vec::<String>::new());
+}
+
+const CONVERSATION: &str = "8a3b2c5e-5b1c-4a52-9a3e-0c7e1d2f3a4b";
+
+fn job(step: &str) -> Submitted<Filed> {
+    let (flow, id) = ("filing".to_owned(), "J1".to_owned());
+    Submitted::Deferred(Handle { flow, id, step: step.to_owned(), state: json!(null), not_before: None })
+}
+
+/// As UK CDS does it: 202 with a conversation, which later answers name; the MRN comes with one of them.
+#[tokio::test]
+async fn what_the_authority_gave_is_kept_and_its_answers_are_known_by_it() {
+    let (t, customs) = trade().await;
+    let at = "2026-08-01T10:00:00Z".parse().unwrap();
+    let taken = Filed::with(ReferenceKind::Message, CONVERSATION, at);
+    customs.other().filing.push_back(Submitted::Done(taken.clone()));
+    assert_eq!(t.gateway.fulfil().await.unwrap().filed, 1);
+    let record = t.one::<DeclarationRecord>().await;
+    assert_eq!(record.declaration.references, taken.references);
+    assert_eq!((record.authority_ref, record.waits), (None, None));
+    let mut receipt = answer(FiledDocument::Declaration, CONVERSATION, Some(DeclarationState::Acknowledged));
+    receipt.authority_ref = Some("26GB0000000000001".to_owned());
+    customs.other().receipts.push(receipt);
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!(done.notes, Vec::<String>::new(), "it is not nobody's");
+    let record = t.one::<DeclarationRecord>().await;
+    assert_eq!(record.state, DeclarationState::Acknowledged);
+    assert_eq!(record.authority_ref.as_deref(), Some("26GB0000000000001"));
+    // The buyer cancels: the authority is asked under its own number, and gives another conversation.
+    let second = Filed::with(ReferenceKind::Message, "another", at);
+    customs.other().filing.push_back(Submitted::Done(second.clone()));
+    t.take(order(OrderState::Cancelled, 10)).await;
+    t.gateway.fulfil().await.unwrap();
+    let asked = customs.other().withdrawn.remove(0);
+    assert_eq!(asked.number.as_deref(), Some("26GB0000000000001"));
+    assert_eq!(asked.references, taken.references);
+    let record = t.one::<DeclarationRecord>().await;
+    assert!(record.withdrawn);
+    assert_eq!(record.declaration.references, [taken.references, second.references].concat());
+}
+
+#[tokio::test]
+async fn a_filing_that_is_taken_in_later_is_asked_about_until_it_is() {
+    let (t, customs) = trade().await;
+    let number = Filed::with(ReferenceKind::Number, "26GB1", "2026-08-01T10:00:00Z".parse().unwrap());
+    customs.other().filing.extend([job("sent"), job("half"), Submitted::Done(number)]);
+    t.gateway.fulfil().await.unwrap();
+    let waits = |r: DeclarationRecord| r.waits.map(|w| w.handle.step);
+    assert_eq!(waits(t.one().await).as_deref(), Some("sent"));
+    assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Declared);
+    // The question itself may fail: asked again with the same handle.
+    customs.other().fail.push(("go on", Kind::Unavailable));
+    customs.other().filing.push_front(job("lost"));
+    assert_eq!(t.gateway.fulfil().await.unwrap().postponed, 1);
+    assert_eq!(waits(t.one().await).as_deref(), Some("sent"));
+    t.gateway.fulfil().await.unwrap();
+    assert_eq!(waits(t.one().await).as_deref(), Some("half"));
+    t.gateway.fulfil().await.unwrap();
+    let record = t.one::<DeclarationRecord>().await;
+    assert_eq!((record.authority_ref.as_deref(), record.waits.is_none()), (Some("26GB1"), true));
+    t.gateway.fulfil().await.unwrap();
+    let asked: Vec<String> = customs.other().polled.iter().map(|h| h.step.clone()).collect();
+    assert_eq!(asked, ["sent", "sent", "half"]);
+    assert_eq!(count(&customs, "file"), 1, "filed once");
+}
+
+#[tokio::test]
+async fn a_filing_that_is_refused_later_stops_the_order() {
+    for (kind, stage) in [(Kind::Rejected, Stage::Stuck), (Kind::Unsupported, Stage::Declared)] {
+        let (t, customs) = trade().await;
+        customs.other().filing.push_back(job("sent"));
+        t.gateway.fulfil().await.unwrap();
+        customs.other().fail.push(("go on", kind));
+        let done = t.gateway.fulfil().await.unwrap();
+        assert_eq!(done.notes.len(), 1, "{kind:?}");
+        let record = t.one::<DeclarationRecord>().await;
+        // Who cannot be asked has refused nothing: the receipts tell.
+        let state = if kind == Kind::Rejected { DeclarationState::Rejected } else { DeclarationState::Sent };
+        assert_eq!((record.state, record.waits), (state, None));
+        assert_eq!(t.one::<OrderRecord>().await.stage, stage, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_release_that_came_meanwhile_outweighs_a_late_refusal_and_a_refused_withdrawal_changes_nothing() {
+    let (t, customs) = trade().await;
+    customs.other().filing.push_back(job("sent"));
+    t.gateway.fulfil().await.unwrap();
+    let held = to_declaration(&customs, DeclarationState::Held);
+    customs.other().receipts.push(held);
+    customs.other().fail.push(("go on", Kind::Duplicate));
+    t.gateway.fulfil().await.unwrap();
+    assert_eq!(t.one::<DeclarationRecord>().await.state, DeclarationState::Held);
+    customs.other().filing.push_back(job("withdrawal"));
+    t.take(order(OrderState::Cancelled, 10)).await;
+    t.gateway.fulfil().await.unwrap();
+    customs.other().fail.push(("go on", Kind::Rejected));
+    t.gateway.fulfil().await.unwrap();
+    let record = t.one::<DeclarationRecord>().await;
+    assert_eq!((record.state, record.waits), (DeclarationState::Held, None));
+    assert!(record.note.is_some_and(|n| n.contains("rejected")));
+    t.gateway.fulfil().await.unwrap();
+    assert_eq!(count(&customs, "withdraw"), 1, "a person looks at it; it is not asked for ever");
 }

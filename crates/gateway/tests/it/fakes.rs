@@ -1,6 +1,6 @@
 //! A channel and a carrier in memory, whose next call can be told to do something first: that is where races live.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use tradewind_connector::role::{
 };
 use tradewind_connector::*;
 use tradewind_domain::{
-    BookedShipment, CustomsReceipt, Declaration, Dispute, ListingRef, ListingState, LiveListing, Mismatch,
-    Offer, Order, OrderId, Return, ShipmentId, ShipmentNotice, ShipmentRequest, Sku, Waybill,
+    BookedShipment, CustomsReceipt, Declaration, Dispute, Filed, ListingRef, ListingState, LiveListing,
+    Mismatch, Offer, Order, OrderId, Return, ShipmentId, ShipmentNotice, ShipmentRequest, Sku, Waybill,
 };
 
 type Before = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
@@ -33,6 +33,11 @@ pub(crate) struct Other {
     pub(crate) receipts: Vec<CustomsReceipt>,
     /// What was filed with them.
     pub(crate) filed: Vec<Declaration>,
+    /// What customs answer to the next filings, cancellations and questions about them; then they have it at once.
+    pub(crate) filing: VecDeque<Submitted<Filed>>,
+    /// What they were asked to withdraw, and to go on with.
+    pub(crate) withdrawn: Vec<Declaration>,
+    pub(crate) polled: Vec<Handle>,
     /// The listing of orders tells their numbers alone.
     pub(crate) one_by_one: bool,
     /// Cases, as they stand there.
@@ -343,10 +348,23 @@ impl Declare for Fake {
     fn validate(&self, _: &Declaration) -> Vec<Mismatch> {
         Vec::new()
     }
-    async fn submit(&self, _: &CallCx, declaration: &Declaration) -> Result<Submitted<()>> {
+    async fn submit(&self, _: &CallCx, declaration: &Declaration) -> Result<Submitted<Filed>> {
         self.enter("file").await;
         self.other().filed.push(declaration.clone());
-        self.leave("file", Submitted::Done(()))
+        let answer = self.other().filing.pop_front().unwrap_or(Submitted::Done(Filed::default()));
+        self.leave("file", answer)
+    }
+    async fn cancel(&self, _: &CallCx, declaration: &Declaration, _: &str) -> Result<Submitted<Filed>> {
+        self.enter("withdraw").await;
+        self.other().withdrawn.push(declaration.clone());
+        let answer = self.other().filing.pop_front().unwrap_or(Submitted::Done(Filed::default()));
+        self.leave("withdraw", answer)
+    }
+    async fn poll(&self, _: &CallCx, handle: &Handle) -> Result<Submitted<Filed>> {
+        self.enter("go on").await;
+        self.other().polled.push(handle.clone());
+        let answer = self.other().filing.pop_front().unwrap_or(Submitted::Done(Filed::default()));
+        self.leave("go on", answer)
     }
 }
 

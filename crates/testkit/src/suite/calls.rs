@@ -9,9 +9,9 @@ use serde_json::{Value, json as j};
 use tradewind_connector::role::{
     Logistics, Marketplace, Payments, Pickup, PriceChange, RateRequest, StockChange,
 };
-use tradewind_connector::{Connector, Cursor, Error, Facet, Page, Safety, Submitted, Window};
+use tradewind_connector::{Connector, Cursor, Error, Facet, Handle, Page, Safety, Submitted, Window};
 use tradewind_domain::{
-    CancelReason, Document, ListingRef, Money, Offer, Order, OrderId, RefundRequest, ShipmentId,
+    CancelReason, Document, Filed, ListingRef, Money, Offer, Order, OrderId, RefundRequest, ShipmentId,
     ShipmentNotice, ShipmentRequest, StatementId, Waybill,
 };
 
@@ -42,6 +42,17 @@ fn untimed<T>(mut done: Submitted<T>) -> Submitted<T> {
         handle.not_before = None;
     }
     done
+}
+
+/// What an authority gave for a filing. When it was had depends on how long the call took.
+///
+/// # Errors
+/// It is not serialisable.
+pub fn filed(mut done: Submitted<Filed>) -> Result<Value, Error> {
+    if let Submitted::Done(filed) = &mut done {
+        filed.references.iter_mut().for_each(|r| r.at = jiff::Timestamp::UNIX_EPOCH);
+    }
+    json::write(untimed(done))
 }
 
 fn timeless(done: Submitted<()>) -> Result<Value, Error> {
@@ -192,6 +203,11 @@ call!(/// `Refunds::refund` of a payment provider.
     refund, Refund, |c, v| {
     let refund: RefundRequest = input(v)?;
     timeless(money(&*c)?.refunds().ok_or_else(json::absent)?.refund(&cx(), &refund).await?)
+});
+call!(/// `Refunds::poll` of a payment provider; input is the handle.
+    refund_poll, Refund, |c, v| {
+    let handle: Handle = input(v)?;
+    timeless(money(&*c)?.refunds().ok_or_else(json::absent)?.poll(&cx(), &handle).await?)
 });
 call!(/// `Disputes::changed`.
     disputes, Disputes, |c, v| {

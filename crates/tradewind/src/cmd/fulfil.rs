@@ -68,6 +68,10 @@ struct Row<'a> {
     paid: tradewind_domain::Money,
     filed_at: Option<jiff::Timestamp>,
     withdrawn: bool,
+    /// What the authority gave besides: messages, conversations.
+    references: &'a [tradewind_domain::CustomsReference],
+    /// It works on the last filing.
+    under_way: bool,
     last_answer: Option<&'a str>,
 }
 
@@ -84,6 +88,8 @@ impl Row<'_> {
             paid: d.declaration.paid,
             filed_at: d.filed_at,
             withdrawn: d.withdrawn,
+            references: &d.declaration.references,
+            under_way: d.waits.is_some(),
             last_answer: d.note.as_deref(),
         }
     }

@@ -214,6 +214,12 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     d.state,
                     d.authority_ref.unwrap_or_default()
                 ))?;
+                for r in &d.declaration.references {
+                    out.text(format!("  {} {} since {}", r.kind, r.value, r.at))?;
+                }
+                if d.waits.is_some() {
+                    out.text("  customs have not taken it in yet: asked again in the next round")?;
+                }
             }
             for r in &returns {
                 let refund = r.case.amount.map(|m| format!(", refund {m}")).unwrap_or_default();

@@ -52,6 +52,7 @@ async fn file(g: &Gateway, declaration: Declaration, state: DeclarationState) {
         note: None,
         filed_at: None,
         withdrawn: false,
+        waits: None,
     };
     batch.put(&record).unwrap();
     g.store.commit(batch).await.unwrap();
