@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde::Deserialize;
 use tradewind_connector::{
-    ClientAuth, Error, FieldError, OAuth2, OpCx, Protocol, SignCx, TokenPlan, TokenSet, Upstream,
+    ClientAuth, Error, FieldError, Kind, OAuth2, OpCx, Protocol, SignCx, TokenPlan, TokenSet, Upstream,
     WireRequest, WireResponse, snippet,
 };
 use url::Url;
@@ -56,6 +56,12 @@ struct Detail {
 }
 
 impl Protocol for Paypal {
+    /// A refund that was made and came to nothing is what its request id stands for, for 45 days.
+    fn remembers(&self, operation: &str, refusal: &Error) -> bool {
+        operation == crate::refunds::CREATE.name
+            && refusal.kind() == Kind::Rejected
+            && refusal.upstream_ref().is_none()
+    }
     fn token_plan(&self, _: &OpCx<'_>, audience: &str, _: Option<&TokenSet>) -> Result<TokenPlan, Error> {
         if audience == FILES {
             return Ok(TokenPlan::None);

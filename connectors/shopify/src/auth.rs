@@ -150,6 +150,10 @@ fn whole(raw: &serde_json::value::RawValue) -> Option<u32> {
 }
 
 impl Protocol for Shopify {
+    /// "The previous attempt failed": the key is spent, and another is wanted (fact sheet §5).
+    fn remembers(&self, _: &str, refusal: &Error) -> bool {
+        refusal.upstream_ref().is_some_and(|u| u.code == "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED")
+    }
     fn token_plan(&self, _: &OpCx<'_>, _: &str, current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
         if let Some(fixed) = &self.fixed {
             return Ok(TokenPlan::Fixed(TokenSet::fixed(fixed.clone())));

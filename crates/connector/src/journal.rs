@@ -1,6 +1,7 @@
 //! What must survive a crash: intents, tokens, raw exchanges. The store implements these traits; [`Memory`]
 //! serves tests.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,6 +30,15 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// The key as the channel is told it: of the first generation as it stands.
+    #[must_use]
+    pub fn sent_as(&self, generation: u32) -> Cow<'_, str> {
+        match generation {
+            0 => Cow::Borrowed(&self.key),
+            n => Cow::Owned(format!("{}~{n}", self.key)),
+        }
+    }
+
     /// Account, operation, key: what names it.
     fn identity(&self) -> (String, String, String) {
         (self.account.to_string(), self.operation.to_owned(), self.key.clone())
@@ -36,17 +46,32 @@ impl Intent {
 }
 
 /// What the journal knows of a key.
+///
+/// A key has generations: what leaves is not the intent's key but [`Intent::sent_as`] of its generation. The next one begins
+/// only where a refusal was certain and the channel remembers it under the key ([`Outcome::Refused`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
-    /// Never seen; it is persisted now.
+    /// Never seen, or free again; it is persisted now.
     Fresh,
+    /// It was refused before, and would be for ever under the keys of earlier generations; this one is persisted now.
+    Again {
+        /// The generation that it goes out in.
+        generation: u32,
+    },
     /// It was begun before and no outcome is known: it may have been sent.
     Unfinished {
         /// When it was first begun: a channel remembers a key only for so long.
         since: Timestamp,
+        /// The generation that it went out in.
+        generation: u32,
     },
     /// It ended before with this answer, which is decoded again instead of sending.
-    Finished(WireResponse),
+    Finished {
+        /// The answer.
+        response: WireResponse,
+        /// The generation that it went out in.
+        generation: u32,
+    },
 }
 
 /// How a write ended.
@@ -56,6 +81,9 @@ pub enum Outcome {
     Done(WireResponse),
     /// It was certainly not carried out; the key may be used again.
     Failed(String),
+    /// It was certainly not carried out, and the channel would answer its key with the same refusal again: the next try is of the
+    /// next generation.
+    Refused(String),
     /// Nobody knows.
     Indeterminate(String),
 }
@@ -101,10 +129,16 @@ pub struct Memory {
 
 #[derive(Default)]
 struct MemoryState {
-    intents: HashMap<(String, String, String), (Timestamp, Option<WireResponse>)>,
+    intents: HashMap<(String, String, String), Remembered>,
     tokens: HashMap<(String, String), TokenSet>,
     kept: Vec<Exchange>,
     begun: Vec<Intent>,
+}
+
+struct Remembered {
+    since: Timestamp,
+    generation: u32,
+    ended: Option<Outcome>,
 }
 
 impl Memory {
@@ -137,30 +171,32 @@ impl Journal for Memory {
         let mut state = self.lock();
         state.begun.push(Intent::clone(intent));
         let key = intent.identity();
-        Ok(match state.intents.get(&key) {
-            None => {
-                state.intents.insert(key, (intent.at, None));
-                Begun::Fresh
+        let fresh = Remembered { since: intent.at, generation: 0, ended: None };
+        let Some(known) = state.intents.get_mut(&key) else {
+            state.intents.insert(key, fresh);
+            return Ok(Begun::Fresh);
+        };
+        let generation = known.generation;
+        Ok(match &known.ended {
+            Some(Outcome::Done(response)) => Begun::Finished { response: response.clone(), generation },
+            Some(Outcome::Refused(_)) => {
+                *known = Remembered { generation, ..fresh };
+                Begun::Again { generation }
             }
-            Some((since, None)) => Begun::Unfinished { since: *since },
-            Some((_, Some(response))) => Begun::Finished(response.clone()),
+            _ => Begun::Unfinished { since: known.since, generation },
         })
     }
 
     async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<(), Error> {
         let key = intent.identity();
         let mut state = self.lock();
-        match outcome {
-            Outcome::Done(response) => {
-                if let Some(intent) = state.intents.get_mut(&key) {
-                    intent.1 = Some(response);
-                }
-            }
-            Outcome::Failed(_) => {
-                state.intents.remove(&key);
-            }
-            // Stays as it was begun.
-            Outcome::Indeterminate(_) => {}
+        if let (Outcome::Failed(_), Some(0)) = (&outcome, state.intents.get(&key).map(|k| k.generation)) {
+            state.intents.remove(&key);
+        } else if let Some(known) = state.intents.get_mut(&key) {
+            known.generation += u32::from(matches!(outcome, Outcome::Refused(_)));
+            // What failed in a later generation goes out in that one again.
+            let again = matches!(outcome, Outcome::Failed(_));
+            known.ended = Some(if again { Outcome::Refused(String::new()) } else { outcome });
         }
         Ok(())
     }

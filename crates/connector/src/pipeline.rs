@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Phase, RetryClass};
 use crate::journal::{Begun, Exchange, Intent, Journal, Outcome};
 use crate::limiter::{Caller, Draw, Limiter, Refusal};
 use crate::limits::Limits;
-use crate::operation::{CallCx, OpCx, OpSpec, Operation};
+use crate::operation::{CallCx, OpCx, OpSpec, Operation, Safety};
 use crate::protocol::{Protocol, SignCx, TokenSet};
 use crate::scrub::Scrubber;
 use crate::signals::{self, http_date, retry_after, their_now};
@@ -309,29 +309,36 @@ impl Pipeline {
             subject: op.subject(input),
             at: start,
         });
-        let unfinished = match self.runtime.journal.begin(&intent).await? {
-            Begun::Fresh => false,
-            Begun::Unfinished { since } if spec.safety.repeatable_since(since, start) => true,
+        let (unfinished, generation) = match self.runtime.journal.begin(&intent).await? {
+            Begun::Fresh => (false, 0),
+            Begun::Again { generation } => (false, generation),
+            Begun::Unfinished { since, generation } if spec.safety.repeatable_since(since, start) => {
+                (true, generation)
+            }
             Begun::Unfinished { .. } => {
                 let text = "this write was begun before and its outcome is not known: settle it by reading";
                 return Err(Error::new(Kind::Indeterminate, text).after_send());
             }
-            Begun::Finished(response) => {
-                let now = self.now();
-                let cx = OpCx { account: &self.parts.account, now, nonce: "", key: &intent.key };
+            Begun::Finished { response, generation } => {
+                let (now, key) = (self.now(), intent.sent_as(generation));
+                let cx = OpCx { account: &self.parts.account, now, nonce: "", key: &key };
                 return op.decode(&cx, input, &response);
             }
         };
-        let call = Call { key: &intent.key, ..call };
+        let key = intent.sent_as(generation);
+        let call = Call { key: &key, ..call };
         let (result, outcome) = match self.attempts(&call, unfinished).await {
             Ok((out, response)) => (Ok(out), Outcome::Done(response)),
-            Err(e) if e.kind() == Kind::Indeterminate => {
-                let why = e.to_string();
-                (Err(e), Outcome::Indeterminate(why))
-            }
             Err(e) => {
                 let why = e.to_string();
-                (Err(e), Outcome::Failed(why))
+                let outcome = if e.kind() == Kind::Indeterminate {
+                    Outcome::Indeterminate(why)
+                } else if self.remembered(spec, &e) {
+                    Outcome::Refused(why)
+                } else {
+                    Outcome::Failed(why)
+                };
+                (Err(e), outcome)
             }
         };
         // What the channel did is told although we could not note it: without an outcome the intent is read with care.
@@ -339,6 +346,13 @@ impl Pipeline {
             tracing::error!(account = %intent.account, operation = intent.operation, key = intent.key, %error, "the outcome of a write could not be kept");
         }
         result
+    }
+
+    /// The channel refused a keyed write for good, and would repeat that whenever it sees the key.
+    fn remembered(&self, spec: &OpSpec, refusal: &Error) -> bool {
+        matches!(spec.safety, Safety::Keyed { .. })
+            && refusal.phase() == Phase::AfterSend
+            && self.parts.protocol.remembers(spec.name, refusal)
     }
 
     /// `in_doubt`: a try of this write by an earlier call may have been carried out.

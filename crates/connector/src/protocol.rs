@@ -125,6 +125,13 @@ pub trait Protocol: Send + Sync {
         Some(Upstream { http: response.status, message: snippet(&response.body), ..Upstream::default() })
     }
 
+    /// Whether the channel answers the key of a [`crate::Safety::Keyed`] write with this refusal from now on, whatever the
+    /// reason of it has become: the next try of the same intention then goes out under a key of its own. Asked only of a write
+    /// that was certainly not carried out. Default: the channel forgets what it refused.
+    fn remembers(&self, _operation: &str, _refusal: &Error) -> bool {
+        false
+    }
+
     /// What a response tells about quotas beyond the headers named in `limits.toml` (Shopify tells in the body).
     fn signals(&self, _operation: &str, _response: &WireResponse) -> Vec<Signal> {
         Vec::new()

@@ -85,6 +85,58 @@ async fn an_unsigned_error_of_a_front_is_still_an_error_and_a_token_must_be_prov
     assert!(b.calls().is_empty(), "nothing goes out with a token of somebody else's");
 }
 
+/// The toy, which answers a key with what it refused under it: `NO` is stored, `NOPE` is not.
+struct Remembering;
+
+impl Protocol for Remembering {
+    fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<()> {
+        request.set_header("x-key", cx.op.key)
+    }
+    fn upstream(&self, operation: &str, response: &WireResponse) -> Option<Upstream> {
+        Toy.upstream(operation, response)
+    }
+    fn remembers(&self, _: &str, refusal: &Error) -> bool {
+        refusal.upstream_ref().is_some_and(|u| u.code == "NO")
+    }
+}
+
+/// As Stripe does it (stripe.md §7): what it answered once it answers for a day.
+#[tokio::test]
+async fn a_refusal_that_the_channel_remembers_ends_its_key_and_no_other() {
+    let journal = Arc::new(Memory::default());
+    let keys = |b: &Bench| b.calls().iter().map(|c| c.key.clone()).collect::<Vec<_>>();
+    let bench = |steps: Vec<Step>| {
+        assemble(Access::ReadWrite, "", steps, Arc::new(Remembering), journal.clone(), journal.clone())
+    };
+    let b = bench(vec![ok("ERR NO"), status(400), Step::Lost, ok("done")]);
+    assert_eq!(call(&b, KEYED).await.unwrap_err().kind(), Kind::Rejected);
+    // Another reason, which is not remembered: the new key stays.
+    assert_eq!(call(&b, KEYED).await.unwrap_err().kind(), Kind::InvalidRequest);
+    // A lost answer is repeated under the same key, as ever.
+    assert_eq!(call(&b, KEYED).await.unwrap(), "done");
+    assert_eq!(keys(&b), ["k1", "k1~1", "k1~1", "k1~1"]);
+    // A later process is told what was answered, and sends nothing.
+    assert_eq!(call(&bench(vec![]), KEYED).await.unwrap(), "done");
+}
+
+#[tokio::test]
+async fn only_a_certain_refusal_of_a_keyed_write_ends_its_key() {
+    let again = |safety: Safety, steps: Vec<Step>| async move {
+        let journal = Arc::new(Memory::default());
+        let protocol = Arc::new(Remembering);
+        let b = assemble(Access::ReadWrite, "", steps, protocol, journal.clone(), journal);
+        call(&b, safety).await.unwrap_err();
+        let _ = call(&b, safety).await;
+        b.calls().iter().map(|c| c.key.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(again(Safety::ReadBack, vec![ok("ERR NO"), ok("done")]).await, ["k1", "k1"], "it has no key");
+    // Nobody knows: the old key alone is safe.
+    let lost = std::iter::repeat_with(|| Step::Lost).take(5).chain([ok("done")]).collect();
+    assert_eq!(again(KEYED, lost).await, ["k1"; 6]);
+    // In doubt, then the stored refusal of that very try: certain.
+    assert_eq!(again(KEYED, vec![Step::Lost, ok("ERR NO"), ok("done")]).await, ["k1", "k1", "k1~1"]);
+}
+
 /// An operation that takes its time, and draws from several buckets.
 struct Batch;
 

@@ -130,16 +130,22 @@ fn begin(connection: &Connection, sealer: &Sealer, intent: &Intent) -> Result<Be
     if fresh == 1 {
         return Ok(Begun::Fresh);
     }
-    type Known = (String, Option<u16>, Option<String>, Option<String>, String);
-    let (state, status, headers, hash, begun_at): Known = connection
-        .prepare_cached("SELECT state, status, headers, payload, begun_at FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3")?
+    type Known = (String, Option<u16>, Option<String>, Option<String>, String, u32);
+    let (state, status, headers, hash, begun_at, generation): Known = connection
+        .prepare_cached("SELECT state, status, headers, payload, begun_at, generation FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3")?
         .query_row([intent.account.as_str(), intent.operation, &intent.key], |r| {
-            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?))
         })?;
+    if state == "refused" {
+        connection
+            .prepare_cached("UPDATE intents SET state = 'begun', subject = ?4, begun_at = ?5, note = NULL WHERE account = ?1 AND operation = ?2 AND key = ?3")?
+            .execute(params![intent.account.as_str(), intent.operation, intent.key, intent.subject, intent.at.to_string()])?;
+        return Ok(Begun::Again { generation });
+    }
     let corrupt = |why: String| StoreError::Corrupt { collection: "intents", key: intent.key.clone(), why };
     let since: Timestamp = begun_at.parse().map_err(|e: jiff::Error| corrupt(e.to_string()))?;
     let (Some(status), Some(hash), "done") = (status, hash, state.as_str()) else {
-        return Ok(Begun::Unfinished { since });
+        return Ok(Begun::Unfinished { since, generation });
     };
     let body =
         payload(connection, sealer, &hash)?.ok_or_else(|| corrupt(format!("payload {hash} is gone")))?;
@@ -153,7 +159,8 @@ fn begin(connection: &Connection, sealer: &Sealer, intent: &Intent) -> Result<Be
             headers.append(n, v);
         }
     }
-    Ok(Begun::Finished(WireResponse { status, headers, body: Bytes::from(body), received_at: since }))
+    let response = WireResponse { status, headers, body: Bytes::from(body), received_at: since };
+    Ok(Begun::Finished { response, generation })
 }
 
 fn finish(
@@ -175,13 +182,32 @@ fn finish(
                 .prepare_cached("UPDATE intents SET state = 'indeterminate', note = ?4 WHERE account = ?1 AND operation = ?2 AND key = ?3")?
                 .execute(params![account, operation, key, sealed::text(sealer, "intents", key, note)?])?;
         }
-        // Certainly not carried out: the key is free again.
-        Outcome::Failed(_) => {
-            connection
-                .prepare_cached("DELETE FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3")?
+        // Certainly not carried out: the key is free again, in the generation that it has.
+        Outcome::Failed(why) => {
+            let gone = connection
+                .prepare_cached("DELETE FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3 AND generation = 0")?
                 .execute(params![account, operation, key])?;
+            if gone == 0 {
+                refused(connection, sealer, intent, why, 0)?;
+            }
         }
+        Outcome::Refused(why) => refused(connection, sealer, intent, why, 1)?,
     }
+    Ok(())
+}
+
+/// It was not carried out; the next try is `raise` generations on.
+fn refused(
+    connection: &Connection,
+    sealer: &Sealer,
+    intent: &Intent,
+    why: &str,
+    raise: u32,
+) -> Result<(), StoreError> {
+    let (account, operation, key) = (intent.account.as_str(), intent.operation, intent.key.as_str());
+    connection
+        .prepare_cached("UPDATE intents SET state = 'refused', generation = generation + ?5, note = ?4 WHERE account = ?1 AND operation = ?2 AND key = ?3")?
+        .execute(params![account, operation, key, sealed::text(sealer, "intents", key, why)?, raise])?;
     Ok(())
 }
 

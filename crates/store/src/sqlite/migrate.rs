@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../../migrations/0003_hooks.sql")),
     (4, include_str!("../../migrations/0004_intents.sql")),
     (5, include_str!("../../migrations/0005_cases.sql")),
+    (6, include_str!("../../migrations/0006_generations.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -77,17 +77,47 @@ async fn an_intent_survives_a_restart() {
     assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Fresh);
     drop(s);
     let s = open(dir.path());
-    assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Unfinished { since: intent("k").at });
+    assert_eq!(
+        s.begin(&intent("k")).await.unwrap(),
+        Begun::Unfinished { since: intent("k").at, generation: 0 }
+    );
     let answer =
         WireResponse { received_at: Timestamp::UNIX_EPOCH, ..WireResponse::json_text(200, r#"{"ok":1}"#) };
     s.finish(&intent("k"), Outcome::Done(answer.clone())).await.unwrap();
-    assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Finished(answer));
+    assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Finished { response: answer, generation: 0 });
     // A write that certainly failed frees its key.
     s.begin(&intent("f")).await.unwrap();
     s.finish(&intent("f"), Outcome::Failed("no".into())).await.unwrap();
     assert_eq!(s.begin(&intent("f")).await.unwrap(), Begun::Fresh);
     s.finish(&intent("f"), Outcome::Indeterminate("?".into())).await.unwrap();
-    assert_eq!(s.begin(&intent("f")).await.unwrap(), Begun::Unfinished { since: intent("k").at });
+    assert_eq!(
+        s.begin(&intent("f")).await.unwrap(),
+        Begun::Unfinished { since: intent("k").at, generation: 0 }
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_the_channel_refuses_for_ever_has_a_next_generation() {
+    let (dir, s) = fresh();
+    let later = |at: &str| Arc::new(Intent { at: at.parse().unwrap(), ..Intent::clone(&intent("k")) });
+    let refused = || Outcome::Refused("declined".into());
+    s.begin(&intent("k")).await.unwrap();
+    s.finish(&intent("k"), refused()).await.unwrap();
+    drop(s);
+    let s = open(dir.path());
+    let second = later("2026-08-02T00:00:00Z");
+    assert_eq!(s.begin(&second).await.unwrap(), Begun::Again { generation: 1 });
+    // A crash: the same generation goes out again, and its time counts from when it was begun.
+    let unfinished = Begun::Unfinished { since: second.at, generation: 1 };
+    assert_eq!(s.begin(&later("2026-08-03T00:00:00Z")).await.unwrap(), unfinished);
+    // It failed without being remembered: the same generation once more, not the first.
+    s.finish(&second, Outcome::Failed("no connection".into())).await.unwrap();
+    assert_eq!(s.begin(&second).await.unwrap(), Begun::Again { generation: 1 });
+    s.finish(&second, refused()).await.unwrap();
+    assert_eq!(s.begin(&second).await.unwrap(), Begun::Again { generation: 2 });
+    let answer = WireResponse { received_at: second.at, ..WireResponse::json_text(200, "{}") };
+    s.finish(&second, Outcome::Done(answer.clone())).await.unwrap();
+    assert_eq!(s.begin(&second).await.unwrap(), Begun::Finished { response: answer, generation: 2 });
 }
 
 #[tokio::test]
