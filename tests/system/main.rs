@@ -9,6 +9,7 @@ mod duty;
 mod exits;
 mod kill;
 mod listen;
+mod login;
 mod pricing;
 mod program;
 mod quote;

@@ -1,12 +1,12 @@
 //! Tokens, the signature (Alibaba's family B), and the three layers in which errors hide behind status 200.
 
 use http::Method;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tradewind_connector::signing::params::IOP_SHA256;
 use tradewind_connector::{
-    Body, Error, ExposeSecret, OpCx, Protocol, SecretString, SignCx, TokenPlan, TokenSet, Upstream,
-    WireRequest, WireResponse, snippet,
+    Body, Consent, ConsentAnswer, Error, ExposeSecret, Kind, LOGIN_UNTIL, OpCx, Protocol, SecretString,
+    SignCx, TokenPlan, TokenSet, Upstream, WireRequest, WireResponse, snippet,
 };
 
 use crate::config::Login;
@@ -14,6 +14,10 @@ use crate::wire::Id;
 
 /// Path of the refresh call under `/rest`; the signature begins with it.
 const REFRESH: &str = "/auth/token/refresh";
+/// Path of the call that takes the code of the seller's consent.
+const CREATE: &str = "/auth/token/create";
+const LOG_IN: &str =
+    "nobody has let us in yet: run `tradewind login` for this account, or give the secret 'refresh_token'";
 
 pub(crate) struct Iop {
     pub(crate) login: Login,
@@ -28,6 +32,14 @@ impl Iop {
         ]
     }
 
+    /// A call of the system interface, whose signature begins with its path.
+    fn system(&self, cx: &OpCx<'_>, path: &str, (name, value): (&str, &str)) -> Result<WireRequest, Error> {
+        let mut form = self.common(cx);
+        form.push((name.to_owned(), value.to_owned()));
+        form.push(("sign".to_owned(), self.signature(path, &form)));
+        Ok(WireRequest::new(Method::POST, &self.login.settings.endpoint, &format!("/rest{path}"))?.form(form))
+    }
+
     fn signature(&self, prefix: &str, params: &[(String, String)]) -> String {
         IOP_SHA256.sign(self.login.app_secret.expose_secret(), &IOP_SHA256.base(prefix, params, ""))
     }
@@ -35,13 +47,28 @@ impl Iop {
 
 impl Protocol for Iop {
     fn token_plan(&self, cx: &OpCx<'_>, _: &str, current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
-        let refresh = current.and_then(|t| t.refresh.as_ref()).unwrap_or(&self.login.refresh_token);
-        let mut form = self.common(cx);
-        form.push(("refresh_token".to_owned(), refresh.expose_secret().to_owned()));
-        form.push(("sign".to_owned(), self.signature(REFRESH, &form)));
-        let base = &self.login.settings.endpoint;
-        let request = WireRequest::new(Method::POST, base, &format!("/rest{REFRESH}"))?.form(form);
+        let refresh = current.and_then(|t| t.refresh.as_ref()).or(self.login.refresh_token.as_ref());
+        let refresh = refresh.ok_or_else(|| Error::new(Kind::NeedsReauth, LOG_IN))?;
+        let request = self.system(cx, REFRESH, ("refresh_token", refresh.expose_secret()))?;
         Ok(TokenPlan::Fetch(Box::new(request)))
+    }
+
+    fn consent(&self, cx: &OpCx<'_>) -> Result<Option<Consent>, Error> {
+        let settings = &self.login.settings;
+        let callback = settings.callback.as_ref().ok_or_else(|| {
+            Error::config("setting 'callback' is missing: it is the callback address of your app in the AliExpress console")
+        })?;
+        let asked = WireRequest::new(Method::GET, &settings.endpoint, "/oauth/authorize")?
+            .query("response_type", "code")
+            .query("force_auth", "true")
+            .query("redirect_uri", callback.as_str())
+            .query("client_id", settings.app_key.as_str())
+            .query("state", cx.nonce);
+        Ok(Some(Consent { page: asked.full_url(), state: cx.nonce.to_owned() }))
+    }
+
+    fn exchange(&self, cx: &OpCx<'_>, answer: &ConsentAnswer) -> Result<WireRequest, Error> {
+        self.system(cx, CREATE, ("code", answer.code()?))
     }
 
     fn read_token(
@@ -56,15 +83,26 @@ impl Protocol for Iop {
             access_token: String,
             expires_in: Id,
             refresh_token: Option<String>,
+            /// When the refresh token ends, in milliseconds: a refresh does not move it (fact sheet §2).
+            refresh_token_valid_time: Option<Id>,
+            user_nick: Option<String>,
         }
         let answer: Answer = response.json()?;
         let seconds: i64 = answer.expires_in.0.parse().map_err(|_| Error::decode("expires_in"))?;
+        let mut extra = current.map(|t| t.extra.clone()).unwrap_or_default();
+        if let Some(nick) = answer.user_nick.filter(|nick| !nick.is_empty()) {
+            extra.insert("seller".to_owned(), nick);
+        }
+        let until = answer.refresh_token_valid_time.and_then(|ms| ms.0.parse().ok());
+        if let Some(until) = until.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
+            extra.insert(LOGIN_UNTIL.to_owned(), until.to_string());
+        }
         let refresh = answer.refresh_token.filter(|t| !t.is_empty()).map(SecretString::from);
         Ok(TokenSet {
             access: SecretString::from(answer.access_token),
             refresh: refresh.or_else(|| current.and_then(|t| t.refresh.clone())),
             expires_at: cx.now.checked_add(SignedDuration::from_secs(seconds)).ok(),
-            extra: std::collections::BTreeMap::new(),
+            extra,
         })
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     /// Gateway without path.
     pub(crate) endpoint: Url,
     pub(crate) app_key: String,
+    /// The app's callback address, as registered: with it, `tradewind login` fetches the refresh token.
+    pub(crate) callback: Option<Url>,
     /// The shop's product currency: offers in another are refused.
     pub(crate) currency: Currency,
     pub(crate) freight_template_id: u64,
@@ -37,7 +39,8 @@ pub(crate) struct Login {
     pub(crate) settings: Settings,
     pub(crate) app_secret: SecretString,
     /// From the seller's consent; renewed with each access token, never moved in its end (60 days).
-    pub(crate) refresh_token: SecretString,
+    /// What a login fetched is in the store and goes before it.
+    pub(crate) refresh_token: Option<SecretString>,
 }
 
 /// # Errors
@@ -49,9 +52,9 @@ pub(crate) fn login(config: &AccountConfig) -> Result<Login, Error> {
             "setting 'app_key' is blank: it is the number of your app in the AliExpress console",
         ));
     }
-    Ok(Login {
-        app_secret: config.secrets.need("app_secret")?.clone(),
-        refresh_token: config.secrets.need("refresh_token")?.clone(),
-        settings,
-    })
+    let refresh_token = match (config.secrets.get("refresh_token"), &settings.callback) {
+        (None, Some(_)) => None,
+        _ => Some(config.secrets.need("refresh_token")?.clone()),
+    };
+    Ok(Login { app_secret: config.secrets.need("app_secret")?.clone(), refresh_token, settings })
 }

@@ -1,11 +1,13 @@
 //! Tokens, signatures, and where eBay's APIs hide their errors.
 
+use jiff::SignedDuration;
 use quick_xml::de::from_str;
 use serde::Deserialize;
 use tradewind_connector::{
-    ClientAuth, Error, Kind, OAuth2, OpCx, Protocol, SecretString, Secrets, SignCx, TokenPlan, TokenSet,
-    Upstream, WireRequest, WireResponse, snippet,
+    ClientAuth, Consent, ConsentAnswer, Error, Kind, LOGIN_UNTIL, OAuth2, OpCx, Protocol, SecretString,
+    Secrets, SignCx, TokenPlan, TokenSet, Upstream, WireRequest, WireResponse, snippet,
 };
+use url::Url;
 
 use crate::config::{self, Settings, Site};
 use crate::signature::Signer;
@@ -19,9 +21,15 @@ pub(crate) const SINGLE: &[&str] = &["stock.set", "prices.set"];
 
 pub(crate) struct Ebay {
     oauth: OAuth2,
-    refresh_token: SecretString,
+    /// From the configuration; one that was fetched by a login is in the store and goes before it.
+    refresh_token: Option<SecretString>,
+    /// Where the seller agrees, and the way back.
+    page: Url,
+    ru_name: Option<String>,
     signer: Option<Signer>,
 }
+
+const PAGE: &str = "https://auth.ebay.com/oauth2/authorize";
 
 impl Ebay {
     pub(crate) fn new(settings: &Settings, site: &Site, secrets: &Secrets) -> Result<Ebay, Error> {
@@ -35,8 +43,26 @@ impl Ebay {
             scopes: settings.scopes()?,
         };
         let signer = config::signer(settings, secrets)?;
-        Ok(Ebay { oauth, refresh_token: secrets.need("refresh_token")?.clone(), signer })
+        let page = match &settings.consent_page {
+            Some(page) => page.clone(),
+            None => Url::parse(PAGE).map_err(|e| Error::config(e.to_string()))?,
+        };
+        let ru_name = settings.ru_name.clone().filter(|name| !name.trim().is_empty());
+        let refresh_token = match (secrets.get("refresh_token"), &ru_name) {
+            (None, Some(_)) => None,
+            _ => Some(secrets.need("refresh_token")?.clone()),
+        };
+        Ok(Ebay { oauth, refresh_token, page, ru_name, signer })
     }
+}
+
+const LOG_IN: &str =
+    "nobody has let us in yet: run `tradewind login` for this account, or give the secret 'refresh_token'";
+
+/// What the answer to a code says besides RFC 6749: how long the refresh token lives, in seconds.
+#[derive(Deserialize)]
+struct RefreshEnd {
+    refresh_token_expires_in: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -54,19 +80,39 @@ struct TokenProblem {
 }
 
 impl Protocol for Ebay {
-    fn token_plan(&self, _: &OpCx<'_>, _: &str, _: Option<&TokenSet>) -> Result<TokenPlan, Error> {
+    fn token_plan(&self, _: &OpCx<'_>, _: &str, current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
         // The refresh token lives about 18 months and is not rotated by a refresh.
-        Ok(TokenPlan::Fetch(Box::new(self.oauth.refresh(&self.refresh_token)?)))
+        let refresh = current.and_then(|t| t.refresh.as_ref()).or(self.refresh_token.as_ref());
+        let refresh = refresh.ok_or_else(|| Error::new(Kind::NeedsReauth, LOG_IN))?;
+        Ok(TokenPlan::Fetch(Box::new(self.oauth.refresh(refresh)?)))
     }
 
     fn read_token(
         &self,
         cx: &OpCx<'_>,
         _: &str,
-        _: Option<&TokenSet>,
+        current: Option<&TokenSet>,
         response: &WireResponse,
     ) -> Result<TokenSet, Error> {
-        OAuth2::read(response, cx.now, None)
+        // A refresh brings no refresh token and says nothing of its end: what a login brought stays.
+        let mut token = OAuth2::read(response, cx.now, current.and_then(|t| t.refresh.as_ref()))?;
+        token.extra = current.map(|t| t.extra.clone()).unwrap_or_default();
+        let span = response.json::<RefreshEnd>()?.refresh_token_expires_in.map(SignedDuration::from_secs);
+        if let Some(until) = span.and_then(|span| cx.now.checked_add(span).ok()) {
+            token.extra.insert(LOGIN_UNTIL.to_owned(), until.to_string());
+        }
+        Ok(token)
+    }
+
+    fn consent(&self, cx: &OpCx<'_>) -> Result<Option<Consent>, Error> {
+        let ru_name = self.ru_name.as_ref().ok_or_else(|| {
+            Error::config("setting 'ru_name' is missing: it is the RuName of your application (developer.ebay.com, User Tokens)")
+        })?;
+        self.oauth.consent(&self.page, ru_name, cx.nonce).map(Some)
+    }
+
+    fn exchange(&self, _: &OpCx<'_>, answer: &ConsentAnswer) -> Result<WireRequest, Error> {
+        self.oauth.exchange(answer, self.ru_name.as_deref().unwrap_or_default())
     }
 
     fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<(), Error> {

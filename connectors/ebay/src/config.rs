@@ -31,6 +31,12 @@ pub(crate) struct Settings {
     /// What the token may do; each must be among what the seller consented to.
     #[serde(default = "scopes")]
     pub(crate) scopes: Vec<String>,
+    /// `RuName` of the application, which stands for its redirect address: with it, `tradewind login` fetches the refresh token.
+    #[serde(default)]
+    pub(crate) ru_name: Option<String>,
+    /// `auth.ebay.com/oauth2/authorize` unless given.
+    #[serde(default)]
+    pub(crate) consent_page: Option<Url>,
     /// `api.ebay.com` unless given.
     #[serde(default)]
     pub(crate) endpoint: Option<Url>,

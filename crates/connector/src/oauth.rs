@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use oauth2::basic::{BasicClient, BasicTokenResponse};
 use oauth2::{
-    AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RefreshToken, RequestTokenError, Scope,
-    TokenResponse, TokenUrl,
+    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
+    RefreshToken, RequestTokenError, Scope, TokenResponse, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::consent::{Consent, ConsentAnswer};
 use crate::error::Error;
 use crate::protocol::TokenSet;
 use crate::wire::{WireRequest, WireResponse};
@@ -72,6 +73,36 @@ impl OAuth2 {
         let token = RefreshToken::new(refresh_token.expose_secret().to_owned());
         let request =
             client.exchange_refresh_token(&token).add_scopes(self.scopes.iter().cloned().map(Scope::new));
+        take(|send| request.request(send))
+    }
+
+    /// The page of the authorization-code grant (§4.1.1). `redirect` is what the channel registered for the way back, which is
+    /// not an address everywhere.
+    ///
+    /// # Errors
+    /// The page's address is unusable.
+    pub fn consent(&self, page: &Url, redirect: &str, state: &str) -> Result<Consent, Error> {
+        let client = BasicClient::new(ClientId::new(self.client_id.clone()))
+            .set_auth_uri(AuthUrl::from_url(page.clone()));
+        let (page, _) = client
+            .authorize_url(|| CsrfToken::new(state.to_owned()))
+            .add_scopes(self.scopes.iter().cloned().map(Scope::new))
+            .add_extra_param("redirect_uri", redirect)
+            .url();
+        Ok(Consent { page, state: state.to_owned() })
+    }
+
+    /// The request for that grant's tokens (§4.1.3).
+    ///
+    /// # Errors
+    /// The endpoint address is unusable, or there is no code.
+    pub fn exchange(&self, answer: &ConsentAnswer, redirect: &str) -> Result<WireRequest, Error> {
+        let client = BasicClient::new(ClientId::new(self.client_id.clone()))
+            .set_client_secret(ClientSecret::new(self.client_secret.expose_secret().to_owned()))
+            .set_auth_type(self.auth_type())
+            .set_token_uri(TokenUrl::from_url(self.token_url.clone()));
+        let code = AuthorizationCode::new(answer.code()?.to_owned());
+        let request = client.exchange_code(code).add_extra_param("redirect_uri", redirect);
         take(|send| request.request(send))
     }
 
@@ -156,6 +187,32 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
         assert_eq!(r.url.as_str(), "https://id.example/token");
+    }
+
+    #[test]
+    fn the_code_grant_is_that_of_rfc_6749() {
+        let endpoint = endpoint(ClientAuth::Basic);
+        let page = Url::parse("https://id.example/authorize").unwrap();
+        let consent = endpoint.consent(&page, "Shop-App-PRD-x", "s1").unwrap();
+        let asked: BTreeMap<String, String> = consent.page.query_pairs().into_owned().collect();
+        // §4.1.1: response_type, client_id, redirect_uri, scope, state.
+        let expected = [
+            ("client_id", "me"),
+            ("redirect_uri", "Shop-App-PRD-x"),
+            ("response_type", "code"),
+            ("scope", "a b"),
+            ("state", "s1"),
+        ];
+        assert_eq!(asked, expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+        let answer = ConsentAnswer::read("https://x.example/?code=c%23d&state=s1", "s1").unwrap();
+        let r = endpoint.exchange(&answer, "Shop-App-PRD-x").unwrap();
+        let (_, body) = r.body_bytes().unwrap();
+        let sent: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+        // §4.1.3: grant_type, code, redirect_uri; the client identifies itself in the header.
+        let expected =
+            [("code", "c#d"), ("grant_type", "authorization_code"), ("redirect_uri", "Shop-App-PRD-x")];
+        assert_eq!(sent, expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+        assert_eq!(r.headers["authorization"], "Basic bWU6czNjcmV0");
     }
 
     #[test]

@@ -11,6 +11,8 @@
 
 mod tokens;
 
+pub use tokens::Login;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::consent::{Consent, ConsentAnswer};
 use crate::error::{Error, Upstream};
 use crate::limits::Signal;
 use crate::operation::OpCx;
@@ -95,6 +96,24 @@ pub trait Protocol: Send + Sync {
         _response: &WireResponse,
     ) -> Result<TokenSet, Error> {
         Err(Error::decode("this protocol has no token endpoint"))
+    }
+
+    /// The page on which the seller lets us in, for channels that give refresh tokens in no other way; `cx.nonce` is the
+    /// `state` that must come back. `None`: the secrets of the configuration are all there is.
+    ///
+    /// # Errors
+    /// A setting is missing: [`crate::Kind::Config`].
+    fn consent(&self, _cx: &OpCx<'_>) -> Result<Option<Consent>, Error> {
+        Ok(None)
+    }
+
+    /// The request that turns the answer of that page into tokens, of the audience `""`. Its answer goes to
+    /// [`Protocol::read_token`].
+    ///
+    /// # Errors
+    /// The answer is not of this channel.
+    fn exchange(&self, _cx: &OpCx<'_>, _answer: &ConsentAnswer) -> Result<WireRequest, Error> {
+        Err(Error::config("this channel has no page to agree on"))
     }
 
     /// Adds credentials and signature to a complete request. Called once per attempt, last of all.

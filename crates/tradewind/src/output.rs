@@ -96,6 +96,11 @@ impl Output {
         ignore_closed_pipe(out.write_all(text.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n")))
     }
 
+    /// What a person has to be told for the command to go on: on standard error, also when quiet.
+    pub(crate) fn ask(text: impl AsRef<str>) {
+        let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+    }
+
     /// A remark on standard error, unless quiet.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {

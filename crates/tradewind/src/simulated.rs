@@ -63,7 +63,11 @@ const WIRING: &[Wiring] = &[
     },
     Wiring {
         connector: "aliexpress",
-        settings: &[("endpoint", Url("")), ("app_key", Credential("app_key"))],
+        settings: &[
+            ("endpoint", Url("")),
+            ("app_key", Credential("app_key")),
+            ("callback", Credential("callback")),
+        ],
         secrets: &[("app_secret", "app_secret"), ("refresh_token", "refresh_token")],
     },
     Wiring {
@@ -71,6 +75,8 @@ const WIRING: &[Wiring] = &[
         settings: &[
             ("endpoint", Url("")),
             ("finances_endpoint", Url("")),
+            ("consent_page", Url("/oauth2/authorize")),
+            ("ru_name", Credential("ru_name")),
             ("client_id", Credential("client_id")),
             ("merchant_location", Credential("merchant_location_key")),
             ("fulfillment_policy", Credential("fulfillment_policy_id")),

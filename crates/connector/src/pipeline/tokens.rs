@@ -1,11 +1,13 @@
 //! The pipeline's tokens: one slot per audience, one request for a token in flight.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Pipeline, bump};
+use crate::consent::{Consent, ConsentAnswer};
 use crate::error::{Error, Kind, RetryClass};
 use crate::operation::{OpCx, Priority};
 use crate::protocol::{SignCx, TokenPlan, TokenSet};
@@ -16,6 +18,18 @@ const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 /// A login that the channel refused is not tried again this long: a person has to act, and a channel that counts refused logins
 /// locks the account.
 const REFUSED_FOR: SignedDuration = SignedDuration::from_mins(5);
+
+/// So long before the seller's consent ends, it is told.
+const END_IN_SIGHT: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// What a login brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// When the seller has to consent again, where the channel says so.
+    pub login_until: Option<Timestamp>,
+    /// What else the channel told: who the seller is. Nothing secret.
+    pub extra: BTreeMap<String, String>,
+}
 
 /// The token of one audience.
 #[derive(Default)]
@@ -95,6 +109,74 @@ impl Pipeline {
         had
     }
 
+    /// The page on which the seller lets this account in. `None`: the channel has none, the secrets of the configuration do.
+    ///
+    /// # Errors
+    /// A setting is missing.
+    pub fn consent(&self) -> Result<Option<Consent>, Error> {
+        let state = self.runtime.chance.nonce();
+        let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: &state, key: "" };
+        let asked = self.parts.protocol.consent(&cx);
+        asked.map_err(|e| e.at(&self.parts.connector, &self.parts.account, "login"))
+    }
+
+    /// Turns the answer of that page into tokens, and keeps them: they go before what the configuration holds. The access
+    /// token's part that is no secret is returned.
+    ///
+    /// # Errors
+    /// The channel refuses the code (it lives for minutes and serves once), or the tokens could not be kept: then the seller has
+    /// to agree again.
+    pub async fn login(&self, answer: &ConsentAnswer) -> Result<Login, Error> {
+        let done = self.exchange(answer).await;
+        done.map_err(|e| e.at(&self.parts.connector, &self.parts.account, "login"))
+    }
+
+    async fn exchange(&self, answer: &ConsentAnswer) -> Result<Login, Error> {
+        let audience = "";
+        let slot = self.slot(audience);
+        let mut held = slot.held.lock().await;
+        let nonce = self.runtime.chance.nonce();
+        let make = || {
+            let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key: "" };
+            self.parts.protocol.exchange(&cx, answer).map(|request| Some(Box::new(request)))
+        };
+        let Some(request) = make()? else {
+            return Err(Error::config("this channel has no page to agree on"));
+        };
+        let patience = SignedDuration::try_from(self.parts.patience.total).unwrap_or(SignedDuration::MAX);
+        let deadline = self.runtime.clock.now().checked_add(patience).unwrap_or(Timestamp::MAX);
+        let token = self.fetch_token(audience, None, request, &make, deadline).await.map_err(|e| {
+            if !refuses_login(&e) && !matches!(e.kind(), Kind::InvalidRequest | Kind::Rejected) {
+                return e;
+            }
+            let text = format!(
+                "the channel refuses the code, which serves once and for some minutes: {}. Log in again",
+                e.message()
+            );
+            Error::new(Kind::NeedsReauth, text).after_send()
+        })?;
+        if token.refresh.is_none() {
+            let text = "the channel gave no refresh token: this login would end within hours. Look at what your app may do";
+            return Err(Error::new(Kind::NeedsReauth, text).after_send());
+        }
+        let told = Login { login_until: token.login_until(), extra: token.extra.clone() };
+        held.token = Some(token);
+        held.unsaved = true;
+        held.failed = None;
+        slot.without.store(false, Ordering::Relaxed);
+        self.save(audience, &mut held).await?;
+        Ok(told)
+    }
+
+    /// A login that ends is told in time: no refresh saves it, a person has to act.
+    fn warn_of_the_end(&self, token: &TokenSet) {
+        if let Some(until) =
+            token.login_until().filter(|until| until.duration_since(self.now()) < END_IN_SIGHT)
+        {
+            tracing::warn!(account = %self.parts.account, %until, "the seller's consent ends: run `tradewind login` for this account before");
+        }
+    }
+
     /// How the channel wants a token to be had, now.
     fn plan(&self, audience: &str, current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
         let nonce = self.runtime.chance.nonce();
@@ -124,9 +206,14 @@ impl Pipeline {
                 }
                 TokenPlan::Fetch(request) => request,
             };
-            match self.fetch_token(audience, held.token.as_ref(), request, deadline).await {
+            let again = || match self.plan(audience, held.token.as_ref())? {
+                TokenPlan::Fetch(fresh) => Ok(Some(fresh)),
+                _ => Ok(None),
+            };
+            match self.fetch_token(audience, held.token.as_ref(), request, &again, deadline).await {
                 Ok(token) => {
                     bump(&self.meters.refreshed);
+                    self.warn_of_the_end(&token);
                     // Held before it is saved: a refresh token serves once, and the one before is spent.
                     held.token = Some(token);
                     held.unsaved = true;
@@ -176,13 +263,14 @@ impl Pipeline {
         audience: &str,
         current: Option<&TokenSet>,
         mut request: Box<WireRequest>,
+        again: &(dyn Fn() -> Result<Option<Box<WireRequest>>, Error> + Sync),
         deadline: Timestamp,
     ) -> Result<TokenSet, Error> {
         let draw = self.draw(&["token"], None, 1);
         let waited = self.runtime.limiter.acquire(&draw, Priority::Stock, deadline).await?;
         // A signature made before the wait may be too old by now.
         if !waited.is_zero()
-            && let TokenPlan::Fetch(fresh) = self.plan(audience, current)?
+            && let Some(fresh) = again()?
         {
             request = fresh;
         }

@@ -17,6 +17,7 @@ mod fulfil;
 mod fx;
 mod init;
 mod listen;
+mod login;
 mod money;
 mod orders;
 mod pickup;
@@ -42,6 +43,12 @@ pub(crate) enum Command {
     Init(init::Args),
     /// Check the configuration, the secrets and the catalogue files, offline.
     Check(check::Args),
+    /// Let an account in: the page on which the seller agrees, and the tokens for what it answers.
+    ///
+    /// For channels that give refresh tokens in no other way (eBay, AliExpress; the others take secrets from their consoles). The
+    /// tokens are kept in the store, sealed, and go before those of the configuration. Do it again when the consent ends: AliExpress's
+    /// does after 60 days, and every call warns of it two weeks before.
+    Login(login::Args),
     /// Import the catalogue files: whole or not at all.
     Import(catalogue::Args),
     /// Find a channel's categories by words, or show what one of them asks for.
@@ -107,6 +114,7 @@ pub(crate) fn run(command: Command, out: &Output) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(&args, out),
         Command::Init(args) => init::run(&args, out),
         Command::Check(args) => check::run(&args, out),
+        Command::Login(args) => login::run(&args, out),
         Command::Import(args) => catalogue::run(&args, out),
         Command::Categories(args) => categories::run(&args, out),
         Command::Plan(args) => plan::run(&args, out),

@@ -75,6 +75,9 @@ pub(super) async fn handle(
     body: Bytes,
 ) -> Response {
     let params = params(uri.query().unwrap_or_default(), &body);
+    if uri.path() == "/oauth/authorize" {
+        return consent(&params);
+    }
     let now = world.now_ms();
     if let Some(path) = uri.path().strip_prefix("/rest") {
         if let Some((code, message)) = refused(Some(path), &params, now) {
@@ -115,6 +118,24 @@ pub(super) async fn handle(
         map.insert("request_id".into(), "2101simulated".into());
     }
     json(200, &j!({format!("{}_response", method.replace('.', "_")): inner}))
+}
+
+/// The page on which the seller agrees: he does so at once, and is sent to the app's callback with a code.
+fn consent(params: &BTreeMap<String, String>) -> Response {
+    let given = |name: &str| params.get(name).map(String::as_str).unwrap_or_default();
+    let callback = url::Url::parse(given("redirect_uri"));
+    let (APP_KEY, "code", Ok(mut to)) = (given("client_id"), given("response_type"), callback) else {
+        return json(
+            400,
+            &gateway_error("InvalidParameter", "ISV", "client_id, response_type or redirect_uri"),
+        );
+    };
+    to.query_pairs_mut().append_pair("code", CODE).append_pair("state", given("state"));
+    let mut response = json(302, &j!({}));
+    if let Ok(to) = http::HeaderValue::from_str(to.as_str()) {
+        response.headers_mut().insert(http::header::LOCATION, to);
+    }
+    response
 }
 
 /// A parameter that is a JSON document in a string.

@@ -180,6 +180,7 @@ impl Channel for AliExpress {
             ("app_key", APP_KEY),
             ("app_secret", APP_SECRET),
             ("code", CODE),
+            ("callback", "https://shop.example/aliexpress"),
             ("refresh_token", FIRST_REFRESH),
         ])
     }

@@ -22,6 +22,13 @@ const PKCS8_PREFIX: [u8; 16] =
 /// Stands for the encrypted public key that Key Management hands out; opaque to clients.
 const JWE: &str =
     "eyJ6aXAiOiJERUYiLCJlbmMiOiJBMjU2R0NNIiwiYWxnIjoiQTI1NkdDTUtXIn0.c2ltdWxhdGVk.a2V5.b2Y.dHJhZGV3aW5k";
+/// The application's `RuName`, and the address that it stands for.
+const RU_NAME: &str = "Tradewind-Tradewin-simula-tradew";
+const ACCEPTED: &str = "https://shop.example/ebay/accepted";
+/// Life of an authorization code.
+const CODE_LIFE_S: i64 = 299;
+/// Life of a refresh token: 18 months.
+const REFRESH_LIFE_S: i64 = 47_304_000;
 const SCOPE: &str = "https://api.ebay.com/oauth/api_scope";
 /// Suffixes of the scopes the seller consented to.
 const CONSENTED: &[&str] = &[
@@ -56,6 +63,7 @@ pub(super) fn credentials() -> Credentials {
         ("client_id", CLIENT_ID),
         ("client_secret", CLIENT_SECRET),
         ("refresh_token", REFRESH_TOKEN),
+        ("ru_name", RU_NAME),
         ("signing_key", &key),
         ("signing_jwe", JWE),
         ("merchant_location_key", LOCATION),
@@ -70,6 +78,38 @@ fn oauth_error(status: u16, code: &str, text: &str) -> Response {
     json(status, &j!({"error": code, "error_description": text}))
 }
 
+/// Every scope that the seller consented to.
+fn all_scopes() -> Vec<String> {
+    std::iter::once(SCOPE.to_owned()).chain(CONSENTED.iter().map(|s| format!("{SCOPE}/{s}"))).collect()
+}
+
+/// The page on which the seller agrees: he does so at once, and is sent back with a code that serves once.
+pub(super) fn consent(state: &mut State, world: &World, req: &Req) -> Response {
+    let all = all_scopes();
+    let scopes = req.get("scope").unwrap_or_default();
+    let asked = [("client_id", CLIENT_ID), ("redirect_uri", RU_NAME), ("response_type", "code")];
+    if let Some((name, _)) = asked.iter().find(|(name, value)| req.get(name) != Some(*value)) {
+        return oauth_error(400, "invalid_request", &format!("{name} is missing or not this application's"));
+    }
+    if scopes.is_empty() || scopes.split_whitespace().any(|s| !all.iter().any(|a| a == s)) {
+        return oauth_error(400, "invalid_scope", "The requested scope is invalid, unknown or malformed");
+    }
+    state.issued += 1;
+    let secret = digest(format!("code/{}/{}", world.seed(), state.issued).as_bytes());
+    let code = format!("v^1.1#i^1#f^0#t^{secret}");
+    state.codes.insert(code.clone(), world.now_ms() + CODE_LIFE_S * 1_000);
+    let back = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("state", req.get("state").unwrap_or_default())
+        .append_pair("code", &code)
+        .append_pair("expires_in", &CODE_LIFE_S.to_string())
+        .finish();
+    let mut response = json(302, &j!({}));
+    if let Ok(to) = http::HeaderValue::from_str(&format!("{ACCEPTED}?{back}")) {
+        response.headers_mut().insert(http::header::LOCATION, to);
+    }
+    response
+}
+
 /// The token endpoint.
 pub(super) fn token(state: &mut State, world: &World, req: &Req) -> Response {
     let basic = format!("Basic {}", B64.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
@@ -82,11 +122,26 @@ pub(super) fn token(state: &mut State, world: &World, req: &Req) -> Response {
     let form: Vec<(String, String)> = url::form_urlencoded::parse(&req.body).into_owned().collect();
     let get = |name: &str| form.iter().find(|(k, _)| k == name).map_or("", |(_, v)| v.as_str());
     let wanted: Vec<String> = get("scope").split_whitespace().map(str::to_owned).collect();
-    let all: Vec<String> =
-        std::iter::once(SCOPE.to_owned()).chain(CONSENTED.iter().map(|s| format!("{SCOPE}/{s}"))).collect();
+    let all = all_scopes();
+    let mut bought = false;
     let (user, kind) = match get("grant_type") {
         "client_credentials" => (false, "Application Access Token"),
         "refresh_token" if get("refresh_token") == REFRESH_TOKEN => (true, "User Access Token"),
+        "authorization_code" if get("redirect_uri") != RU_NAME => {
+            return oauth_error(400, "invalid_request", "'redirect_uri' is not the one of the code");
+        }
+        "authorization_code" => {
+            let live = state.codes.remove(get("code")).is_some_and(|ends| ends > world.now_ms());
+            if !live {
+                return oauth_error(
+                    400,
+                    "invalid_grant",
+                    "the provided authorization grant code is invalid or was issued to another client",
+                );
+            }
+            bought = true;
+            (true, "User Access Token")
+        }
         "refresh_token" => {
             return oauth_error(
                 400,
@@ -114,7 +169,12 @@ pub(super) fn token(state: &mut State, world: &World, req: &Req) -> Response {
     let secret = digest(format!("{}/{}/{}", world.seed(), world.now_ms(), state.issued).as_bytes());
     let access = format!("v^1.1#i^1#p^3#I^3#f^0#t^{secret}");
     state.tokens.insert(access.clone(), Issued { user, scopes, expires_ms: world.now_ms() + LIFE_S * 1_000 });
-    json(200, &j!({"access_token": access, "expires_in": LIFE_S, "token_type": kind}))
+    let mut answer = j!({"access_token": access, "expires_in": LIFE_S, "token_type": kind});
+    if let (true, Some(map)) = (bought, answer.as_object_mut()) {
+        map.insert("refresh_token".into(), REFRESH_TOKEN.into());
+        map.insert("refresh_token_expires_in".into(), REFRESH_LIFE_S.into());
+    }
+    json(200, &answer)
 }
 
 pub(super) fn invalid_token() -> Fail {

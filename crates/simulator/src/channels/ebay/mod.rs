@@ -96,6 +96,7 @@ impl Ebay {
         }
         let answer = auth::check(&state, world, &req).and_then(|()| match req.op.style {
             Style::Token => Ok(auth::token(&mut state, world, &req)),
+            Style::Consent => Ok(auth::consent(&mut state, world, &req)),
             Style::Trading => Ok(trading::handle(world, &mut state, &req)),
             Style::Rest => self.rest(world, &mut state, &req),
         });

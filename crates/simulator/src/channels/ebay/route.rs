@@ -10,6 +10,8 @@ use sha2::{Digest as _, Sha256};
 pub(super) enum Style {
     Rest,
     Token,
+    /// The page on which a seller agrees.
+    Consent,
     Trading,
 }
 
@@ -60,6 +62,7 @@ const ACC: Need = Need::Scope("sell.account");
 
 const OPS: &[Op] = &[
     Op { style: Style::Token, ..op("POST", "/identity/v1/oauth2/token", "token", "Identity", Need::None) },
+    Op { style: Style::Consent, ..op("GET", "/oauth2/authorize", "consent", "Identity", Need::None) },
     Op { style: Style::Trading, ..op("POST", "/ws/api.dll", "Trading", "Trading", Need::User) },
     op("PUT", "/sell/inventory/v1/inventory_item/{}", "createOrReplaceInventoryItem", "Inventory", INV),
     op("GET", "/sell/inventory/v1/inventory_item/{}", "getInventoryItem", "Inventory", INV),

@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) locations: BTreeMap<String, Value>,
     pub(super) tokens: BTreeMap<String, Issued>,
     pub(super) issued: u64,
+    /// Authorization codes with their end, in milliseconds.
+    pub(super) codes: BTreeMap<String, i64>,
     /// Calls by (API, Pacific day).
     pub(super) calls: BTreeMap<(&'static str, i64), u64>,
     /// Revisions by (listing, Pacific day).
