@@ -216,6 +216,30 @@ mod tests {
     }
 
     #[test]
+    fn the_official_system_vector() {
+        // Secret "helloworld"; vector 1 of the fact sheet §4: the call that takes the code of a consent.
+        let settings = "endpoint = 'https://h.example'\napp_key = '12345678'\ncallback = 'https://shop.example/back'\n\
+                        currency = 'USD'\nfreight_template_id = 1";
+        let secrets = tradewind_connector::Secrets::of(&[("app_secret", "helloworld")]);
+        let config = tradewind_connector::AccountConfig::of("ali", settings, secrets).unwrap();
+        let iop = Iop { login: crate::config::login(&config).unwrap() };
+        let now = Timestamp::from_millisecond(1_517_820_392_000).unwrap();
+        let cx = OpCx { account: &config.account, now, nonce: "s1", key: "" };
+        let pasted = "https://shop.example/back?code=3_500102_JxZ05Ux3cnnSSUm6dCxYg6Q26&state=s1";
+        let request = iop.exchange(&cx, &ConsentAnswer::read(pasted, "s1").unwrap()).unwrap();
+        let Body::Form(form) = request.body else { panic!("a form") };
+        let sign = form.iter().find(|(name, _)| name == "sign").unwrap();
+        assert_eq!(sign.1, "35607762342831B6A417A0DED84B79C05FEFBF116969C48AD6DC00279A9F4D81");
+        // Fact sheet §1: where the seller agrees.
+        let page = iop.consent(&cx).unwrap().unwrap().page;
+        assert_eq!(
+            page.as_str(),
+            "https://h.example/oauth/authorize?response_type=code&force_auth=true\
+             &redirect_uri=https%3A%2F%2Fshop.example%2Fback&client_id=12345678&state=s1"
+        );
+    }
+
+    #[test]
     fn errors_are_found_in_each_layer() {
         let up = |s: &str| {
             let v: Value = serde_json::from_str(s).unwrap();
