@@ -312,11 +312,21 @@ impl Error {
         self.0.record.as_deref()
     }
 
-    /// Whether it says nothing about the next call: a broken connection, one record that is odd. A quota or a login does.
+    /// Whether it says nothing about the next call: a broken connection, one record that is odd or that the channel refuses
+    /// (also with "forbidden": a right may be lacking for one). A quota, a login or an account does.
     #[must_use]
     pub fn of_this_call(&self) -> bool {
-        self.kind().retry() == RetryClass::IfSafe
-            || matches!(self.kind(), Kind::Decode | Kind::UnknownCode | Kind::Rejected | Kind::NotFound)
+        !matches!(
+            self.kind(),
+            Kind::Config
+                | Kind::Unauthenticated
+                | Kind::NeedsReauth
+                | Kind::AccountSuspended
+                | Kind::RateLimited
+                | Kind::QuotaExhausted
+                | Kind::ClockSkew
+                | Kind::Internal
+        )
     }
 
     /// Attaches how long to wait.

@@ -8,7 +8,10 @@ mod confirm;
 mod declare;
 mod track;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use tradewind_domain::AccountId;
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Collection, Expect, Filter, StoreError};
 
@@ -41,6 +44,9 @@ pub struct Fulfilled {
     pub stuck: u32,
     /// Steps that failed for now and are tried again.
     pub postponed: u32,
+    /// Accounts that are not configured any more, and how many steps wait for each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gone: BTreeMap<AccountId, u32>,
     /// First reasons, for people, and all that a person must do.
     pub notes: Vec<String>,
 }
@@ -55,6 +61,21 @@ impl Fulfilled {
     /// What a person must do: said however much else is.
     fn urge(&mut self, text: String) {
         self.notes.push(text);
+    }
+
+    /// A step of an account that was taken out of the configuration: it waits, and keeps back no other account's.
+    fn absent(&mut self, id: &AccountId) {
+        self.postponed += 1;
+        *self.gone.entry(id.clone()).or_default() += 1;
+    }
+
+    fn urge_for_gone(&mut self) {
+        for (id, steps) in &self.gone {
+            self.notes.push(format!(
+                "account '{id}' is not configured any more: {steps} steps of its orders, parcels or declarations wait until it \
+                 is in the configuration again"
+            ));
+        }
     }
 }
 
@@ -95,6 +116,7 @@ impl Gateway {
         }
         self.call_back(&mut done).await?;
         self.track(None, &mut done).await?;
+        done.urge_for_gone();
         done.stuck = self.orders_in(Stage::Stuck).await?.len() as u32;
         Ok(done)
     }
@@ -180,12 +202,17 @@ fn merge(known: OrderRecord, step: &OrderRecord, stage: Stage, note: Option<Stri
     merged
 }
 
-/// Another process was faster with the same parcel or shelf: nothing was written, and the next round looks again.
+/// Another process was faster with the same parcel or shelf: nothing was written, and the next round looks again. An account
+/// that is not open is counted, and stops nobody else's orders.
 fn unless_overtaken(step: Result<()>, done: &mut Fulfilled) -> Result<()> {
     match step {
         Err(GatewayError::Store(e @ StoreError::Conflict { .. })) => {
             done.note(e.to_string());
             done.postponed += 1;
+            Ok(())
+        }
+        Err(GatewayError::Gone(id)) => {
+            done.absent(&id);
             Ok(())
         }
         other => other,

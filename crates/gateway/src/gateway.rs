@@ -45,6 +45,9 @@ pub enum GatewayError {
     /// There is no landed cost.
     #[error("{0}")]
     Quote(String),
+    /// Something that is stored belongs to an account that is not open: it was taken out of the configuration.
+    #[error("account '{0}' is not configured")]
+    Gone(AccountId),
     /// Something is missing in the configuration.
     #[error("{0}")]
     Config(String),
@@ -94,7 +97,7 @@ impl Gateway {
     /// # Errors
     /// It is not open.
     pub fn account(&self, id: &AccountId) -> Result<&Arc<dyn Connector>> {
-        self.accounts.get(id).ok_or_else(|| GatewayError::Config(format!("account '{id}' is not configured")))
+        self.accounts.get(id).ok_or_else(|| GatewayError::Gone(id.clone()))
     }
 
     /// Marketplaces among the open accounts, by id.

@@ -175,9 +175,14 @@ impl Gateway {
             if carrier.is_some_and(|c| *c != id) {
                 continue;
             }
-            let connector = self.account(&id)?.clone();
+            let n = parcels.len();
+            let Some(connector) = self.accounts.get(&id).cloned() else {
+                ordered
+                    .notes
+                    .push(format!("{n} parcels of {id} wait, and that account is not configured any more"));
+                continue;
+            };
             let Some(facet) = pickups_of(connector.as_ref()) else {
-                let n = parcels.len();
                 ordered.notes.push(format!("{n} parcels of {id} wait, and it has no call to order a pickup"));
                 continue;
             };

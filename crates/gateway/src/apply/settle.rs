@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use jiff::SignedDuration;
 use serde::Serialize;
-use tradewind_connector::{CallCx, Submitted};
+use tradewind_connector::role::ItemOutcome;
+use tradewind_connector::{CallCx, Error, Kind, Submitted};
 use tradewind_domain::{AccountId, ChangeState, ListingRef, LiveListing, Sku};
 use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Filter, StoreError};
@@ -11,6 +13,10 @@ use tradewind_store::{Batch, Filter, StoreError};
 use super::{Applied, DEFAULT_BATCH, judge};
 use crate::gateway::{Gateway, GatewayError, LONGEST_CALL, Result};
 use crate::records::{JobRecord, OfferRecord, offer_key};
+
+/// How long the question about a submission may fail before its end is looked for in the listings. Channels end one within a
+/// day, or drop it.
+const JOB_LIFE: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// What a read-back found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -51,7 +57,15 @@ impl Gateway {
                 applied.deferred += job.skus.len() as u32;
                 continue;
             }
-            let connector = self.account(&job.account)?.clone();
+            let Some(connector) = self.accounts.get(&job.account).cloned() else {
+                applied.deferred += job.skus.len() as u32;
+                applied.tell(format!(
+                    "account '{}' is not configured any more: what became of {} changes that it works on is asked when it is again",
+                    job.account,
+                    job.skus.len()
+                ));
+                continue;
+            };
             let Some(offers) = connector.marketplace().and_then(|m| m.offers()) else { continue };
             match offers.poll(&CallCx::new(), &job.handle).await {
                 Ok(Submitted::Deferred(handle)) => {
@@ -65,6 +79,12 @@ impl Gateway {
                     }
                 }
                 Ok(Submitted::Done(items)) => {
+                    self.items(&job.account, items, Some(&job.id), &mut applied).await?;
+                }
+                Err(e) if self.is_lost(&job, &e).await? => {
+                    // Nobody will say what became of it: the read-back decides, as for a call whose answer was lost.
+                    let lost = e.into_indeterminate();
+                    let items = job.skus.iter().map(|sku| ItemOutcome::err(sku, lost.clone())).collect();
                     self.items(&job.account, items, Some(&job.id), &mut applied).await?;
                 }
                 Err(e) => {
@@ -85,6 +105,20 @@ impl Gateway {
             applied.add(said);
         }
         Ok((settled, applied))
+    }
+
+    /// A submission will not be told of any more: the channel does not know it, or understands the question no better next
+    /// time; or it could not be asked for so long that it has ended in any case.
+    async fn is_lost(&self, job: &JobRecord, error: &Error) -> Result<bool> {
+        if error.kind().is_business() || matches!(error.kind(), Kind::UnknownCode | Kind::Indeterminate) {
+            return Ok(true);
+        }
+        let mut sent = None;
+        for sku in &job.skus {
+            let offer = typed::get::<OfferRecord>(&*self.store, &offer_key(&job.account, sku)).await?;
+            sent = sent.max(offer.and_then(|o| o.value.sent_at));
+        }
+        Ok(sent.is_some_and(|at| self.now().duration_since(at) > JOB_LIFE))
     }
 
     async fn read_back(&self, id: &AccountId, settled: &mut Settled, applied: &mut Applied) -> Result<()> {

@@ -317,7 +317,10 @@ impl Gateway {
             if order.value.order.state != OrderState::Cancelled {
                 continue;
             }
-            let customs = self.account(&filed.account)?.clone();
+            let Some(customs) = self.accounts.get(&filed.account).cloned() else {
+                done.absent(&filed.account);
+                continue;
+            };
             let Some(filing) = customs.customs().and_then(|c| c.declare()) else { continue };
             let declaration = filed.numbered();
             let key = CallCx::keyed(format!("{}/withdraw", declaration.id));

@@ -21,7 +21,10 @@ impl Gateway {
             by_account.entry(parcel.value.account.clone()).or_default().push(parcel);
         }
         for (id, parcels) in by_account {
-            let carrier = self.account(&id)?.clone();
+            let Some(carrier) = self.accounts.get(&id).cloned() else {
+                done.absent(&id);
+                continue;
+            };
             let Some(tracking) = carrier.logistics().and_then(|l| l.tracking()) else { continue };
             let size = carrier.capabilities().bounds.tracking_batch.map_or(1, |n| n as usize).max(1);
             for chunk in parcels.chunks(size) {

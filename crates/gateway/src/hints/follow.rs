@@ -365,7 +365,7 @@ fn halts(error: &Error) -> bool {
 
 /// A record of a list that cannot be read is asked for by the next poll: the others came in, and the reading was made.
 fn unless_odd(failed: Option<Error>) -> Result<(), Error> {
-    let odd = |e: &Error| matches!(e.kind(), Kind::Decode | Kind::UnknownCode | Kind::Rejected);
+    let odd = |e: &Error| e.of_this_call() && e.kind().retry() != RetryClass::IfSafe;
     failed.filter(|e| !odd(e)).map_or(Ok(()), Err)
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tradewind_connector::{Bounds, Facet, Kind, SystemClock, VirtualClock};
+use tradewind_connector::{Bounds, Facet, Handle, Kind, SystemClock, VirtualClock};
 use tradewind_domain::{ChangeState, Product, Sku};
 use tradewind_gateway::config::Config;
 use tradewind_gateway::plan::{Action, Plan};
-use tradewind_gateway::records::{OfferRecord, ProductRecord, StockRecord, offer_key};
+use tradewind_gateway::records::{JobRecord, OfferRecord, ProductRecord, StockRecord, offer_key};
 use tradewind_gateway::{Engines, Gateway, GatewayError};
-use tradewind_store::{Batch, KeySource, SqliteStore, Store, typed};
+use tradewind_store::{Batch, Filter, KeySource, SqliteStore, Store, typed};
 
 use crate::fakes::Fake;
 
@@ -521,4 +521,63 @@ async fn a_sku_that_moves_to_another_product_is_not_counted_again() {
     assert_eq!(import("BAG", 10).await, (6, 6));
     assert_eq!(import("LUGGAGE", 10).await, (6, 6));
     assert_eq!(import("LUGGAGE", 9).await, (9, 9));
+}
+
+/// The bag was sent in a submission that an account works on.
+async fn submitted(gateway: &Gateway, account: &str) {
+    let key = offer_key(&"shop".parse().unwrap(), &sku());
+    let mut offer = typed::get::<OfferRecord>(&*gateway.store, &key).await.unwrap().unwrap().value;
+    offer.state = ChangeState::Sent;
+    offer.sent_at = Some(gateway.now());
+    let (flow, id, step) = ("feed".to_owned(), "F1".to_owned(), "poll".to_owned());
+    let job = JobRecord {
+        id: format!("{account}/1"),
+        account: account.parse().unwrap(),
+        handle: Handle { flow, id, step, state: json!(null), not_before: None },
+        skus: vec![sku()],
+    };
+    let mut batch = Batch::new();
+    batch.put(&offer).unwrap().put(&job).unwrap();
+    gateway.store.commit(batch).await.unwrap();
+}
+
+async fn jobs(gateway: &Gateway) -> usize {
+    typed::list::<JobRecord>(&*gateway.store, Filter::all()).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_submission_that_nobody_will_tell_of_is_settled_by_reading() {
+    for kind in [Kind::NotFound, Kind::InvalidRequest, Kind::Unsupported, Kind::UnknownCode] {
+        let dir = tempfile::tempdir().unwrap();
+        let (gateway, channel) = shop(dir.path()).await;
+        submitted(&gateway, "shop").await;
+        channel.other().fail.push(("job", kind));
+        let (settled, applied) = gateway.settle().await.unwrap();
+        assert_eq!(
+            (settled.live, applied.indeterminate, applied.deferred),
+            (1, 1, 0),
+            "{kind:?} {applied:?}"
+        );
+        assert_eq!(jobs(&gateway).await, 0, "{kind:?}");
+    }
+    // An outage says nothing of it: asked again, for three days from when it was sent.
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    submitted(&gateway, "shop").await;
+    for (hours, left) in [(0, 1), (72, 1), (1, 0)] {
+        gateway.clock.sleep(Duration::from_secs(hours * 3_600)).await;
+        channel.other().fail.push(("job", Kind::Unavailable));
+        gateway.settle().await.unwrap();
+        assert_eq!(jobs(&gateway).await, left, "{hours}");
+    }
+}
+
+#[tokio::test]
+async fn a_submission_of_an_account_that_is_gone_stops_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, _) = shop(dir.path()).await;
+    submitted(&gateway, "old").await;
+    let (_, applied) = gateway.settle().await.unwrap();
+    assert_eq!((applied.deferred, jobs(&gateway).await), (1, 1));
+    assert!(applied.errors[0].contains("account 'old' is not configured any more"), "{applied:?}");
 }

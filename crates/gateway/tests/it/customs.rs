@@ -228,3 +228,18 @@ async fn a_release_that_came_meanwhile_outweighs_a_late_refusal_and_a_refused_wi
     t.gateway.fulfil().await.unwrap();
     assert_eq!(count(&customs, "withdraw"), 1, "a person looks at it; it is not asked for ever");
 }
+
+#[tokio::test]
+async fn customs_that_are_not_configured_any_more_stop_nobody() {
+    let (t, customs) = trade().await;
+    customs.other().filing.push_back(job("sent"));
+    t.gateway.fulfil().await.unwrap();
+    t.take(order(OrderState::Cancelled, 10)).await;
+    let mut second = order(OrderState::Shipped, 9);
+    second.id = "A-2".parse().unwrap();
+    t.take(second).await;
+    // To be asked about, and to be withdrawn.
+    let done = t.without("customs").fulfil().await.unwrap();
+    assert_eq!(done.gone, [("customs".parse().unwrap(), 2)].into(), "{done:?}");
+    assert_eq!(done.after_cancellation, 1, "what comes behind it is done: {done:?}");
+}

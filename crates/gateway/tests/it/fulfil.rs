@@ -56,6 +56,20 @@ pub(crate) fn order(state: OrderState, hour: u8) -> Order {
 }
 
 impl Trade {
+    /// The same store and world, an account taken out of the configuration.
+    pub(crate) fn without(&self, id: &str) -> Gateway {
+        let g = &self.gateway;
+        let mut accounts = g.accounts.clone();
+        accounts.remove(id).unwrap();
+        Gateway {
+            config: g.config.clone(),
+            accounts,
+            store: g.store.clone(),
+            clock: g.clock.clone(),
+            engines: g.engines.clone(),
+        }
+    }
+
     /// Ten bags on the shelf, all allotted to the shop, and an order for three of them.
     async fn new(carrier_can: &[Facet]) -> Trade {
         let trade = Trade::with("", &[], carrier_can).await;
@@ -267,6 +281,28 @@ async fn a_label_is_not_lost_to_a_process_that_looks_for_it_during_the_booking()
     assert_eq!(t.one::<ShipmentRecord>().await.state, ShipmentState::Draft);
 }
 
+#[tokio::test]
+async fn an_account_that_is_gone_stops_nobody_else() {
+    let able = [Facet::Offers, Facet::Orders, Facet::Ship];
+    let t = Trade::with("", &[("old", Fake::new("old", &able))], &[Facet::Shipments]).await;
+    // In the order of their keys the old shop's come first: one to be confirmed, one that its buyer wants cancelled.
+    for (id, state) in [("A-1", OrderState::ReadyToShip), ("A-2", OrderState::CancelRequested)] {
+        let mut theirs = order(state, 9);
+        (theirs.account, theirs.id) = ("old".parse().unwrap(), id.parse().unwrap());
+        t.take(theirs).await;
+    }
+    t.take(order(OrderState::ReadyToShip, 9)).await;
+    let done = t.without("old").fulfil().await.unwrap();
+    assert_eq!((done.booked, done.confirmed, done.postponed), (2, 1, 2), "{done:?}");
+    assert_eq!(done.gone, [("old".parse().unwrap(), 2)].into());
+    assert!(done.notes.iter().any(|n| n.contains("'old' is not configured any more")), "{done:?}");
+    // A carrier that is gone: its parcels are not tracked, and that is all.
+    let done = t.without("carrier").fulfil().await.unwrap();
+    assert!(done.gone.contains_key("carrier") && done.confirmed == 0, "{done:?}");
+    // It is in the configuration again, and goes on.
+    assert_eq!(t.gateway.fulfil().await.unwrap().confirmed, 1);
+}
+
 /// On the shelf, promised, and what the shop may still sell of ten.
 async fn stock(t: &Trade) -> (u32, u32, u32) {
     let s = t.one::<StockRecord>().await;
@@ -383,11 +419,34 @@ async fn an_order_that_cannot_be_read_keeps_back_no_other() {
         let mut late = order(OrderState::ReadyToShip, 10);
         late.id = "A-4".parse().unwrap();
         other.orders.insert(late.id.clone(), late);
-        other.fail.push(("order", Kind::PermissionDenied));
+        other.fail.push(("order", Kind::NeedsReauth));
         other.calls.clear();
     }
     assert_eq!(trade.gateway.pull().await.unwrap().failed, 1);
     assert_eq!(trade.channel.other().calls, ["orders", "order"]);
+}
+
+/// Whatever a channel answers to one order, others come in; only what the next call would meet as well ends the pull.
+#[tokio::test]
+async fn an_order_that_is_refused_keeps_back_no_other() {
+    for kind in [Kind::InvalidRequest, Kind::PermissionDenied, Kind::Unsupported, Kind::Conflict] {
+        let trade = Trade::with("", &[], &[Facet::Shipments]).await;
+        {
+            let mut other = trade.channel.other();
+            other.one_by_one = true;
+            for id in ["A-1", "A-2"] {
+                let mut more = order(OrderState::ReadyToShip, 9);
+                more.id = id.parse().unwrap();
+                other.orders.insert(more.id.clone(), more);
+            }
+            other.fail.push(("order", kind));
+        }
+        let pulled = trade.gateway.pull().await.unwrap();
+        assert_eq!((pulled.new, pulled.failed), (1, 1), "{kind:?} {pulled:?}");
+        assert_eq!(trade.one::<CursorRecord>().await.until, Some(trade.gateway.now()), "{kind:?}");
+        trade.gateway.clock.sleep(Duration::from_secs(16)).await;
+        assert_eq!(trade.gateway.pull().await.unwrap().new, 1, "{kind:?}");
+    }
 }
 
 /// An order whose number is told although it cannot be read is asked for by it, the window going on: nothing is listed

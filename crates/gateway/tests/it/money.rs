@@ -22,6 +22,8 @@ use crate::fakes::Fake;
 struct Till {
     fake: Arc<Fake>,
     odd: Mutex<Vec<&'static str>>,
+    /// What the channel answers to a document that is odd.
+    refusal: Mutex<Kind>,
     asked: Mutex<Vec<Window>>,
 }
 
@@ -97,7 +99,11 @@ impl Statements for Till {
             file_name: format!("{id}.csv"),
             bytes: id.to_string().into(),
         };
-        self.readable(id.as_str(), document)
+        let refusal = *self.refusal.lock().unwrap();
+        self.readable(id.as_str(), document).map_err(|e| match refusal {
+            Kind::Decode => e,
+            refused => Error::new(refused, e.message()),
+        })
     }
 }
 
@@ -118,6 +124,7 @@ impl Shop {
         let till = Arc::new(Till {
             fake: Fake::new("till", &[]),
             odd: Mutex::new(odd.to_vec()),
+            refusal: Mutex::new(Kind::Decode),
             asked: Mutex::default(),
         });
         let accounts: BTreeMap<_, Arc<dyn Connector>> =
@@ -191,4 +198,16 @@ async fn what_is_never_read_does_not_hold_the_window_open() {
     assert_eq!(shop.till.asked.lock().unwrap()[0].from, read + day * 11 - day);
     let gone = format!("what changed there from {read} to {} and could not be read", read + day * 11);
     assert!(collected.errors[0].contains(&gone), "{collected:?}");
+}
+
+/// A document that the channel refuses to give, for whatever reason of its own, is one document.
+#[tokio::test]
+async fn a_document_that_is_refused_keeps_back_no_other() {
+    for kind in [Kind::InvalidRequest, Kind::PermissionDenied, Kind::Unsupported, Kind::Conflict] {
+        let shop = Shop::new(&["D-1"]);
+        *shop.till.refusal.lock().unwrap() = kind;
+        let collected = shop.collect().await;
+        assert_eq!((collected.failed, collected.statements), (1, 2), "{kind:?} {collected:?}");
+        assert_eq!(shop.keys::<StatementRecord>().await, ["till/D-2", "till/D-3"]);
+    }
 }

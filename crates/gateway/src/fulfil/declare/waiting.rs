@@ -19,7 +19,10 @@ impl Gateway {
             if job.handle.not_before.is_some_and(|t| t > self.now()) {
                 continue;
             }
-            let customs = self.account(&filed.account)?.clone();
+            let Some(customs) = self.accounts.get(&filed.account).cloned() else {
+                done.absent(&filed.account);
+                continue;
+            };
             let Some(filing) = customs.customs().and_then(|c| c.declare()) else { continue };
             let id = &filed.declaration.id;
             match filing.poll(&CallCx::new(), &job.handle).await {
