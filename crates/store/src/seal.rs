@@ -95,19 +95,48 @@ impl Sealer {
     }
 }
 
+/// Makes the key file, complete or not at all: a half-written one would be a store that nobody opens again.
 fn make(path: &Path) -> Result<String, StoreError> {
     let mut bytes = [0_u8; 32];
     SystemRandom::new().fill(&mut bytes).map_err(|_| StoreError::Key("no randomness".to_owned()))?;
     let text = hex::encode(bytes);
     let failed = |e: std::io::Error| StoreError::Key(format!("{}: {e}", path.display()));
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = Path::new(&beside);
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(failed)?;
+    let mut file = options.open(beside).map_err(failed)?;
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
     file.sync_all().map_err(failed)?;
+    // A link never takes the place of another process's key, as a renaming would.
+    let linked = std::fs::hard_link(beside, path);
+    let text = match linked {
+        Ok(()) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            std::fs::read_to_string(path).map_err(failed)?
+        }
+        // A file system without links.
+        Err(_) if !path.exists() => {
+            std::fs::rename(beside, path).map_err(failed)?;
+            text
+        }
+        Err(e) => return Err(failed(e)),
+    };
+    let _ = std::fs::remove_file(beside);
+    sync_folder(path).map_err(failed)?;
     Ok(text)
+}
+
+/// Makes it durable that a file is there: the entry stands in its folder, not in itself.
+pub(crate) fn sync_folder(of: &Path) -> std::io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    let folder = of.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(unix)]
@@ -152,6 +181,19 @@ mod tests {
         assert_ne!(s.blind("quotes", "x"), s.blind("other", "x"));
         assert_ne!(s.blind("quotes", "x"), sealer('b').blind("quotes", "x"));
         assert_eq!(s.blind("quotes", "x").len(), 64);
+    }
+
+    #[test]
+    fn whoever_makes_the_key_first_has_made_it_for_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        // Both found no file; the second finds one when it puts its own there.
+        let (first, second) = (make(&path).unwrap(), make(&path).unwrap());
+        assert_eq!(first, second);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
+        check_mode(&path).unwrap();
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "nothing beside it");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::StoreError;
+use crate::seal::sync_folder;
 
 /// At most so many pieces in one transaction: bounds how long the first one waits.
 const TOGETHER: usize = 512;
@@ -81,6 +82,8 @@ impl Writer {
             .write(true)
             .open(&log)
             .map_err(|e| unusable(format!("its write-ahead log {}: {e}", Path::new(&log).display())))?;
+        // Its entry in the folder too: SQLite would see to that with its first flush of the log, which is ours now.
+        sync_folder(path).map_err(|e| unusable(format!("its folder: {e}")))?;
         Writer::with_flush(connection, move || log.sync_data().map_err(|e| e.to_string()))
     }
 
@@ -226,14 +229,16 @@ fn serve(connection: &Connection, shared: &Shared) {
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| e.to_string());
         // Outside a transaction each statement commits by itself: a piece that runs there is written although its caller is
         // told that it is not.
-        let inside = begun.is_ok().then_some(connection);
-        let mut replies: Vec<Reply> = first.into_iter().map(|execute| execute(inside)).collect();
+        // So it is after a failure that made SQLite roll back by itself (SQLite, "Transaction", §3.2: a full disk is one).
+        let inside = || (begun.is_ok() && !connection.is_autocommit()).then_some(connection);
+        let mut replies: Vec<Reply> = first.into_iter().map(|execute| execute(inside())).collect();
         while let Some(more) = company(shared, replies.len()) {
-            replies.extend(more.into_iter().map(|execute| execute(inside)));
+            replies.extend(more.into_iter().map(|execute| execute(inside())));
         }
-        let committed = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(|e| e.to_string()));
+        let committed =
+            begun.clone().and_then(|()| connection.execute_batch("COMMIT").map_err(|e| e.to_string()));
         if let Err(why) = committed {
-            if inside.is_some() {
+            if !connection.is_autocommit() {
                 let _ = connection.execute_batch("ROLLBACK");
             }
             replies.into_iter().for_each(|reply| reply(Err(why.clone())));
@@ -367,6 +372,36 @@ mod tests {
         // The lock went with the piece that was not run; the writer goes on.
         writer.run(insert).await.unwrap();
         assert_eq!(rows(&dir), 1);
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_rollback_of_sqlites_own_is_not_written_alone() {
+        let (dir, ours, _other) = table();
+        let (flush, begun, leave) = gated();
+        let writer = Writer::with_flush(ours, flush).unwrap();
+        // All three in one transaction: they come while the first commit is being flushed.
+        let mut opening = Box::pin(writer.run(insert));
+        assert!(futures::poll!(&mut opening).is_pending());
+        begun.recv().unwrap();
+        let mut before = Box::pin(writer.run_single(insert));
+        let full = writer.run_single(|c| {
+            // As SQLite does by itself when the disk is full.
+            c.execute_batch("ROLLBACK")?;
+            Err::<(), _>(StoreError::Database("disk full".to_owned()))
+        });
+        let (mut full, mut after) = (Box::pin(full), Box::pin(writer.run(insert)));
+        for piece in [futures::poll!(&mut before).is_pending(), futures::poll!(&mut full).is_pending()] {
+            assert!(piece);
+        }
+        assert!(futures::poll!(&mut after).is_pending());
+        leave.send(Ok(())).unwrap();
+        opening.await.unwrap();
+        assert!(before.await.is_err() && full.await.is_err() && after.await.is_err());
+        assert_eq!(rows(&dir), 1, "who was told of a failure has written nothing");
+        // The writer goes on.
+        leave.send(Ok(())).unwrap();
+        writer.run(insert).await.unwrap();
+        assert_eq!(rows(&dir), 2);
     }
 
     #[tokio::test]
