@@ -186,6 +186,7 @@ fn connector(page: &str) -> Arc<dyn Connector> {
         transport: Arc::new(Canned { page: Bytes::copy_from_slice(page.as_bytes()), clock: clock.clone() }),
         journal: Arc::new(Forgetful(Memory::default())),
         limiter: Arc::new(Limiter::new(Arc::new(clock))),
+        logins: Arc::default(),
     };
     let secrets = Secrets::of(&[("client_secret", "s"), ("refresh_token", "r")]);
     let config = AccountConfig::of("amazon-de", tradewind_amazon::FACTORY.example, secrets).unwrap();
@@ -216,18 +217,18 @@ impl tradewind_connector::Journal for Forgetful {
     }
     async fn load_token(
         &self,
-        account: &tradewind_domain::AccountId,
+        owner: &str,
         audience: &str,
     ) -> Result<Option<tradewind_connector::TokenSet>, tradewind_connector::Error> {
-        self.0.load_token(account, audience).await
+        self.0.load_token(owner, audience).await
     }
     async fn save_token(
         &self,
-        account: &tradewind_domain::AccountId,
+        owner: &str,
         audience: &str,
         token: &tradewind_connector::TokenSet,
     ) -> Result<(), tradewind_connector::Error> {
-        self.0.save_token(account, audience, token).await
+        self.0.save_token(owner, audience, token).await
     }
 }
 

@@ -115,10 +115,10 @@ pub trait Journal: Send + Sync {
     async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<(), Error>;
     /// Keeps an answer before it is decoded.
     async fn keep(&self, exchange: Exchange) -> Result<(), Error>;
-    /// The last tokens of an audience.
-    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>, Error>;
+    /// The last tokens of an audience. `owner`: an account, or the login that several share.
+    async fn load_token(&self, owner: &str, audience: &str) -> Result<Option<TokenSet>, Error>;
     /// Persists tokens before they are used.
-    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<(), Error>;
+    async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<(), Error>;
 }
 
 /// A journal in memory, for tests and examples.
@@ -206,12 +206,12 @@ impl Journal for Memory {
         Ok(())
     }
 
-    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>, Error> {
-        Ok(self.lock().tokens.get(&(account.to_string(), audience.to_owned())).cloned())
+    async fn load_token(&self, owner: &str, audience: &str) -> Result<Option<TokenSet>, Error> {
+        Ok(self.lock().tokens.get(&(owner.to_owned(), audience.to_owned())).cloned())
     }
 
-    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<(), Error> {
-        self.lock().tokens.insert((account.to_string(), audience.to_owned()), token.clone());
+    async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<(), Error> {
+        self.lock().tokens.insert((owner.to_owned(), audience.to_owned()), token.clone());
         Ok(())
     }
 }

@@ -48,7 +48,7 @@ pub use limits::{Bucket, Every, FixedWindow, Header, Limits, Meaning, Refill, Sc
 pub use oauth::{ClientAuth, OAuth2};
 pub use operation::{CallCx, Handle, OpCx, OpSpec, Operation, Priority, Safety, Submitted, Take};
 pub use page::{Cursor, Page, Window, all_pages, all_records};
-pub use pipeline::{Access, Counts, Login, Parts, Patience, Pipeline, Runtime};
+pub use pipeline::{Access, Counts, Login, Logins, Parts, Patience, Pipeline, Runtime};
 pub use protocol::{Protocol, SignCx, TokenPlan, TokenSet, snippet};
 pub use records::Records;
 pub use role::{ChallengeAnswer, Connector, ConnectorInfo, Hint, Inbound, InboundRequest, Role};

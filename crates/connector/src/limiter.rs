@@ -30,7 +30,7 @@ use crate::turnstile::{Late, Turnstile};
 pub struct Limiter {
     clock: Arc<dyn Clock>,
     origin: Timestamp,
-    /// By connector, bucket, and who shares it: the application, the account, or an object of the account.
+    /// By connector, bucket, and who shares it: the application, the login, the account, or an object of the account.
     gates: Mutex<HashMap<String, Arc<Gate>>>,
     /// Some window was refused without a time since the last call that passed; spares every other call the look.
     struck: AtomicBool,
@@ -43,6 +43,8 @@ pub struct Caller {
     pub connector: String,
     /// Application registration (client id, app key); accounts with the same one share `app` quotas.
     pub app: String,
+    /// Login that it shares with other accounts; they share `login` quotas.
+    pub login: Option<String>,
     /// Account.
     pub account: String,
 }
@@ -131,6 +133,9 @@ impl Limiter {
     ) -> Arc<Gate> {
         let (owner, object) = match (scope, object) {
             (Scope::App, _) => (("app", caller.app.as_str()), ""),
+            (Scope::Login, _) => {
+                (caller.login.as_deref().map_or(("account", caller.account.as_str()), |l| ("login", l)), "")
+            }
             (Scope::Object, Some(object)) => (("object", caller.account.as_str()), object),
             (Scope::Account | Scope::Object, _) => (("account", caller.account.as_str()), ""),
         };

@@ -15,7 +15,7 @@ use crate::operation::Priority;
 /// ```toml
 /// [[bucket]]
 /// name = "orders.search"
-/// scope = "account"            # app | account | object
+/// scope = "account"            # app | login | account | object
 /// burst = 20                   # calls at once
 /// refill = { units = 1, every = "60s" }
 ///
@@ -56,6 +56,9 @@ pub struct Limits {
 pub enum Scope {
     /// All accounts of one application registration.
     App,
+    /// All accounts of one login at the channel, as [`crate::Protocol::shared_login`] names it; of an account that names none, the
+    /// account's.
+    Login,
     /// One account.
     Account,
     /// One object of an account (a SKU, a listing), as [`crate::Operation::object`] names it.

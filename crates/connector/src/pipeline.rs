@@ -11,7 +11,7 @@
 
 mod tokens;
 
-pub use tokens::Login;
+pub use tokens::{Login, Logins};
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -48,6 +48,8 @@ pub struct Runtime {
     pub journal: Arc<dyn Journal>,
     /// Quotas, shared by all accounts of the process.
     pub limiter: Arc<Limiter>,
+    /// Tokens of logins that accounts of the process share.
+    pub logins: Arc<Logins>,
 }
 
 /// May an account be written to?
@@ -139,6 +141,8 @@ pub struct Pipeline {
     parts: Parts,
     runtime: Runtime,
     caller: Caller,
+    /// Whose the tokens are: the account, or the login that it shares.
+    owner: String,
     tokens: Mutex<HashMap<&'static str, Arc<tokens::Slot>>>,
     /// What to add to our clock to have the channel's, in milliseconds.
     skew_ms: AtomicI64,
@@ -157,15 +161,23 @@ impl Pipeline {
     /// A pipeline for one account.
     #[must_use]
     pub fn new(parts: Parts, runtime: Runtime) -> Pipeline {
+        let login = parts.protocol.shared_login();
+        let owner = match &login {
+            // No account's name begins with a blank.
+            Some(login) => format!(" {}/{login}", parts.connector),
+            None => parts.account.to_string(),
+        };
         let caller = Caller {
             connector: parts.connector.to_string(),
             app: parts.app.clone(),
+            login,
             account: parts.account.to_string(),
         };
         Pipeline {
             parts,
             runtime,
             caller,
+            owner,
             tokens: Mutex::default(),
             skew_ms: AtomicI64::new(0),
             budget: Mutex::new(BUDGET_FULL),

@@ -69,6 +69,13 @@ pub struct SignCx<'a> {
 
 /// The protocol of a channel: everything its operations share. Pure.
 pub trait Protocol: Send + Sync {
+    /// The login at the channel, where several accounts may have the same one: a seller whose shops in several countries are
+    /// accounts here. They share its tokens, of which one is fetched at a time, and the quotas of scope `login`. Made from the
+    /// settings, without a secret in it. Default: the account has a login of its own.
+    fn shared_login(&self) -> Option<String> {
+        None
+    }
+
     /// How to get a token. `current` is the last one, of which the refresh token may serve; `None` where there is none, or
     /// where the last answer was [`TokenPlan::None`] and none was stored then.
     ///

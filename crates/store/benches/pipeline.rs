@@ -121,6 +121,7 @@ fn pipeline(store: Arc<SqliteStore>) -> Pipeline {
         transport: Arc::new(HttpTransport::new(clock.clone()).unwrap()),
         journal: store,
         limiter: Arc::new(Limiter::new(clock)),
+        logins: Arc::default(),
     };
     let parts = Parts {
         connector: "toy".parse().unwrap(),

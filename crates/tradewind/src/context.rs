@@ -48,6 +48,7 @@ impl ConfigArg {
             chance: Arc::new(OsChance),
             journal: store.clone(),
             limiter: Arc::new(Limiter::new(clock.clone())),
+            logins: Arc::default(),
             clock: clock.clone(),
         };
         let accounts = open_accounts(&config, &folder, &runtime)?;

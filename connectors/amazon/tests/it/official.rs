@@ -41,6 +41,7 @@ fn runtime(status: u16, body: String) -> Runtime {
         transport: Arc::new(Says { status, body, clock: clock.clone() }),
         journal: Arc::new(Memory::default()),
         limiter: Arc::new(Limiter::new(Arc::new(clock))),
+        logins: Arc::default(),
     }
 }
 

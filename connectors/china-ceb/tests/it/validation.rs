@@ -17,6 +17,7 @@ fn open(settings: &str) -> Result<Arc<dyn Connector>, tradewind_connector::Error
         chance: Arc::new(SeededChance::new(1)),
         journal: Arc::new(Memory::default()),
         limiter: Arc::new(Limiter::new(clock.clone())),
+        logins: Arc::default(),
         clock,
     };
     let secrets = Secrets::of(&[("bridge_password", "p"), ("signer_token", "t")]);

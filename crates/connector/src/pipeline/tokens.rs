@@ -1,8 +1,8 @@
 //! The pipeline's tokens: one slot per audience, one request for a token in flight.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -31,6 +31,10 @@ pub struct Login {
     pub extra: BTreeMap<String, String>,
 }
 
+/// Tokens of logins that several accounts of a process share, by owner and audience.
+#[derive(Default)]
+pub struct Logins(Mutex<HashMap<(String, &'static str), Arc<Slot>>>);
+
 /// The token of one audience.
 #[derive(Default)]
 pub(super) struct Slot {
@@ -54,7 +58,25 @@ struct Held {
 impl Pipeline {
     fn slot(&self, audience: &'static str) -> Arc<Slot> {
         let mut slots = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(audience).or_default())
+        Arc::clone(slots.entry(audience).or_insert_with(|| {
+            if self.caller.login.is_none() {
+                return Arc::default();
+            }
+            let mut shared = self.runtime.logins.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(shared.entry((self.owner.clone(), audience)).or_default())
+        }))
+    }
+
+    /// What is stored by now, where that is not what is held: another process has renewed it.
+    async fn renewed_elsewhere(&self, audience: &str, held: &mut Held) -> Result<bool, Error> {
+        if held.unsaved {
+            return Ok(false);
+        }
+        let stored = self.runtime.journal.load_token(&self.owner, audience).await?;
+        let ours = held.token.as_ref().map(TokenSet::access);
+        let Some(stored) = stored.filter(|s| Some(s.access()) != ours) else { return Ok(false) };
+        held.token = Some(stored);
+        Ok(true)
     }
 
     /// Keeps the refresh token, forgets the access token, if it is still the one that was refused: another call may have
@@ -84,12 +106,17 @@ impl Pipeline {
         }
         let failures = slot.failures.load(Ordering::Acquire);
         let mut held = slot.held.lock().await;
-        if held.token.is_none() {
-            held.token = self.runtime.journal.load_token(&self.parts.account, audience).await?;
+        let found = held.token.is_none();
+        if found {
+            held.token = self.runtime.journal.load_token(&self.owner, audience).await?;
         }
         let now = self.now();
-        let usable =
-            |t: &TokenSet| t.expires_at.is_none_or(|e| e.checked_sub(TOKEN_MARGIN).is_ok_and(|e| e > now));
+        let usable = |t: &TokenSet| lasts(t, now);
+        // A refresh token may serve once: what another process had for it goes before using it again.
+        let stale = !found && held.token.as_ref().is_some_and(|t| t.refresh.is_some() && !usable(t));
+        if stale {
+            self.renewed_elsewhere(audience, &mut held).await?;
+        }
         if held.token.as_ref().is_some_and(usable) {
             self.save(audience, &mut held).await?;
             return Ok(held.token.clone());
@@ -191,7 +218,7 @@ impl Pipeline {
         held: &mut Held,
         deadline: Timestamp,
     ) -> Result<Option<TokenSet>, Error> {
-        let mut number = 0_u32;
+        let (mut number, mut looked) = (0_u32, false);
         loop {
             number += 1;
             let request = match self.plan(audience, held.token.as_ref())? {
@@ -221,6 +248,17 @@ impl Pipeline {
                     return Ok(held.token.clone());
                 }
                 Err(e) if refuses_login(&e) => {
+                    // Another process may have spent it while this one asked.
+                    let rotates = held.token.as_ref().is_some_and(|t| t.refresh.is_some());
+                    if rotates
+                        && !std::mem::replace(&mut looked, true)
+                        && self.renewed_elsewhere(audience, held).await?
+                    {
+                        if held.token.as_ref().is_some_and(|t| lasts(t, self.now())) {
+                            return Ok(held.token.clone());
+                        }
+                        continue;
+                    }
                     // A person may have put a new login into the configuration; what is stored from the old one goes before it
                     // only as long as it is accepted.
                     if held.token.take().is_some() {
@@ -252,7 +290,7 @@ impl Pipeline {
     /// Persists a token before it is used.
     async fn save(&self, audience: &str, held: &mut Held) -> Result<(), Error> {
         if let (true, Some(token)) = (held.unsaved, &held.token) {
-            self.runtime.journal.save_token(&self.parts.account, audience, token).await?;
+            self.runtime.journal.save_token(&self.owner, audience, token).await?;
             held.unsaved = false;
         }
         Ok(())
@@ -287,6 +325,11 @@ impl Pipeline {
         }
         self.parts.protocol.read_token(&cx, audience, current, &response)
     }
+}
+
+/// It does not end within the next moments.
+fn lasts(token: &TokenSet, now: Timestamp) -> bool {
+    token.expires_at.is_none_or(|e| e.checked_sub(TOKEN_MARGIN).is_ok_and(|e| e > now))
 }
 
 /// The token endpoint refuses the login. A bare 403 is what a wall in front of the channel answers.

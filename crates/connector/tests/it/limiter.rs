@@ -27,7 +27,7 @@ zone = 'America/Los_Angeles'
 ";
 
 fn caller(account: &str) -> Caller {
-    Caller { connector: "toy".into(), app: "app".into(), account: account.into() }
+    Caller { connector: "toy".into(), app: "app".into(), login: None, account: account.into() }
 }
 
 struct Bench {
@@ -60,6 +60,27 @@ impl Bench {
     fn left(&self, caller: &Caller, bucket: &str) -> u32 {
         self.limiter.available(caller, &self.limits, bucket).unwrap()
     }
+}
+
+/// As Amazon counts: the application and the seller together, whichever of the seller's stores is called.
+#[tokio::test]
+async fn accounts_of_one_login_share_its_quotas_and_no_other_login_does() {
+    let clock = VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap());
+    let limiter = Limiter::new(Arc::new(clock));
+    let table = "[[window]]\nname='w'\nscope='login'\nlimit=10\nevery='day'";
+    let limits = Limits::parse(table).unwrap();
+    let of =
+        |account: &str, login: Option<&str>| Caller { login: login.map(str::to_owned), ..caller(account) };
+    let callers =
+        [of("a", Some("seller 1")), of("b", Some("seller 1")), of("c", Some("seller 2")), of("d", None)];
+    for caller in callers.iter().take(3) {
+        let draw = Draw { caller, limits: &limits, buckets: &["w"], object: None, weight: 3, takes: None };
+        limiter.acquire(&draw, Priority::Stock, Timestamp::MAX).await.unwrap();
+    }
+    let left: Vec<_> = callers.iter().map(|c| limiter.available(c, &limits, "w").unwrap()).collect();
+    // 10 − 2·3 twice, 10 − 3, and nothing was drawn by the last.
+    assert_eq!(left, [4, 4, 7, 10]);
+    assert!(Scope::App < Scope::Login && Scope::Login < Scope::Account, "a refusal parks the narrowest");
 }
 
 #[tokio::test]

@@ -214,6 +214,7 @@ fn saturate(accounts: u32, table: &str, quota: Quota, rate: Option<&'static str>
             transport: server.clone(),
             journal: Arc::new(Memory::default()),
             limiter: limiter.clone(),
+            logins: Arc::default(),
         };
         let parts = Parts {
             connector: "toy".parse().unwrap(),

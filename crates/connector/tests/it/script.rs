@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use http::Method;
 use jiff::Timestamp;
 use tradewind_connector::*;
-use tradewind_domain::AccountId;
 use url::Url;
 
 /// What the script answers to one request.
@@ -196,6 +195,21 @@ pub(crate) fn over_with(transport: Arc<dyn Transport>, limits: &str) -> Pipeline
     pipeline(Access::ReadWrite, limits, &clock, transport, Arc::new(Toy), Arc::new(Memory::default()))
 }
 
+/// A pipeline of an account of the test's own in a process of the test's own.
+pub(crate) fn account(
+    name: &str,
+    clock: &VirtualClock,
+    transport: Arc<dyn Transport>,
+    protocol: Arc<dyn Protocol>,
+    journal: Arc<dyn Journal>,
+    logins: &Arc<Logins>,
+) -> Pipeline {
+    let mut pipeline = parts(Access::ReadWrite, "", clock, transport, protocol, journal);
+    pipeline.0.account = name.parse().unwrap();
+    pipeline.1.logins = logins.clone();
+    Pipeline::new(pipeline.0, pipeline.1)
+}
+
 fn pipeline(
     access: Access,
     limits: &str,
@@ -204,6 +218,18 @@ fn pipeline(
     protocol: Arc<dyn Protocol>,
     journal: Arc<dyn Journal>,
 ) -> Pipeline {
+    let (parts, runtime) = parts(access, limits, clock, transport, protocol, journal);
+    Pipeline::new(parts, runtime)
+}
+
+fn parts(
+    access: Access,
+    limits: &str,
+    clock: &VirtualClock,
+    transport: Arc<dyn Transport>,
+    protocol: Arc<dyn Protocol>,
+    journal: Arc<dyn Journal>,
+) -> (Parts, Runtime) {
     // Where a test says nothing of the toy's quota, it has enough of it.
     let wide = "[[bucket]]\nname = 'toy'\nscope = 'account'\nburst = 1000\nrefill = { units = 1000, every = '1s' }\n";
     let limits = if limits.contains("'toy'") { limits.to_owned() } else { format!("{wide}{limits}") };
@@ -214,6 +240,7 @@ fn pipeline(
         transport,
         journal,
         limiter: Arc::new(Limiter::new(Arc::new(clock.clone()))),
+        logins: Arc::default(),
     };
     let parts = Parts {
         connector: "toy".parse().unwrap(),
@@ -229,7 +256,7 @@ fn pipeline(
         errors: ErrorTable::parse(errors).unwrap(),
         patience: Patience::default(),
     };
-    Pipeline::new(parts, runtime)
+    (parts, runtime)
 }
 
 /// A bench whose token request is answered first.
@@ -273,15 +300,15 @@ impl Journal for Moody {
         self.room()?;
         self.memory.keep(exchange).await
     }
-    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>> {
+    async fn load_token(&self, owner: &str, audience: &str) -> Result<Option<TokenSet>> {
         self.loads.fetch_add(1, Ordering::Relaxed);
-        self.memory.load_token(account, audience).await
+        self.memory.load_token(owner, audience).await
     }
-    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<()> {
+    async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<()> {
         let busy = |left: u32| left.checked_sub(1);
         if self.busy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, busy).is_ok() {
             return Err(Error::new(Kind::Internal, "busy"));
         }
-        self.memory.save_token(account, audience, token).await
+        self.memory.save_token(owner, audience, token).await
     }
 }

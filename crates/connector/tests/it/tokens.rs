@@ -121,7 +121,7 @@ async fn a_token_that_could_not_be_saved_is_saved_before_it_is_used() {
     // The refresh token that was spent for it serves no second time: this one is the account's only way in.
     assert_eq!(read(&b).await.unwrap(), "1");
     assert_eq!(logins(&b), ["first"]);
-    let stored = memory.load_token(&"toy-1".parse().unwrap(), "").await.unwrap().unwrap();
+    let stored = memory.load_token("toy-1", "").await.unwrap().unwrap();
     assert_eq!(stored.refresh.unwrap().expose_secret(), "second");
 }
 
@@ -162,4 +162,122 @@ async fn a_late_refusal_of_the_old_token_does_not_end_the_new_one() {
     one.unwrap();
     two.unwrap();
     assert_eq!(transport.issued.load(Ordering::SeqCst), 2);
+}
+
+/// The login of one seller, whose accounts are several. A refresh token is spent by its use (mercadolibre.md: single use).
+struct Shared;
+
+impl Protocol for Shared {
+    fn shared_login(&self) -> Option<String> {
+        Some("seller 1".to_owned())
+    }
+    fn token_plan(&self, cx: &OpCx<'_>, audience: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
+        Rotating.token_plan(cx, audience, current)
+    }
+    fn read_token(
+        &self,
+        cx: &OpCx<'_>,
+        audience: &str,
+        current: Option<&TokenSet>,
+        response: &WireResponse,
+    ) -> Result<TokenSet> {
+        Rotating.read_token(cx, audience, current, response)
+    }
+    fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<()> {
+        Rotating.sign(cx, request)
+    }
+}
+
+/// A channel that takes a refresh token once: `first`, then `r1`, `r2`, …
+#[derive(Default)]
+struct OnceEach {
+    used: AtomicU32,
+    refused: AtomicU32,
+    /// What another process does while a token request is under way.
+    meanwhile: Option<Arc<Memory>>,
+}
+
+fn pair(n: u32) -> String {
+    format!(r#"{{"access_token":"a{n}","token_type":"bearer","expires_in":3600,"refresh_token":"r{n}"}}"#)
+}
+
+#[async_trait]
+impl Transport for OnceEach {
+    async fn send(
+        &self,
+        request: &WireRequest,
+        _: Duration,
+    ) -> std::result::Result<WireResponse, TransportError> {
+        // Others get their turn while the request is under way.
+        tokio::task::yield_now().await;
+        if request.url.path() != "/token" {
+            return Ok(WireResponse::json_text(200, "done"));
+        }
+        let used = self.used.load(Ordering::SeqCst);
+        let valid = if used == 0 { "first".to_owned() } else { format!("r{used}") };
+        let given = request.headers.get("x-nonce").unwrap().to_str().unwrap().to_owned();
+        if let Some(memory) = &self.meanwhile {
+            let mut token = TokenSet::fixed("theirs".to_owned().into());
+            token.refresh = Some("their refresh".to_owned().into());
+            memory.save_token("toy-1", "", &token).await.unwrap();
+        }
+        if given != valid || self.meanwhile.is_some() {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return Ok(WireResponse::json_text(401, "{}"));
+        }
+        self.used.store(used + 1, Ordering::SeqCst);
+        Ok(WireResponse::json_text(200, pair(used + 1)))
+    }
+}
+
+fn start() -> VirtualClock {
+    VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap())
+}
+
+#[tokio::test]
+async fn accounts_of_one_login_share_its_token_and_one_is_fetched_at_a_time() {
+    let (clock, channel, memory) = (start(), Arc::new(OnceEach::default()), Arc::new(Memory::default()));
+    let logins = Arc::default();
+    let open = |name| account(name, &clock, channel.clone(), Arc::new(Shared), memory.clone(), &logins);
+    let (de, fr) = (open("shop-de"), open("shop-fr"));
+    let (read, cx) = (op(Safety::Read), CallCx::new());
+    for round in 1..=3 {
+        let (one, two) = tokio::join!(de.call(&read, "x", &cx), fr.call(&read, "x", &cx));
+        assert_eq!((one.unwrap(), two.unwrap()), ("done".to_owned(), "done".to_owned()));
+        assert_eq!(channel.used.load(Ordering::SeqCst), round, "one refresh for both");
+        clock.advance(Duration::from_secs(3_600));
+    }
+    assert_eq!(channel.refused.load(Ordering::SeqCst), 0, "no refresh token was used twice");
+    // A later process begins with what the login has, whichever of its accounts calls.
+    let later = account("shop-it", &clock, channel.clone(), Arc::new(Shared), memory, &Arc::default());
+    later.call(&read, "x", &cx).await.unwrap();
+    assert_eq!((channel.used.load(Ordering::SeqCst), channel.refused.load(Ordering::SeqCst)), (4, 0));
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_another_process_has_spent_is_not_used_again() {
+    let (clock, channel, memory) = (start(), Arc::new(OnceEach::default()), Arc::new(Memory::default()));
+    let process =
+        || account("toy-1", &clock, channel.clone(), Arc::new(Rotating), memory.clone(), &Arc::default());
+    let (one, two) = (process(), process());
+    let (read, cx) = (op(Safety::Read), CallCx::new());
+    for _ in 0..3 {
+        one.call(&read, "x", &cx).await.unwrap();
+        two.call(&read, "x", &cx).await.unwrap();
+        clock.advance(Duration::from_secs(3_600));
+    }
+    assert_eq!((channel.used.load(Ordering::SeqCst), channel.refused.load(Ordering::SeqCst)), (3, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_because_another_process_was_faster_is_no_dead_login() {
+    let (clock, memory) = (start(), Arc::new(Memory::default()));
+    let channel = Arc::new(OnceEach { meanwhile: Some(memory.clone()), ..OnceEach::default() });
+    let mut stale = TokenSet::fixed("old".to_owned().into());
+    (stale.refresh, stale.expires_at) = (Some("first".to_owned().into()), Some(clock.now()));
+    memory.save_token("toy-1", "", &stale).await.unwrap();
+    let logins = Arc::default();
+    let b = account("toy-1", &clock, channel.clone(), Arc::new(Rotating), memory, &logins);
+    assert_eq!(b.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap(), "done");
+    assert_eq!(channel.refused.load(Ordering::SeqCst), 1);
 }

@@ -75,6 +75,7 @@ impl Fake {
             transport: Arc::new(NoNetwork),
             journal: Arc::new(Memory::default()),
             limiter: Arc::new(Limiter::new(clock)),
+            logins: Arc::default(),
         };
         let parts = Parts {
             connector: "fake".parse().unwrap(),

@@ -53,8 +53,8 @@ impl Journal for SqliteStore {
         Ok(kept.await?)
     }
 
-    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>, Error> {
-        let (account, audience) = (account.to_string(), audience.to_owned());
+    async fn load_token(&self, owner: &str, audience: &str) -> Result<Option<TokenSet>, Error> {
+        let (account, audience) = (owner.to_owned(), audience.to_owned());
         let place = token_place(&account, &audience);
         let sealed: Option<Vec<u8>> = self
             .read(move |connection| {
@@ -71,8 +71,8 @@ impl Journal for SqliteStore {
         Ok(Some(stored.into()))
     }
 
-    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<(), Error> {
-        let (account, audience) = (account.to_string(), audience.to_owned());
+    async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<(), Error> {
+        let (account, audience) = (owner.to_owned(), audience.to_owned());
         let plain = serde_json::to_vec(&StoredToken::from(token))
             .map_err(|e| Error::new(Kind::Internal, format!("token not storable: {e}")))?;
         let sealed = self.sealer.seal(&token_place(&account, &audience), &plain)?;

@@ -172,7 +172,7 @@ async fn another_key_is_refused_before_anything_is_written_with_it() {
         expires_at: None,
         extra: Default::default(),
     };
-    s.save_token(&"shop".parse().unwrap(), "", &token).await.unwrap();
+    s.save_token("shop", "", &token).await.unwrap();
     drop(s);
     let raw = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
     raw.execute_batch("DELETE FROM sealing").unwrap();

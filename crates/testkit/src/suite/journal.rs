@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use tradewind_connector::{
     Access, Begun, Error, Exchange, Intent, Journal, Kind, Memory, Outcome as Ended, Result, TokenSet,
 };
-use tradewind_domain::AccountId;
 
 use super::faults::kinds_of;
 use super::fixture::Case;
@@ -52,11 +51,11 @@ impl Journal for Failing {
         self.unless(Frail::Keep)?;
         self.inner.keep(exchange).await
     }
-    async fn load_token(&self, account: &AccountId, audience: &str) -> Result<Option<TokenSet>> {
-        self.inner.load_token(account, audience).await
+    async fn load_token(&self, owner: &str, audience: &str) -> Result<Option<TokenSet>> {
+        self.inner.load_token(owner, audience).await
     }
-    async fn save_token(&self, account: &AccountId, audience: &str, token: &TokenSet) -> Result<()> {
-        self.inner.save_token(account, audience, token).await
+    async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<()> {
+        self.inner.save_token(owner, audience, token).await
     }
 }
 

@@ -99,6 +99,7 @@ impl Live {
             transport: witness.clone(),
             journal: Arc::new(Memory::default()),
             limiter: Arc::new(Limiter::new(clock)),
+            logins: Arc::default(),
         };
         let config = AccountConfig::of("live", settings, Secrets::of(secrets))?;
         Ok(Live { connector: (factory.open)(config, runtime)?, witness })

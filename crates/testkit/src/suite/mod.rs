@@ -447,6 +447,7 @@ impl Suite {
             transport: script.clone(),
             journal: Arc::new(journal::Failing { inner: journal.clone(), at: opening.frail }),
             limiter,
+            logins: Arc::default(),
         };
         Ok(Bench { connector: (self.factory.open)(config, runtime)?, script, journal, clock })
     }

@@ -121,5 +121,6 @@ pub(crate) fn offline_runtime() -> Runtime {
         transport: Arc::new(Nowhere),
         journal: Arc::new(Memory::default()),
         limiter: Arc::new(Limiter::new(clock)),
+        logins: Arc::default(),
     }
 }

@@ -122,6 +122,7 @@ fn open(side: &Arc<Side>, seed: u64, folder: &Path) -> anyhow::Result<Gateway> {
         chance: Arc::new(SeededChance::new(seed)),
         journal: store.clone(),
         limiter: Arc::new(Limiter::new(clock.clone())),
+        logins: Arc::default(),
         clock: clock.clone(),
     };
     let accounts = context::open_accounts(&config, folder, &runtime)?;
