@@ -55,7 +55,8 @@ pub use role::{ChallengeAnswer, Connector, ConnectorInfo, Hint, Inbound, Inbound
 pub use scrub::Scrubber;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use transport::{
-    HttpTransport, MAX_BODY, Recorded, RecordingTransport, ReplayTransport, Transport, TransportError,
+    HttpTransport, MAX_BODY, Network, Recorded, RecordingTransport, ReplayTransport, Transport,
+    TransportError,
 };
 pub use wire::{Body, Num, Part, WireRequest, WireResponse, is_secret_header, segment};
 

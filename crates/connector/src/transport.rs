@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
@@ -41,6 +43,20 @@ pub trait Transport: Send + Sync {
     async fn send(&self, request: &WireRequest, timeout: Duration) -> Result<WireResponse, TransportError>;
 }
 
+/// How the requests of an account reach its channel, where that is not the plain way. The default is the plain way.
+#[derive(Clone, Default)]
+pub struct Network {
+    /// A proxy that all of them go through: `http://host:port`, `https://…`. Without one, what the environment says
+    /// (`HTTPS_PROXY`, `NO_PROXY`).
+    pub proxy: Option<Url>,
+    /// Name and password for the proxy.
+    pub proxy_login: Option<(String, SecretString)>,
+    /// Certificates (PEM) of an authority that is believed beside those of the system: a test platform's, a bridge's.
+    pub authority: Option<Vec<u8>>,
+    /// What we prove ourselves with to a server that asks (mutual TLS): the certificate with its chain, and its key, both PEM.
+    pub identity: Option<(Vec<u8>, SecretString)>,
+}
+
 /// HTTP over TLS.
 pub struct HttpTransport {
     client: reqwest::Client,
@@ -54,14 +70,47 @@ impl HttpTransport {
     /// # Errors
     /// The TLS back end could not start.
     pub fn new(clock: Arc<dyn Clock>) -> Result<HttpTransport, Error> {
-        let client = reqwest::Client::builder()
+        HttpTransport::over(clock, &Network::default())
+    }
+
+    /// The same over a network of an account's own. Its connections are its own, too: a server knows us by the certificate of
+    /// the connection.
+    ///
+    /// # Errors
+    /// A certificate, a key or the proxy cannot be used: [`Kind::Config`].
+    pub fn over(clock: Arc<dyn Clock>, network: &Network) -> Result<HttpTransport, Error> {
+        let bad = |what: &str, e: reqwest::Error| {
+            let why = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+            Error::config(format!("{what}: {why}"))
+        };
+        let mut client = reqwest::Client::builder()
             .user_agent(concat!("tradewind/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .pool_idle_timeout(Duration::from_secs(4))
             .connect_timeout(Duration::from_secs(10))
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|e| Error::config(format!("HTTP client: {e}")))?;
+            .tcp_nodelay(true);
+        if let Some(proxy) = &network.proxy {
+            let mut all = reqwest::Proxy::all(proxy.clone()).map_err(|e| bad("the proxy", e))?;
+            if let Some((name, password)) = &network.proxy_login {
+                all = all.basic_auth(name, password.expose_secret());
+            }
+            client = client.proxy(all);
+        }
+        if let Some(pem) = &network.authority {
+            let what = "the certificates of the authority are not usable, they must be PEM";
+            let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(|e| bad(what, e))?;
+            if roots.is_empty() {
+                return Err(Error::config(format!("{what}: none is in the file")));
+            }
+            client = client.tls_certs_merge(roots);
+        }
+        if let Some((certificate, key)) = &network.identity {
+            let pem = [key.expose_secret().as_bytes(), b"\n", certificate].concat();
+            let what =
+                "the client certificate and its key are not usable, both must be PEM, the key not encrypted";
+            client = client.identity(reqwest::Identity::from_pem(&pem).map_err(|e| bad(what, e))?);
+        }
+        let client = client.build().map_err(|e| bad("HTTP client", e))?;
         Ok(HttpTransport { client, clock })
     }
 }

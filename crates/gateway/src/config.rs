@@ -10,6 +10,7 @@ use tradewind_connector::Access;
 use tradewind_domain::{AccountId, Address, Country, Currency, Incoterm, Locale, Rounding, TaxId};
 
 mod error;
+mod network;
 mod places;
 mod read;
 mod rule;
@@ -312,9 +313,25 @@ pub struct AccountEntry {
     /// Secrets by name.
     #[serde(default, deserialize_with = "secret::all")]
     pub secrets: BTreeMap<String, SecretSource>,
+    /// How its requests leave, where that is not the plain way.
+    pub network: Option<NetworkEntry>,
     /// Where the configuration names each secret; empty when it was not read from a text.
     #[serde(skip)]
     pub places: BTreeMap<String, Place>,
+}
+
+/// How the requests of an account leave: through a proxy, to a server with a certificate of its own, or to one that asks for ours.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkEntry {
+    /// Proxy: `http://host:port`. It takes the name in `http://name@host:port` with the secret `proxy_password`. Without one, what
+    /// the environment says (`HTTPS_PROXY`, `NO_PROXY`).
+    pub proxy: Option<String>,
+    /// PEM file with certificates of an authority that is believed beside those of the system.
+    pub authority: Option<PathBuf>,
+    /// PEM file with our client certificate and its chain, for a server that asks for one (mutual TLS). Its key is the secret
+    /// `tls_key`.
+    pub certificate: Option<PathBuf>,
 }
 
 /// How the catalogue becomes offers of one account.

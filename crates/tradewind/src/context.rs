@@ -76,7 +76,13 @@ pub(crate) fn open_accounts(
     let mut accounts = BTreeMap::new();
     for entry in &config.account {
         let factory = registry::find(&entry.connector).with_context(|| format!("account '{}'", entry.id))?;
-        let opened = (factory.open)(entry.resolve(folder)?, runtime.clone()).with_context(|| {
+        let account = entry.resolve(folder)?;
+        let mut runtime = runtime.clone();
+        if let Some(network) = entry.network(folder, &account.secrets)? {
+            let own = HttpTransport::over(runtime.clock.clone(), &network);
+            runtime.transport = Arc::new(own.with_context(|| format!("account '{}'", entry.id))?);
+        }
+        let opened = (factory.open)(account, runtime).with_context(|| {
             format!("account '{}' (what it needs: tradewind connectors {})", entry.id, entry.connector)
         })?;
         accounts.insert(entry.id.clone(), opened);

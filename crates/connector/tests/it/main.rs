@@ -3,6 +3,7 @@
 
 mod doubt;
 mod limiter;
+mod network;
 mod pipeline;
 mod proof;
 mod quota;

@@ -1,5 +1,6 @@
 //! Mistakes of a configuration that would switch a guard off or offer nothing are refused, each at its place.
 
+use secrecy::ExposeSecret;
 use tradewind_gateway::Engines;
 use tradewind_gateway::config::Config;
 
@@ -127,4 +128,42 @@ fn a_credential_is_not_looked_for_where_no_systemd_put_it() {
         said.starts_with("t.toml:4:17: ") && said.contains("$CREDENTIALS_DIRECTORY is not set"),
         "{said}"
     );
+}
+
+#[test]
+fn the_network_of_an_account_is_read_and_what_is_wrong_in_it_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["cert.pem", "ca.pem", "key", "word"] {
+        std::fs::write(dir.path().join(name), format!("the {name}\n")).unwrap();
+    }
+    let account = "[[account]]\nid = \"a\"\nconnector = \"amazon\"\n";
+    let read = |secrets: &str, network: &str| {
+        let text = format!("{account}secrets = {{ {secrets} }}\n[account.network]\n{network}\n");
+        let entry = Config::parse(&text, "t.toml").unwrap().account.remove(0);
+        let secrets = entry.resolve(dir.path()).unwrap().secrets;
+        entry.network(dir.path(), &secrets).map(Option::unwrap)
+    };
+    let both = "tls_key = { file = \"key\" }, proxy_password = { file = \"word\" }";
+    let all = "proxy = \"http://me@proxy.example:3128\"\nauthority = \"ca.pem\"\ncertificate = \"cert.pem\"";
+    let network = read(both, all).unwrap();
+    assert_eq!(network.proxy.unwrap().as_str(), "http://proxy.example:3128/");
+    let (name, password) = network.proxy_login.unwrap();
+    assert_eq!((name.as_str(), password.expose_secret()), ("me", "the word"));
+    assert_eq!(network.authority.unwrap(), b"the ca.pem\n");
+    let (certificate, key) = network.identity.unwrap();
+    assert_eq!((certificate.as_slice(), key.expose_secret()), (&b"the cert.pem\n"[..], "the key"));
+    for (secrets, network, words) in [
+        ("", "certificate = \"cert.pem\"", "secret 'tls_key' is missing"),
+        (both, "certificate = \"gone.pem\"", "gone.pem"),
+        ("", "proxy = \"http://me@proxy.example:3128\"", "secret 'proxy_password' is missing"),
+        ("", "proxy = \"proxy.example:3128\"", "http://host:port"),
+        ("", "proxy = \"http://me:hunter2@proxy.example\"", "secret 'proxy_password'"),
+    ] {
+        let said = read(secrets, network).err().unwrap().to_string();
+        assert!(said.contains(words) && said.contains("account 'a'"), "{said}");
+        assert!(!said.contains("hunter2"), "shown: {said}");
+    }
+    // Without the table: the plain way.
+    let entry = Config::parse(account, "t.toml").unwrap().account.remove(0);
+    assert!(entry.network(dir.path(), &Default::default()).unwrap().is_none());
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tradewind_connector::Role;
+use tradewind_connector::{HttpTransport, Role};
 use tradewind_gateway::Engines;
 use tradewind_gateway::catalogue::{Catalogue, Problem};
 use tradewind_gateway::config::{Config, ConfigError};
@@ -44,6 +44,16 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             let said = format!("account '{}': {problem}", entry.id);
             problems.push(Told { said, ..Told::of(&problem.into()) });
             absent.push(name);
+        }
+        let network = entry.network(&folder, &account.secrets).map_err(anyhow::Error::from).and_then(|n| {
+            let clock = offline().clock;
+            n.map_or(Ok(()), |n| Ok(HttpTransport::over(clock, &n).map(drop)?))
+        });
+        // A secret that could not be read is told already.
+        if let Err(e) = network
+            && !absent.iter().any(|name| e.to_string().contains(&format!("'{name}'")))
+        {
+            problems.push(Told::plain(format!("account '{}': {e:#}", entry.id)));
         }
         // A connector stops at the first secret that is missing. Each is told, and something put in its place, until all are
         // told and whatever else is wrong.
