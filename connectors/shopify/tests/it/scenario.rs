@@ -189,6 +189,14 @@ async fn put_sell_ship_cancel_refund_pay() {
             .filter_map(|t| t.net);
         assert_eq!(Money::try_sum(payout.amount.currency(), of).unwrap(), payout.amount, "{}", payout.id);
     }
+    // One variant of a product that stays, and then the rest of it.
+    accepted(offers.withdraw(&CallCx::keyed("w-0"), &keys[..1]).await.unwrap());
+    let states: Vec<_> = read().await.into_iter().map(|l| (l.key.sku, l.state)).collect();
+    for (sku, state) in &states {
+        let gone = *sku == keys[0].sku;
+        assert_eq!(*state, if gone { ListingState::Absent } else { ListingState::Live }, "{sku}");
+    }
+    assert!(states.len() > 1, "a variant stays");
     accepted(offers.withdraw(&CallCx::keyed("w-1"), &keys).await.unwrap());
     assert!(read().await.iter().all(|l| l.state != ListingState::Live));
     live.assert_exchanges(30);

@@ -386,6 +386,34 @@ impl Shopify {
         j!({"product": tree, "productVariants": list, "userErrors": errors})
     }
 
+    /// All of them or none.
+    pub(super) fn variants_delete(&self, world: &World, f: &Field) -> Value {
+        let mut shop = self.shop();
+        let Some(p) = shop.products.get_mut(f.text("productId")) else {
+            return j!({"product": null, "userErrors": [user_error(&["productId"], "Product does not exist", "PRODUCT_DOES_NOT_EXIST")]});
+        };
+        let ids: Vec<String> =
+            f.arg("variantsIds").as_array().into_iter().flatten().map(|id| text(Some(id))).collect();
+        let (gone, stay): (Vec<_>, Vec<_>) = p.variants.iter().cloned().partition(|v| ids.contains(&v.id));
+        let refused = if gone.len() < ids.len() {
+            Some((
+                "Variant does not belong to the product",
+                "AT_LEAST_ONE_VARIANT_DOES_NOT_BELONG_TO_THE_PRODUCT",
+            ))
+        } else if stay.is_empty() {
+            Some(("Cannot delete default variant", "CANNOT_DELETE_LAST_VARIANT"))
+        } else {
+            None
+        };
+        if let Some((message, code)) = refused {
+            return j!({"product": null, "userErrors": [user_error(&["variantsIds"], message, code)]});
+        }
+        book(world, &Product { status: "DELETED".into(), variants: gone, ..p.clone() });
+        p.variants = stay;
+        p.updated_ms = world.now_ms();
+        j!({"product": product(p, true), "userErrors": []})
+    }
+
     pub(super) fn publish(&self, world: &World, f: &Field, on: bool) -> Value {
         let mut shop = self.shop();
         let input = f.arg("input").as_array().cloned().unwrap_or_default();

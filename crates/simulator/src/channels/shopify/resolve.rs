@@ -90,6 +90,7 @@ impl Shopify {
             "productUpdate" => Ok(self.product_update(world, f)),
             "productDelete" => Ok(self.product_delete(world, f)),
             "productVariantsBulkUpdate" => Ok(self.variants_update(world, f)),
+            "productVariantsBulkDelete" => Ok(self.variants_delete(world, f)),
             "publishablePublish" => Ok(self.publish(world, f, true)),
             "publishableUnpublish" => Ok(self.publish(world, f, false)),
             "inventorySetQuantities" => self.set_quantities(world, f),
