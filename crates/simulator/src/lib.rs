@@ -29,4 +29,4 @@ pub use crate::core::deliver::Delivery;
 pub use crate::core::faults::{Fault, HOOKS, Profile};
 pub use crate::core::ledger::{Ledger, MoneyRecord};
 pub use crate::core::server::{Builder, Simulator, StartError};
-pub use crate::core::world::{Event, Hook, JournalLine, Moment, World};
+pub use crate::core::world::{CONTROL, Event, Hook, JournalLine, Moment, World};

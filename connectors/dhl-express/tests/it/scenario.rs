@@ -130,6 +130,58 @@ async fn a_lost_answer_is_not_a_second_parcel() {
     assert_eq!(void.kind(), Kind::Unsupported);
 }
 
+/// The booking is made and answered as a mere check of it is: no waybill, no label, and no error either.
+#[tokio::test]
+async fn half_an_answer_is_not_a_second_parcel() {
+    let (sim, live) = start().await;
+    let shipments = logistics(&live).shipments().unwrap();
+    let request = request(&sim, "TW-3-1");
+    let lie = |operation: &str| sim.set_fault("dhl-express", Some(operation), Fault::Lie, 1);
+    lie("createShipment");
+    let error = shipments.create(&CallCx::keyed("book-3"), &request).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Indeterminate);
+    // Within the lag that the connector names, a search that stands behind may find nothing; after it, it does.
+    let lag = live.connector.capabilities().bounds.visibility_lag_minutes.unwrap();
+    let find = async || shipments.find(&CallCx::new(), &request.id, request.ship_at).await.unwrap();
+    sim.advance(Duration::from_secs(600));
+    lie("trackMany");
+    assert_eq!(find().await, None);
+    sim.advance(Duration::from_secs(u64::from(lag) * 60));
+    lie("trackMany");
+    let found = find().await.unwrap();
+    assert_eq!(parcels_of(&sim, "TW-3-1"), 1);
+    // Tracking that tells what was scanned by yesterday says less, and nothing that is not so.
+    let tracking = logistics(&live).tracking().unwrap();
+    let waybills = [found.waybill];
+    let track = async || tracking.track(&CallCx::new(), &waybills).await.unwrap().remove(0).events;
+    let mut said_less = false;
+    for _ in 0..10 {
+        sim.advance(Duration::from_secs(24 * 3_600));
+        lie("track");
+        let (yesterday, today) = (track().await, track().await);
+        assert!(yesterday.iter().all(|e| today.contains(e)), "{yesterday:?} {today:?}");
+        said_less |= yesterday.len() < today.len();
+    }
+    assert!(said_less);
+    assert!(track().await.iter().any(|e| e.state == Some(TrackingState::Delivered)));
+}
+
+/// The courier comes, and the number that calls him off is left out: nobody may order a second one blindly.
+#[tokio::test]
+async fn a_pickup_without_its_number_is_in_doubt() {
+    let (sim, live) = start().await;
+    let tomorrow = (sim.now() + Duration::from_secs(24 * 3_600)).to_string()[..10].to_owned();
+    let pickup: Pickup = serde_json::from_value(json!({
+        "at": sender(), "ready": format!("{tomorrow}T06:00:00Z"), "close": format!("{tomorrow}T10:00:00Z"),
+        "parcels": parcels(),
+    }))
+    .unwrap();
+    let pickups = logistics(&live).pickups().unwrap();
+    sim.set_fault("dhl-express", Some("createPickup"), Fault::Lie, 1);
+    let error = pickups.order(&CallCx::keyed("pickup-3"), &pickup).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Indeterminate);
+}
+
 #[tokio::test]
 async fn a_pickup_is_ordered_and_called_off() {
     let (sim, live) = start().await;

@@ -8,7 +8,7 @@ use tradewind_connector::{CallCx, Kind, Submitted, Window, all_records};
 use tradewind_domain::{
     CancelReason, Currency, DisputeState, Money, PayoutState, RefundRequest, TransactionId,
 };
-use tradewind_simulator::{Demand, Simulator};
+use tradewind_simulator::{Demand, Fault, Simulator};
 use tradewind_testkit::{Follow, Live};
 
 async fn start() -> (Arc<Simulator>, Live) {
@@ -137,4 +137,50 @@ async fn payment_refund_dispute_payout_statement() {
     let file = statements.fetch(&cx, &list[0].id).await.unwrap();
     assert!(file.bytes.starts_with(b"RH,"));
     live.assert_exchanges(20);
+}
+
+/// Answers of 200 that say less than the truth: what they leave out comes with the next reading of the same window, and a
+/// refund that is told as under way is neither done nor to be made again.
+#[tokio::test]
+async fn answers_that_stand_behind_lose_nothing() {
+    let (sim, live) = start().await;
+    let money = live.connector.payments().unwrap();
+    let cx = CallCx::new();
+    let lie = |operation: &str| sim.set_fault("paypal", Some(operation), Fault::Lie, 1);
+    let capture = pay(&sim, "1001", "100.00").await;
+    sim.advance(Duration::from_secs(4 * 3_600));
+    let search = money.transactions().unwrap();
+    // One span of the search, in one call.
+    let day = Window { from: sim.now() - Duration::from_secs(86_400), to: sim.now() };
+    let rows = async || {
+        let page = search.changed(&cx, day, None).await.unwrap();
+        page.items.into_iter().collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    lie("search.get");
+    assert_eq!(rows().await, [], "an index of six hours ago");
+    assert_eq!(rows().await.len(), 1);
+
+    let refunds = money.refunds().unwrap();
+    let refund = refund("r-1", usd(4_000), &capture);
+    lie("captures.refund");
+    let told = refunds.refund(&CallCx::keyed("refund/r-1"), &refund).await.unwrap();
+    assert!(matches!(&told, Submitted::Deferred(h) if h.flow == "refund" && h.step == "PENDING"), "{told:?}");
+    // 100.00 − 3.98 − 40.00 = 56.02: the same key again is the same refund.
+    assert_eq!(refunds.refund(&CallCx::keyed("refund/r-1"), &refund).await.unwrap(), told);
+    assert_eq!(sim.ledger().money["paypal"]["USD"].held, 5_602);
+
+    door(&sim, "/sim/dispute", &json!({"capture_id": capture.as_str()})).await;
+    let disputes = money.disputes().unwrap();
+    let cases = async || disputes.changed(&cx, window(&sim), None).await.unwrap().items.len();
+    lie("disputes");
+    assert_eq!(cases().await, 0);
+    assert_eq!(cases().await, 1);
+
+    sim.advance(Duration::from_secs(24 * 3_600));
+    let statements = money.statements().unwrap();
+    let files = async || statements.list(&cx, window(&sim), None).await.unwrap().items.len();
+    lie("reports");
+    assert_eq!(files().await, 0, "the mirror lacks the newest file, which is the only one");
+    assert_eq!(files().await, 1);
+    live.assert_exchanges(8);
 }

@@ -160,9 +160,9 @@ pub trait Channel: Send + Sync + 'static {
     fn broken(&self, call: &Call) -> Response;
 
     /// A success status with an error inside, in the channel's own words. `None`: the channel has
-    /// no such thing for this call, and the request is handled honestly, with
-    /// [`super::faults::Fault::Lie`] in the request's extensions for a handler that wants to lie
-    /// in a way of its own (accept, but never publish).
+    /// no such thing for this call, and the request is handled, with [`super::faults::Fault::Lie`]
+    /// in the request's extensions for a handler that lies in a way of its own: accepts but never
+    /// publishes, tells what was true some time ago, says half of what it did.
     fn lie(&self, call: &Call) -> Option<Response> {
         let _ = call;
         None
@@ -175,7 +175,7 @@ pub trait Channel: Send + Sync + 'static {
         None
     }
 
-    /// Operations that answer with a list, and where in the JSON it is: such a list may tell a record twice
+    /// Operations that answer with a list, and where in the JSON it is (each place, where that depends on how it was asked): such a list may tell a record twice
     /// ([`super::faults::Fault::Duplicate`]) or in another order ([`super::faults::Fault::Reorder`]). Whatever else the
     /// channel answers cannot, and these faults do not strike it.
     fn lists(&self) -> &'static [(&'static str, &'static str)] {

@@ -14,7 +14,7 @@
 
 use super::channel::{Channel, json};
 use super::clock::iso_millis;
-use super::faults::{Fault, Profile};
+use super::faults::{Fault, HOOKS, Profile};
 use super::world::World;
 use axum::Router;
 use axum::body::Bytes;
@@ -136,9 +136,11 @@ async fn faults(State(world): State<World>, body: Bytes) -> Response {
             world.faults(|f| f.script(&channel, operation.as_deref(), fault, times));
         }
         Err(_) => {
-            return refuse(
-                "send {\"profile\":\"none|mild|hostile\"} or {\"channel\":..,\"fault\":\"drop\",\"times\":1}",
-            );
+            let all: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+            return refuse(&format!(
+                "send {{\"profile\":\"none|mild|hostile\"}} or {{\"channel\":..,\"fault\":\"drop\",\"times\":1}}; faults: {}",
+                all.join(", ")
+            ));
         }
     }
     json(200, &j!({"ok": true}))
@@ -147,13 +149,18 @@ async fn faults(State(world): State<World>, body: Bytes) -> Response {
 /// Why a fault would never strike, with what would.
 fn idle(channel: &dyn Channel, operation: Option<&str>, fault: Fault) -> Option<String> {
     let name = channel.name();
+    let told = matches!(fault, Fault::Duplicate | Fault::Reorder);
+    if operation == Some(HOOKS) {
+        return (!told)
+            .then(|| format!("a hook can be told by duplicate and reorder, not by {}", fault.name()));
+    }
     if let (Some(known), Some(operation)) = (channel.operations(), operation)
         && !known.contains(&operation)
     {
-        return Some(format!("{name} has no operation `{operation}`: there are {}", known.join(", ")));
+        let meant = near(operation, &known).map(|n| format!(", did you mean `{n}`?")).unwrap_or_default();
+        return Some(format!("{name} has no operation `{operation}`{meant}: there are {}", known.join(", ")));
     }
     let lists: Vec<&str> = channel.lists().iter().map(|(operation, _)| *operation).collect();
-    let told = matches!(fault, Fault::Duplicate | Fault::Reorder);
     match operation {
         _ if !told => None,
         _ if lists.is_empty() => Some(format!("{name} answers with no list that could tell a record so")),
@@ -162,6 +169,33 @@ fn idle(channel: &dyn Channel, operation: Option<&str>, fault: Fault) -> Option<
         }
         _ => None,
     }
+}
+
+/// The known name that a misspelt one stands for: equal but for case, a part of it, or at most three letters off.
+fn near<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    let distance = |name: &str| {
+        let name = name.to_lowercase();
+        if name.contains(&given) { 1 } else { edits(&given, &name) }
+    };
+    let best = known.iter().map(|name| (distance(name), *name)).min()?;
+    (!given.is_empty() && best.0 <= 3).then_some(best.1)
+}
+
+/// Letters to insert, delete or replace between two words.
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, y) in b.chars().enumerate() {
+            let replaced = row.get(j).copied().unwrap_or(0) + usize::from(x != y);
+            let deleted = row.get(j + 1).copied().unwrap_or(0) + 1;
+            let inserted = next.last().copied().unwrap_or(0) + 1;
+            next.push(replaced.min(deleted).min(inserted));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
 }
 
 async fn journal(State(world): State<World>) -> Response {

@@ -73,9 +73,10 @@ pub enum Fault {
     Hang,
     /// Handled; half of the answer arrives, then the connection closes.
     Truncate,
-    /// A success status with an error inside, in the channel's own words; not handled. A channel
-    /// that has no such thing serves honestly (its handler may still look at the fault, see
-    /// [`super::channel::Channel::lie`]).
+    /// A success status and not the truth, in the channel's own words: an error inside and nothing
+    /// handled ([`super::channel::Channel::lie`]), or a handler that accepts and never publishes,
+    /// tells what was true some time ago, or says half of what it did. A call for which a channel
+    /// has no such thing is served honestly.
     Lie,
     /// The client's access token is declared expired although it is not; not handled.
     ExpireToken,
@@ -100,12 +101,51 @@ impl FromStr for Fault {
             "expire_token" => Self::ExpireToken,
             "duplicate" => Self::Duplicate,
             "reorder" => Self::Reorder,
-            other => return Err(format!("unknown fault `{other}`")),
+            other => {
+                let all: Vec<&str> = Self::ALL.iter().map(|fault| fault.name()).collect();
+                return Err(format!("unknown fault `{other}`: there are {}", all.join(", ")));
+            }
         })
     }
 }
 
-/// What a profile draws from, with weights: common troubles weigh more; `Hang` costs real time.
+impl Fault {
+    /// Every one.
+    pub const ALL: [Self; 11] = [
+        Self::Drop,
+        Self::DropAfter,
+        Self::Delay,
+        Self::Throttle,
+        Self::ServerError,
+        Self::Hang,
+        Self::Truncate,
+        Self::Lie,
+        Self::ExpireToken,
+        Self::Duplicate,
+        Self::Reorder,
+    ];
+
+    /// As the control interface calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::DropAfter => "drop_after",
+            Self::Delay => "delay",
+            Self::Throttle => "throttle",
+            Self::ServerError => "server_error",
+            Self::Hang => "hang",
+            Self::Truncate => "truncate",
+            Self::Lie => "lie",
+            Self::ExpireToken => "expire_token",
+            Self::Duplicate => "duplicate",
+            Self::Reorder => "reorder",
+        }
+    }
+}
+
+/// What a profile draws from, with weights: common troubles weigh more; `Hang` costs real time. A list that is served may in
+/// addition be told otherwise ([`Faults::retold`]).
 const MENU: &[(Fault, u64)] = &[
     (Fault::Drop, 3),
     (Fault::DropAfter, 3),
@@ -187,7 +227,11 @@ impl Faults {
         let mut stream = Stream::open(self.seed, &["fault", channel, operation, key, &ordinal.to_string()]);
         if !stream.chance(profile.per_mille()) {
             seen.1 = 0;
-            return None;
+            return if list {
+                self.retold(profile, &[channel, operation, key, &ordinal.to_string()])
+            } else {
+                None
+            };
         }
         seen.1 += 1;
         let total: u64 = MENU.iter().map(|(_, weight)| weight).sum();
@@ -199,6 +243,17 @@ impl Faults {
             draw -= weight;
         }
         None
+    }
+
+    /// Whether a list that is served is told with a record twice, or in another order: as often as a request is disturbed,
+    /// and by draws of its own, so that lists change nothing of what befalls the requests.
+    fn retold(&self, profile: Profile, request: &[&str]) -> Option<Fault> {
+        let name: Vec<&str> = ["list"].iter().chain(request).copied().collect();
+        let draw = number(self.seed, &name);
+        if draw % 1_000 >= u64::from(profile.per_mille()) {
+            return None;
+        }
+        Some(if (draw >> 32) & 1 == 0 { Fault::Duplicate } else { Fault::Reorder })
     }
 
     /// Takes one time off a fault that was set by hand.
@@ -265,6 +320,34 @@ mod tests {
         // 25 % less the forced honest answers; a wide band is enough.
         assert!((800..=1_100).contains(&hit), "{hit}");
         assert_eq!(Faults::new(3, Profile::None).decide("c", "op", "k", false), None);
+    }
+
+    #[test]
+    fn a_profile_tells_lists_otherwise_and_nothing_else() {
+        let mut faults = Faults::new(3, Profile::Mild);
+        let mut hit: BTreeMap<&str, u32> = BTreeMap::new();
+        for n in 0..2_000 {
+            let fault = faults.decide("c", "list", &n.to_string(), true);
+            *hit.entry(fault.map_or("none", Fault::name)).or_default() += 1;
+            // The same request without a list: the same fault, or none.
+            let plain = Faults::new(3, Profile::Mild).decide("c", "list", &n.to_string(), false);
+            let told = matches!(fault, Some(Fault::Duplicate | Fault::Reorder));
+            assert_eq!(plain, if told { None } else { fault });
+        }
+        // 5 % of the 95 % that are served, half of them each way: 47.5 of 2,000 each; a wide band is enough.
+        for way in ["duplicate", "reorder"] {
+            assert!((25..=75).contains(&hit[way]), "{hit:?}");
+        }
+        assert_eq!(Faults::new(3, Profile::None).decide("c", "list", "k", true), None);
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for fault in Fault::ALL {
+            assert_eq!(fault.name().parse(), Ok(fault));
+            assert_eq!(serde_json::to_value(fault).unwrap(), fault.name());
+        }
+        assert!("dorp".parse::<Fault>().unwrap_err().contains("there are drop, drop_after,"));
     }
 
     #[test]

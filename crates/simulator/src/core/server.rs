@@ -12,7 +12,7 @@ use super::control;
 use super::faults::{Fault, Profile};
 use super::ledger::Ledger;
 use super::quota::Verdict;
-use super::world::{Hook, Moment, World};
+use super::world::{CONTROL, Hook, Moment, World};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -358,33 +358,43 @@ impl Gate {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response, Closed> {
         let (mut parts, body) = request.into_parts();
         let body = axum::body::to_bytes(Body::new(body), BODY_LIMIT).await.map_err(|_| Closed)?;
-        if parts.uri.path().starts_with("/_sim/") {
-            return self.handle(Request::from_parts(parts, Body::from(body))).await;
-        }
-        let number = self.world.arrived();
-        if self.world.spring(number, Moment::Before) {
-            return Err(Closed);
+        if let Some(path) = parts.uri.path().strip_prefix("/_sim/") {
+            let arrival = self.world.arrived(CONTROL, path);
+            if self.world.spring(&arrival, Moment::Before) {
+                return Err(Closed);
+            }
+            let answer = self.handle(Request::from_parts(parts, Body::from(body))).await;
+            if self.world.spring(&arrival, Moment::After) {
+                return Err(Closed);
+            }
+            self.world.spring(&arrival, Moment::Answered);
+            return answer;
         }
         let call = self.channel.classify(&parts, &body);
-        let list = self.channel.lists().iter().find(|(operation, _)| *operation == call.operation);
-        let fault = self.world.decide(self.channel.name(), &call, list.is_some());
+        let arrival = self.world.arrived(self.channel.name(), &call.operation);
+        if self.world.spring(&arrival, Moment::Before) {
+            return Err(Closed);
+        }
+        let lists = || self.channel.lists().iter().filter(|(operation, _)| *operation == call.operation);
+        let fault = self.world.decide(self.channel.name(), &call, lists().next().is_some());
         let shown = format!("{} {}", parts.method, parts.uri.path_and_query().map_or("/", |p| p.as_str()));
         if let Some(fault) = fault {
             parts.extensions.insert(fault);
         }
         let answer = self.pass(&call, fault, Request::from_parts(parts, Body::from(body))).await;
-        let answer = match (fault, list, answer) {
-            (Some(Fault::Duplicate | Fault::Reorder), Some((_, list)), Ok(honest)) => {
-                retell(honest, list, fault).await
+        let answer = match (fault, answer) {
+            (Some(Fault::Duplicate | Fault::Reorder), Ok(honest)) => {
+                let places: Vec<&str> = lists().map(|(_, place)| *place).collect();
+                retell(honest, &places, fault).await
             }
-            (_, _, answer) => answer,
+            (_, answer) => answer,
         };
         let status = answer.as_ref().map_or(0, |r| r.status().as_u16());
         self.world.note(self.channel.name(), &call, shown, status, fault);
-        if self.world.spring(number, Moment::After) {
+        if self.world.spring(&arrival, Moment::After) {
             return Err(Closed);
         }
-        self.world.spring(number, Moment::Answered);
+        self.world.spring(&arrival, Moment::Answered);
         answer
     }
 
@@ -443,12 +453,14 @@ impl Gate {
     }
 }
 
-/// The same answer, with the records of its list told otherwise. One without that list (an error) is left as it is.
-async fn retell(response: Response, list: &str, fault: Option<Fault>) -> Result<Response, Closed> {
+/// The same answer, with the records of its list told otherwise. One without a list (an error) is left as it is.
+async fn retell(response: Response, places: &[&str], fault: Option<Fault>) -> Result<Response, Closed> {
     let (mut parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|_| Closed)?;
     let mut answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let Some(records) = answer.pointer_mut(list).and_then(serde_json::Value::as_array_mut) else {
+    let place = places.iter().find(|place| answer.pointer(place).is_some_and(serde_json::Value::is_array));
+    let list = place.and_then(|place| answer.pointer_mut(place));
+    let Some(records) = list.and_then(serde_json::Value::as_array_mut) else {
         return Ok(Response::from_parts(parts, Body::from(body)));
     };
     match fault {

@@ -82,11 +82,31 @@ pub enum Moment {
 
 type Act = Box<dyn FnOnce() + Send>;
 
-/// Things to do at the n-th request, whichever channel it reaches.
+/// The channel under which requests to the control interface are known to traps; their operation is the last part of the path.
+pub const CONTROL: &str = "_sim";
+
+/// A request, by its number among all and among those of its operation.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    of: (String, String),
+    number: u64,
+    of_its: u64,
+}
+
+/// What to do at a request: the `at`-th of an operation, or of all.
+struct Trap {
+    of: Option<(String, String)>,
+    at: u64,
+    when: Moment,
+    act: Act,
+}
+
+/// Things to do at chosen requests.
 #[derive(Default)]
 struct Traps {
     seen: u64,
-    set: Vec<(u64, Moment, Act)>,
+    by_operation: BTreeMap<(String, String), u64>,
+    set: Vec<Trap>,
 }
 
 /// Most lines the journal keeps; older ones fall out.
@@ -370,28 +390,51 @@ impl World {
     pub fn trap(&self, n: u64, when: Moment, act: impl FnOnce() + Send + 'static) {
         let mut traps = lock(&self.0.traps);
         let at = traps.seen + n.max(1);
-        traps.set.push((at, when, Box::new(act)));
+        traps.set.push(Trap { of: None, at, when, act: Box::new(act) });
     }
 
-    /// Requests that reached any channel so far.
+    /// The same at the `n`-th request from now of one operation of a channel, or of the control interface ([`CONTROL`]).
+    pub fn trap_on(
+        &self,
+        channel: &str,
+        operation: &str,
+        n: u64,
+        when: Moment,
+        act: impl FnOnce() + Send + 'static,
+    ) {
+        let mut traps = lock(&self.0.traps);
+        let of = (channel.to_owned(), operation.to_owned());
+        let at = traps.by_operation.get(&of).copied().unwrap_or(0) + n.max(1);
+        traps.set.push(Trap { of: Some(of), at, when, act: Box::new(act) });
+    }
+
+    /// Requests that reached any channel so far; those to the control interface are none.
     #[must_use]
     pub fn requests(&self) -> u64 {
         lock(&self.0.traps).seen
     }
 
-    /// The number of the request that just arrived.
-    pub(crate) fn arrived(&self) -> u64 {
+    /// The request that just arrived.
+    pub(crate) fn arrived(&self, channel: &str, operation: &str) -> Arrival {
         let mut traps = lock(&self.0.traps);
-        traps.seen += 1;
-        traps.seen
+        traps.seen += u64::from(channel != CONTROL);
+        let of = (channel.to_owned(), operation.to_owned());
+        let number = traps.seen;
+        let of_its = traps.by_operation.entry(of.clone()).or_default();
+        *of_its += 1;
+        Arrival { number, of_its: *of_its, of }
     }
 
     /// Springs the trap of this request and moment; whether there was one.
-    pub(crate) fn spring(&self, number: u64, when: Moment) -> bool {
+    pub(crate) fn spring(&self, it: &Arrival, when: Moment) -> bool {
         let act = {
             let mut traps = lock(&self.0.traps);
-            let at = traps.set.iter().position(|t| t.0 == number && t.1 == when);
-            at.map(|at| traps.set.swap_remove(at).2)
+            let fits = |t: &Trap| match &t.of {
+                None => t.at == it.number && it.of.0 != CONTROL,
+                Some(of) => t.at == it.of_its && *of == it.of,
+            };
+            let at = traps.set.iter().position(|t| t.when == when && fits(t));
+            at.map(|at| traps.set.swap_remove(at).act)
         };
         act.map(|act| act()).is_some()
     }

@@ -236,3 +236,24 @@ async fn cancellations_and_disputes_end_in_the_books() {
         .sum();
     assert_eq!(parts, order.refunded);
 }
+
+/// Simplified or wrapped, the list is the same.
+#[tokio::test]
+async fn orders_are_told_twice_and_backwards() {
+    let (sim, token, _) = sell(demand(0, 0)).await;
+    let query =
+        json!({"modified_date_start": "2026-03-01 00:00:00", "page_size": 50, "current_page": 1}).to_string();
+    let method = "aliexpress.solution.order.get";
+    let names = |rows: &Value| -> Vec<String> {
+        rows.as_array().unwrap().iter().map(|o| o["order_id"].to_string()).collect()
+    };
+    let simple =
+        async || names(&sync(&sim, &token, method, &[("param0", &query)]).await["result"]["target_list"]);
+    crate::faults::told_otherwise(&sim, "aliexpress", method, simple).await;
+    let wrapped = async || {
+        let all = [("method", method), ("access_token", token.as_str()), ("param0", query.as_str())];
+        let told = call(&sim, None, &all).await;
+        names(&told["aliexpress_solution_order_get_response"]["result"]["target_list"]["order_dto"])
+    };
+    crate::faults::told_otherwise(&sim, "aliexpress", method, wrapped).await;
+}

@@ -427,3 +427,16 @@ async fn hostile_faults_leave_the_oracle_consistent() {
     // A lied-to item is not listed, and nothing is listed twice.
     assert!(ledger.listings["amazon"].len() <= 30);
 }
+
+#[tokio::test]
+async fn orders_are_told_twice_and_backwards() {
+    let mut api = Api::start(5, Demand { orders_per_day: 12, ..Demand::default() }).await;
+    assert_eq!(api.put("A", US, "25.00", 500).await.1["status"], "ACCEPTED");
+    api.hours(24);
+    api.login().await;
+    let ids = async || {
+        let (_, page) = api.get("/orders/2026-01-01/orders?lastUpdatedAfter=2026-03-01T00:00:00Z").await;
+        page["orders"].as_array().unwrap().iter().map(|o| o["orderId"].as_str().unwrap().to_owned()).collect()
+    };
+    crate::faults::told_otherwise(&api.sim, "amazon", "searchOrders", ids).await;
+}

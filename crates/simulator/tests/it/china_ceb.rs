@@ -281,3 +281,13 @@ async fn a_malformed_message_comes_back_as_900_and_a_bad_envelope_at_once() {
     assert!(all[0].2.contains("<oriCopMsgId>m9</oriCopMsgId>") && all[0].2.contains("buyerTelephone"));
     assert!(port.send("", "m10", &order()).await.contains("DxpRep"));
 }
+
+#[tokio::test]
+async fn receipts_are_told_twice_and_backwards() {
+    let port = Port::start().await;
+    port.send("CEB311Message", "m2", &order()).await;
+    port.sim.advance(Duration::from_secs(7_200));
+    // `2`, `3` and `120`.
+    let ids = async || port.receipts().await.into_iter().map(|(_, status, _)| status).collect();
+    crate::faults::told_otherwise(&port.sim, "china-ceb", "receipts", ids).await;
+}

@@ -191,3 +191,51 @@ async fn rates_and_landed_cost_are_exact_numbers() {
     // duty 5 % of 20.00 = 1.00; tax 20 % of 21.00 = 4.20
     assert_eq!(cost["products"][0]["totalPrice"][0]["price"].to_string(), "5.2");
 }
+
+#[tokio::test]
+async fn a_lie_tells_less_than_was_done() {
+    let sim = start().await;
+    let lie = |operation: &str| sim.set_fault("dhl-express", Some(operation), Fault::Lie, 1);
+    // Booked, and answered as a mere check of the data is.
+    lie("createShipment");
+    let (status, told) = call(&sim, "POST", "/shipments", Some(&order("R-1"))).await;
+    assert_eq!((status, &told), (201, &json!({"warnings": []})));
+    let ledger = sim.ledger();
+    let (awb, parcel) = ledger.parcels["dhl-express"].first_key_value().unwrap();
+    assert!(parcel.booked && parcel.reference == "R-1");
+    // By reference it is found after three minutes, and by an index that stands 50 minutes ago only after 53.
+    let find = "/tracking?shipmentReference=R-1&shipperAccountNumber=950000001";
+    sim.advance(Duration::from_secs(52 * 60));
+    lie("trackMany");
+    assert_eq!(call(&sim, "GET", find, None).await.0, 404);
+    assert_eq!(call(&sim, "GET", find, None).await.0, 200);
+    sim.advance(Duration::from_secs(60));
+    lie("trackMany");
+    assert_eq!(call(&sim, "GET", find, None).await.0, 200);
+    // Scans of yesterday: the last one is not told yet.
+    sim.advance(Duration::from_secs(12 * 3_600));
+    let events = async |path: &str| {
+        let (_, told) = call(&sim, "GET", path, None).await;
+        told["shipments"][0]["events"].as_array().map_or(0, Vec::len)
+    };
+    let path = format!("/shipments/{awb}/tracking");
+    let mut older = 0;
+    for _ in 0..9 {
+        let today = events(&path).await;
+        sim.advance(Duration::from_secs(24 * 3_600));
+        lie("track");
+        assert_eq!(events(&path).await, today);
+        older += usize::from(events(&path).await > today);
+    }
+    assert!(older > 0, "it was scanned on at least one day");
+    // A courier is ordered, and the number that calls him off is left out.
+    let pickup = json!({"plannedPickupDateAndTime": "2026-03-20T14:00:00 GMT+08:00", "closeTime": "18:00",
+        "accounts": [{"typeCode": "shipper", "number": "950000001"}],
+        "customerDetails": {"shipperDetails": {"postalAddress": {"postalCode": "518057", "cityName": "Shenzhen", "countryCode": "CN", "addressLine1": "Street 1"},
+            "contactInformation": {"phone": "+100", "companyName": "Co", "fullName": "A B"}}},
+        "shipmentDetails": [{"productCode": "P", "isCustomsDeclarable": false, "unitOfMeasurement": "metric", "packages": [{"weight": 1}]}]});
+    let honest = call(&sim, "POST", "/pickups", Some(&pickup)).await;
+    assert!(honest.1.get("dispatchConfirmationNumbers").is_some(), "{honest:?}");
+    lie("createPickup");
+    assert_eq!(call(&sim, "POST", "/pickups", Some(&pickup)).await, (honest.0, json!({"warnings": []})));
+}

@@ -240,3 +240,17 @@ async fn faults_speak_ebay() {
     let (s, body) = api.call(Method::GET, "/sell/inventory/v1/inventory_item", None).await;
     assert_eq!((s, body["total"].as_u64()), (200, Some(0)));
 }
+
+#[tokio::test]
+async fn orders_are_told_twice_and_backwards() {
+    let mut api = Api::start(Demand { orders_per_day: 5, days: 1, ..Demand::default() }).await;
+    api.list("BAG-1", 100).await;
+    api.sleep(86_400);
+    api.token = api.login(SCOPES).await;
+    let ids = async || {
+        let filter = "filter=lastmodifieddate:%5B2026-03-01T00:00:00.000Z..%5D";
+        let (_, page) = api.call(Method::GET, &format!("/sell/fulfillment/v1/order?{filter}"), None).await;
+        page["orders"].as_array().unwrap().iter().map(|o| o["orderId"].as_str().unwrap().to_owned()).collect()
+    };
+    crate::faults::told_otherwise(&api.sim, "ebay", "getOrders", ids).await;
+}

@@ -8,5 +8,6 @@ mod china_ceb;
 mod core;
 mod dhl;
 mod ebay;
+mod faults;
 mod paypal;
 mod shopify;

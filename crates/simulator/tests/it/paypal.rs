@@ -3,7 +3,7 @@
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tradewind_simulator::{Demand, Simulator};
+use tradewind_simulator::{Demand, Fault, Simulator};
 
 struct Api {
     sim: Simulator,
@@ -137,4 +137,73 @@ async fn webhooks_verify_and_a_changed_body_does_not() {
             .unwrap();
         assert_eq!(answer["verification_status"], verdict);
     }
+}
+
+/// All of the first days.
+const SEARCH: &str =
+    "/v1/reporting/transactions?start_date=2026-03-02T00:00:00-0000&end_date=2026-03-20T00:00:00-0000";
+
+#[tokio::test]
+async fn a_lie_tells_less_than_the_truth_and_the_truth_is_told_later() {
+    let api = Api::start().await;
+    let early = api.pay("1001", "100.00", "USD").await;
+    api.sim.advance(Duration::from_secs(5 * 3_600));
+    api.pay("1002", "50.00", "USD").await;
+    api.sim.advance(Duration::from_secs(3 * 3_600 + 1_800));
+    let orders = async || {
+        let (status, page) = api.call(Method::GET, SEARCH, None).await;
+        assert_eq!(status, 200);
+        let rows = page["transaction_details"].as_array().cloned().unwrap_or_default();
+        let name = |r: &Value| r["transaction_info"]["invoice_id"].as_str().unwrap().to_owned();
+        (rows.iter().map(name).collect::<Vec<_>>(), page["last_refreshed_datetime"].clone())
+    };
+    // At 08:30 the index stands at 02:30 and, by its five minutes, at 02:25: only what was paid at midnight is in it, and
+    // that only if its own lag of up to three hours is over.
+    api.sim.set_fault("paypal", Some("search.get"), Fault::Lie, 1);
+    let (told, at) = orders().await;
+    assert!(!told.contains(&"1002".to_owned()), "{told:?}");
+    assert_eq!(at, "2026-03-02T02:25:00Z");
+    assert_eq!(orders().await.0, ["1001", "1002"]);
+    // A refund is made and told as one that is still under way; the same request again tells the truth.
+    let path = format!("/v2/payments/captures/{early}/refund");
+    let body = json!({"amount": {"currency_code": "USD", "value": "40.00"}});
+    api.sim.set_fault("paypal", Some("captures.refund"), Fault::Lie, 1);
+    let (status, told) = api.call(Method::POST, &path, Some(body.clone())).await;
+    assert_eq!((status, told["status"].as_str()), (201, Some("PENDING")));
+    let (_, again) = api.call(Method::POST, &path, Some(body)).await;
+    assert_eq!((&again["id"], again["status"].as_str()), (&told["id"], Some("COMPLETED")));
+    let (_, capture) = api.call(Method::GET, &format!("/v2/payments/captures/{early}"), None).await;
+    assert_eq!(capture["status"], "PARTIALLY_REFUNDED");
+    // A case of this hour is not in a list of six hours ago.
+    api.call(Method::POST, "/sim/dispute", Some(json!({"capture_id": early}))).await;
+    api.sim.set_fault("paypal", Some("disputes"), Fault::Lie, 1);
+    let cases = async || api.call(Method::GET, "/v1/customer/disputes", None).await.1["items"].clone();
+    assert_eq!(cases().await, Value::Null);
+    assert_eq!(cases().await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lying_folder_lacks_the_newest_report() {
+    let api = Api::start().await;
+    api.sim.advance(Duration::from_secs(2 * 86_400));
+    let files = async || api.call(Method::GET, "/ppreports/outgoing", None).await.1["files"].clone();
+    api.sim.set_fault("paypal", Some("reports"), Fault::Lie, 1);
+    assert_eq!(files().await, json!(["STL-20260302.01.009.CSV"]));
+    assert_eq!(files().await, json!(["STL-20260302.01.009.CSV", "STL-20260303.01.009.CSV"]));
+}
+
+#[tokio::test]
+async fn rows_are_told_twice_and_backwards() {
+    let api = Api::start().await;
+    for order in ["1001", "1002", "1003"] {
+        api.pay(order, "10.00", "USD").await;
+        api.sim.advance(Duration::from_secs(60));
+    }
+    api.sim.advance(Duration::from_secs(4 * 3_600));
+    let ids = async || {
+        let (_, page) = api.call(Method::GET, SEARCH, None).await;
+        let name = |r: &Value| r["transaction_info"]["transaction_id"].as_str().unwrap().to_owned();
+        page["transaction_details"].as_array().unwrap().iter().map(name).collect()
+    };
+    crate::faults::told_otherwise(&api.sim, "paypal", "search.get", ids).await;
 }

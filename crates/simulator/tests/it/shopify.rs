@@ -236,3 +236,16 @@ async fn cancel_is_a_job_refund_needs_a_key_and_bulk_gives_lines() {
     let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines[1]["__parentId"], lines[0]["id"]);
 }
+
+#[tokio::test]
+async fn orders_are_told_twice_and_backwards() {
+    let sim = start(0, 0).await;
+    shelf(&sim).await;
+    sim.advance(Duration::from_secs(86_400));
+    let ids = async || {
+        let page = gql(&sim, ORDERS, json!({"c": null, "q": "updated_at:>='2026-03-02T00:00:00Z'"})).await;
+        let nodes = page["data"]["orders"]["nodes"].as_array().unwrap();
+        nodes.iter().map(|o| o["id"].as_str().unwrap().to_owned()).collect()
+    };
+    crate::faults::told_otherwise(&sim, "shopify", "orders", ids).await;
+}

@@ -69,6 +69,33 @@ fn refused(
     None
 }
 
+/// What is served: paths under `/rest`, methods of `/sync`.
+pub(super) const OPERATIONS: &[&str] = &[
+    "/auth/token/create",
+    "/auth/token/refresh",
+    "aliexpress.solution.merchant.profile.get",
+    "aliexpress.solution.seller.category.tree.query",
+    "aliexpress.solution.product.category.suggest",
+    "aliexpress.solution.sku.attribute.query",
+    "aliexpress.logistics.redefining.listlogisticsservice",
+    "aliexpress.solution.product.post",
+    "aliexpress.solution.product.edit",
+    "aliexpress.solution.batch.product.inventory.update",
+    "aliexpress.solution.batch.product.price.update",
+    "aliexpress.solution.batch.product.delete",
+    "aliexpress.postproduct.redefining.offlineaeproduct",
+    "aliexpress.postproduct.redefining.onlineaeproduct",
+    "aliexpress.solution.product.list.get",
+    "aliexpress.solution.product.info.get",
+    "aliexpress.solution.order.get",
+    "aliexpress.solution.order.info.get",
+    "aliexpress.solution.order.receiptinfo.get",
+    "aliexpress.issue.issuelist.get",
+    "aliexpress.issue.detail.get",
+    "aliexpress.trade.seller.order.acceptcancel",
+    "aliexpress.solution.order.fulfill",
+];
+
 pub(super) async fn handle(
     State((fake, world)): State<(Arc<AliExpress>, World)>,
     uri: Uri,

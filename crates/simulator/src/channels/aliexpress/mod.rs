@@ -159,7 +159,18 @@ impl Channel for AliExpress {
     }
 
     fn lists(&self) -> &'static [(&'static str, &'static str)] {
-        &[("aliexpress.solution.order.get", "/aliexpress_solution_order_get_response/result/target_list")]
+        // Simplified, and wrapped.
+        &[
+            ("aliexpress.solution.order.get", "/result/target_list"),
+            (
+                "aliexpress.solution.order.get",
+                "/aliexpress_solution_order_get_response/result/target_list/order_dto",
+            ),
+        ]
+    }
+
+    fn operations(&self) -> Option<Vec<&'static str>> {
+        Some(gateway::OPERATIONS.to_vec())
     }
 
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {

@@ -6,6 +6,10 @@
 //! number answers 404 before the first scan; paperless documents are refused in the first ten minutes; event
 //! times are local without a zone unless the offset is asked for.
 //!
+//! A lie ([`Fault::Lie`]) answers with less than the truth: a booking is made and answered as if it had only been checked, a
+//! pickup is ordered and its number left out, tracking tells what was scanned by yesterday, the search by reference
+//! stands nearly an hour ago.
+//!
 //! Sources: the OpenAPI document of MyDHL 3.1.1 and the fact sheet built from it. Unknown to both, and chosen
 //! here: the lag of the reference search ([`REFERENCE_LAG_MS`]), the rate limit, prices.
 
@@ -16,12 +20,13 @@ mod shipments;
 mod tracking;
 
 use crate::core::channel::{Call, Channel, Credentials, json, set};
+use crate::core::faults::Fault;
 use crate::core::quota::{Bucket, Verdict};
 use crate::core::world::{Event, World};
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State as Shared;
 use axum::response::Response;
+use axum::{Extension, Router};
 use base64::Engine as _;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
@@ -33,6 +38,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub const NAME: &str = "dhl-express";
 /// How long a new shipment cannot be found by its reference.
 pub const REFERENCE_LAG_MS: i64 = 3 * 60_000;
+/// How long it cannot be, where the search lies.
+const STALE_REFERENCE_MS: i64 = 50 * 60_000;
+/// How old the scans are that a lying answer tells.
+const STALE_SCANS_MS: i64 = 24 * 3_600_000;
 /// Between create and upload of paperless documents, and between two uploads.
 const UPLOAD_GAP_MS: i64 = 10 * 60_000;
 const USER: &str = "sim-dhl-user";
@@ -102,9 +111,15 @@ struct Ask<'a> {
     query: Vec<(String, String)>,
     body: Value,
     instance: String,
+    lie: bool,
 }
 
 impl Ask<'_> {
+    /// The instant as of which a lying answer speaks: `by` before the true one.
+    fn as_of(&self, world: &World, by: i64) -> i64 {
+        world.now_ms() - if self.lie { by } else { 0 }
+    }
+
     fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str())
     }
@@ -164,6 +179,24 @@ fn milli(value: &Value) -> Option<i64> {
     crate::core::money::minor(&text(value), "KWD")
 }
 
+/// What [`operation`] knows.
+const OPERATIONS: &[&str] = &[
+    "rates",
+    "products",
+    "landedCost",
+    "createShipment",
+    "track",
+    "trackMany",
+    "uploadImage",
+    "proofOfDelivery",
+    "getImage",
+    "createPickup",
+    "updatePickup",
+    "cancelPickup",
+    "addressValidate",
+    "identifiers",
+];
+
 fn operation(method: &Method, path: &str) -> &'static str {
     let path = below(path);
     match (method.as_str(), path) {
@@ -192,6 +225,10 @@ impl Channel for DhlExpress {
 
     fn router(self: Arc<Self>, world: World) -> Router {
         Router::new().fallback(handle).with_state((self, world))
+    }
+
+    fn operations(&self) -> Option<Vec<&'static str>> {
+        Some(OPERATIONS.to_vec())
     }
 
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {
@@ -239,19 +276,26 @@ impl Channel for DhlExpress {
     }
 }
 
+/// What was done, or the half of it that a lie tells.
+fn half(done: Response, ask: &Ask<'_>, told: &Value) -> Response {
+    if ask.lie && done.status().is_success() { json(done.status().as_u16(), told) } else { done }
+}
+
 async fn handle(
     Shared((fake, world)): Shared<(Arc<DhlExpress>, World)>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    fault: Option<Extension<Fault>>,
     body: Bytes,
 ) -> Response {
+    let lie = fault.is_some_and(|Extension(fault)| fault == Fault::Lie);
     let path = below(uri.path()).to_owned();
     let instance = match uri.query() {
         Some(q) => format!("{path}?{q}"),
         None => path.clone(),
     };
-    let mut response = answer(&fake, &world, &method, &uri, &headers, &body, &path, instance);
+    let mut response = answer(&fake, &world, &method, &uri, &headers, &body, &path, instance, lie);
     if let Some(reference) = headers.get("message-reference").and_then(|v| v.to_str().ok()) {
         set(&mut response, "message-reference", reference);
     }
@@ -268,6 +312,7 @@ fn answer(
     body: &Bytes,
     path: &str,
     instance: String,
+    lie: bool,
 ) -> Response {
     let expected = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:{PASSWORD}"));
     let given = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -285,7 +330,7 @@ fn answer(
     let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .map(|(k, v)| (k.into_owned(), v.into_owned()))
         .collect();
-    let mut ask = Ask { path, query, body: Value::Null, instance };
+    let mut ask = Ask { path, query, body: Value::Null, instance, lie };
     if matches!(*method, Method::POST | Method::PATCH) {
         match serde_json::from_slice(body) {
             Ok(value) => ask.body = value,
@@ -295,13 +340,13 @@ fn answer(
     match operation(method, path) {
         "rates" | "products" => rates::rates(&ask, method == Method::GET, world),
         "landedCost" => rates::landed_cost(&ask),
-        "createShipment" => fake.create(&ask, world),
+        "createShipment" => half(fake.create(&ask, world), &ask, &j!({"warnings": []})),
         "track" => fake.track_one(&ask, world),
         "trackMany" => fake.track_many(&ask, world),
         "uploadImage" => fake.upload(&ask, world),
         "getImage" => fake.image(&ask),
         "proofOfDelivery" => fake.proof(&ask, world),
-        "createPickup" => fake.pickup(&ask, world),
+        "createPickup" => half(fake.pickup(&ask, world), &ask, &j!({"warnings": []})),
         "updatePickup" => fake.update_pickup(&ask, world),
         "cancelPickup" => fake.cancel_pickup(&ask),
         "addressValidate" => rates::address(&ask),

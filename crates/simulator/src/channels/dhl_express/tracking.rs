@@ -1,7 +1,9 @@
 //! Tracking by number and by reference, and proof of delivery.
 
 use super::scans::offset_minutes;
-use super::{Ask, DhlExpress, REFERENCE_LAG_MS, Shipment, absent, bad, number, pdf};
+use super::{
+    Ask, DhlExpress, REFERENCE_LAG_MS, STALE_REFERENCE_MS, STALE_SCANS_MS, Shipment, absent, bad, number, pdf,
+};
 use crate::core::channel::json;
 use crate::core::clock::{instant, local};
 use crate::core::money;
@@ -66,14 +68,16 @@ impl DhlExpress {
 
     pub(super) fn track_one(&self, ask: &Ask<'_>, world: &World) -> Response {
         let awb = ask.path.split('/').nth(2).unwrap_or_default();
-        match self.scanned_shipment(awb, world.now_ms()) {
-            Some(s) => json(200, &j!({"shipments": [show(&s, ask, world.now_ms())]})),
+        let now = ask.as_of(world, STALE_SCANS_MS);
+        match self.scanned_shipment(awb, now) {
+            Some(s) => json(200, &j!({"shipments": [show(&s, ask, now)]})),
             None => absent(ask, &format!("No Shipments Found for AWBNumber | {awb}")),
         }
     }
 
     pub(super) fn track_many(&self, ask: &Ask<'_>, world: &World) -> Response {
-        let now = world.now_ms();
+        let by_reference = ask.query("shipmentReference").is_some();
+        let now = ask.as_of(world, if by_reference { STALE_REFERENCE_MS } else { STALE_SCANS_MS });
         let numbers: Vec<&str> = ask
             .query
             .iter()

@@ -73,12 +73,14 @@ pub(super) fn resolve(world: &World, state: &mut State, id: &str, outcome: &'sta
     }
 }
 
-pub(super) fn list(world: &World, state: &State, query: &[(String, String)]) -> Response {
+/// `stale_ms`: as the list stood so long ago.
+pub(super) fn list(world: &World, state: &State, query: &[(String, String)], stale_ms: i64) -> Response {
     let of = query.iter().find(|(k, _)| k == "disputed_transaction_id").map(|(_, v)| v.as_str());
     let items: Vec<Value> = state
         .disputes
         .values()
         .filter(|d| of.is_none_or(|o| o == d.capture))
+        .filter(|d| d.opened_ms <= world.now_ms() - stale_ms)
         .map(|d| view(world, d, false))
         .collect();
     let own = j!({"href": format!("{}/v1/customer/disputes", world.base_url(NAME)), "rel": "self", "method": "GET"});

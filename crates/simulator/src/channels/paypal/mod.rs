@@ -16,6 +16,9 @@
 //!   They go out once a webhook is registered. PKCS #1 v1.5 signatures are deterministic, but the
 //!   key is not: bodies are equal between equal runs, signatures are not.
 //!
+//! - A lie ([`Fault::Lie`]) answers 200 with less than the truth: the search, the list of disputes and the report
+//!   folder as they stood some hours ago, a refund that was made and is told as pending.
+//!
 //! Credentials: `client_id`, `client_secret`, `account`, `webhook_id` (of the first webhook made).
 
 mod disputes;
@@ -26,6 +29,7 @@ mod webhooks;
 use crate::core::buyers::Buyer;
 use crate::core::channel::{Call, Channel, Credentials, News, json, raw, set};
 use crate::core::clock::{instant, iso_seconds};
+use crate::core::faults::Fault;
 use crate::core::money::{minor, share, text};
 use crate::core::quota::Verdict;
 use crate::core::world::{Event, World};
@@ -48,6 +52,22 @@ const ACCOUNT: &str = "SIMTRADEWIND1";
 const WEBHOOK: &str = "1SIM4291016473214C";
 /// Life of an access token (9 hours).
 const LIFE_S: i64 = 32_400;
+/// How far back a lying list stands.
+const STALE_MS: i64 = 6 * 3_600_000;
+
+/// The operations that faults may strike.
+const OPERATIONS: &[&str] = &[
+    "token",
+    "search.get",
+    "balances.get",
+    "captures.get",
+    "captures.refund",
+    "refunds.get",
+    "disputes",
+    "verify-webhook-signature.post",
+    "webhooks",
+    "reports",
+];
 
 /// Where an order came from and what it cost.
 #[derive(Debug, Clone)]
@@ -256,13 +276,18 @@ impl PayPal {
         let path = parts.uri.path().to_owned();
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         let method = parts.method.as_str();
+        let stale = if parts.extensions.get::<Fault>() == Some(&Fault::Lie) { STALE_MS } else { 0 };
         match (method, segments.as_slice()) {
             ("POST", ["v1", "oauth2", "token"]) => return self.token(world, parts, body),
             ("GET", ["certs", _]) => return self.signer.certificate(),
             ("POST", ["sim", what]) => return self.by_hand(world, what, body),
             // The drop has a login of its own (SSH keys); an access token is never sent there.
             ("GET", ["ppreports", "outgoing"]) => {
-                return json(200, &j!({"files": self.lock().reports.keys().collect::<Vec<_>>()}));
+                let state = self.lock();
+                // A mirror that was not filled yet lacks the newest file; names go by days.
+                let lacks = usize::from(stale > 0);
+                let told = state.reports.len().saturating_sub(lacks);
+                return json(200, &j!({"files": state.reports.keys().take(told).collect::<Vec<_>>()}));
             }
             ("GET", ["ppreports", "outgoing", name]) => {
                 return match self.lock().reports.get(*name) {
@@ -283,20 +308,23 @@ impl PayPal {
         let sent: Value = serde_json::from_slice(body).unwrap_or_default();
         let mut state = self.lock();
         match (method, segments.as_slice()) {
-            ("GET", ["v1", "reporting", "transactions"]) => search::transactions(world, &state, &query),
+            ("GET", ["v1", "reporting", "transactions"]) => {
+                search::transactions(world, &state, &query, stale)
+            }
             ("GET", ["v1", "reporting", "balances"]) => search::balances(world, &state, &query),
             ("GET", ["v2", "payments", "captures", id]) => match state.captures.get(*id) {
                 Some(capture) => json(200, &capture_view(world, capture)),
                 None => not_found(),
             },
             ("POST", ["v2", "payments", "captures", id, "refund"]) => {
-                self.refund_call(world, &mut state, id, header(parts, "paypal-request-id"), &sent)
+                let made = self.refund_call(world, &mut state, id, header(parts, "paypal-request-id"), &sent);
+                if stale > 0 && made.status() == 201 { pending(&state, id) } else { made }
             }
             ("GET", ["v2", "payments", "refunds", id]) => {
                 let found = state.captures.values().find(|c| c.refunds.iter().any(|r| r.0 == *id));
                 found.map_or_else(not_found, |c| json(200, &refund_view(world, c, id)))
             }
-            ("GET", ["v1", "customer", "disputes"]) => disputes::list(world, &state, &query),
+            ("GET", ["v1", "customer", "disputes"]) => disputes::list(world, &state, &query, stale),
             ("GET", ["v1", "customer", "disputes", id]) => disputes::get(world, &state, id),
             ("POST", ["v1", "customer", "disputes", id, what]) => {
                 self.dispute_action(world, &mut state, id, what)
@@ -411,6 +439,12 @@ impl PayPal {
             _ => not_found(),
         }
     }
+}
+
+/// The newest refund of a capture, told as if it were still on its way.
+fn pending(state: &State, capture: &str) -> Response {
+    let newest = state.captures.get(capture).and_then(|c| c.refunds.last());
+    newest.map_or_else(not_found, |(id, ..)| json(201, &j!({"id": id, "status": "PENDING"})))
 }
 
 fn nobody() -> Buyer {
@@ -529,6 +563,10 @@ impl Channel for PayPal {
 
     fn lists(&self) -> &'static [(&'static str, &'static str)] {
         &[("search.get", "/transaction_details")]
+    }
+
+    fn operations(&self) -> Option<Vec<&'static str>> {
+        Some(OPERATIONS.to_vec())
     }
 
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {

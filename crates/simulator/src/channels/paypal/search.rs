@@ -65,7 +65,8 @@ fn view(row: &Row, all: bool) -> Value {
     value
 }
 
-pub(super) fn transactions(world: &World, state: &State, query: &Query) -> Response {
+/// `stale_ms`: the index stands so long ago.
+pub(super) fn transactions(world: &World, state: &State, query: &Query, stale_ms: i64) -> Response {
     let bound = |name: &str| get(query, name).and_then(instant_of);
     let (Some(start), Some(end)) = (bound("start_date"), bound("end_date")) else {
         return invalid(
@@ -83,7 +84,7 @@ pub(super) fn transactions(world: &World, state: &State, query: &Query) -> Respo
     if size == 0 || size > 500 || page == 0 {
         return invalid("INVALID_PARAMETER_VALUE", "page_size must be between 1 and 500, page at least 1.");
     }
-    let now = world.now_ms();
+    let now = world.now_ms() - stale_ms;
     let fresh = now - FRESH_MS;
     let range = match get(query, "transaction_amount") {
         None => None,

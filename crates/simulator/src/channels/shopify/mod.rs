@@ -113,6 +113,10 @@ impl Channel for Shopify {
         &[("orders", "/data/orders/nodes")]
     }
 
+    fn operations(&self) -> Option<Vec<&'static str>> {
+        Some(resolve::OPERATIONS.to_vec())
+    }
+
     fn classify(&self, parts: &Parts, body: &Bytes) -> Call {
         if parts.uri.path().starts_with("/bulk/") {
             let mut call = Call::new("bulkDownload", parts.uri.path());

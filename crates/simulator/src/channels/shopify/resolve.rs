@@ -13,6 +13,50 @@ use sha2::{Digest as _, Sha256};
 /// Mutations that demand `@idempotent` since 2026-04, of those served here.
 const KEYED: &[&str] = &["inventorySetQuantities", "refundCreate"];
 
+/// The root fields that are served: an operation is called by its first one. The token endpoint stands beside them.
+pub(super) const OPERATIONS: &[&str] = &[
+    "oauth",
+    "productSet",
+    "productCreate",
+    "productUpdate",
+    "productDelete",
+    "productVariantsBulkUpdate",
+    "publishablePublish",
+    "publishableUnpublish",
+    "inventorySetQuantities",
+    "orderCancel",
+    "refundCreate",
+    "fulfillmentCreate",
+    "fulfillmentTrackingInfoUpdate",
+    "bulkOperationRunQuery",
+    "webhookSubscriptionCreate",
+    "shop",
+    "currentAppInstallation",
+    "locations",
+    "location",
+    "publications",
+    "product",
+    "productByHandle",
+    "productByIdentifier",
+    "products",
+    "productVariant",
+    "productVariants",
+    "productVariantsCount",
+    "inventoryItem",
+    "inventoryItems",
+    "order",
+    "orders",
+    "taxonomy",
+    "node",
+    "nodes",
+    "job",
+    "currentBulkOperation",
+    "bulkOperation",
+    "disputes",
+    "shopifyPaymentsAccount",
+    "webhookSubscriptions",
+];
+
 pub(super) fn when(ms: i64) -> String {
     iso_seconds(instant(ms))
 }
