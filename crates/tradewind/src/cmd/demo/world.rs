@@ -48,9 +48,15 @@ pub(super) async fn play(
     gateway.import(folder).await?;
     side.own(&owned(&gateway).await?).await?;
 
-    bar.set_message("putting offers up");
-    relist(&gateway).await?;
-    let mut opening = true;
+    // A demo that was killed finds the world where it left it, in the middle of a round: this round is turned again at once,
+    // or orders would wait for the next one, and buyers change their minds meanwhile.
+    let mut broken_off = side.now() > side.start();
+    let mut opening = minutes(side.now(), side.start()) < i64::from(super::FIRST_DAY) * DAY;
+    if opening {
+        bar.set_message("putting offers up");
+        relist(&gateway).await?;
+        broken_off = false;
+    }
     let mut quiet = 0;
     loop {
         let now = minutes(side.now(), side.start());
@@ -61,7 +67,7 @@ pub(super) async fn play(
             false if now < (selling + BUSY) * DAY => ROUND,
             false => DAY,
         };
-        let due = (now / step + 1) * step;
+        let due = if std::mem::take(&mut broken_off) { now / step * step } else { (now / step + 1) * step };
         side.advance_to(after(side.start(), due)).await?;
         let day = due / DAY;
         bar.set_position(u64::try_from(day).unwrap_or(0));
