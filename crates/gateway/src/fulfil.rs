@@ -1,6 +1,7 @@
 //! Fulfilment: book the parcel, file the declaration, wait for the release, tell the marketplace. Each order is a
 //! row with a stage; each step commits before and after its call, so a crash goes on where it stopped.
 
+mod again;
 pub(crate) mod book;
 mod call_back;
 mod cancel;
@@ -34,9 +35,10 @@ pub struct Fulfilled {
     pub confirmed: u32,
     /// Cancellations that went to their marketplaces.
     pub cancelled: u32,
-    /// Labels voided because their orders were cancelled.
+    /// Labels voided because their orders were cancelled, or shipped by somebody else.
     pub voided: u32,
-    /// Orders found cancelled after their parcel was booked, where the label cannot be voided: a person must stop it.
+    /// Orders found cancelled (or shipped by somebody else) after their parcel was booked, where the label cannot be voided: a
+    /// person must stop it.
     pub after_cancellation: u32,
     /// Parcels whose state moved.
     pub moved: u32,
@@ -96,6 +98,12 @@ impl Gateway {
             }
         }
         let mut catalogue = None;
+        for listed in self.orders_in(Stage::Stuck).await? {
+            if let Some(record) = self.still_in(&listed, Stage::Stuck).await? {
+                let step = self.judge_again(record, &mut catalogue, &mut done).await;
+                unless_overtaken(step, &mut done)?;
+            }
+        }
         for stage in [Stage::ToBook, Stage::ToDeclare, Stage::Declared, Stage::ToConfirm] {
             for listed in self.orders_in(stage).await? {
                 let Some(record) = self.still_in(&listed, stage).await? else { continue };
@@ -117,7 +125,7 @@ impl Gateway {
         self.call_back(&mut done).await?;
         self.track(None, &mut done).await?;
         done.urge_for_gone();
-        done.stuck = self.orders_in(Stage::Stuck).await?.len() as u32;
+        self.name_stuck(&mut catalogue, &mut done).await?;
         Ok(done)
     }
 
@@ -172,8 +180,12 @@ impl Gateway {
     ) -> Result<Stage> {
         let known = typed::get::<OrderRecord>(&*self.store, &record.key()).await?;
         let expect = known.as_ref().map_or(Expect::Absent, typed::Versioned::expect);
-        let known = known.map_or_else(|| record.clone(), |k| k.value);
-        let merged = merge(known, record, stage, note);
+        let stored = known.map_or_else(|| record.clone(), |k| k.value);
+        let merged = merge(stored.clone(), record, stage, note);
+        // What is judged in each round is not written in each.
+        if batch.is_empty() && merged == stored {
+            return Ok(merged.stage);
+        }
         batch.put_expecting(&merged, expect)?;
         self.store.commit(batch).await?;
         Ok(merged.stage)
@@ -185,7 +197,7 @@ impl Gateway {
 /// waiting is judged anew from where the step has brought it.
 fn merge(known: OrderRecord, step: &OrderRecord, stage: Stage, note: Option<String>) -> OrderRecord {
     let moved = known.stage != step.stage && known.stage != Stage::Waiting
-        || known.stage == Stage::Cancelled && stage != Stage::Cancelled;
+        || matches!(known.stage, Stage::Cancelled | Stage::Confirmed) && stage != known.stage;
     let mut merged = OrderRecord {
         shipment: step.shipment.clone().or(known.shipment),
         declaration: step.declaration.clone().or(known.declaration),
@@ -197,6 +209,7 @@ fn merge(known: OrderRecord, step: &OrderRecord, stage: Stage, note: Option<Stri
     if !moved {
         merged.stage = stage;
         merged.note = note;
+        merged.stuck_on = (stage == Stage::Stuck).then_some(step.order.updated_at.utc);
         advance(&mut merged);
     }
     merged

@@ -236,6 +236,8 @@ impl Gateway {
                 confirm_attempt: 0,
                 cancel: None,
                 cancel_attempt: 0,
+                elsewhere: false,
+                stuck_on: None,
                 note: None,
             },
             |k| k.value,
@@ -268,7 +270,7 @@ impl Gateway {
     /// already when we first saw the order (`old`). What left without a parcel of ours leaves the stock here.
     async fn reserve(&self, record: &OrderRecord, old: bool, batch: &mut Batch) -> Result<()> {
         let order = &record.order;
-        let left = record.stage == Stage::Confirmed && record.shipment.is_none();
+        let left = record.stage == Stage::Confirmed && (record.shipment.is_none() || record.elsewhere);
         let mut stock: std::collections::BTreeMap<String, (StockRecord, i64)> =
             std::collections::BTreeMap::new();
         for line in &order.lines {
@@ -348,6 +350,8 @@ pub(crate) fn advance(record: &mut OrderRecord) {
         OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup
             if record.shipment.is_none() =>
         {
+            // A label of ours that is found later, or is booked at this moment, is not what left.
+            record.elsewhere = true;
             record.stage = Stage::Confirmed;
         }
         state if state.is_shippable() && record.stage == Stage::Waiting && !order.channel_fulfilled => {

@@ -14,7 +14,7 @@ use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Collection, Expect, Filter};
 
 use crate::gateway::{Gateway, GatewayError, Result};
-use crate::records::ShipmentRecord;
+use crate::records::{OrderRecord, ShipmentRecord};
 
 /// How a pickup stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ impl Gateway {
     }
 
     /// Parcels that are booked, not handed over and not waited for by a courier, by carrier account. A parcel whose order was
-    /// cancelled is kept back.
+    /// cancelled, or shipped by somebody else, is kept back.
     ///
     /// # Errors
     /// The store failed.
@@ -144,6 +144,11 @@ impl Gateway {
             let s = parcel.value;
             let here = matches!(s.tracking, TrackingState::Unknown | TrackingState::InfoReceived);
             if here && s.note.is_none() && !held.contains(s.request.id.as_str()) {
+                // Or is to be kept back, and only the call that voids its label did not get through yet.
+                let order = typed::get::<OrderRecord>(&*self.store, &s.order).await?;
+                if order.is_some_and(|o| o.value.is_unwanted()) {
+                    continue;
+                }
                 waiting.entry(s.account.clone()).or_default().push(s);
             }
         }

@@ -220,8 +220,22 @@ pub struct OrderRecord {
     /// Cancellations tried: part of the idempotency key.
     #[serde(default)]
     pub cancel_attempt: u32,
+    /// It left by another way than a parcel of ours, as the channel told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
+    /// While it is stuck: how recent the order was at the channel that was stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck_on: Option<Timestamp>,
     /// Why it is where it is.
     pub note: Option<String>,
+}
+
+impl OrderRecord {
+    /// Nobody waits for a parcel of ours: it was cancelled, or left by another way.
+    #[must_use]
+    pub fn is_unwanted(&self) -> bool {
+        self.stage == Stage::Cancelled || self.stage == Stage::Confirmed && self.elsewhere
+    }
 }
 record!(
     OrderRecord,
@@ -292,6 +306,9 @@ pub struct DeclarationRecord {
     pub note: Option<String>,
     /// Filed at.
     pub filed_at: Option<Timestamp>,
+    /// Times that it was to be filed anew after a refusal: part of the idempotency key.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub filings: u32,
     /// We asked for its cancellation.
     #[serde(default)]
     pub withdrawn: bool,

@@ -42,13 +42,24 @@ impl Gateway {
         let carrier = self.account(&shipping.carrier)?.clone();
         let id = shipment_id(&record);
         let known = typed::get::<ShipmentRecord>(&*self.store, &id).await?;
+        let known = match known {
+            Some(sent) if sent.value.is_in_doubt() || sent.value.booked.is_some() => {
+                return self.settle_booking(record, sent, done).await;
+            }
+            known => known,
+        };
+        // Anew for each try: one that certainly failed binds to nothing, and the buyer may have moved or cancelled a line since.
+        let request = match self.shipment_request(&record, shipping, variants, &id)? {
+            Ok(request) => request,
+            Err(why) => return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await,
+        };
         let mut shipment = match known {
-            Some(known) => known,
+            Some(mut known) => {
+                known.value.account = shipping.carrier.clone();
+                known.value.request = request;
+                known
+            }
             None => {
-                let request = match self.shipment_request(&record, shipping, variants, &id)? {
-                    Ok(request) => request,
-                    Err(why) => return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await,
-                };
                 self.quote(&record, shipping, variants, done).await?;
                 let value = ShipmentRecord {
                     account: shipping.carrier.clone(),
@@ -69,16 +80,9 @@ impl Gateway {
                 Versioned { value, version: 0 }
             }
         };
-        if shipment.value.is_in_doubt() || shipment.value.booked.is_some() {
-            return self.settle_booking(record, shipment, done).await;
-        }
         // Nothing is booked for an order that was cancelled since it was read, and nothing that another process books.
         let Some(expect) = self.unchanged(&record).await? else { return Ok(()) };
         let parcel = &mut shipment.value;
-        if parcel.request.ship_at <= self.now() {
-            // Earlier tries took longer than the planned hand-over: carriers refuse a date in the past.
-            parcel.request.ship_at = hand_over(self.now());
-        }
         parcel.state = ShipmentState::CreatePending;
         parcel.attempt += 1;
         parcel.sent_at = Some(self.now());

@@ -1,4 +1,5 @@
-//! Parcels whose orders were cancelled after their label was booked. Where the carrier can void a label, it is voided.
+//! Parcels that nobody waits for: their orders were cancelled after the label was booked, or were shipped by somebody else while it was
+//! booked. Where the carrier can void a label, it is voided.
 //! Where it cannot, order and parcel say so: a person must keep the parcel back, and the label may be billed.
 
 use tradewind_connector::{CallCx, Error, Facet, Kind};
@@ -13,13 +14,13 @@ use crate::records::{OrderRecord, ShipmentRecord, Stage};
 
 impl Gateway {
     pub(super) async fn call_back(&self, done: &mut Fulfilled) -> Result<()> {
-        // A booking that was under way when the cancellation came: without its outcome a label may exist that nobody
-        // knows, and no other step looks at a cancelled order.
+        // A booking that was under way when the cancellation came, or the news that somebody else shipped: without its outcome
+        // a label may exist that nobody knows, and no other step looks at such an order.
         let doubt = [ShipmentState::CreatePending, ShipmentState::CreateUnknown, ShipmentState::LabelPending];
         let open = typed::list::<ShipmentRecord>(&*self.store, Filter::all().states(&doubt)).await?;
         for parcel in open {
             let order = typed::get::<OrderRecord>(&*self.store, &parcel.value.order).await?;
-            let Some(order) = order.map(|o| o.value).filter(|o| o.stage == Stage::Cancelled) else {
+            let Some(order) = order.map(|o| o.value).filter(OrderRecord::is_unwanted) else {
                 continue;
             };
             let step = self.settle_booking(order, parcel, done).await;
@@ -28,6 +29,15 @@ impl Gateway {
         for order in self.orders_in(Stage::Cancelled).await? {
             let Some(id) = &order.shipment else { continue };
             let Some(parcel) = typed::get::<ShipmentRecord>(&*self.store, id).await? else { continue };
+            let step = self.stop_parcel(order, parcel, done).await;
+            unless_overtaken(step, done)?;
+        }
+        // Confirmed orders are many, labels that wait are few.
+        let labelled = [ShipmentState::LabelCreated, ShipmentState::VoidPending];
+        for parcel in typed::list::<ShipmentRecord>(&*self.store, Filter::all().states(&labelled)).await? {
+            let order = typed::get::<OrderRecord>(&*self.store, &parcel.value.order).await?;
+            let left = |o: &OrderRecord| o.stage == Stage::Confirmed && o.is_unwanted();
+            let Some(order) = order.map(|o| o.value).filter(left) else { continue };
             let step = self.stop_parcel(order, parcel, done).await;
             unless_overtaken(step, done)?;
         }
@@ -110,17 +120,12 @@ impl Gateway {
     ) -> Result<()> {
         let id = parcel.value.request.id.to_string();
         parcel.value.state = ShipmentState::Voided;
-        parcel.value.note = Some("voided: its order was cancelled".to_owned());
+        parcel.value.note = Some(format!("voided: its order was {}", fate(&order)));
         let mut batch = Batch::new();
         batch.put_back(&parcel)?.audit(self.now(), "void", order.key(), id.clone());
         done.voided += 1;
-        self.stage(
-            order,
-            Stage::Cancelled,
-            Some(format!("cancelled; the label of parcel {id} is void")),
-            batch,
-        )
-        .await
+        let (stage, note) = (order.stage, format!("{}; the label of parcel {id} is void", fate(&order)));
+        self.stage(order, stage, Some(note), batch).await
     }
 
     async fn void_failed(
@@ -167,18 +172,25 @@ impl Gateway {
     ) -> Result<()> {
         let waybill = parcel.value.booked.as_ref().map(|b| b.waybill.to_string()).unwrap_or_default();
         let note = format!(
-            "cancelled after parcel {waybill} was booked, and {why}: keep it back, or have it returned; the carrier may bill it"
+            "{} after parcel {waybill} was booked, and {why}: keep it back, or have it returned; the carrier may bill it",
+            fate(&order)
         );
         parcel.value.note = Some(note.clone());
         let mut batch = Batch::new();
         batch.put_back(&parcel)?.audit(
             self.now(),
-            "after cancellation",
+            if order.stage == Stage::Cancelled { "after cancellation" } else { "beside another parcel" },
             order.key(),
             parcel.value.request.id.to_string(),
         );
         done.after_cancellation += 1;
         done.urge(format!("order {}: {note}", order.key()));
-        self.stage(order, Stage::Cancelled, Some(note), batch).await
+        let stage = order.stage;
+        self.stage(order, stage, Some(note), batch).await
     }
+}
+
+/// Why nobody waits for the parcel of an order.
+fn fate(order: &OrderRecord) -> &'static str {
+    if order.stage == Stage::Cancelled { "cancelled" } else { "shipped by somebody else" }
 }

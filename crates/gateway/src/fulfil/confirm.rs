@@ -97,7 +97,7 @@ impl Gateway {
 
     /// The marketplace knows: the units leave the stock ledger in the same commit. All of it is read and written in its
     /// version: the pull may take an order in, or a cancellation, between the two.
-    async fn confirmed(&self, record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
+    pub(super) async fn confirmed(&self, record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
         loop {
             let mut batch = Batch::new();
             self.units_leave(&record, &mut batch).await?;

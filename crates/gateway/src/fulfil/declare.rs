@@ -5,7 +5,7 @@ mod amounts;
 mod limits;
 mod waiting;
 
-use tradewind_connector::{CallCx, Cursor, Kind, Submitted};
+use tradewind_connector::{CallCx, Cursor, Facet, Kind, Submitted};
 use tradewind_domain::{
     AccountId, Currency, CustomsReceipt, Declaration, DeclarationId, DeclarationLine, DeclarationState,
     DeclaredPayment, DeclaredWaybill, Filed, FiledDocument, Flow, Money, OrderState, PackedGoods,
@@ -30,41 +30,41 @@ impl Gateway {
         let Some(filing) = customs.customs().and_then(|c| c.declare()) else {
             return Err(GatewayError::Config(format!("account '{account}' files no declarations")));
         };
-        // Twenty characters: what China's customs take.
-        let id = format!("TD{}", shipment_id.strip_prefix("TW").unwrap_or(&shipment_id));
+        let id = declaration_id(&shipment_id);
         let known = typed::get::<DeclarationRecord>(&*self.store, &id).await?;
         let mut filed = match known {
-            Some(known) => known,
-            None => {
-                let accepted = customs.capabilities().bounds.currencies.clone();
-                let declaration = match self.declaration(&record, &shipment.value, &id, &accepted) {
-                    Ok(d) => d,
+            Some(known) if known.value.state != DeclarationState::Draft => known,
+            known => {
+                let declaration = match self.declarable(&record, &shipment.value).await? {
+                    Ok(declaration) => declaration,
                     Err(why) => return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await,
                 };
-                if let Some(scheme) = shipping.scheme.get(&declaration.to.country)
-                    && let Some(why) = self.scheme_refuses(&declaration, scheme, &record.key()).await?
-                {
-                    let note = format!("not filed, {why}");
-                    return self.stage(record, Stage::Stuck, Some(note), Batch::new()).await;
+                match known {
+                    // To be filed anew: what the authority gave for it stays.
+                    Some(mut known) => {
+                        let filed = &mut known.value;
+                        let references = std::mem::take(&mut filed.declaration.references);
+                        filed.declaration =
+                            Declaration { number: filed.authority_ref.clone(), references, ..declaration };
+                        filed.state = DeclarationState::Matched;
+                        known
+                    }
+                    None => {
+                        let value = DeclarationRecord {
+                            account: account.clone(),
+                            order: record.key(),
+                            declaration,
+                            state: DeclarationState::Matched,
+                            authority_ref: None,
+                            note: None,
+                            filed_at: None,
+                            filings: 0,
+                            withdrawn: false,
+                            waits: None,
+                        };
+                        Versioned { value, version: 0 }
+                    }
                 }
-                let mismatches = filing.validate(&declaration);
-                if !mismatches.is_empty() {
-                    let why = mismatches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                    let note = format!("not filed, the documents do not match: {why}");
-                    return self.stage(record, Stage::Stuck, Some(note), Batch::new()).await;
-                }
-                let value = DeclarationRecord {
-                    account: account.clone(),
-                    order: record.key(),
-                    declaration,
-                    state: DeclarationState::Matched,
-                    authority_ref: None,
-                    note: None,
-                    filed_at: None,
-                    withdrawn: false,
-                    waits: None,
-                };
-                Versioned { value, version: 0 }
             }
         };
         let before = record.clone();
@@ -85,7 +85,19 @@ impl Gateway {
         let mut batch = Batch::new();
         batch.put_back(&filed)?.put_expecting(&record, expect)?;
         self.store.commit(batch).await?;
-        let result = filing.submit(&CallCx::keyed(id), &filed.value.declaration).await;
+        let declaration = &filed.value.declaration;
+        let result = match filed.value.filings {
+            0 => filing.submit(&CallCx::keyed(id), declaration).await,
+            // Under a key of its own, or the first answer would be given once more. What has a number is changed.
+            n => {
+                let key = CallCx::keyed(format!("{id}/{n}"));
+                let amends = customs.capabilities().support(Facet::Amend).works();
+                match declaration.number {
+                    Some(_) if amends => filing.amend(&key, declaration).await,
+                    _ => filing.submit(&key, declaration).await,
+                }
+            }
+        };
         let filed = &filed.value.declaration.id;
         match result {
             Ok(answer) => {
@@ -109,6 +121,40 @@ impl Gateway {
                 self.became(filed, state, None, None, Batch::new()).await
             }
         }
+    }
+
+    /// What is to be declared of an order, or why it cannot be. Makes no call.
+    pub(super) async fn declarable(
+        &self,
+        record: &OrderRecord,
+        shipment: &ShipmentRecord,
+    ) -> Result<Result<Declaration, String>> {
+        let shipping = self.sender()?;
+        let country = shipment.request.to.country;
+        let Some(account) = shipping.customs.get(&country) else {
+            return Ok(Err(format!("[shipping.customs] names no account for {country}")));
+        };
+        let customs = self.account(account)?.clone();
+        let Some(filing) = customs.customs().and_then(|c| c.declare()) else {
+            return Ok(Err(format!("account '{account}' files no declarations")));
+        };
+        let id = declaration_id(shipment.request.id.as_str());
+        let accepted = customs.capabilities().bounds.currencies.clone();
+        let declaration = match self.declaration(record, shipment, &id, &accepted) {
+            Ok(declaration) => declaration,
+            Err(why) => return Ok(Err(why)),
+        };
+        if let Some(scheme) = shipping.scheme.get(&declaration.to.country)
+            && let Some(why) = self.scheme_refuses(&declaration, scheme, &record.key()).await?
+        {
+            return Ok(Err(format!("not filed, {why}")));
+        }
+        let mismatches = filing.validate(&declaration);
+        if !mismatches.is_empty() {
+            let why = mismatches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            return Ok(Err(format!("not filed, the documents do not match: {why}")));
+        }
+        Ok(Ok(declaration))
     }
 
     /// What a call made of a declaration that was sent, with its answer, in one commit with what belongs to it and the step of its order.
@@ -469,6 +515,11 @@ impl Gateway {
             references: Vec::new(),
         })
     }
+}
+
+/// Our number of the declaration of a parcel. Twenty characters: what China's customs take.
+pub(super) fn declaration_id(shipment: &str) -> String {
+    format!("TD{}", shipment.strip_prefix("TW").unwrap_or(shipment))
 }
 
 /// Somebody else wrote a declaration meanwhile.

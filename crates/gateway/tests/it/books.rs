@@ -109,6 +109,8 @@ async fn the_same_money_seen_by_several_accounts_counts_once() {
             confirm_attempt: 0,
             cancel: None,
             cancel_attempt: 0,
+            elsewhere: false,
+            stuck_on: None,
             note: None,
         })
         .unwrap();

@@ -38,7 +38,7 @@ parcel_mm = [200, 150, 100]
 pub(crate) struct Trade {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) channel: Arc<Fake>,
-    carrier: Arc<Fake>,
+    pub(crate) carrier: Arc<Fake>,
     _dir: tempfile::TempDir,
 }
 
@@ -71,7 +71,7 @@ impl Trade {
     }
 
     /// Ten bags on the shelf, all allotted to the shop, and an order for three of them.
-    async fn new(carrier_can: &[Facet]) -> Trade {
+    pub(crate) async fn new(carrier_can: &[Facet]) -> Trade {
         let trade = Trade::with("", &[], carrier_can).await;
         trade.take(order(OrderState::ReadyToShip, 9)).await;
         trade
@@ -303,8 +303,62 @@ async fn an_account_that_is_gone_stops_nobody_else() {
     assert_eq!(t.gateway.fulfil().await.unwrap().confirmed, 1);
 }
 
+#[tokio::test]
+async fn a_booking_that_failed_is_made_anew_from_the_order_of_now() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    t.carrier.other().fail.push(("book", Kind::Unavailable));
+    assert_eq!(t.gateway.fulfil().await.unwrap().postponed, 1);
+    // The buyer moves, and one of three bags is cancelled.
+    let mut moved = order(OrderState::ReadyToShip, 11);
+    moved.ship_to.as_mut().unwrap().lines = vec!["Neue Str. 2".to_owned()];
+    moved.lines[0].cancelled = 1;
+    t.take(moved).await;
+    assert_eq!(t.gateway.fulfil().await.unwrap().booked, 1);
+    let request = t.one::<ShipmentRecord>().await.request;
+    assert_eq!((&request.to.lines[0][..], request.contents[0].quantity), ("Neue Str. 2", 2));
+    // Two bags of 400 g; the packing weighs nothing here.
+    assert_eq!((request.contents[0].net.0, request.parcels[0].weight.0), (800, 800));
+}
+
+#[tokio::test]
+async fn a_label_is_called_back_when_somebody_else_shipped_while_its_booking_was_in_doubt() {
+    let t = Trade::new(&[Facet::Shipments, Facet::VoidShipment]).await;
+    t.carrier.other().fail.push(("book", Kind::Indeterminate));
+    t.gateway.fulfil().await.unwrap();
+    t.take(order(OrderState::Shipped, 11)).await;
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!((done.booked, done.voided, done.confirmed), (1, 1, 0), "{done:?}");
+    assert_eq!(t.one::<ShipmentRecord>().await.state, ShipmentState::Voided);
+    let record = t.one::<OrderRecord>().await;
+    assert_eq!(record.stage, Stage::Confirmed);
+    assert!(record.note.unwrap().contains("shipped by somebody else"));
+    assert_eq!(stock(&t).await, (7, 0, 7));
+    // The news comes during the booking, and this carrier cannot void: told, and no courier fetches it.
+    let t = Trade::new(&[Facet::Shipments]).await;
+    let gateway = t.gateway.clone();
+    t.carrier.before("book", move || async move {
+        gateway.take_order(order(OrderState::Shipped, 11), &mut Pulled::default()).await.unwrap();
+    });
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!((done.booked, done.after_cancellation, done.confirmed), (1, 1, 0), "{done:?}");
+    assert!(done.notes.iter().any(|n| n.contains("shipped by somebody else after parcel W1")), "{done:?}");
+    assert!(t.gateway.waiting_for_courier().await.unwrap().is_empty());
+    assert_eq!(t.gateway.fulfil().await.unwrap().after_cancellation, 0, "told once");
+    assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Confirmed);
+}
+
+#[tokio::test]
+async fn no_courier_fetches_a_parcel_whose_label_could_not_be_voided_yet() {
+    let t = Trade::new(&[Facet::Shipments, Facet::VoidShipment]).await;
+    t.cancel_during(&t.carrier, "book");
+    t.carrier.other().fail.push(("void", Kind::Unavailable));
+    t.gateway.fulfil().await.unwrap();
+    assert_eq!(t.one::<ShipmentRecord>().await.state, ShipmentState::LabelCreated);
+    assert!(t.gateway.waiting_for_courier().await.unwrap().is_empty());
+}
+
 /// On the shelf, promised, and what the shop may still sell of ten.
-async fn stock(t: &Trade) -> (u32, u32, u32) {
+pub(crate) async fn stock(t: &Trade) -> (u32, u32, u32) {
     let s = t.one::<StockRecord>().await;
     (s.on_hand, s.reserved, s.allotted.values().sum())
 }

@@ -15,3 +15,4 @@ mod money;
 mod plan;
 mod pricing;
 mod shop;
+mod stuck;

@@ -9,6 +9,9 @@ use crate::output::{self, Exit, Output, counts};
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArg,
+    /// Try a stuck order once more: what stopped it was put right where the gateway cannot see it. May be repeated.
+    #[arg(long, value_name = "ACCOUNT/ORDER")]
+    again: Vec<String>,
 }
 
 #[derive(clap::Args)]
@@ -21,7 +24,12 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
     let gateway = &opened.gateway;
     context::note_no_account(out, &gateway.config);
-    let done = block_on(watched(out, gateway, "fulfilling", async { Ok(gateway.fulfil().await?) }))?;
+    let done = block_on(watched(out, gateway, "fulfilling", async {
+        for order in &args.again {
+            gateway.try_again(order).await?;
+        }
+        Ok(gateway.fulfil().await?)
+    }))?;
     if out.is_json() {
         out.json(&done)?;
     } else {

@@ -177,15 +177,17 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 )
                 .await?;
                 let cases = opened.gateway.cases_of(channel, order).await?;
-                Ok(Some((record.value, shipment.map(|s| s.value), declaration.map(|d| d.value), cases)))
+                let needs = opened.gateway.what_it_needs(&record.value).await?;
+                let papers = (shipment.map(|s| s.value), declaration.map(|d| d.value));
+                Ok(Some((record.value, papers, cases, needs)))
             })?;
-            let Some((record, shipment, declaration, (returns, disputes))) = found else {
+            let Some((record, (shipment, declaration), (returns, disputes), needs)) = found else {
                 context::known(&opened.gateway.config, channel)?;
                 bail!("order '{order}' of '{channel}' was never imported: run tradewind orders")
             };
             if out.is_json() {
                 let all = serde_json::json!({"order": record, "shipment": shipment, "declaration": declaration,
-                    "returns": returns, "disputes": disputes});
+                    "needs": needs, "returns": returns, "disputes": disputes});
                 return out.json(&mask::json(&all)?).map(|()| Exit::Ok);
             }
             let o = &record.order;
@@ -245,6 +247,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 ))?;
             }
             out.text(format!("stage        {} {}", record.stage.name(), record.note.unwrap_or_default()))?;
+            if let Some(needs) = needs {
+                out.text(format!("needs        {needs}"))?;
+            }
         }
         // Answered by `money` above.
         What::Order { channel: None, .. } | What::Payout { .. } | What::Cent { .. } => {}

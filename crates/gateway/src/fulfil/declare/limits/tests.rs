@@ -51,6 +51,7 @@ async fn file(g: &Gateway, declaration: Declaration, state: DeclarationState) {
         authority_ref: None,
         note: None,
         filed_at: None,
+        filings: 0,
         withdrawn: false,
         waits: None,
     };
