@@ -2,7 +2,7 @@
 //! tab-separated sibling has dates.
 //!
 //! The report goes by the day on which the buyer asked, so a case that changed later is not in a window of its change.
-//! Sixty days, the most that one report has, are read each time: a case tells its changes for that long.
+//! Sixty days, the most that one report has, are read each time that a window ends now: a case tells its changes for that long.
 //!
 //! Source: "Returns Reports" (attributes, sixty days). The words of `return_request_status` are not documented: `Approved`
 //! is seen in a published report, every other counts as not decided and is kept verbatim.
@@ -21,6 +21,10 @@ use crate::wanted::{Progress, Wanted, report_in};
 
 /// The most that one report has.
 const SPAN: SignedDuration = SignedDuration::from_hours(60 * 24);
+/// A window that ends within so long of now ends now.
+const NOW: SignedDuration = SignedDuration::from_hours(1);
+/// So much time may pass from a window that is left out to the one that ends now.
+const PAUSE: SignedDuration = SignedDuration::from_hours(24);
 /// An end that is not in the future by Amazon's clock either.
 const LAG: SignedDuration = SignedDuration::from_mins(2);
 
@@ -119,15 +123,21 @@ fn cases(text: &str, store: Currency) -> Result<Vec<Result<Return, Error>>, Erro
     Ok(all.map(named).collect())
 }
 
-/// What to ask for: the sixty days before the end of a window, which must have begun by then.
-fn span(window: Window, now: Timestamp) -> Result<Window, Error> {
-    let latest = now.checked_sub(LAG).unwrap_or(now);
+/// What to ask for. A window that ends now: the sixty days before. One that ended earlier: itself, or nothing where the report of
+/// the one that ends now has it all: a report takes minutes, and whoever reads windows reads them up to now.
+fn span(window: Window, now: Timestamp) -> Result<Option<Window>, Error> {
+    let before = |t: Timestamp, span| t.checked_sub(span).unwrap_or(Timestamp::MIN);
+    let latest = before(now, LAG);
     let to = window.to.min(latest);
-    let from = to.checked_sub(SPAN).unwrap_or(Timestamp::MIN);
-    if window.from < from && window.to.duration_since(window.from) > SPAN {
+    if to.duration_since(window.from) > SPAN {
         return Err(Error::invalid("returns are read by windows of at most 60 days"));
     }
-    Ok(Window { from, to })
+    let from = before(to, SPAN);
+    if to >= before(latest, NOW) {
+        return Ok(Some(Window { from, to }));
+    }
+    let covered = window.from >= before(latest, SPAN - PAUSE);
+    Ok((!covered).then_some(Window { from: window.from, to }))
 }
 
 #[async_trait]
@@ -139,7 +149,7 @@ impl Returns for Amazon {
         cursor: Option<&Cursor>,
     ) -> Result<Page<Result<Return, Error>>, Error> {
         let Some(cursor) = cursor else {
-            let span = span(window, self.pipeline.now())?;
+            let Some(span) = span(window, self.pipeline.now())? else { return Ok(Page::last(Vec::new())) };
             return Ok(Page { items: Vec::new(), next: Some(self.want(cx, &RETURNS, Some(span)).await?) });
         };
         let report = report_in(cursor)
@@ -207,14 +217,20 @@ mod tests {
 
     #[test]
     fn sixty_days_are_asked_for_and_none_of_the_future() {
-        let at = |s: &str| s.parse::<Timestamp>().unwrap();
-        let window = Window { from: at("2026-07-01T00:00:00Z"), to: at("2026-07-10T00:00:00Z") };
-        // 60 days before 10 July: 31 of May less 11 … 11 May (10 July − 30 = 10 June, − 30 = 11 May).
-        let asked = span(window, at("2026-08-01T00:00:00Z")).unwrap();
-        assert_eq!(asked, Window { from: at("2026-05-11T00:00:00Z"), to: window.to });
-        let asked = span(window, at("2026-07-10T00:00:00Z")).unwrap();
-        assert_eq!(asked.to, at("2026-07-09T23:58:00Z"));
-        let wide = Window { from: at("2026-01-01T00:00:00Z"), to: window.to };
-        assert!(span(wide, at("2026-08-01T00:00:00Z")).is_err());
+        let at = |day: &str| format!("{day}T00:00:00Z").parse::<Timestamp>().unwrap();
+        let now = at("2026-07-10");
+        let asked = |from: &str, to: &str| span(Window { from: at(from), to: at(to) }, now).unwrap();
+        // Up to now, two minutes back. 60 days before 10 July: − 30 = 10 June, − 30 = 11 May.
+        let last = asked("2026-07-09", "2026-07-10").unwrap();
+        assert_eq!(last.to.to_string(), "2026-07-09T23:58:00Z");
+        assert_eq!(last.from.to_string(), "2026-05-10T23:58:00Z");
+        // What the last one has is not asked for twice; with a day to spare for the time until it is read.
+        assert_eq!(asked("2026-06-09", "2026-07-09"), None);
+        assert_eq!(asked("2026-05-12", "2026-06-11"), None);
+        // What it has not is asked for as it is.
+        let own = |from: &str, to: &str| Some(Window { from: at(from), to: at(to) });
+        assert_eq!(asked("2026-05-11", "2026-06-10"), own("2026-05-11", "2026-06-10"));
+        assert_eq!(asked("2026-04-10", "2026-05-10"), own("2026-04-10", "2026-05-10"));
+        assert!(span(Window { from: at("2026-01-01"), to: now }, now).is_err());
     }
 }

@@ -125,7 +125,7 @@ impl Gateway {
 
     /// Does the work of several accounts: at once, for a channel that is slow or out of quota must not keep the stock of the
     /// others waiting; in turn, where time is virtual. The results are in the order of the accounts.
-    async fn at_once<T>(&self, work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    pub(crate) async fn at_once<T>(&self, work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
         if !self.clock.moves_for_all() {
             return futures::future::join_all(work).await;
         }

@@ -36,6 +36,15 @@ pub struct PulledCases {
     pub errors: Vec<String>,
 }
 
+impl PulledCases {
+    fn add(&mut self, other: PulledCases) {
+        self.asked += other.asked;
+        self.new += other.new;
+        self.failed += other.failed;
+        self.errors.extend(other.errors);
+    }
+}
+
 /// A return beside its order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReturnCase {
@@ -129,9 +138,13 @@ impl Gateway {
     /// # Errors
     /// The store failed. An account that fails is counted and read again next time, from where it stood.
     pub async fn pull_returns(&self) -> Result<PulledCases> {
+        let work = self.accounts.keys().map(|id| async move {
+            let mut pulled = PulledCases::default();
+            self.pull_returns_of(id, &mut pulled).await.map(|_| pulled)
+        });
         let mut pulled = PulledCases::default();
-        for id in self.accounts.keys() {
-            self.pull_returns_of(id, &mut pulled).await?;
+        for part in self.at_once(work).await {
+            pulled.add(part?);
         }
         Ok(pulled)
     }
@@ -160,9 +173,13 @@ impl Gateway {
     /// # Errors
     /// As of [`Gateway::pull_returns`].
     pub async fn pull_disputes(&self) -> Result<PulledCases> {
+        let work = self.accounts.keys().map(|id| async move {
+            let mut pulled = PulledCases::default();
+            self.pull_disputes_of(id, &mut pulled).await.map(|_| pulled)
+        });
         let mut pulled = PulledCases::default();
-        for id in self.accounts.keys() {
-            self.pull_disputes_of(id, &mut pulled).await?;
+        for part in self.at_once(work).await {
+            pulled.add(part?);
         }
         Ok(pulled)
     }
