@@ -33,6 +33,23 @@ fn a_shop_from_nothing() {
 }
 
 #[test]
+fn two_processes_do_not_carry_out_one_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tradewind.toml"), "").unwrap();
+    for what in ["apply", "fulfil"] {
+        assert_eq!(tradewind(folder.path(), &[what]).status.code(), Some(0), "alone");
+        // What the other process holds, and the system takes from it when it dies.
+        let held = std::fs::File::open(folder.path().join(format!("tradewind.db.{what}.lock"))).unwrap();
+        held.try_lock().unwrap();
+        let second = tradewind(folder.path(), &[what]);
+        assert_eq!(second.status.code(), Some(1));
+        assert!(text(&second).contains("is at work on this store"), "{}", text(&second));
+        drop(held);
+        assert_eq!(tradewind(folder.path(), &[what]).status.code(), Some(0), "after it");
+    }
+}
+
+#[test]
 fn guards_stop_and_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let config = r#"

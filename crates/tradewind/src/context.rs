@@ -90,6 +90,24 @@ pub(crate) fn open_accounts(
     Ok(accounts)
 }
 
+/// Only one process at a time does `what` on a store: two that carry out one plan do no harm, and spend the channels' quota
+/// twice. Holds as long as what is returned, and no longer than the process.
+pub(crate) fn alone(opened: &Opened, what: &str) -> anyhow::Result<std::fs::File> {
+    let mut path = opened.folder.join(&opened.gateway.config.store.path).into_os_string();
+    path.push(format!(".{what}.lock"));
+    let path = PathBuf::from(path);
+    let cannot = || format!("{} cannot be locked", path.display());
+    let file =
+        std::fs::File::options().create(true).truncate(false).write(true).open(&path).with_context(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!("another `tradewind {what}` is at work on this store: wait until it is done")
+        }
+        Err(std::fs::TryLockError::Error(e)) => Err(e).with_context(cannot),
+    }
+}
+
 /// That an account is configured; a misspelt one is told with those that are.
 pub(crate) fn known(config: &Config, account: &AccountId) -> anyhow::Result<()> {
     let all: Vec<&str> = config.account.iter().map(|a| a.id.as_str()).collect();

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tradewind_gateway::apply::{Applied, Settled};
 use tradewind_gateway::plan::Plan;
 
-use crate::context::{ConfigArg, block_on, watched};
+use crate::context::{self, ConfigArg, block_on, watched};
 use crate::output::{Exit, Output, counts};
 
 #[derive(clap::Args)]
@@ -30,6 +30,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         None => None,
     };
     let opened = args.config.open()?;
+    let _alone = context::alone(&opened, "apply")?;
     let gateway = &opened.gateway;
     let (applied, settled, polled) = block_on(watched(out, gateway, "applying", async {
         let applied = match &plan {

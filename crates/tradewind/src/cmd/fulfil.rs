@@ -22,6 +22,7 @@ pub(crate) struct DeclareArgs {
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
+    let _alone = context::alone(&opened, "fulfil")?;
     let gateway = &opened.gateway;
     context::note_no_account(out, &gateway.config);
     let done = block_on(watched(out, gateway, "fulfilling", async {
