@@ -213,8 +213,9 @@ impl Declare for ChinaCeb {
         self.file(&AMEND, cx, declaration, Action::Change).await
     }
 
-    /// A list that customs numbered is cancelled by CEB623, before its conclusion. One without a number is stopped by
-    /// deleting its papers: customs then find nothing to match it with, and return it.
+    /// A list that customs numbered is cancelled by CEB623, before its conclusion. One without a number is to be stopped by
+    /// deleting its papers: customs then find nothing to match it with, and return it. They may number it all the same: the
+    /// list stands until it was cancelled itself, which the conflict says. The same call later, with the number, does that.
     async fn cancel(
         &self,
         cx: &CallCx,
@@ -232,12 +233,14 @@ impl Declare for ChinaCeb {
                 "customs have not numbered the list yet, and we sent no other paper: wait for receipt 120 and cancel then",
             ));
         }
-        let mut filed = Filed::default();
         for paper in papers {
-            filed
-                .references
-                .push(self.send(&CANCEL, cx, declaration, Kind::Paper(paper), Action::Delete, "").await?);
+            self.send(&CANCEL, cx, declaration, Kind::Paper(paper), Action::Delete, "").await?;
         }
-        Ok(Submitted::Done(filed))
+        Err(Error::new(
+            tradewind_connector::Kind::Conflict,
+            "its papers are deleted, but customs have neither numbered nor returned the list yet: if they number it (receipt 120) \
+             it is still to be cancelled",
+        )
+        .after_send())
     }
 }

@@ -6,14 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tradewind_connector::role::{Listed, Orders};
 use tradewind_connector::{CallCx, Connector, Cursor, Error, Window};
-use tradewind_domain::{AccountId, Order, OrderId, OrderState};
+use tradewind_domain::{AccountId, ChangeState, ListingState, Order, OrderId, OrderState};
 use tradewind_store::typed::{self, Record};
-use tradewind_store::{Batch, Expect};
+use tradewind_store::{Batch, Expect, Filter, StoreError};
 
 use crate::gateway::{Gateway, Result};
+use crate::hints::Reading;
 use crate::progress::{Progress, back};
 use crate::records::{
-    CursorRecord, OrderRecord, Reservation, ReservationState, Stage, StockRecord, order_key,
+    CursorRecord, OfferRecord, OrderRecord, Reservation, ReservationState, Stage, StockRecord, offer_key,
+    order_key,
 };
 
 /// How far a first pull looks back.
@@ -60,11 +62,14 @@ impl Gateway {
         let mut pulled = Pulled::default();
         let ids: Vec<AccountId> = self.marketplaces().map(|(id, ..)| id.clone()).collect();
         for id in ids {
-            let before = pulled.failed;
+            let (before, read_to) = (pulled.failed, self.now());
             let read = match self.pull_account(&id, &mut pulled).await {
                 Ok(()) => self.ask_again(&id, &mut pulled).await,
                 failed => failed,
             };
+            if read.is_ok() && pulled.failed == before {
+                self.look_for_returned(&id, read_to).await?;
+            }
             // Whatever it lacks, it is one account.
             pulled.failed = pulled.failed.min(before + 1);
             if let Err(e) = read {
@@ -88,6 +93,38 @@ impl Gateway {
         let overlap = overlap(self.account(id)?.as_ref());
         let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
         Ok(known.and_then(|c| c.value.until).map(|until| back(until, overlap)))
+    }
+
+    /// Units that came back to an account with cancelled orders, as far as its listings do not show them, are fresh again. Known
+    /// from a listing that was read after all that we heard of, once every sale before that reading is heard of too.
+    async fn look_for_returned(&self, id: &AccountId, read_to: Timestamp) -> Result<()> {
+        let owed = |h: &crate::hints::HintRecord| matches!(h.reading, Reading::Order(_) | Reading::Orders);
+        if self.owed(Some(id)).await?.iter().any(owed) {
+            return Ok(());
+        }
+        let overlap = overlap(self.account(id)?.as_ref());
+        let returned = Filter::all().states(&[StockRecord::RETURNED]);
+        for mut shelf in typed::list::<StockRecord>(&*self.store, returned).await? {
+            let Some(heard_at) = shelf.value.returned.get(id).map(|r| r.heard_at) else { continue };
+            let key = offer_key(id, &shelf.value.sku);
+            let Some(offer) = typed::get::<OfferRecord>(&*self.store, &key).await? else { continue };
+            let offer = offer.value;
+            let (Some(live), Some(read_at)) = (&offer.live, offer.read_at) else { continue };
+            let told = back(read_at, overlap) >= heard_at && back(read_to, overlap) >= read_at;
+            // What is on its way may show another quantity than was read.
+            let still = offer.state == ChangeState::Live && offer.sent_at.is_none_or(|at| at < read_at);
+            if let (true, true, ListingState::Live, Some(shown)) = (told, still, &live.state, live.quantity) {
+                shelf.value.found(id, shown);
+                let mut batch = Batch::new();
+                batch.put_back(&shelf)?;
+                match self.store.commit(batch).await {
+                    // Somebody sold or counted meanwhile: looked at again by the next pull.
+                    Ok(()) | Err(StoreError::Conflict { .. }) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) async fn pull_account(&self, id: &AccountId, pulled: &mut Pulled) -> Result<()> {
@@ -271,6 +308,8 @@ impl Gateway {
     async fn reserve(&self, record: &OrderRecord, old: bool, batch: &mut Batch) -> Result<()> {
         let order = &record.order;
         let left = record.stage == Stage::Confirmed && (record.shipment.is_none() || record.elsewhere);
+        let now = self.now();
+        let sells = self.stock_parts().get(&order.account).is_some_and(|parts| *parts > 0);
         let mut stock: std::collections::BTreeMap<String, (StockRecord, i64)> =
             std::collections::BTreeMap::new();
         for line in &order.lines {
@@ -292,6 +331,7 @@ impl Gateway {
             match held {
                 None => {
                     shelf.reserve(&order.account, wanted);
+                    shelf.heard(&order.account, now);
                     let state = match wanted {
                         0 => ReservationState::Released,
                         _ if left => ReservationState::Shipped,
@@ -315,7 +355,12 @@ impl Gateway {
                         && (left || wanted < held.value.quantity) =>
                 {
                     let quantity = wanted.min(held.value.quantity);
-                    shelf.release(held.value.quantity - quantity);
+                    let back = held.value.quantity - quantity;
+                    if sells {
+                        shelf.give_back(&order.account, back, self.config.stock.buffer, now);
+                    } else {
+                        shelf.release(back);
+                    }
                     let state = match quantity {
                         0 => ReservationState::Released,
                         _ if left => ReservationState::Shipped,

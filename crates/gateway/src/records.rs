@@ -106,10 +106,30 @@ pub struct StockRecord {
     /// once. A listing may be raised by these and by no others (ADR 3).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fresh: BTreeMap<AccountId, u32>,
+    /// Of what an account may still sell, such as came back with cancelled orders: whether its listing shows them is not known
+    /// yet (ADR 3).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub returned: BTreeMap<AccountId, Returned>,
     /// Units sold beyond what was allotted. Anything above zero is an oversell, and an alarm.
     pub oversold: u32,
 }
-record!(StockRecord, Stock, |r| r.sku.to_string(), String::new(), String::new());
+record!(StockRecord, Stock, |r| r.sku.to_string(), String::new(), {
+    if r.returned.is_empty() { String::new() } else { StockRecord::RETURNED.to_owned() }
+});
+
+impl StockRecord {
+    /// The state of a record with units that came back.
+    pub(crate) const RETURNED: &'static str = "returned";
+}
+
+/// Units that came back to an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    /// How many.
+    pub units: u32,
+    /// When we last heard of a sale or a cancellation there: only a listing that is read later can tell.
+    pub heard_at: Timestamp,
+}
 
 /// Where a reservation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -331,6 +351,13 @@ impl DeclarationRecord {
     #[must_use]
     pub fn numbered(&self) -> Declaration {
         Declaration { number: self.authority_ref.clone(), ..self.declaration.clone() }
+    }
+
+    /// To be filed once more under the same number, with what is known by then.
+    pub(crate) fn file_anew(&mut self) {
+        self.state = DeclarationState::Draft;
+        self.filings += 1;
+        self.waits = None;
     }
 
     /// Takes in what the authority gave.

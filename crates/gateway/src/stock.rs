@@ -4,12 +4,16 @@
 //! A channel counts its own sales down. Ours is to count them down too, when an order is imported, and never to
 //! raise a channel above its allotment, nor by more than the units that it was never given. Unsold units move between accounts only after the lower quantity was
 //! read back from the account that gives.
+//!
+//! Units of a cancelled order go back to the account that sold them. Some channels put them on the listing by themselves, some do
+//! not, and none says so: they are fresh only as far as a listing that is read later does not show them.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use tradewind_domain::{AccountId, Sku};
 
-use crate::records::StockRecord;
+use crate::records::{Returned, StockRecord};
 
 /// Splits free units over accounts by their parts: the integer shares that add up to no more than `free`, the
 /// units left over going to the accounts with the largest remainder, earlier ids first on a tie.
@@ -63,8 +67,8 @@ impl StockRecord {
     /// An empty shelf.
     #[must_use]
     pub fn new(sku: Sku) -> StockRecord {
-        let (allotted, fresh) = (BTreeMap::new(), BTreeMap::new());
-        StockRecord { sku, on_hand: 0, reserved: 0, allotted, fresh, oversold: 0 }
+        let (allotted, fresh, returned) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        StockRecord { sku, on_hand: 0, reserved: 0, allotted, fresh, returned, oversold: 0 }
     }
 
     /// What an account may still sell.
@@ -90,6 +94,10 @@ impl StockRecord {
     /// A listing is about to be set to `quantity`: a new one, or one that shows `shown` units. How many fresh units that takes.
     pub fn show(&mut self, account: &AccountId, shown: Option<u32>, quantity: u32) -> u32 {
         let fresh = self.fresh_of(account);
+        if shown.is_none() {
+            // A new listing shows what it is given, and nothing that came back before.
+            self.returned.remove(account);
+        }
         let left = match shown {
             Some(shown) => fresh.saturating_sub(quantity.saturating_sub(shown)),
             None => self.allotted_to(account).saturating_sub(quantity),
@@ -161,6 +169,37 @@ impl StockRecord {
     pub fn release(&mut self, quantity: u32) {
         self.reserved = self.reserved.saturating_sub(quantity);
         self.oversold = self.oversold.min(u32::try_from(self.beyond()).unwrap_or(u32::MAX));
+    }
+
+    /// Units of an order of an account go back: released, and allotted again to that account. Not fresh: where its channel put
+    /// them back on sale by itself its listing shows them already, and a raise by them would sell them twice.
+    pub fn give_back(&mut self, account: &AccountId, quantity: u32, buffer: u32, now: Timestamp) {
+        self.release(quantity);
+        let units = self.free(buffer).min(quantity);
+        if units > 0 {
+            *self.allotted.entry(account.clone()).or_insert(0) += units;
+            let returned =
+                self.returned.entry(account.clone()).or_insert(Returned { units: 0, heard_at: now });
+            returned.units = returned.units.saturating_add(units);
+            returned.heard_at = now;
+        }
+    }
+
+    /// A sale or a cancellation of an account was heard of: what its listing showed before tells nothing of what came back.
+    pub fn heard(&mut self, account: &AccountId, now: Timestamp) {
+        if let Some(returned) = self.returned.get_mut(account) {
+            returned.heard_at = now;
+        }
+    }
+
+    /// The listing of an account was read since the last of its sales and cancellations was heard of, and by now every sale
+    /// before that reading is heard of: what came back and is not shown is fresh. Shown + unheard sales + fresh ≤ allotted
+    /// stays: what was sold since the reading is in `shown`.
+    pub fn found(&mut self, account: &AccountId, shown: u32) {
+        let Some(returned) = self.returned.remove(account) else { return };
+        let fresh = self.fresh_of(account);
+        let hidden = self.allotted_to(account).saturating_sub(shown).saturating_sub(fresh);
+        self.set_fresh(account, fresh + hidden.min(returned.units));
     }
 
     /// Units left with a parcel.
@@ -253,6 +292,18 @@ mod tests {
         unheard: u32,
     }
 
+    /// A channel that also cancels.
+    #[derive(Debug, Clone, Default)]
+    struct Side {
+        shown: u32,
+        /// Sales that we have not heard of, orders that we know, and such of these as are cancelled there.
+        unheard: Vec<u32>,
+        open: Vec<u32>,
+        cancelled: Vec<u32>,
+        /// What was read since we last heard of anything, and whether all that was sold before is heard of.
+        read: Option<(u32, bool)>,
+    }
+
     proptest! {
         /// Listings are put up, sold from, raised and lowered in any order, and sales are heard of late: what all of them show,
         /// with what they sold, is never more than is on the shelf; and once every sale is heard of, everything
@@ -337,6 +388,75 @@ mod tests {
                 prop_assert_eq!(s.oversold, 0);
                 prop_assert_eq!(s.reserved, open.iter().sum::<u32>());
             }
+        }
+
+        /// The same with cancellations, at channels that put the units back on sale by themselves (a) and such that do not (b):
+        /// nothing is shown or sold twice, and what came back is shown again in the end.
+        #[test]
+        fn what_came_back_is_sold_once(steps in prop::collection::vec((0_u8..7, 0_usize..2, 1_u32..6), 0..120)) {
+            let accounts = ["a", "b"].map(id);
+            let parts = parts(&[("a", 1), ("b", 1)]);
+            let now = Timestamp::UNIX_EPOCH;
+            let mut shelf = record(20);
+            shelf.allot(&parts, 0);
+            let mut sides = [Side::default(), Side::default()];
+            for (side, account) in sides.iter_mut().zip(&accounts) {
+                side.shown = shelf.allotted_to(account);
+                shelf.show(account, None, side.shown);
+            }
+            // At the end everything is heard of, in whatever order, read and raised.
+            let end = (0..240).flat_map(|_| [1, 3]).chain([4, 5, 6]);
+            let all = steps.into_iter().chain(end.flat_map(|what| [(what, 0, 1), (what, 1, 1)]));
+            for (what, n, units) in all {
+                let (account, side) = (&accounts[n], &mut sides[n]);
+                match what {
+                    0 => {
+                        let sold = units.min(side.shown);
+                        side.shown -= sold;
+                        side.unheard.extend((sold > 0).then_some(sold));
+                    }
+                    1 => if let Some(sold) = side.unheard.pop() {
+                        shelf.reserve(account, sold);
+                        shelf.heard(account, now);
+                        side.open.push(sold);
+                        side.read = None;
+                    },
+                    // The buyer of an order that we know of is let go there.
+                    2 => if let Some(gone) = side.open.pop() {
+                        side.cancelled.push(gone);
+                        side.shown += if n == 0 { gone } else { 0 };
+                    },
+                    3 => if let Some(gone) = side.cancelled.pop() {
+                        shelf.give_back(account, gone, 0, now);
+                        side.read = None;
+                    },
+                    // Whoever reads does not know whether sales are unheard of; they come in later and make it void.
+                    4 => side.read = Some((side.shown, side.unheard.is_empty())),
+                    5 => if let Some((shown, true)) = side.read {
+                        shelf.found(account, shown);
+                    },
+                    _ => {
+                        let most = shelf.may_show(account, side.shown);
+                        if most > side.shown {
+                            shelf.show(account, Some(side.shown), most);
+                            side.shown = most;
+                            side.read = None;
+                        }
+                    }
+                }
+                let promised: u32 = sides
+                    .iter()
+                    .map(|s| s.shown + s.unheard.iter().chain(&s.open).sum::<u32>())
+                    .sum();
+                // What is cancelled there and unheard of is on the shelf, whether the channel shows it or not.
+                prop_assert!(promised <= shelf.on_hand, "{sides:?} {shelf:?}");
+            }
+            prop_assert_eq!(shelf.oversold, 0);
+            for (side, account) in sides.iter().zip(&accounts) {
+                prop_assert_eq!(side.shown, shelf.allotted_to(account));
+            }
+            let open: u32 = sides.iter().flat_map(|s| &s.open).sum();
+            prop_assert_eq!(sides.iter().map(|s| s.shown).sum::<u32>() + open, 20);
         }
     }
 }

@@ -213,11 +213,23 @@ async fn papers_of_a_list_without_number_are_deleted() {
     // Taken in, but before customs look (a minute later at the earliest): nothing is numbered yet.
     port.sim.advance(Duration::from_secs(30));
     let declare = port.connector.customs().unwrap().declare().unwrap();
-    declare.cancel(&CallCx::keyed("stop"), &d, "").await.unwrap();
+    // The list stands: that is not a withdrawal yet.
+    let key = CallCx::keyed("stop");
+    let not_yet = declare.cancel(&key, &d, "").await.unwrap_err();
+    assert!(not_yet.kind() == Kind::Conflict && not_yet.message().contains("120"), "{not_yet}");
+    // Asked again, nothing is sent again.
+    let sent = port.connector.pipeline().counts().sent;
+    assert_eq!(declare.cancel(&key, &d, "").await.unwrap_err().kind(), Kind::Conflict);
+    assert_eq!(port.connector.pipeline().counts().sent, sent);
     port.days(2);
     let (state, told) = port.state(&d).await;
     assert_eq!(state, DeclarationState::Rejected);
     assert!(told.iter().any(|r| r.code == "100" && r.message.contains("三单信息不全")));
+    let before = port.connector.pipeline().counts().sent;
+    // Had they numbered it: the same intention now cancels the list itself, by a signature and a CEB623.
+    let numbered = Declaration { number: Some("292520262I00000042".to_owned()), ..d };
+    declare.cancel(&key, &numbered, "买家取消订单").await.unwrap();
+    assert_eq!(port.connector.pipeline().counts().sent, before + 2);
     port.schemas(5);
 }
 

@@ -36,7 +36,8 @@ pub trait Declare: Send + Sync {
     async fn amend(&self, _cx: &CallCx, _declaration: &Declaration) -> Result<Submitted<Filed>, Error> {
         Err(Error::new(crate::error::Kind::Unsupported, "this authority takes no amendments"))
     }
-    /// Withdraws a filed one.
+    /// Withdraws a filed one. `Ok` says that the withdrawal of the declaration itself was taken in; as long as that cannot be (the
+    /// authority has given it no number yet) it is an error, and the caller asks again, under the same key.
     async fn cancel(
         &self,
         _cx: &CallCx,

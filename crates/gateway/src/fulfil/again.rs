@@ -110,7 +110,8 @@ impl Gateway {
             ));
         };
         let record = known.value;
-        if record.stage != Stage::Stuck {
+        // Of one that waits for customs a person may know that they lost it.
+        if !matches!(record.stage, Stage::Stuck | Stage::Declared) {
             return Err(refused(format!("is {}: only a stuck one is tried again", record.stage.name())));
         }
         if !record.order.state.is_shippable() {
@@ -134,11 +135,24 @@ impl Gateway {
                         ));
                     }
                     // Filed anew, with what is known by now, under the same number.
-                    Some(mut filed) if filed.value.state == DeclarationState::Rejected => {
-                        filed.value.state = DeclarationState::Draft;
-                        filed.value.filings += 1;
+                    Some(mut filed)
+                        if matches!(
+                            filed.value.state,
+                            DeclarationState::Rejected
+                                | DeclarationState::Sent
+                                | DeclarationState::Acknowledged
+                                | DeclarationState::Indeterminate
+                        ) =>
+                    {
+                        filed.value.file_anew();
                         batch.put_back(&filed)?;
                         Stage::ToDeclare
+                    }
+                    Some(filed) if record.stage == Stage::Declared => {
+                        let state = filed.value.state;
+                        return Err(refused(format!(
+                            "is in the hands of customs ({state}): it goes on when they decide, nothing is to be filed again"
+                        )));
                     }
                     _ => Stage::ToDeclare,
                 }

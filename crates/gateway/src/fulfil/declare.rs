@@ -5,6 +5,7 @@ mod amounts;
 mod limits;
 mod waiting;
 
+use jiff::SignedDuration;
 use tradewind_connector::{CallCx, Cursor, Facet, Kind, Submitted};
 use tradewind_domain::{
     AccountId, Currency, CustomsReceipt, Declaration, DeclarationId, DeclarationLine, DeclarationState,
@@ -17,6 +18,15 @@ use super::Fulfilled;
 use super::book::clean;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::records::{CursorRecord, DeclarationRecord, OrderRecord, ReceiptRecord, ShipmentRecord, Stage};
+
+/// After an answer that decides nothing, not before.
+const FILED_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+/// Then a person looks at it.
+const MOST_FILINGS: u32 = 5;
+/// A system that takes declarations in says so within minutes.
+const TAKEN_IN_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+/// An inspection takes days.
+const DECIDED_WITHIN: SignedDuration = SignedDuration::from_hours(5 * 24);
 
 impl Gateway {
     pub(super) async fn declare(&self, mut record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
@@ -330,6 +340,14 @@ impl Gateway {
         }
         let told = receipts.iter().rev().find_map(|r| r.authority_ref.clone());
         filed.authority_ref = told.or(filed.authority_ref.take());
+        if record.0.state.is_none() && is_about_it(&record.0) {
+            let CustomsReceipt { code, message, .. } = &record.0;
+            let id = &filed.declaration.id;
+            done.note(format!(
+                "{id}: customs answered {code} {}, which decides nothing",
+                unidentified(message)
+            ));
+        }
         if let Some(last) = receipts.last() {
             filed.note = Some(format!("{} {}", last.code, unidentified(&last.message)));
         }
@@ -417,8 +435,54 @@ impl Gateway {
                 let why = filed.value.note.unwrap_or_else(|| "refused by customs".to_owned());
                 self.stage(record, Stage::Stuck, Some(why), Batch::new()).await
             }
-            _ => Ok(()),
+            _ => self.still_waits(record, filed, done).await,
         }
+    }
+
+    /// Files a declaration again of which customs said that they did not get to it, and tells of one that waits for too long.
+    async fn still_waits(
+        &self,
+        record: OrderRecord,
+        mut filed: Versioned<DeclarationRecord>,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        let Some(filed_at) = filed.value.filed_at else { return Ok(()) };
+        let waited = self.now().duration_since(filed_at);
+        let id = filed.value.declaration.id.clone();
+        if filed.value.state == DeclarationState::Sent
+            && filed.value.waits.is_none()
+            && filed.value.filings < MOST_FILINGS
+            && waited > FILED_AGAIN
+        {
+            // Once for each such answer. Filing again under the same number is safe: the authority keys on it.
+            let mine = Filter::all().states(&[id.as_str()]);
+            let receipts = typed::list::<ReceiptRecord>(&*self.store, mine).await?;
+            let open = receipts.iter().filter(|r| r.value.0.state.is_none() && is_about_it(&r.value.0));
+            if open.count() > filed.value.filings as usize {
+                filed.value.file_anew();
+                let mut batch = Batch::new();
+                batch.put_back(&filed)?.audit(self.now(), "file again", record.key(), id.to_string());
+                return self.stage(record, Stage::ToDeclare, None, batch).await;
+            }
+        }
+        let patience = match filed.value.state {
+            DeclarationState::Sent | DeclarationState::Acknowledged => TAKEN_IN_WITHIN,
+            _ => DECIDED_WITHIN,
+        };
+        if waited > patience {
+            let last = filed.value.note.as_deref().unwrap_or("nothing");
+            let key = record.key();
+            let more = if patience == TAKEN_IN_WITHIN {
+                format!("; if they do not have it: tradewind fulfil --again {key}")
+            } else {
+                String::new()
+            };
+            done.urge(format!(
+                "order {key}: its declaration {id} waits for customs since {filed_at} ({}; last heard: {last}): ask them{more}",
+                filed.value.state
+            ));
+        }
+        Ok(())
     }
 
     /// Declarations in final and open states.
@@ -520,6 +584,11 @@ impl Gateway {
 /// Our number of the declaration of a parcel. Twenty characters: what China's customs take.
 pub(super) fn declaration_id(shipment: &str) -> String {
     format!("TD{}", shipment.strip_prefix("TW").unwrap_or(shipment))
+}
+
+/// An answer to the declaration itself, or to its cancellation.
+fn is_about_it(receipt: &CustomsReceipt) -> bool {
+    matches!(receipt.document, FiledDocument::Declaration | FiledDocument::Cancellation)
 }
 
 /// Somebody else wrote a declaration meanwhile.

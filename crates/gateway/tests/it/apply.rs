@@ -70,6 +70,7 @@ async fn stocked(dir: &std::path::Path, channel: Arc<Fake>) -> Gateway {
         reserved: 0,
         allotted: [("shop".parse().unwrap(), 10)].into(),
         fresh: [].into(),
+        returned: [].into(),
         oversold: 0,
     };
     let mut batch = Batch::new();
@@ -276,6 +277,7 @@ async fn many_listings_are_refreshed_in_one_sweep() {
             reserved: 0,
             allotted: [("shop".parse().unwrap(), 10)].into(),
             fresh: [].into(),
+            returned: [].into(),
             oversold: 0,
         };
         let mut batch = Batch::new();
@@ -418,6 +420,7 @@ async fn a_listing_is_put_up_with_no_more_than_may_be_sold_by_then() {
             reserved: 10 - left,
             allotted: [("shop".parse().unwrap(), left)].into(),
             fresh: [].into(),
+            returned: [].into(),
             oversold: 0,
         };
         let store = gateway.store.clone();

@@ -251,3 +251,64 @@ async fn customs_that_are_not_configured_any_more_stop_nobody() {
     assert_eq!(done.gone, [("customs".parse().unwrap(), 2)].into(), "{done:?}");
     assert_eq!(done.after_cancellation, 1, "what comes behind it is done: {done:?}");
 }
+
+/// China numbers a list late: until then its papers can be deleted, and nothing more.
+#[tokio::test]
+async fn a_withdrawal_is_asked_for_until_the_declaration_itself_is_withdrawn() {
+    let (t, customs) = trade().await;
+    t.gateway.fulfil().await.unwrap();
+    t.take(order(OrderState::Cancelled, 10)).await;
+    customs.other().fail.push(("withdraw", Kind::Conflict));
+    t.gateway.fulfil().await.unwrap();
+    assert!(!t.one::<DeclarationRecord>().await.withdrawn);
+    let mut numbered = to_declaration(&customs, DeclarationState::Registered);
+    numbered.authority_ref = Some("292520262I00000042".to_owned());
+    customs.other().receipts.push(numbered);
+    t.gateway.fulfil().await.unwrap();
+    assert!(t.one::<DeclarationRecord>().await.withdrawn);
+    let numbers: Vec<_> = customs.other().withdrawn.iter().map(|d| d.number.clone()).collect();
+    assert_eq!(numbers, [None, Some("292520262I00000042".to_owned())]);
+}
+
+/// Customs' own trouble (China: -621013, "try again") decides nothing: filed again an hour later, once for each such answer.
+#[tokio::test]
+async fn what_customs_neither_took_nor_refused_is_filed_again() {
+    let (t, customs) = trade().await;
+    t.gateway.fulfil().await.unwrap();
+    let mut trouble = to_declaration(&customs, DeclarationState::Sent);
+    (trouble.state, trouble.code) = (None, "-621013".to_owned());
+    customs.other().receipts.push(trouble.clone());
+    let done = t.gateway.fulfil().await.unwrap();
+    assert!(done.notes.iter().any(|n| n.contains("-621013") && n.contains("decides nothing")), "{done:?}");
+    for (minutes, filed) in [(59, 1), (2, 2), (120, 2)] {
+        t.gateway.clock.sleep(std::time::Duration::from_secs(minutes * 60)).await;
+        t.gateway.fulfil().await.unwrap();
+        t.gateway.fulfil().await.unwrap();
+        assert_eq!(customs.other().filed.len(), filed, "{minutes}");
+    }
+    let filed = customs.other().filed.clone();
+    assert_eq!(filed[0].id, filed[1].id);
+}
+
+#[tokio::test]
+async fn a_declaration_of_which_nothing_is_heard_is_told() {
+    let (t, customs) = trade().await;
+    t.gateway.fulfil().await.unwrap();
+    let told = async |hours: u64| {
+        t.gateway.clock.sleep(std::time::Duration::from_secs(hours * 3_600)).await;
+        let done = t.gateway.fulfil().await.unwrap();
+        done.notes
+            .iter()
+            .any(|n| n.contains("order shop/A-1: its declaration") && n.contains("waits for customs"))
+    };
+    assert_eq!([told(24).await, told(1).await], [false, true]);
+    // A person asked there, and files it once more.
+    assert_eq!(t.gateway.try_again("shop/A-1").await.unwrap(), Stage::ToDeclare);
+    assert_eq!((t.gateway.fulfil().await.unwrap().filed, customs.other().filed.len()), (1, 2));
+    // An inspection takes days.
+    let held = to_declaration(&customs, DeclarationState::Held);
+    customs.other().receipts.push(held);
+    assert_eq!([told(71).await, told(24 * 4).await], [false, true]);
+    let refused = t.gateway.try_again("shop/A-1").await.unwrap_err().to_string();
+    assert!(refused.contains("in the hands of customs (Held)"), "{refused}");
+}

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use tradewind_connector::{Connector, Facet, Kind, VirtualClock};
-use tradewind_domain::{AccountId, Order, OrderState, Product, ShipmentState};
+use tradewind_domain::{
+    AccountId, ListingRef, ListingState, LiveListing, Order, OrderState, Product, ShipmentState,
+};
 use tradewind_gateway::config::Config;
 use tradewind_gateway::orders::Pulled;
 use tradewind_gateway::records::{
-    CursorRecord, OrderRecord, ProductRecord, Reservation, ReservationState, ShipmentRecord, Stage,
-    StockRecord,
+    CursorRecord, OfferRecord, OrderRecord, ProductRecord, Reservation, ReservationState, ShipmentRecord,
+    Stage, StockRecord,
 };
 use tradewind_gateway::{Engines, Gateway};
 use tradewind_store::typed::{self, Record};
@@ -96,6 +98,7 @@ impl Trade {
             reserved: 0,
             allotted: [("shop".parse().unwrap(), 10)].into(),
             fresh: BTreeMap::new(),
+            returned: [].into(),
             oversold: 0,
         };
         let mut batch = Batch::new();
@@ -587,4 +590,47 @@ async fn an_order_that_is_never_read_does_not_hold_the_window_open() {
     assert_eq!(trade.gateway.pull().await.unwrap().failed, 0);
     let cursor = trade.one::<CursorRecord>().await;
     assert_eq!((cursor.until, cursor.listed_to), (Some(trade.gateway.now()), None));
+}
+
+/// Three bags of a cancelled order go back to the shop. Its channel shows ten again by itself, or seven: only what it does not
+/// show may be added, once a reading later than all that we heard of tells (an overlap of 15 minutes on both sides).
+#[tokio::test]
+async fn units_of_a_cancelled_order_are_for_sale_again() {
+    for (shown, fresh) in [(10, 0), (7, 3)] {
+        let t = Trade::new(&[Facet::Shipments]).await;
+        assert_eq!(stock(&t).await, (10, 3, 7));
+        t.take(order(OrderState::Cancelled, 10)).await;
+        assert_eq!(stock(&t).await, (10, 0, 10), "for sale, at the shop that had sold them");
+        let shop: AccountId = "shop".parse().unwrap();
+        let read = async |minutes: u64| {
+            t.gateway.clock.sleep(Duration::from_secs(60 * minutes)).await;
+            let listing = LiveListing {
+                key: ListingRef { sku: "BAG-1".parse().unwrap(), listing: None },
+                state: ListingState::Live,
+                price: None,
+                quantity: Some(shown),
+                title: None,
+                issues: Vec::new(),
+            };
+            let offer: OfferRecord = serde_json::from_value(json!({"account": "shop", "sku": "BAG-1", "desired": null,
+                "state": "live", "plan": "", "listing": null, "live": listing, "read_at": t.gateway.now(), "note": null}))
+            .unwrap();
+            let mut batch = Batch::new();
+            batch.put(&offer).unwrap();
+            t.gateway.store.commit(batch).await.unwrap();
+        };
+        let pull = async |minutes: u64| {
+            t.gateway.clock.sleep(Duration::from_secs(60 * minutes)).await;
+            t.gateway.pull().await.unwrap();
+            let shelf = t.one::<StockRecord>().await;
+            (shelf.fresh_of(&shop), shelf.returned.is_empty())
+        };
+        // Read too early, then pulled too early.
+        read(14).await;
+        assert_eq!(pull(60).await, (0, false));
+        read(0).await;
+        assert_eq!(pull(14).await, (0, false));
+        assert_eq!(pull(1).await, (fresh, true), "{shown}");
+        assert_eq!(t.one::<StockRecord>().await.may_show(&shop, shown), 10);
+    }
 }

@@ -51,6 +51,7 @@ impl Shop {
             reserved: 0,
             allotted: BTreeMap::new(),
             fresh: BTreeMap::new(),
+            returned: [].into(),
             oversold: 0,
         };
         stock.allot(&self.config.account.iter().map(|a| (a.id.clone(), 1)).collect(), 0);
