@@ -20,6 +20,7 @@ pub use self::settle::Settled;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::plan::{Action, Change, Plan};
 use crate::pricing::Prices;
+use crate::records::OfferRecord;
 
 /// Items of one call when the channel names no limit.
 pub(crate) const DEFAULT_BATCH: usize = 20;
@@ -41,6 +42,29 @@ pub struct Applied {
     pub held: u32,
     /// First errors, for people.
     pub errors: Vec<String>,
+}
+
+/// One account's part of an apply.
+struct Run<'a> {
+    plan: &'a Plan,
+    id: &'a AccountId,
+    connector: &'a dyn Connector,
+    /// The offers as the plan was held against them.
+    offers: &'a BTreeMap<String, OfferRecord>,
+}
+
+impl Run<'_> {
+    /// Names this making of the plan. What is planned from the same world is the same plan and has its id: a price that
+    /// goes back and forth, a quantity that somebody raises again. Under the keys of the first time, the journal would answer
+    /// that it is done.
+    fn name(&self) -> String {
+        format!("{}@{}", self.plan.id, self.plan.made_at)
+    }
+
+    /// The context of one of its writes.
+    fn key(&self, part: &str) -> CallCx {
+        CallCx::keyed(format!("{}/{part}", self.name()))
+    }
 }
 
 impl Applied {
@@ -101,7 +125,7 @@ impl Gateway {
         self.store.commit(begin).await?;
         let mut by_account: BTreeMap<&AccountId, Vec<&Change>> = BTreeMap::new();
         let mut applied = Applied::default();
-        let variants = world.variants;
+        let (variants, offers) = (world.variants, &world.offers);
         let prices = Prices::new(&self.config, &self.engines, self.now());
         for change in plan.changes.iter().filter(|c| c.stop.is_none() && c.action.is_some()) {
             if let Err(stop) = prices.at_send(change, &variants) {
@@ -114,7 +138,8 @@ impl Gateway {
         let work = by_account.into_iter().map(|(id, changes)| async move {
             let mut applied = Applied::default();
             let connector = self.account(id)?.clone();
-            self.apply_account(plan, id, connector.as_ref(), &changes, &mut applied).await?;
+            let run = Run { plan, id, connector: connector.as_ref(), offers };
+            self.apply_account(&run, &changes, &mut applied).await?;
             Ok::<_, GatewayError>(applied)
         });
         for part in self.at_once(work).await {
@@ -136,14 +161,8 @@ impl Gateway {
         done
     }
 
-    async fn apply_account(
-        &self,
-        plan: &Plan,
-        id: &AccountId,
-        connector: &dyn Connector,
-        changes: &[&Change],
-        applied: &mut Applied,
-    ) -> Result<()> {
+    async fn apply_account(&self, run: &Run<'_>, changes: &[&Change], applied: &mut Applied) -> Result<()> {
+        let Run { id, connector, .. } = *run;
         let Some(market) = connector.marketplace() else { return Ok(()) };
         let bounds = &connector.capabilities().bounds;
         let batch = |limit: Option<u32>| limit.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
@@ -174,23 +193,29 @@ impl Gateway {
                 for item in &mut items {
                     item.quantity = item.quantity.min(self.may_sell(id, &item.key.sku).await?);
                 }
-                self.set_stock(id, stock, plan, &format!("stock/{n}"), &items, applied).await?;
+                self.set_stock(run, stock, &format!("stock/{n}"), items, applied).await?;
             }
             for (n, items) in raises.chunks(batch(bounds.stock_batch)).enumerate() {
                 let items = self.still_fresh(id, connector, items, applied).await?;
                 if !items.is_empty() {
-                    self.set_stock(id, stock, plan, &format!("raise/{n}"), &items, applied).await?;
+                    self.set_stock(run, stock, &format!("raise/{n}"), items, applied).await?;
                 }
             }
         }
         let Some(offers) = market.offers() else { return Ok(()) };
         for (n, items) in gone.chunks(batch(bounds.offers_batch)).enumerate() {
+            let sending: Vec<Sending<'_>> = items.iter().map(|i| Sending::bare(&i.sku)).collect();
+            let overtaken = self.mark(run, &sending, How::Withdrawn).await?;
+            applied.postponed += overtaken.len() as u32;
+            let items: Vec<ListingRef> =
+                items.iter().filter(|i| !overtaken.contains(&i.sku)).cloned().collect();
+            if items.is_empty() {
+                continue;
+            }
             let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
-            let sending: Vec<Sending<'_>> = skus.iter().map(Sending::bare).collect();
-            self.mark(id, &sending, plan, How::Withdrawn).await?;
-            let cx = CallCx::keyed(format!("{}/withdraw/{n}", plan.id));
-            let result = offers.withdraw(&cx, items).await;
-            self.outcome(id, &skus, plan, &format!("withdraw/{n}"), result, applied).await?;
+            let part = format!("withdraw/{n}");
+            let result = offers.withdraw(&run.key(&part), &items).await;
+            self.outcome(run, &skus, &part, result, applied).await?;
         }
         // A first load goes in bulk where the channel takes it: it takes effect late, and nothing sells there yet.
         if bounds.bulk_from.is_some_and(|from| creates.len() >= from as usize) {
@@ -204,26 +229,23 @@ impl Gateway {
                     }
                     ready.push(Offer { quantity, ..(*offer).clone() });
                 }
-                let items = ready;
-                if items.is_empty() {
+                let sending: Vec<Sending<'_>> = ready.iter().map(Sending::new).collect();
+                let overtaken = self.mark(run, &sending, How::Bulk).await?;
+                applied.postponed += overtaken.len() as u32;
+                ready.retain(|offer| !overtaken.contains(&offer.sku));
+                if ready.is_empty() {
                     continue;
                 }
-                let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
-                let sending: Vec<Sending<'_>> = items.iter().map(Sending::new).collect();
-                self.mark(id, &sending, plan, How::Bulk).await?;
-                let cx = CallCx::keyed(format!("{}/list/{n}", plan.id));
-                let result = offers.list(&cx, &items).await;
-                self.outcome(id, &skus, plan, &format!("list/{n}"), result, applied).await?;
+                let skus: Vec<Sku> = ready.iter().map(|i| i.sku.clone()).collect();
+                let part = format!("list/{n}");
+                let result = offers.list(&run.key(&part), &ready).await;
+                self.outcome(run, &skus, &part, result, applied).await?;
             }
         } else {
             puts.splice(0..0, creates.into_iter().map(|offer| Put { offer, replaces: None }));
         }
         for (n, items) in puts.chunks(batch(bounds.offers_batch)).enumerate() {
-            let items = self.never_above(id, connector, items, applied).await?;
-            if items.is_empty() {
-                continue;
-            }
-            let skus: Vec<Sku> = items.iter().map(|(offer, _)| offer.sku.clone()).collect();
+            let mut items = self.never_above(id, connector, items, applied).await?;
             let sending: Vec<Sending<'_>> = items
                 .iter()
                 .map(|(offer, shown)| Sending {
@@ -231,11 +253,17 @@ impl Gateway {
                     ..Sending::new(offer)
                 })
                 .collect();
-            self.mark(id, &sending, plan, How::Single).await?;
+            let overtaken = self.mark(run, &sending, How::Single).await?;
+            applied.postponed += overtaken.len() as u32;
+            items.retain(|(offer, _)| !overtaken.contains(&offer.sku));
+            if items.is_empty() {
+                continue;
+            }
             let items: Vec<Offer> = items.into_iter().map(|(offer, _)| offer).collect();
-            let cx = CallCx::keyed(format!("{}/put/{n}", plan.id));
-            let result = offers.put(&cx, &items).await;
-            self.outcome(id, &skus, plan, &format!("put/{n}"), result, applied).await?;
+            let skus: Vec<Sku> = items.iter().map(|offer| offer.sku.clone()).collect();
+            let part = format!("put/{n}");
+            let result = offers.put(&run.key(&part), &items).await;
+            self.outcome(run, &skus, &part, result, applied).await?;
         }
         Ok(())
     }

@@ -261,7 +261,7 @@ impl Gateway {
 /// What is stored of the world, in memory.
 pub(crate) struct World {
     pub(crate) variants: BTreeMap<Sku, (Product, Variant)>,
-    offers: BTreeMap<String, OfferRecord>,
+    pub(crate) offers: BTreeMap<String, OfferRecord>,
     stock: BTreeMap<Sku, StockRecord>,
     capabilities: BTreeMap<AccountId, Capabilities>,
 }

@@ -231,6 +231,9 @@ impl Inputs<'_> {
         for (key, offer) in self.offers {
             // When it was read does not matter, what was read does.
             inputs.add(key, &(offer.state, &offer.desired, &offer.live));
+            if let Some(refused) = offer.alone.as_ref().filter(|a| a.refused.is_some()) {
+                inputs.add("refused quantity", refused);
+            }
         }
         for (sku, stock) in self.stock {
             inputs.add(sku.as_str(), stock);
@@ -422,7 +425,18 @@ impl Inputs<'_> {
             let most = may_show(shown).min(offer.quantity);
             return match shown.cmp(&offer.quantity) {
                 Cmp::Greater => Against::Go(Action::Lower { key, from: shown, to: offer.quantity }),
-                Cmp::Less if most > shown => Against::Go(Action::Raise { key, from: shown, to: most }),
+                Cmp::Less if most > shown => {
+                    let raise = Action::Raise { key, from: shown, to: most };
+                    match known.refuses(most) {
+                        None => Against::Go(raise),
+                        Some(why) => {
+                            let why = format!(
+                                "the channel refused a quantity of {most}: {why}; another one is sent again, and so is any other change of the offer"
+                            );
+                            Against::Stopped(Some(raise), Stop::new(Guard::Refused, why))
+                        }
+                    }
+                }
                 Cmp::Less | Cmp::Equal => Against::Same,
             };
         }
@@ -432,7 +446,11 @@ impl Inputs<'_> {
             .and_then(|(old, limit)| jump(old, offer.price, limit));
         // An update carries a quantity too.
         let mut offer = offer;
-        offer.quantity = live.quantity.map_or(offer.quantity, |q| may_show(q).min(offer.quantity));
+        offer.quantity = live.quantity.map_or(offer.quantity, |q| {
+            let most = may_show(q).min(offer.quantity);
+            // More units that the channel did not take would have the whole update refused.
+            if most > q && known.refuses(most).is_some() { q } else { most }
+        });
         let update = Action::Update { offer: Box::new(offer), key, fields };
         match stop {
             Some(stop) => Against::Stopped(Some(update), stop),

@@ -72,6 +72,9 @@ pub struct OfferRecord {
     /// It was last sent in a submission in bulk, which takes effect late.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_bulk: bool,
+    /// What was last sent was its quantity alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<QuantityAlone>,
     /// What was last read back.
     pub live: Option<LiveListing>,
     /// When that was.
@@ -83,6 +86,26 @@ pub struct OfferRecord {
     pub withdrawn: bool,
 }
 record!(OfferRecord, Offers, |r| offer_key(&r.account, &r.sku), r.account.to_string(), r.state.to_string());
+
+/// A quantity that was sent alone, while the offer stood as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuantityAlone {
+    /// Units to show.
+    pub to: u32,
+    /// How far the offer itself had come.
+    pub before: ChangeState,
+    /// The channel's no to these units, in its words. The offer itself was not refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+impl OfferRecord {
+    /// Why the channel does not take this quantity.
+    #[must_use]
+    pub fn refuses(&self, quantity: u32) -> Option<&str> {
+        self.alone.as_ref().filter(|a| a.to == quantity)?.refused.as_deref()
+    }
+}
 
 /// Key of an offer.
 #[must_use]

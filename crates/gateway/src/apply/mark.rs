@@ -1,16 +1,15 @@
 //! What the records say of an item: before it is sent, and when its channel has answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_connector::role::{ItemOutcome, StockChange};
 use tradewind_connector::{Error, Kind, Submitted};
 use tradewind_domain::{AccountId, ChangeState, Offer, Sku};
 use tradewind_store::{Batch, Collection, Expect, StoreError, typed};
 
-use super::Applied;
+use super::{Applied, Run};
 use crate::gateway::{Gateway, GatewayError, Result};
-use crate::plan::Plan;
-use crate::records::{JobRecord, OfferRecord, StockRecord, offer_key};
+use crate::records::{JobRecord, OfferRecord, QuantityAlone, StockRecord, offer_key};
 
 /// An item that is about to be sent.
 pub(super) struct Sending<'a> {
@@ -47,6 +46,8 @@ impl<'a> Sending<'a> {
 pub(super) enum How {
     /// By a call that says what it did.
     Single,
+    /// Its quantity alone, by such a call.
+    Quantity,
     /// In a submission that takes effect late.
     Bulk,
     /// Taken down.
@@ -54,16 +55,16 @@ pub(super) enum How {
 }
 
 impl Gateway {
-    /// Writes what is about to be sent, before it is.
+    /// Writes what is about to be sent, before it is. What somebody else sent since the plan was held against the world is
+    /// in the answer, and is not to be sent: his write may be on its way still, and whichever of the two came last would stay.
     pub(super) async fn mark(
         &self,
-        id: &AccountId,
+        run: &Run<'_>,
         sending: &[Sending<'_>],
-        plan: &Plan,
         how: How,
-    ) -> Result<()> {
+    ) -> Result<BTreeSet<Sku>> {
         loop {
-            match self.try_mark(id, sending, plan, how).await {
+            match self.try_mark(run, sending, how).await {
                 // A refresh wrote what it had read: the records are read again.
                 Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
                 other => return other,
@@ -71,11 +72,19 @@ impl Gateway {
         }
     }
 
-    async fn try_mark(&self, id: &AccountId, sending: &[Sending<'_>], plan: &Plan, how: How) -> Result<()> {
+    async fn try_mark(&self, run: &Run<'_>, sending: &[Sending<'_>], how: How) -> Result<BTreeSet<Sku>> {
+        let id = run.id;
+        let mut overtaken = BTreeSet::new();
         let mut batch = Batch::new();
         for Sending { sku, offer, quantity } in sending {
             let sku = *sku;
-            let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
+            let key = offer_key(id, sku);
+            let known = typed::get::<OfferRecord>(&*self.store, &key).await?;
+            let as_planned = run.offers.get(&key).map(|o| (o.state, o.sent_at));
+            if known.as_ref().map(|k| (k.value.state, k.value.sent_at)) != as_planned {
+                overtaken.insert(sku.clone());
+                continue;
+            }
             let expect = known.as_ref().map_or(Expect::Absent, typed::Versioned::expect);
             let mut record = known.map_or_else(
                 || OfferRecord {
@@ -88,6 +97,7 @@ impl Gateway {
                     sent_at: None,
                     took: 0,
                     in_bulk: false,
+                    alone: None,
                     live: None,
                     read_at: None,
                     note: None,
@@ -113,32 +123,42 @@ impl Gateway {
                     }
                 }
             }
+            record.alone = match (how, quantity) {
+                (How::Quantity, Some((to, _))) => {
+                    Some(QuantityAlone { to: *to, before: record.state, refused: None })
+                }
+                _ => None,
+            };
+            // Why the offer was refused is said still when its quantity alone goes.
+            if !record.alone.as_ref().is_some_and(|q| q.before == ChangeState::Rejected) {
+                record.note = None;
+            }
             record.state = ChangeState::Sent;
-            record.plan.clone_from(&plan.id);
+            record.plan.clone_from(&run.plan.id);
             record.sent_at = Some(self.now());
             record.withdrawn = how == How::Withdrawn;
             record.in_bulk = how == How::Bulk;
-            record.note = None;
             batch.put_expecting(&record, expect)?;
         }
-        Ok(self.store.commit(batch).await?)
+        self.store.commit(batch).await?;
+        Ok(overtaken)
     }
 
     pub(super) async fn outcome(
         &self,
-        id: &AccountId,
+        run: &Run<'_>,
         skus: &[Sku],
-        plan: &Plan,
         part: &str,
         result: Result<Submitted<Vec<ItemOutcome>>, Error>,
         applied: &mut Applied,
     ) -> Result<()> {
+        let id = run.id;
         match result {
             Ok(Submitted::Done(items)) => self.items(id, items, None, applied).await,
             Ok(Submitted::Deferred(handle)) => {
                 applied.deferred += skus.len() as u32;
                 let job = JobRecord {
-                    id: format!("{}/{id}/{part}", plan.id),
+                    id: format!("{}/{id}/{part}", run.name()),
                     account: id.clone(),
                     handle,
                     skus: skus.to_vec(),
@@ -216,7 +236,14 @@ impl Gateway {
             match &item.result {
                 Ok(accepted) => record.listing = accepted.listing.clone().or(record.listing.take()),
                 Err(e) => {
-                    record.note = Some(e.to_string());
+                    match record.alone.as_mut().filter(|_| state == ChangeState::Rejected) {
+                        // A no to this quantity, not to the offer, which stands as it stood.
+                        Some(alone) => {
+                            alone.refused = Some(e.to_string());
+                            record.state = alone.before;
+                        }
+                        None => record.note = Some(e.to_string()),
+                    }
                     // It has not happened: what it was to show is still to be shown.
                     if state != ChangeState::Indeterminate && record.took > 0 {
                         let shelf = typed::get::<StockRecord>(&*self.store, item.sku.as_str()).await?;

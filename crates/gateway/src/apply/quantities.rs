@@ -8,9 +8,8 @@ use tradewind_domain::{AccountId, ListingRef, ListingState, LiveListing, Offer, 
 use tradewind_store::typed;
 
 use super::mark::{How, Sending};
-use super::{Applied, DEFAULT_BATCH};
+use super::{Applied, DEFAULT_BATCH, Run};
 use crate::gateway::{Gateway, Result};
-use crate::plan::Plan;
 use crate::records::{OfferRecord, StockRecord, offer_key};
 
 /// An offer to put up, and the listing it replaces.
@@ -23,19 +22,22 @@ impl Gateway {
     /// Sets quantities of listings, in one call.
     pub(super) async fn set_stock(
         &self,
-        id: &AccountId,
+        run: &Run<'_>,
         stock: &dyn Stock,
-        plan: &Plan,
         part: &str,
-        items: &[StockChange],
+        mut items: Vec<StockChange>,
         applied: &mut Applied,
     ) -> Result<()> {
-        let skus: Vec<Sku> = items.iter().map(|i| i.key.sku.clone()).collect();
         let sending: Vec<Sending<'_>> = items.iter().map(Sending::quantity).collect();
-        self.mark(id, &sending, plan, How::Single).await?;
-        let cx = CallCx::keyed(format!("{}/{part}", plan.id));
-        let result = stock.set(&cx, items).await;
-        self.outcome(id, &skus, plan, part, result, applied).await
+        let overtaken = self.mark(run, &sending, How::Quantity).await?;
+        applied.postponed += overtaken.len() as u32;
+        items.retain(|i| !overtaken.contains(&i.key.sku));
+        if items.is_empty() {
+            return Ok(());
+        }
+        let skus: Vec<Sku> = items.iter().map(|i| i.key.sku.clone()).collect();
+        let result = stock.set(&run.key(part), &items).await;
+        self.outcome(run, &skus, part, result, applied).await
     }
 
     /// Of quantities to raise, those that may be raised still, by what the channel shows now and what its listing was never

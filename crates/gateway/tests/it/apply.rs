@@ -31,7 +31,7 @@ carrier = "carrier"
 parcel_mm = [200, 150, 100]
 "#;
 
-fn product(price: &str) -> ProductRecord {
+pub(crate) fn product(price: &str) -> ProductRecord {
     let eur = |amount: &str| json!({"amount": amount, "currency": "EUR"});
     let bag: Product = serde_json::from_value(json!({"id": "BAG", "content": {"en": {"title": "Bag"}},
         "variants": [{"sku": "BAG-1", "price": eur(price), "cost": eur("6.00"), "hs": "420222", "origin": "CN", "quantity": 10}]}))
@@ -39,14 +39,14 @@ fn product(price: &str) -> ProductRecord {
     ProductRecord(bag)
 }
 
-async fn put(gateway: &Gateway, product: &ProductRecord) {
+pub(crate) async fn put(gateway: &Gateway, product: &ProductRecord) {
     let mut batch = Batch::new();
     batch.put(product).unwrap();
     gateway.store.commit(batch).await.unwrap();
 }
 
 /// Ten bags of 36.00 EUR, live in one shop.
-async fn shop(dir: &std::path::Path) -> (Gateway, Arc<Fake>) {
+pub(crate) async fn shop(dir: &std::path::Path) -> (Gateway, Arc<Fake>) {
     let channel = Fake::new("shop", &FACETS);
     let gateway = stocked(dir, channel.clone()).await;
     let plan = gateway.plan().await.unwrap();
@@ -82,7 +82,7 @@ async fn stocked(dir: &std::path::Path, channel: Arc<Fake>) -> Gateway {
     Gateway { config, accounts: accounts.into(), store, clock, engines }
 }
 
-fn sku() -> Sku {
+pub(crate) fn sku() -> Sku {
     "BAG-1".parse().unwrap()
 }
 
@@ -140,7 +140,7 @@ async fn a_slow_channel_keeps_no_other_waiting() {
 }
 
 /// A delivery of six: sixteen on the shelf.
-async fn deliver_six(gateway: &Gateway) {
+pub(crate) async fn deliver_six(gateway: &Gateway) {
     let shelf = typed::get::<StockRecord>(&*gateway.store, sku().as_str()).await.unwrap();
     let mut shelf = shelf.unwrap();
     shelf.value.recount(16);
@@ -316,7 +316,7 @@ async fn many_listings_are_refreshed_in_one_sweep() {
 }
 
 /// An offer as it is stored.
-async fn offer(gateway: &Gateway) -> OfferRecord {
+pub(crate) async fn offer(gateway: &Gateway) -> OfferRecord {
     typed::get(&*gateway.store, &offer_key(&"shop".parse().unwrap(), &sku())).await.unwrap().unwrap().value
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Other {
     pub(crate) voided: Vec<Waybill>,
     /// Calls, by name.
     pub(crate) calls: Vec<&'static str>,
+    /// Keys of writes to listings.
+    pub(crate) keys: Vec<String>,
     /// Errors that the next calls of a name end with, after they were carried out.
     pub(crate) fail: Vec<(&'static str, Kind)>,
 }
@@ -218,8 +220,9 @@ impl Marketplace for Fake {
 
 #[async_trait]
 impl Offers for Fake {
-    async fn put(&self, _: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>> {
+    async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>> {
         self.enter("put").await;
+        self.other().keys.extend(cx.key().map(str::to_owned));
         for offer in offers {
             let live = LiveListing {
                 key: ListingRef { sku: offer.sku.clone(), listing: None },
@@ -251,8 +254,9 @@ impl Offers for Fake {
 
 #[async_trait]
 impl Stock for Fake {
-    async fn set(&self, _: &CallCx, changes: &[StockChange]) -> Result<Submitted<Vec<ItemOutcome>>> {
+    async fn set(&self, cx: &CallCx, changes: &[StockChange]) -> Result<Submitted<Vec<ItemOutcome>>> {
         self.enter("stock").await;
+        self.other().keys.extend(cx.key().map(str::to_owned));
         for change in changes {
             if let Some(live) = self.other().listings.get_mut(&change.key.sku) {
                 live.quantity = Some(change.quantity);

@@ -12,6 +12,7 @@ mod fulfil;
 mod hints;
 mod landed;
 mod money;
+mod overlap;
 mod plan;
 mod pricing;
 mod shop;

@@ -95,6 +95,7 @@ pub(crate) fn live(account: &AccountId, offer: Box<Offer>, plan: &str) -> (Strin
         sent_at: None,
         took: 0,
         in_bulk: false,
+        alone: None,
         live: Some(live),
         read_at: None,
         note: None,
