@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tradewind_connector::Capabilities;
-use tradewind_domain::{AccountId, ChangeState, ListingRef, ListingState, Offer, Product, Sku, Variant};
+use tradewind_domain::{
+    AccountId, ChangeState, ListingRef, ListingState, LiveListing, Offer, Product, Sku, Variant,
+};
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
 
@@ -19,7 +21,7 @@ use crate::config::{Config, OfferRules};
 use crate::desired::{self, Guard, Stop};
 use crate::landed::Engines;
 use crate::pricing::Prices;
-use crate::records::{OfferRecord, StockRecord, offer_key};
+use crate::records::{Asked, Made, OfferRecord, StockRecord, offer_key};
 
 /// One field that would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,9 +232,10 @@ impl Inputs<'_> {
         }
         for (key, offer) in self.offers {
             // When it was read does not matter, what was read does.
-            inputs.add(key, &(offer.state, &offer.desired, &offer.live));
-            if let Some(refused) = offer.alone.as_ref().filter(|a| a.refused.is_some()) {
-                inputs.add("refused quantity", refused);
+            inputs.add(key, &(offer.state, &offer.desired, &offer.live, &offer.made, &offer.own_title));
+            let refused = matches!(&offer.asked, Asked::Quantity(alone) if alone.refused.is_some());
+            if refused || offer.state != ChangeState::Live {
+                inputs.add("asked", &offer.asked);
             }
         }
         for (sku, stock) in self.stock {
@@ -297,7 +300,7 @@ impl Inputs<'_> {
                 changes.extend(std::mem::take(found));
             }
             self.plan_withdrawals(id, &mut changes);
-            self.guard_mass_delete(id, &mut changes[first..]);
+            self.guard_mass_delete(id, first, &mut changes);
         }
         let (calls, totals) = self.totals(&changes);
         let id = name(&inputs, &changes);
@@ -316,6 +319,10 @@ impl Inputs<'_> {
         let terms = prices.terms(account);
         for (sku, (product, variant)) in share.iter().copied() {
             if !rules.only.is_empty() && !product.category.as_ref().is_some_and(|c| rules.only.contains(c)) {
+                let known = self.offers.get(&offer_key(account, sku));
+                changes.extend(
+                    known.and_then(|k| withdrawal(k, "its category is not in offers.only of the account")),
+                );
                 continue;
             }
             let shelf = self.stock.get(sku);
@@ -344,7 +351,9 @@ impl Inputs<'_> {
                     let quantity = offer.quantity;
                     match self.against(known, offer, |shown| shelf.map_or(0, |s| s.may_show(account, shown)))
                     {
-                        Against::Same => {}
+                        Against::Same => {
+                            changes.extend(lowered(known, quantity).map(|a| change(Some(a), None)))
+                        }
                         Against::Go(action) => changes.push(change(Some(action), None)),
                         Against::Stopped(action, stop) => {
                             changes.push(change(action, Some(stop)));
@@ -363,17 +372,8 @@ impl Inputs<'_> {
         for known in
             self.offers.range(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix)).map(|(_, o)| o)
         {
-            if on_sale(known) && !self.variants.contains_key(&known.sku) {
-                let key = ListingRef { sku: known.sku.clone(), listing: known.listing.clone() };
-                let cause = "no longer in the catalogue".to_owned();
-                let action = Some(Action::Withdraw { key });
-                changes.push(Change {
-                    account: account.clone(),
-                    sku: known.sku.clone(),
-                    action,
-                    cause,
-                    stop: None,
-                });
+            if !self.variants.contains_key(&known.sku) {
+                changes.extend(withdrawal(known, "no longer in the catalogue"));
             }
         }
     }
@@ -387,13 +387,11 @@ impl Inputs<'_> {
             _ => Against::Go(Action::Create { offer: Box::new(offer) }),
         };
         let Some(known) = known else { return create(offer) };
-        if under_way(known) {
+        if known.is_under_way() {
             return Against::Same;
         }
         // The channel said no to exactly this: sending it again gives the same.
-        if known.state == ChangeState::Rejected
-            && known.desired.as_ref().is_some_and(|d| same_but_quantity(d, &offer))
-        {
+        if known.was_refused(&offer) {
             let why = known.note.as_deref().unwrap_or("it gave no reason");
             let why =
                 format!("the channel refused this offer: {why}; change what it names, and it is sent again");
@@ -401,6 +399,11 @@ impl Inputs<'_> {
         }
         let live = known.live.as_ref().filter(|l| !matches!(l.state, ListingState::Absent));
         let Some(live) = live else { return create(offer) };
+        let most = live.quantity.map_or(offer.quantity, |shown| may_show(shown).min(offer.quantity));
+        let off_sale = live.state == ListingState::Inactive;
+        if off_sale && most == 0 {
+            return Against::Same;
+        }
         let mut fields = Vec::new();
         let mut differs = |field: &str, from: String, to: String| {
             if from != to {
@@ -408,21 +411,28 @@ impl Inputs<'_> {
             }
         };
         // Texts are made of what differs alone: of a large shop nearly nothing does.
+        if off_sale {
+            differs("state", "off sale".to_owned(), "on sale".to_owned());
+        }
         if let Some(price) = live.price.filter(|p| *p != offer.price) {
             differs("price", price.to_string(), offer.price.to_string());
         }
-        if let Some(title) = live.title.as_ref().filter(|t| **t != offer.content.title) {
+        if let Some(title) = live.title.as_ref().filter(|_| known.title_differs(live, Some(&offer))) {
             differs("title", title.clone(), offer.content.title.clone());
         }
-        if let Some(last) = &known.desired {
-            differences(last, &offer, &mut differs);
+        match (&known.made, &known.desired) {
+            (Made::Sent, None) => {}
+            (Made::Sent, Some(last)) => differences(last, &offer, live, &mut differs),
+            (Made::Before(was), _) => differences(was, &offer, live, &mut differs),
+            (Made::SentOr(_) | Made::SentOrNone | Made::Unknown, _) => {
+                differs("content", "no answer tells".to_owned(), "sent again".to_owned());
+            }
         }
         let key = live.key.clone();
         if fields.is_empty() {
             // Raised by what it was never given alone: a listing that shows less than is allotted has sold what is missing, and an
             // order that was not imported yet may have taken it.
             let Some(shown) = live.quantity else { return Against::Same };
-            let most = may_show(shown).min(offer.quantity);
             return match shown.cmp(&offer.quantity) {
                 Cmp::Greater => Against::Go(Action::Lower { key, from: shown, to: offer.quantity }),
                 Cmp::Less if most > shown => {
@@ -447,7 +457,6 @@ impl Inputs<'_> {
         // An update carries a quantity too.
         let mut offer = offer;
         offer.quantity = live.quantity.map_or(offer.quantity, |q| {
-            let most = may_show(q).min(offer.quantity);
             // More units that the channel did not take would have the whole update refused.
             if most > q && known.refuses(most).is_some() { q } else { most }
         });
@@ -458,26 +467,32 @@ impl Inputs<'_> {
         }
     }
 
-    fn guard_mass_delete(&self, account: &AccountId, changes: &mut [Change]) {
+    fn guard_mass_delete(&self, account: &AccountId, first: usize, changes: &mut Vec<Change>) {
         let prefix = format!("{account}/");
         let live = self
             .offers
             .range(prefix.clone()..)
             .take_while(|(k, _)| k.starts_with(&prefix))
-            .filter(|(_, o)| on_sale(o))
+            .filter(|(_, o)| o.is_on_sale())
             .count();
-        let going = changes.iter().filter(|c| matches!(c.action, Some(Action::Withdraw { .. }))).count();
+        let goes = |c: &Change| matches!(c.action, Some(Action::Withdraw { .. }));
+        let going = changes[first..].iter().filter(|c| goes(c)).count();
         let limit = rust_decimal::Decimal::from(live) * self.config.guard.mass_delete;
         if rust_decimal::Decimal::from(going) <= limit {
             return;
         }
-        for change in changes.iter_mut().filter(|c| matches!(c.action, Some(Action::Withdraw { .. }))) {
+        let mut lower = Vec::new();
+        for change in changes[first..].iter_mut().filter(|c| goes(c)) {
             let why = format!(
                 "{going} of {live} listings would go at once, the limit is {}: check the catalogue files, or raise guard.mass_delete",
                 limit.floor()
             );
             change.stop = Some(Stop::new(Guard::MassDelete, why));
+            let quantity = self.stock.get(&change.sku).map_or(0, |s| s.allotted_to(account));
+            let action = lowered(self.offers.get(&offer_key(account, &change.sku)), quantity);
+            lower.extend(action.map(|a| Change { action: Some(a), stop: None, ..change.clone() }));
         }
+        changes.extend(lower);
     }
 
     fn totals(&self, changes: &[Change]) -> (BTreeMap<AccountId, u32>, Totals) {
@@ -527,27 +542,53 @@ enum Against {
     Stopped(Option<Action>, Stop),
 }
 
-/// What was sent must be settled first.
-fn under_way(known: &OfferRecord) -> bool {
-    matches!(known.state, ChangeState::Sent | ChangeState::Accepted | ChangeState::Indeterminate)
+/// The listing sells and should not.
+fn withdrawal(known: &OfferRecord, cause: &str) -> Option<Change> {
+    let waits = match known.state {
+        ChangeState::Sent | ChangeState::Indeterminate => true,
+        ChangeState::Accepted => known.asked == Asked::Withdrawal,
+        _ => false,
+    };
+    (known.is_on_sale() && !waits).then(|| Change {
+        account: known.account.clone(),
+        sku: known.sku.clone(),
+        action: Some(Action::Withdraw {
+            key: ListingRef { sku: known.sku.clone(), listing: known.listing.clone() },
+        }),
+        cause: cause.to_owned(),
+        stop: None,
+    })
 }
 
-/// It sells, as far as we know.
-fn on_sale(known: &OfferRecord) -> bool {
-    let live = known.live.as_ref();
-    !known.withdrawn && live.is_some_and(|l| matches!(l.state, ListingState::Live | ListingState::Pending))
-}
-
-/// The listing shows more than there is for it.
+/// The listing shows more than there is for it. That does not wait for what is on its way, but for an offer that lowers it, too.
 fn lowered(known: Option<&OfferRecord>, quantity: u32) -> Option<Action> {
-    let known = known.filter(|k| !under_way(k) && on_sale(k))?;
+    let known = known.filter(|k| k.is_on_sale() && k.state != ChangeState::Sent)?;
+    let whole = matches!(known.asked, Asked::Offer | Asked::Bulk);
+    let lowers = whole && known.desired.as_ref().is_some_and(|d| d.quantity <= quantity);
+    if known.is_under_way() && lowers {
+        return None;
+    }
     let live = known.live.as_ref()?;
     let from = live.quantity.filter(|shown| *shown > quantity)?;
     Some(Action::Lower { key: live.key.clone(), from, to: quantity })
 }
 
-/// What differs from what was last sent, of what is not read back.
-fn differences(last: &Offer, offer: &Offer, differs: &mut impl FnMut(&str, String, String)) {
+/// What differs from what the listing is made of, of what is not read back.
+fn differences(
+    last: &Offer,
+    offer: &Offer,
+    live: &LiveListing,
+    differs: &mut impl FnMut(&str, String, String),
+) {
+    if live.price.is_none() && last.price != offer.price {
+        differs("price", last.price.to_string(), offer.price.to_string());
+    }
+    if live.title.is_none() && last.content.title != offer.content.title {
+        differs("title", last.content.title.clone(), offer.content.title.clone());
+    }
+    if last.content.bullets != offer.content.bullets {
+        differs("bullets", last.content.bullets.join("|"), offer.content.bullets.join("|"));
+    }
     let shown = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
     let (was, is) = (&last.content.description, &offer.content.description);
     if was != is {
@@ -584,12 +625,6 @@ fn differences(last: &Offer, offer: &Offer, differs: &mut impl FnMut(&str, Strin
     if last.dimensions != offer.dimensions {
         differs("dimensions", format!("{:?}", last.dimensions), format!("{:?}", offer.dimensions));
     }
-}
-
-fn same_but_quantity(a: &Offer, b: &Offer) -> bool {
-    let mut a = a.clone();
-    a.quantity = b.quantity;
-    a == *b
 }
 
 fn jump(

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tradewind_connector::{Handle, Submitted};
 use tradewind_domain::{
-    AccountId, BalanceTransaction, BookedShipment, ChangeState, CustomsReceipt, Declaration,
-    DeclarationState, Dispute, Filed, ListingId, LiveListing, Money, Offer, Order, Payout, Product,
-    ReferenceKind, Return, ShipmentRequest, ShipmentState, Sku, Statement, TrackingEvent, TrackingState,
+    AccountId, BalanceTransaction, BookedShipment, CustomsReceipt, Declaration, DeclarationState, Dispute,
+    Filed, Money, Order, Payout, Product, ReferenceKind, Return, ShipmentRequest, ShipmentState, Sku,
+    Statement, TrackingEvent, TrackingState,
 };
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
@@ -42,76 +42,14 @@ macro_rules! record {
     };
 }
 
+mod offer;
+pub use self::offer::{Asked, Made, OfferRecord, QuantityAlone, offer_key};
+
 /// A product of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProductRecord(pub Product);
 record!(ProductRecord, Products, |r| r.0.id.to_string(), String::new(), String::new());
-
-/// An offer of one SKU in one account: what we want, how far it came, what is there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OfferRecord {
-    /// Account.
-    pub account: AccountId,
-    /// SKU.
-    pub sku: Sku,
-    /// What was last intended; `None` for a listing that we found.
-    pub desired: Option<Box<Offer>>,
-    /// How far that came.
-    pub state: ChangeState,
-    /// The plan that intended it.
-    pub plan: String,
-    /// The channel's id.
-    pub listing: Option<ListingId>,
-    /// When it was last sent.
-    #[serde(default)]
-    pub sent_at: Option<Timestamp>,
-    /// Fresh units that the last sending took (see [`StockRecord::fresh`]); given back when it certainly failed.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub took: u32,
-    /// It was last sent in a submission in bulk, which takes effect late.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub in_bulk: bool,
-    /// What was last sent was its quantity alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alone: Option<QuantityAlone>,
-    /// What was last read back.
-    pub live: Option<LiveListing>,
-    /// When that was.
-    pub read_at: Option<Timestamp>,
-    /// Why it is not live, in words.
-    pub note: Option<String>,
-    /// Withdrawal intended.
-    #[serde(default)]
-    pub withdrawn: bool,
-}
-record!(OfferRecord, Offers, |r| offer_key(&r.account, &r.sku), r.account.to_string(), r.state.to_string());
-
-/// A quantity that was sent alone, while the offer stood as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuantityAlone {
-    /// Units to show.
-    pub to: u32,
-    /// How far the offer itself had come.
-    pub before: ChangeState,
-    /// The channel's no to these units, in its words. The offer itself was not refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
-}
-
-impl OfferRecord {
-    /// Why the channel does not take this quantity.
-    #[must_use]
-    pub fn refuses(&self, quantity: u32) -> Option<&str> {
-        self.alone.as_ref().filter(|a| a.to == quantity)?.refused.as_deref()
-    }
-}
-
-/// Key of an offer.
-#[must_use]
-pub fn offer_key(account: &AccountId, sku: &Sku) -> String {
-    format!("{account}/{sku}")
-}
 
 /// Stock of one SKU: what is on the shelf, and how much of it each account may still sell. Σ allotted ≤ on hand
 /// less what is reserved: that is the proof against overselling in strict mode.

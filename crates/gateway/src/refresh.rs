@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tradewind_connector::role::Listings;
 use tradewind_connector::{CallCx, all_pages};
-use tradewind_domain::{AccountId, ListingRef, LiveListing, Sku};
+use tradewind_domain::{AccountId, ChangeState, ListingRef, ListingState, LiveListing, Sku};
 use tradewind_store::{Batch, Filter, StoreError, typed};
 
 use crate::apply::DEFAULT_BATCH;
 use crate::gateway::{Gateway, Result};
-use crate::records::{OfferRecord, offer_key};
+use crate::records::{Asked, Made, OfferRecord, offer_key};
 
 impl Gateway {
     /// Reads all known listings again: what plans compare with. How many were read.
@@ -79,9 +79,13 @@ impl Gateway {
                 if record.read_at.is_some_and(|at| at > since) {
                     continue;
                 }
-                record.listing = live.key.listing.clone().or(record.listing.take());
-                record.live = Some((*live).clone());
-                record.read_at = Some(self.now());
+                record.reads(live, self.now());
+                // The channel took the offer, had an objection, and lists it after all.
+                let lists = live.state == ListingState::Live && record.made == Made::Sent;
+                if record.state == ChangeState::Rejected && record.asked != Asked::Withdrawal && lists {
+                    record.state = if record.shows(live) { ChangeState::Live } else { ChangeState::Intended };
+                    record.note = None;
+                }
                 batch.put_back(&known)?;
             }
             match self.store.commit(batch).await {

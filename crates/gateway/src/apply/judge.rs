@@ -1,12 +1,24 @@
-//! What a read-back makes of an offer that was sent.
+//! What a read-back makes of what was asked for.
 
 use jiff::{SignedDuration, Timestamp};
 use tradewind_domain::{ChangeState, ListingState, LiveListing};
 
 use super::Settled;
-use crate::records::OfferRecord;
+use crate::records::{Asked, Made, OfferRecord};
 
-/// What a read-back means for an offer that was sent.
+/// What became of it.
+enum Verdict {
+    /// It is there.
+    Done,
+    /// The channel does not show it to buyers, and says why.
+    Refused(String),
+    /// It was not carried out, or nobody knows: to be asked for again.
+    Again(Option<&'static str>),
+    /// The channel works on it.
+    Wait(Option<String>),
+}
+
+/// What a read-back means for an offer of which something was asked.
 pub(super) fn judge(
     record: &mut OfferRecord,
     live: Option<&LiveListing>,
@@ -18,70 +30,126 @@ pub(super) fn judge(
         settled.waiting += 1;
         return;
     };
-    record.listing = live.key.listing.clone().or_else(|| record.listing.take());
-    record.live = Some(live.clone());
-    let blocking: Vec<String> =
-        live.issues.iter().filter(|i| i.blocking).map(|i| format!("{}: {}", i.code, i.message)).collect();
-    let unknown = matches!(record.state, ChangeState::Indeterminate | ChangeState::Sent);
-    match &live.state {
-        ListingState::Absent | ListingState::Inactive if record.withdrawn => {
-            record.state = ChangeState::Live;
-            record.note = None;
+    let before = record.live.clone();
+    record.reads(live, now);
+    let verdict = match &record.asked {
+        Asked::Withdrawal => withdrawn(record, live, now),
+        _ => offered(record, before.as_ref(), live, now),
+    };
+    // The quantity of an offer that stays refused.
+    let refused = matches!(&record.asked, Asked::Quantity(a) if a.before == ChangeState::Rejected);
+    match verdict {
+        Verdict::Done => {
+            record.state = if refused { ChangeState::Rejected } else { ChangeState::Live };
+            if !refused {
+                record.note = None;
+            }
             settled.live += 1;
         }
-        ListingState::Invalid => {
+        Verdict::Refused(why) => {
             record.state = ChangeState::Rejected;
-            record.note = Some(blocking.join("; "));
+            record.note = Some(why);
             settled.rejected += 1;
         }
-        ListingState::Live if as_intended(record, live) => {
-            record.state = ChangeState::Live;
-            record.note = None;
-            settled.live += 1;
-        }
-        // Accepted long ago and nothing to be seen of it: the acceptance was a lie.
-        ListingState::Absent | ListingState::Live | ListingState::Pending if is_forgotten(record, now) => {
-            record.state = ChangeState::Intended;
-            record.note = Some("accepted, but never seen live: intended again".to_owned());
+        Verdict::Again(why) => {
+            record.state = if refused { ChangeState::Rejected } else { ChangeState::Intended };
+            if let Some(why) = why.filter(|_| !refused) {
+                record.note = Some(why.to_owned());
+            }
             settled.again += 1;
         }
-        // A submission in bulk whose answer was lost may be worked on still. Listed again meanwhile, it would come late and
-        // write its old quantity over what was sold since.
-        ListingState::Absent if unknown && record.in_bulk && !is_old(record, now) => settled.waiting += 1,
-        // It was never carried out: intended again, by a later plan.
-        ListingState::Absent if unknown => {
-            record.state = ChangeState::Intended;
-            settled.again += 1;
-        }
-        // Live, but as it was before: for a write in doubt that means it did not happen.
-        ListingState::Live if unknown => {
-            record.state = ChangeState::Intended;
-            settled.again += 1;
-        }
-        ListingState::Other(raw) => {
-            record.note =
-                Some(format!("the channel reports the state '{raw}', which this version does not know"));
+        Verdict::Wait(why) => {
+            if let Some(why) = why {
+                record.note = Some(why);
+            }
             settled.waiting += 1;
         }
-        _ => settled.waiting += 1,
     }
+}
+
+/// A listing that was to be taken off sale. While it is still shown, buyers buy.
+fn withdrawn(record: &OfferRecord, live: &LiveListing, now: Timestamp) -> Verdict {
+    match &live.state {
+        ListingState::Absent | ListingState::Inactive => Verdict::Done,
+        _ if in_doubt(record) => Verdict::Again(None),
+        _ if is_old(record, now) => {
+            Verdict::Again(Some("its withdrawal was accepted, but it is still there"))
+        }
+        ListingState::Other(raw) => Verdict::Wait(Some(unknown(raw))),
+        ListingState::Live | ListingState::Pending | ListingState::Invalid => Verdict::Wait(None),
+    }
+}
+
+/// A listing that was to be put, or to show another quantity.
+fn offered(
+    record: &mut OfferRecord,
+    before: Option<&LiveListing>,
+    live: &LiveListing,
+    now: Timestamp,
+) -> Verdict {
+    let (doubt, old) = (in_doubt(record), is_old(record, now));
+    match &live.state {
+        // What the channel objected to before it took the offer: it has not looked at it yet.
+        ListingState::Invalid
+            if !old && before.is_some_and(|b| b.state == live.state && blocking(b) == blocking(live)) =>
+        {
+            Verdict::Wait(None)
+        }
+        // These objections are to what was there before: what was sent may never have come.
+        ListingState::Invalid if record.made.is_open() => Verdict::Again(None),
+        ListingState::Invalid => Verdict::Refused(blocking(live).join("; ")),
+        ListingState::Live if record.shows(live) => seen(record),
+        // All but its title, and for as long as a channel works on anything: that is the channel's own.
+        ListingState::Live if !doubt && old && record.shows_but_title(live) => {
+            record.own_title.clone_from(&live.title);
+            seen(record)
+        }
+        // Live, but as it was before: for a write in doubt that means it did not happen.
+        ListingState::Live if doubt => Verdict::Again(None),
+        // A submission in bulk whose answer was lost may be worked on still. Listed again meanwhile, it would come late and
+        // write its old quantity over what was sold since.
+        ListingState::Absent if doubt && record.asked == Asked::Bulk && !old => Verdict::Wait(None),
+        // It was never carried out: intended again, by a later plan.
+        ListingState::Absent if doubt => Verdict::Again(None),
+        // Asked for again it would be the same.
+        ListingState::Inactive if old && !doubt && matches!(record.asked, Asked::Offer | Asked::Bulk) => {
+            let why = "the channel took the offer, and its listing is still not on sale: put it on sale in the channel's own pages";
+            Verdict::Refused(why.to_owned())
+        }
+        // Accepted long ago and nothing to be seen of it: the acceptance was a lie.
+        _ if old => Verdict::Again(Some("accepted, but never seen live: intended again")),
+        ListingState::Other(raw) => Verdict::Wait(Some(unknown(raw))),
+        _ => Verdict::Wait(None),
+    }
+}
+
+/// What is told back is as it was sent. Of the rest of a listing that was another one before, only an answer tells.
+fn seen(record: &mut OfferRecord) -> Verdict {
+    if record.made.is_open() {
+        return Verdict::Again(Some("no answer tells whether the channel took all of it: sent again"));
+    }
+    if record.made == Made::SentOrNone {
+        record.made = Made::Sent;
+    }
+    Verdict::Done
+}
+
+fn unknown(raw: &str) -> String {
+    format!("the channel reports the state '{raw}', which this version does not know")
+}
+
+fn blocking(live: &LiveListing) -> Vec<String> {
+    live.issues.iter().filter(|i| i.blocking).map(|i| format!("{}: {}", i.code, i.message)).collect()
+}
+
+/// No answer came.
+fn in_doubt(record: &OfferRecord) -> bool {
+    matches!(record.state, ChangeState::Indeterminate | ChangeState::Sent)
 }
 
 /// How long a channel may work on what was sent to it.
 const PROCESSING: SignedDuration = SignedDuration::from_hours(3);
 
-fn is_forgotten(record: &OfferRecord, now: Timestamp) -> bool {
-    record.state == ChangeState::Accepted && is_old(record, now)
-}
-
 fn is_old(record: &OfferRecord, now: Timestamp) -> bool {
     record.sent_at.is_some_and(|t| now.duration_since(t) > PROCESSING)
-}
-
-/// The listing shows what was intended. A lower quantity is as intended too: buyers were faster.
-fn as_intended(record: &OfferRecord, live: &LiveListing) -> bool {
-    let Some(desired) = &record.desired else { return true };
-    live.price.is_none_or(|p| p == desired.price)
-        && live.quantity.is_none_or(|q| q <= desired.quantity)
-        && live.title.as_ref().is_none_or(|t| *t == desired.content.title)
 }

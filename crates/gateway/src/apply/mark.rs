@@ -9,7 +9,7 @@ use tradewind_store::{Batch, Collection, Expect, StoreError, typed};
 
 use super::{Applied, Run};
 use crate::gateway::{Gateway, GatewayError, Result};
-use crate::records::{JobRecord, OfferRecord, QuantityAlone, StockRecord, offer_key};
+use crate::records::{Asked, JobRecord, OfferRecord, QuantityAlone, StockRecord, offer_key};
 
 /// An item that is about to be sent.
 pub(super) struct Sending<'a> {
@@ -86,58 +86,56 @@ impl Gateway {
                 continue;
             }
             let expect = known.as_ref().map_or(Expect::Absent, typed::Versioned::expect);
-            let mut record = known.map_or_else(
-                || OfferRecord {
-                    account: id.clone(),
-                    sku: sku.clone(),
-                    desired: None,
-                    state: ChangeState::Intended,
-                    plan: String::new(),
-                    listing: None,
-                    sent_at: None,
-                    took: 0,
-                    in_bulk: false,
-                    alone: None,
-                    live: None,
-                    read_at: None,
-                    note: None,
-                    withdrawn: false,
-                },
-                |k| k.value,
-            );
-            if let Some(offer) = offer {
-                record.desired = Some(Box::new((*offer).clone()));
-            }
-            record.took = 0;
+            let mut record = known.map_or_else(|| OfferRecord::new(id.clone(), sku.clone()), |k| k.value);
+            let mut took = 0;
             if let Some((quantity, shown)) = *quantity {
-                if let Some(desired) = record.desired.as_mut().filter(|d| d.quantity < quantity) {
-                    desired.quantity = quantity;
-                }
                 // Taken with the mark: a process that dies leaves units unshown at worst, never shown twice.
                 let shelf = typed::get::<StockRecord>(&*self.store, sku.as_str()).await?;
+                let most = shelf.as_ref().map_or(0, |s| match shown {
+                    Some(shown) => s.value.may_show(id, shown),
+                    None => s.value.allotted_to(id),
+                });
+                // The shelf was counted or sold from since the quantity was made up. A quantity that is lowered goes all the same:
+                // what is left above is lowered next.
+                if quantity > most && shown.is_none_or(|shown| quantity >= shown || how != How::Quantity) {
+                    overtaken.insert(sku.clone());
+                    continue;
+                }
                 if let Some(mut shelf) = shelf {
                     let before = shelf.value.clone();
-                    record.took = shelf.value.show(id, shown, quantity);
+                    took = shelf.value.show(id, shown, quantity);
                     if shelf.value != before {
                         batch.put_back(&shelf)?;
                     }
                 }
             }
-            record.alone = match (how, quantity) {
-                (How::Quantity, Some((to, _))) => {
-                    Some(QuantityAlone { to: *to, before: record.state, refused: None })
-                }
-                _ => None,
-            };
             // Why the offer was refused is said still when its quantity alone goes.
-            if !record.alone.as_ref().is_some_and(|q| q.before == ChangeState::Rejected) {
+            if how != How::Quantity || record.state != ChangeState::Rejected {
                 record.note = None;
             }
+            match (how, offer, quantity) {
+                (How::Withdrawn, ..) => record.asked = Asked::Withdrawal,
+                (How::Bulk, Some(offer), _) => record.sends(offer, Asked::Bulk),
+                (_, Some(offer), _) => record.sends(offer, Asked::Offer),
+                (_, None, Some((to, _))) => {
+                    if let Some(desired) = record.desired.as_mut().filter(|d| d.quantity < *to) {
+                        desired.quantity = *to;
+                    }
+                    // A quantity after a quantity: the offer stands as it stood before the first.
+                    let before = match (&record.asked, record.state) {
+                        (Asked::Quantity(last), ChangeState::Accepted | ChangeState::Indeterminate) => {
+                            last.before
+                        }
+                        (_, state) => state,
+                    };
+                    record.asked = Asked::Quantity(QuantityAlone { to: *to, before, refused: None });
+                }
+                (_, None, None) => {}
+            }
+            record.took = took;
             record.state = ChangeState::Sent;
             record.plan.clone_from(&run.plan.id);
             record.sent_at = Some(self.now());
-            record.withdrawn = how == How::Withdrawn;
-            record.in_bulk = how == How::Bulk;
             batch.put_expecting(&record, expect)?;
         }
         self.store.commit(batch).await?;
@@ -234,15 +232,27 @@ impl Gateway {
             *count += 1;
             record.state = state;
             match &item.result {
-                Ok(accepted) => record.listing = accepted.listing.clone().or(record.listing.take()),
+                Ok(accepted) => {
+                    record.listing = accepted.listing.clone().or(record.listing.take());
+                    record.was_taken();
+                }
                 Err(e) => {
-                    match record.alone.as_mut().filter(|_| state == ChangeState::Rejected) {
-                        // A no to this quantity, not to the offer, which stands as it stood.
-                        Some(alone) => {
+                    if state != ChangeState::Indeterminate {
+                        record.was_not_taken();
+                    }
+                    match &mut record.asked {
+                        // The offer stands as it stood: a no to this quantity is none to it, and what was asked of it before is
+                        // still to be settled.
+                        Asked::Quantity(alone) if state == ChangeState::Rejected => {
                             alone.refused = Some(e.to_string());
                             record.state = alone.before;
                         }
-                        None => record.note = Some(e.to_string()),
+                        Asked::Quantity(alone)
+                            if state == ChangeState::Intended && alone.before != ChangeState::Live =>
+                        {
+                            record.state = alone.before;
+                        }
+                        _ => record.note = Some(e.to_string()),
                     }
                     // It has not happened: what it was to show is still to be shown.
                     if state != ChangeState::Indeterminate && record.took > 0 {

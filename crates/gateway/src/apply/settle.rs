@@ -199,7 +199,6 @@ impl Gateway {
                 said.entry(format!("refused after all: {why}")).or_default().push(record.sku.clone());
             }
             if live.is_some() {
-                record.read_at = Some(self.now());
                 batch.put_back(&known)?;
             }
         }

@@ -15,7 +15,7 @@ use tradewind_store::{Batch, Filter, KeySource, SqliteStore, Store, typed};
 
 use crate::fakes::Fake;
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [[account]]
 id = "shop"
 connector = "fake"

@@ -11,6 +11,7 @@ mod fakes;
 mod fulfil;
 mod hints;
 mod landed;
+mod listing;
 mod money;
 mod overlap;
 mod plan;

@@ -14,7 +14,7 @@ use tradewind_store::{Batch, typed};
 use crate::apply::{deliver_six, offer, product, put, shop, sku};
 
 /// So many of the ten bags are left for the shop: the others were sold elsewhere and went.
-async fn left(gateway: &Gateway, units: u32) {
+pub(crate) async fn left(gateway: &Gateway, units: u32) {
     let shelf = StockRecord {
         on_hand: units,
         allotted: [("shop".parse().unwrap(), units)].into(),

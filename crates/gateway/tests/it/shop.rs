@@ -86,20 +86,11 @@ pub(crate) fn live(account: &AccountId, offer: Box<Offer>, plan: &str) -> (Strin
         issues: Vec::new(),
     };
     let record = OfferRecord {
-        account: account.clone(),
-        sku: offer.sku.clone(),
         desired: Some(offer),
         state: ChangeState::Live,
         plan: plan.to_owned(),
-        listing: None,
-        sent_at: None,
-        took: 0,
-        in_bulk: false,
-        alone: None,
-        live: Some(live),
-        read_at: None,
-        note: None,
-        withdrawn: false,
+        ..OfferRecord::new(account.clone(), live.key.sku.clone())
     };
+    let record = OfferRecord { live: Some(live), ..record };
     (offer_key(&record.account, &record.sku), record)
 }

@@ -10,7 +10,7 @@ use tradewind_domain::{
 use tradewind_gateway::Gateway;
 use tradewind_gateway::plan::Inputs;
 use tradewind_gateway::records::{
-    OfferRecord, OrderRecord, PayoutRecord, QuoteRecord, ShipmentRecord, Stage, StockRecord,
+    Asked, OfferRecord, OrderRecord, PayoutRecord, QuoteRecord, ShipmentRecord, Stage, StockRecord,
 };
 use tradewind_ledger::recon::{self, Options, Policy};
 use tradewind_simulator::{Ledger, MoneyRecord};
@@ -243,7 +243,7 @@ async fn list<T: Record>(gateway: &Gateway) -> anyhow::Result<Vec<T>> {
 /// Intended is what a plan would put up if nothing were known of the channels.
 async fn listings(gateway: &Gateway) -> anyhow::Result<Listings> {
     let offers: Vec<OfferRecord> = list(gateway).await?;
-    let live = offers.iter().filter(|o| o.state == ChangeState::Live && !o.withdrawn).count();
+    let live = offers.iter().filter(|o| o.state == ChangeState::Live && o.asked != Asked::Withdrawal).count();
     let variants = gateway.variants().await?;
     // The shelf of the first day: what was sold since was on sale.
     let mut stock: BTreeMap<_, _> = gateway.stock().await?.into_iter().map(|(k, v)| (k, v.value)).collect();
