@@ -1,6 +1,7 @@
-//! A shop beside standing channels, by hand, on the machine's own day.
+//! A shop beside standing channels, by hand: on the machine's own day, or in a time that the person moves.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::{json, text, tradewind};
@@ -19,17 +20,8 @@ impl Drop for Channels {
 fn a_shop_written_today_lists_on_every_channel() {
     let folder = tempfile::tempdir().unwrap();
     let shop = folder.path().join("shop");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tradewind"))
-        .args(["simulate", "--shop"])
-        .arg(&shop)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let _channels = Channels(child);
     // The shop is written before the seven channels are told.
-    assert_eq!(lines.map_while(Result::ok).take(7).count(), 7);
+    let _channels = start(&shop, &[], 7);
 
     assert_eq!(tradewind(&shop, &["import"]).status.code(), Some(0));
     let planned = tradewind(&shop, &["plan", "--json"]);
@@ -46,13 +38,116 @@ fn a_shop_written_today_lists_on_every_channel() {
     }
 }
 
+/// Starts channels beside a shop; how many there are to wait for.
+fn start(shop: &Path, args: &[&str], channels: usize) -> Channels {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tradewind"))
+        .args(["simulate", "--shop"])
+        .arg(shop)
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let running = Channels(child);
+    assert_eq!(lines.map_while(Result::ok).take(channels).count(), channels);
+    running
+}
+
+/// As `docs/simulate.md` tells it: offers up, a day of buyers, parcels, customs, and the money in the bank.
 #[test]
-fn a_shop_needs_the_machines_clock() {
+fn a_trade_is_walked_by_hand_to_its_payout() {
     let folder = tempfile::tempdir().unwrap();
-    for wrong in [["--scale", "0"], ["--start", "2026-03-02T00:00:00Z"]] {
-        let output = tradewind(folder.path(), &["simulate", "--shop", "s", wrong[0], wrong[1]]);
-        assert_eq!(output.status.code(), Some(1));
-        assert!(text(&output).contains("leave --scale and --start out"), "{}", text(&output));
-        assert!(!folder.path().join("s").exists());
+    let shop = folder.path().join("shop");
+    let channels = "shopify,paypal,dhl-express,china-ceb";
+    let days =
+        ["--scale", "0", "--channels", channels, "--first-day", "1", "--days", "1", "--faults", "mild"];
+    let _channels = start(&shop, &days, 4);
+    // Exit codes: 0 done, 2 changes made, 3 some rows are blocked on purpose, 5 in part (faults are on).
+    let go = |args: &[&str]| {
+        let output = tradewind(&shop, args);
+        let code = output.status.code().unwrap();
+        assert!([0, 2, 3, 5].contains(&code), "{args:?} {code}: {}", text(&output));
+        output
+    };
+    let advance =
+        |by: &str| json(&go(&["simulate", "advance", by, "--json"]))["now"].as_str().unwrap().to_owned();
+    go(&["import"]);
+    for _ in 0..3 {
+        go(&["plan", "--out", "plan.json"]);
+        go(&["apply", "plan.json"]);
+        advance("2h");
+        go(&["apply"]);
     }
+    // The world began at 2026-03-02T00:00Z; what waited on the way moved it further.
+    let morning = advance("18h");
+    assert!(morning.starts_with("2026-03-03T"), "{morning}");
+    for _ in 0..4 {
+        advance("6h");
+        go(&["orders"]);
+        go(&["fulfil"]);
+    }
+    let stored = json(&go(&["orders", "--offline", "--json"]));
+    let orders = stored["orders"].as_array().unwrap().len();
+    assert!(orders >= 6, "twelve buyers came: {orders}");
+    for _ in 0..14 {
+        advance("1d");
+        go(&["orders"]);
+        go(&["fulfil"]);
+        go(&["settle"]);
+    }
+    let stored = json(&go(&["orders", "--offline", "--json"]));
+    let orders = stored["orders"].as_array().unwrap();
+    let ended = |o: &&serde_json::Value| ["confirmed", "cancelled"].contains(&o["stage"].as_str().unwrap());
+    assert_eq!(orders.iter().filter(ended).count(), orders.len(), "{stored}");
+    let delivered = orders.iter().filter(|o| o["order"]["state"] == "delivered").count();
+    assert!(delivered >= 4, "{stored}");
+    let settled = json(&go(&["settle", "--json"]));
+    let paid: Vec<&String> = settled["paid_out"].as_object().unwrap().keys().collect();
+    assert_eq!(paid, ["paypal", "shop"], "{settled}");
+}
+
+/// Without more, the world begins now and runs as the machine's clock does; a faster one takes its shop along.
+#[test]
+fn the_clock_of_a_shop_is_that_of_its_world() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop");
+    let now = |shop: &Path, by: &str| -> jiff::Timestamp {
+        let output = tradewind(shop, &["simulate", "advance", by, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        json(&output)["now"].as_str().unwrap().parse().unwrap()
+    };
+    let channels = start(
+        &shop,
+        &["--scale", "3600", "--start", "2026-03-02T00:00:00Z", "--channels", "dhl-express,paypal"],
+        2,
+    );
+    let (early, begun) = (now(&shop, "0s"), std::time::Instant::now());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let late = now(&shop, "0s");
+    // 0.3 s and more at 3,600 to one: at least 1,080 s.
+    let passed = late.duration_since(early).as_secs();
+    assert!(passed >= 1_080 && passed <= 3_600 * (60 + begun.elapsed().as_secs() as i64), "{passed} s");
+    // A move is for good.
+    let moved = now(&shop, "1d");
+    assert!(moved.duration_since(late).as_secs() >= 86_400);
+    assert!(now(&shop, "0s") >= moved);
+    assert_eq!(tradewind(&shop, &["settle"]).status.code(), Some(0));
+    let wrong = tradewind(&shop, &["simulate", "advance", "--", "-1d"]);
+    assert_ne!(wrong.status.code(), Some(0), "time goes forward");
+    // The world is gone: what needs none goes on, and says in which time.
+    drop(channels);
+    let offline = tradewind(&shop, &["orders", "--offline"]);
+    assert_eq!(offline.status.code(), Some(0), "{}", text(&offline));
+    assert!(text(&offline).contains("no simulated world answers at"), "{}", text(&offline));
+    let gone = tradewind(&shop, &["simulate", "advance", "1d"]);
+    assert!(gone.status.code() != Some(0) && text(&gone).contains("start one with tradewind simulate"));
+    // A shop with real channels has no world to move.
+    std::fs::write(folder.path().join("tradewind.toml"), "").unwrap();
+    let real = tradewind(folder.path(), &["simulate", "advance", "1d"]);
+    assert!(
+        real.status.code() != Some(0) && text(&real).contains("names no simulated world"),
+        "{}",
+        text(&real)
+    );
 }

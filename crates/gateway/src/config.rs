@@ -49,6 +49,8 @@ pub struct Config {
     /// Notifications of channels.
     #[serde(default)]
     pub listen: ListenConfig,
+    /// Channels that are simulated, in a time of their own.
+    pub simulated: Option<SimulatedConfig>,
     /// Accounts.
     #[serde(default)]
     pub account: Vec<AccountEntry>,
@@ -235,6 +237,15 @@ impl ListenConfig {
     pub fn address(&self, account: &AccountId) -> String {
         format!("{}/hooks/{account}", self.url.as_deref().unwrap_or_default().trim_end_matches('/'))
     }
+}
+
+/// Channels that are simulated (`tradewind simulate --shop` writes it). Commands then live in the time of their world, and
+/// what would wait moves it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SimulatedConfig {
+    /// The address of any of its channels, such as `http://127.0.0.1:9000`.
+    pub world: String,
 }
 
 /// The price book.

@@ -16,6 +16,7 @@ use tradewind_store::{KeySource, SqliteStore, Store};
 
 use crate::output::Output;
 use crate::registry;
+use crate::side::Side;
 
 /// Where the configuration is; shared by all commands that need one.
 #[derive(clap::Args, Clone)]
@@ -38,11 +39,11 @@ impl ConfigArg {
         Ok((config, folder))
     }
 
-    /// Opens store and accounts on the machine's clock and network.
+    /// Opens store and accounts on the machine's network and clock; the clock of a shop with simulated channels is theirs.
     pub(crate) fn open(&self) -> anyhow::Result<Opened> {
         let (config, folder) = self.load()?;
         let store = open_store(&config, &folder)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = clock_of(&config);
         let runtime = Runtime {
             transport: Arc::new(HttpTransport::new(clock.clone())?),
             chance: Arc::new(OsChance),
@@ -55,6 +56,19 @@ impl ConfigArg {
         let engines = Arc::new(Engines::load(&config, &folder)?);
         let store: Arc<dyn Store> = store;
         Ok(Opened { gateway: Gateway { config, accounts, store, clock, engines }, folder })
+    }
+}
+
+/// The machine's clock, or that of the simulated world that the shop's channels live in. Where it is gone, so are they: what
+/// needs none goes on.
+fn clock_of(config: &Config) -> Arc<dyn Clock> {
+    let Some(simulated) = &config.simulated else { return Arc::new(SystemClock) };
+    match Side::connect_now(&simulated.world) {
+        Ok(side) => side,
+        Err(error) => {
+            tracing::warn!("{error:#}; until then, this machine's time is used");
+            Arc::new(SystemClock)
+        }
     }
 }
 

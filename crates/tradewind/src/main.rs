@@ -10,6 +10,7 @@ mod listen;
 mod mask;
 mod output;
 mod registry;
+mod side;
 mod simulated;
 
 use std::process::ExitCode;

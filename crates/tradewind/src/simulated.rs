@@ -149,7 +149,14 @@ pub(crate) fn running(simulator: &Simulator) -> Channels {
 ///
 /// The rates are real ones of February 2026. A shop whose commands run on a later day, `today`, is told to take them at
 /// their age: a sample has no newer ones, and a shop without rates lists on no channel of another currency.
-pub(crate) fn write_shop(folder: &Path, channels: &Channels, today: Option<Date>) -> anyhow::Result<()> {
+///
+/// `world`: beside which commands are to be run by hand; they live in its time. The demo, which drives its world itself, names none.
+pub(crate) fn write_shop(
+    folder: &Path,
+    channels: &Channels,
+    today: Option<Date>,
+    world: Option<&str>,
+) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -173,6 +180,10 @@ pub(crate) fn write_shop(folder: &Path, channels: &Channels, today: Option<Date>
         let allowed = fx.get("max_age_days").and_then(toml::Value::as_integer).unwrap_or_default();
         fx.insert("max_age_days".to_owned(), (allowed + age_of_rates(today)?).into());
     }
+    if let Some(world) = world {
+        let table = toml::Table::from_iter([("world".to_owned(), world.into())]);
+        config.insert("simulated".to_owned(), table.into());
+    }
     config.insert("listen".to_owned(), toml::Table::from_iter([("url".to_owned(), PUBLIC.into())]).into());
     // Where the customs account is left out, nothing is declared.
     let ids: Vec<String> = config
@@ -182,6 +193,11 @@ pub(crate) fn write_shop(folder: &Path, channels: &Channels, today: Option<Date>
         .flatten()
         .filter_map(|a| a.get("id").and_then(toml::Value::as_str).map(str::to_owned))
         .collect();
+    // Without its carrier a shop ships nothing; naming an account that is not there would be a mistake.
+    let carrier = config.get("shipping").and_then(|s| s.get("carrier")).and_then(toml::Value::as_str);
+    if carrier.is_some_and(|carrier| ids.iter().all(|id| id != carrier)) {
+        config.remove("shipping");
+    }
     let customs = config.get_mut("shipping").and_then(|s| s.get_mut("customs"));
     if let Some(customs) = customs.and_then(toml::Value::as_table_mut) {
         customs.retain(|_, account| account.as_str().is_some_and(|a| ids.iter().any(|id| id == a)));

@@ -47,6 +47,7 @@ impl Config {
         config.check_names()?;
         config.check_offers()?;
         config.check_listen()?;
+        config.check_simulated()?;
         config.check_lanes()?;
         Ok(config)
     }
@@ -125,6 +126,18 @@ impl Config {
         }
         let what = format!("[listen] url '{url}' is no address: write it as \"https://hooks.example.com\"");
         Err(self.mistake("listen.url", what))
+    }
+
+    fn check_simulated(&self) -> Checked {
+        let Some(simulated) = &self.simulated else { return Ok(()) };
+        let world = &simulated.world;
+        if world.strip_prefix("http://").is_some_and(|host| !host.is_empty()) {
+            return Ok(());
+        }
+        let what = format!(
+            "[simulated] world '{world}' is no address of a simulated world: write it as \"http://127.0.0.1:9000\", or leave [simulated] out of a shop with real channels"
+        );
+        Err(self.mistake("simulated.world", what))
     }
 
     fn check_lanes(&self) -> Checked {

@@ -2,7 +2,7 @@
 //!
 //! | request | what it does |
 //! |---|---|
-//! | `GET /_sim/time` | `{"now","start","next"}` |
+//! | `GET /_sim/time` | `{"now","start","next","scale"}`: `scale` virtual seconds pass by themselves in a real one |
 //! | `GET /_sim/world` | how it was made: `{"seed","days","first_day","orders_per_day","faults"}` |
 //! | `POST /_sim/advance` `{"seconds":n}`, `{"millis":n}` or `{"to":"2026-03-05T00:00:00Z"}` | moves time |
 //! | `GET /_sim/ledger` | the oracle ledger |
@@ -47,7 +47,8 @@ async fn time(State(world): State<World>) -> Response {
 }
 
 fn now(world: &World) -> Value {
-    j!({"now": iso_millis(world.now()), "start": iso_millis(world.start()), "next": world.next_due().map(iso_millis)})
+    j!({"now": iso_millis(world.now()), "start": iso_millis(world.start()), "next": world.next_due().map(iso_millis),
+        "scale": world.scale()})
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,6 @@
 
 use super::buyers::Demand;
 use super::channel::{Call, Channel, Credentials};
-use super::clock::plus_ms;
 use super::control;
 use super::faults::{Fault, Profile};
 use super::ledger::Ledger;
@@ -34,6 +33,9 @@ use tower::ServiceExt as _;
 const BODY_LIMIT: usize = 256 << 20;
 /// How long a hung request keeps the client waiting, in real time.
 const HANG: Duration = Duration::from_millis(300);
+/// How often a clock that runs by itself is moved, in real time; and one that runs faster than the machine's.
+const TICK: Duration = Duration::from_millis(100);
+const FAST_TICK: Duration = Duration::from_millis(20);
 /// How late a delayed answer is, in real time.
 const DELAY: Duration = Duration::from_millis(10);
 
@@ -288,15 +290,21 @@ impl Simulator {
     /// standalone run. Ends with the simulator.
     pub fn run_clock(&self, scale: u32) {
         let (world, mut stopped) = (self.world.clone(), self.stop.subscribe());
-        let (begun, from) = (tokio::time::Instant::now(), world.now());
+        world.set_scale(scale);
+        let begun = tokio::time::Instant::now();
+        // A client of a fast world reckons between two ticks: shorter ones keep it close.
+        let tick = if scale > 1 { FAST_TICK } else { TICK };
         tokio::spawn(async move {
+            let mut told = 0;
             loop {
                 tokio::select! {
                     _ = stopped.changed() => break,
-                    () = tokio::time::sleep(Duration::from_millis(100)) => {
-                        // From the beginning, not by adding ticks: late ticks would add up to a clock that is slow.
-                        let passed = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
-                        world.advance_to(plus_ms(from, passed.saturating_mul(i64::from(scale))));
+                    () = tokio::time::sleep(tick) => {
+                        // All that passed since the last tick, measured from the beginning: late ticks would add up to a
+                        // clock that is slow. Whoever moves the clock besides moves it for good.
+                        let passed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                        world.advance(Duration::from_millis((passed - told).saturating_mul(u64::from(scale))));
+                        told = passed;
                     }
                 }
             }

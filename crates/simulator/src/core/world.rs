@@ -14,6 +14,7 @@ use super::rng::Stream;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
@@ -140,6 +141,8 @@ struct Inner {
 struct Shared {
     seed: u64,
     clock: Clock,
+    /// Virtual seconds that pass by themselves in a real one.
+    scale: AtomicU32,
     demand: Demand,
     channels: OnceLock<BTreeMap<&'static str, Arc<dyn Channel>>>,
     /// Ports by channel, known once the servers listen.
@@ -181,6 +184,7 @@ impl World {
         let world = Self(Arc::new(Shared {
             seed,
             clock: Clock::new(start),
+            scale: AtomicU32::new(0),
             demand,
             channels: OnceLock::new(),
             bases: Mutex::default(),
@@ -223,6 +227,16 @@ impl World {
     #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.0.clock.now_ms()
+    }
+
+    /// Virtual seconds that pass by themselves in a real one; 0: time stands until somebody moves it.
+    #[must_use]
+    pub fn scale(&self) -> u32 {
+        self.0.scale.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_scale(&self, scale: u32) {
+        self.0.scale.store(scale, Ordering::Relaxed);
     }
 
     /// The instant at which the world began.

@@ -4,7 +4,6 @@
 //! the seeds are ours. Figures of what was placed, sold and paid come from the simulator's own ledger, never from
 //! our books; comparing the two is the point.
 
-mod side;
 mod summary;
 mod table;
 mod world;
@@ -12,11 +11,12 @@ mod world;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use tradewind_simulator::{Demand, Profile, Simulator};
 
 use crate::context::block_on;
 use crate::output::{Exit, Output};
+use crate::side::Side;
 use crate::simulated;
 use summary::Summary;
 
@@ -93,7 +93,7 @@ async fn play(args: &Args, profile: Profile, folder: &Path, out: &Output) -> any
         (None, Some(simulator)) => simulator.base_urls().into_values().next().unwrap_or_default(),
         (None, None) => String::new(),
     };
-    let side = side::Side::connect(&url).await?;
+    let side = Side::connect(&url).await.with_context(|| format!("--world {url}"))?;
     if args.world.is_some() {
         side.is_of(args.seed, args.days, profile).await?;
     }

@@ -2,17 +2,23 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use jiff::Timestamp;
+use jiff::{Span, SpanRelativeTo, Timestamp};
+use tradewind_connector::Clock as _;
 use tradewind_simulator::{Demand, Profile, Simulator};
 
-use crate::context::block_on;
+use crate::context::{ConfigArg, block_on};
 use crate::output::{Exit, Output};
+use crate::side::Side;
 use crate::simulated;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Seed of the world.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -28,7 +34,8 @@ pub(crate) struct Args {
     /// First of consecutive ports; 0 takes any free ones.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Virtual seconds per real second; 0: time stands until /_sim/advance is called.
+    /// Virtual seconds per real second; 0: time stands until somebody moves it (`tradewind simulate advance`, commands of
+    /// the shop that wait, POST /_sim/advance).
     #[arg(long, default_value_t = 1)]
     scale: u32,
     /// When the world begins: now, or 2026-03-02T00:00:00Z where time stands.
@@ -51,14 +58,51 @@ pub(crate) struct Args {
     hooks: Option<String>,
 }
 
+#[derive(clap::Subcommand)]
+enum What {
+    /// Move the time of the world that a shop's channels live in: buyers come, parcels travel, money is paid out
+    Advance(Advance),
+}
+
+#[derive(clap::Args)]
+struct Advance {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// How far: `30m`, `6h`, `1d`.
+    by: Span,
+}
+
+fn advance(args: &Advance, out: &Output) -> anyhow::Result<Exit> {
+    let (config, _) = args.config.load()?;
+    let Some(simulated) = &config.simulated else {
+        bail!(
+            "{} names no simulated world: tradewind simulate --shop DIR writes a shop that has one",
+            args.config.config.display()
+        )
+    };
+    let by = args.by.to_duration(SpanRelativeTo::days_are_24_hours());
+    let by = by
+        .and_then(Duration::try_from)
+        .with_context(|| format!("{}: use days, hours, minutes; forward", args.by))?;
+    let now = block_on(async {
+        let side = Side::connect(&simulated.world).await?;
+        side.advance_by(by).await?;
+        Ok(side.now())
+    })?;
+    if out.is_json() {
+        out.json(&serde_json::json!({"now": now}))?;
+    } else {
+        out.text(format!("it is {now} now"))?;
+    }
+    Ok(Exit::Ok)
+}
+
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
+    if let Some(What::Advance(args)) = &args.what {
+        return advance(args, out);
+    }
     let profile: Profile =
         args.faults.parse().map_err(|e| anyhow::anyhow!("--faults {}: {e}", args.faults))?;
-    if args.shop.is_some() && (args.scale != 1 || args.start.is_some()) {
-        bail!(
-            "--shop writes a shop whose commands run on this machine's clock, and channels refuse clients of another time: leave --scale and --start out"
-        );
-    }
     block_on(async {
         let demand = Demand {
             orders_per_day: args.orders,
@@ -88,8 +132,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             if shop.join("tradewind.toml").exists() {
                 bail!("{} holds a shop already: choose another folder", shop.display());
             }
-            let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-            simulated::write_shop(shop, &simulated::running(&simulator), Some(today))?;
+            let today = simulator.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+            let world = simulator.base_urls().into_values().next();
+            simulated::write_shop(shop, &simulated::running(&simulator), Some(today), world.as_deref())?;
             if let Some(local) = &args.hooks {
                 simulator.proxy(simulated::PUBLIC, local.trim_end_matches('/'));
                 for (account, connector) in simulated::accounts()? {
@@ -109,7 +154,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         if let Some(shop) = &args.shop {
             out.note(format!(
-                "next, in another terminal: cd {} && tradewind import && tradewind plan",
+                "next, in another terminal: cd {} && tradewind import && tradewind plan; tradewind simulate advance 1d lets a day pass",
                 shop.display()
             ));
         }

@@ -12,10 +12,10 @@ use tradewind_gateway::config::Config;
 use tradewind_gateway::{Engines, Gateway};
 use tradewind_store::Store;
 
-use super::side::Side;
 use super::summary::{self, Summary};
 use crate::context;
 use crate::output::Output;
+use crate::side::Side;
 use crate::simulated;
 
 /// Minutes between two rounds while the offers go up.
@@ -39,7 +39,7 @@ pub(super) async fn play(
     folder: &Path,
     out: &Output,
 ) -> anyhow::Result<Summary> {
-    simulated::write_shop(folder, &side.channels().await?, None)?;
+    simulated::write_shop(folder, &side.channels().await?, None, None)?;
     let gateway = open(side, seed, folder)?;
     let selling = i64::from(super::FIRST_DAY + days);
     let bar = progress(selling + RETURNS, out);
