@@ -18,12 +18,10 @@ fn state(o: &w::Order) -> OrderState {
         (_, _, "FULFILLED") => OrderState::Shipped,
         ("IN_PROGRESS", ..) => OrderState::CancelRequested,
         ("" | "NONE_REQUESTED", "PENDING" | "FAILED", _) => OrderState::PendingPayment,
-        // Everything went back to the buyer before anything left: nothing may leave now.
-        ("" | "NONE_REQUESTED", "FULLY_REFUNDED", "NOT_STARTED") => OrderState::OnHold,
+        // Everything went back to the buyer: what is still here may not leave.
+        ("" | "NONE_REQUESTED", "FULLY_REFUNDED", "NOT_STARTED" | "IN_PROGRESS") => OrderState::OnHold,
         ("" | "NONE_REQUESTED", "PAID" | "PARTIALLY_REFUNDED", "NOT_STARTED") => OrderState::ReadyToShip,
-        ("" | "NONE_REQUESTED", "PAID" | "PARTIALLY_REFUNDED" | "FULLY_REFUNDED", "IN_PROGRESS") => {
-            OrderState::PartiallyShipped
-        }
+        ("" | "NONE_REQUESTED", "PAID" | "PARTIALLY_REFUNDED", "IN_PROGRESS") => OrderState::PartiallyShipped,
         _ => OrderState::Exception,
     }
 }
@@ -323,6 +321,9 @@ mod tests {
             ("FULLY_REFUNDED", "NOT_STARTED", "CANCELED", Cancelled),
             // Ours: refunded in full before it left, nobody asked to cancel.
             ("FULLY_REFUNDED", "NOT_STARTED", "NONE_REQUESTED", OnHold),
+            // ... or when a part had left: the rest stays.
+            ("FULLY_REFUNDED", "IN_PROGRESS", "NONE_REQUESTED", OnHold),
+            ("PARTIALLY_REFUNDED", "IN_PROGRESS", "NONE_REQUESTED", PartiallyShipped),
             ("FULLY_REFUNDED", "FULFILLED", "NONE_REQUESTED", Shipped),
             ("PAID", "BEAMED_UP", "NONE_REQUESTED", Exception),
         ] {

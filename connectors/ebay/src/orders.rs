@@ -147,8 +147,10 @@ impl Ebay {
     /// A domain order. Of one that is partly shipped, the parcels say how many units of each line left.
     async fn complete(&self, cx: &CallCx, order: w::Order) -> Result<Order, Error> {
         let named = |e: Error| e.about(&format!("order {}", order.order_id));
+        // Whatever became of the money: the rest may be on hold.
+        let partly = order.order_fulfillment_status == "IN_PROGRESS";
         let mut order = map::order(&order, self.pipeline.account()).map_err(named)?;
-        if order.state != OrderState::PartiallyShipped {
+        if !partly || order.state == OrderState::Cancelled {
             return Ok(order);
         }
         let mut left: HashMap<String, u32> = HashMap::new();

@@ -66,7 +66,7 @@ pub(crate) static LINES: OpSpec = OpSpec {
     keep: true,
     doc: "https://shopify.dev/docs/api/admin-graphql/2026-10/queries/order",
 };
-pub(crate) const LINES_TEXT: &str = "query Lines($id: ID!, $c: String) { order(id: $id) { cancelledAt currencyCode taxesIncluded lineItems(first: 100, after: $c) { pageInfo { hasNextPage endCursor } \
+pub(crate) const LINES_TEXT: &str = "query Lines($id: ID!, $c: String) { order(id: $id) { cancelledAt test currencyCode taxesIncluded lineItems(first: 100, after: $c) { pageInfo { hasNextPage endCursor } \
 nodes { id sku title quantity currentQuantity unfulfilledQuantity originalUnitPriceSet { shopMoney { amount currencyCode } } \
 discountedTotalSet(withCodeDiscounts: true) { shopMoney { amount currencyCode } } originalTotalSet { shopMoney { amount currencyCode } } \
 taxLines { title channelLiable priceSet { shopMoney { amount currencyCode } } } } } } }";
@@ -125,6 +125,7 @@ pub(crate) struct WireOrder {
     taxes_included: bool,
     display_financial_status: Option<String>,
     display_fulfillment_status: String,
+    test: bool,
     email: Option<String>,
     total_price_set: MoneyBag,
     total_refunded_set: MoneyBag,
@@ -285,6 +286,7 @@ pub(crate) fn lines(
     #[serde(rename_all = "camelCase")]
     struct Order2 {
         cancelled_at: Option<String>,
+        test: bool,
         currency_code: String,
         taxes_included: bool,
         line_items: Connection<WireLine>,
@@ -292,7 +294,7 @@ pub(crate) fn lines(
     let order = data::<Data>(response)?.order.ok_or_else(|| Error::decode("the order is gone"))?;
     let next = order.line_items.next();
     let currency = Currency::new(&order.currency_code).map_err(Error::decode)?;
-    let cancelled = order.cancelled_at.is_some();
+    let cancelled = order.cancelled_at.is_some() || order.test;
     let lines =
         order.line_items.nodes.into_iter().map(|l| line(l, currency, order.taxes_included, cancelled));
     Ok((lines.collect::<Result<_, _>>()?, next))
@@ -306,13 +308,15 @@ fn time(text: &str) -> Result<SourceTime, Error> {
 
 fn partial(account: &AccountId, o: WireOrder) -> Result<Partial, Error> {
     let currency = Currency::new(&o.currency_code).map_err(Error::decode)?;
-    let cancelled = o.cancelled_at.is_some();
+    // A test order moves neither goods nor money: nothing of it is open, nothing is held for it.
+    let cancelled = o.cancelled_at.is_some() || o.test;
     let state = fold(&o);
     let raw_status = format!(
-        "{}/{}{}",
+        "{}/{}{}{}",
         o.display_financial_status.as_deref().unwrap_or("-"),
         o.display_fulfillment_status,
-        if cancelled { "/cancelled" } else { "" }
+        if o.cancelled_at.is_some() { "/cancelled" } else { "" },
+        if o.test { "/test" } else { "" }
     );
     let buyer_total = match &o.total_price_set.presentment_money {
         Some(p) if p.currency_code != o.currency_code => Some(p.money()?),
@@ -400,24 +404,32 @@ fn address(a: MailingAddress, email: Option<String>) -> Result<Option<Address>, 
     }))
 }
 
-/// The table of fact sheet §8: cancelled beats everything, then payment, then fulfilment.
+/// The table of fact sheet §8: cancelled beats everything, then payment, then fulfilment. What left altogether has left,
+/// whatever became of the money; of what is still here nothing leaves before it is paid, nor after the money went back.
 fn fold(o: &WireOrder) -> OrderState {
-    if o.cancelled_at.is_some() {
+    // A test order was never sold.
+    if o.cancelled_at.is_some() || o.test {
         return OrderState::Cancelled;
     }
+    let paid = matches!(o.display_financial_status.as_deref(), Some("PAID" | "PARTIALLY_REFUNDED"));
     let delivered = !o.fulfillments.is_empty()
         && o.fulfillments.iter().all(|f| f.display_status.as_deref() == Some("DELIVERED"));
     match o.display_fulfillment_status.as_str() {
         "FULFILLED" if delivered => return OrderState::Delivered,
         "FULFILLED" | "FULFILLMENT_NOT_REQUIRED" => return OrderState::Shipped,
-        "PARTIALLY_FULFILLED" => return OrderState::PartiallyShipped,
+        "PARTIALLY_FULFILLED" if paid => return OrderState::PartiallyShipped,
+        "PARTIALLY_FULFILLED" => return OrderState::OnHold,
         "RESTOCKED" => return OrderState::Cancelled,
         "ON_HOLD" | "REQUEST_DECLINED" => return OrderState::OnHold,
         _ => {}
     }
     match o.display_financial_status.as_deref() {
-        Some("PENDING" | "AUTHORIZED" | "PARTIALLY_PAID") | None => OrderState::PendingPayment,
-        Some("VOIDED" | "EXPIRED" | "REFUNDED") => OrderState::Cancelled,
+        // A voided or expired payment ends the payment, not the order: Shopify keeps the units committed until it is
+        // cancelled, and the buyer may pay again.
+        Some("PENDING" | "AUTHORIZED" | "PARTIALLY_PAID" | "VOIDED" | "EXPIRED") | None => {
+            OrderState::PendingPayment
+        }
+        Some("REFUNDED") => OrderState::Cancelled,
         Some("PAID" | "PARTIALLY_REFUNDED") => match o.display_fulfillment_status.as_str() {
             "IN_PROGRESS" => OrderState::Processing,
             "UNFULFILLED" | "OPEN" | "PENDING_FULFILLMENT" | "SCHEDULED" => OrderState::ReadyToShip,
@@ -497,6 +509,49 @@ fn payment(t: WireTransaction) -> Result<OrderPayment, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn order(payment: &str, fulfilment: &str, test: bool, cancelled: Option<&str>) -> Order {
+        let usd = |amount: &str| json!({"shopMoney": {"amount": amount, "currencyCode": "USD"}});
+        let line = json!({"id": "gid://shopify/LineItem/1", "sku": "A", "title": "a", "quantity": 3, "currentQuantity": 3,
+            "unfulfilledQuantity": 2, "originalUnitPriceSet": usd("10.0"), "discountedTotalSet": usd("30.0"),
+            "originalTotalSet": usd("30.0")});
+        let order = json!({"id": "gid://shopify/Order/1", "name": "#1001", "createdAt": "2026-08-01T00:00:00Z",
+            "updatedAt": "2026-08-01T00:00:00Z", "cancelledAt": cancelled, "currencyCode": "USD", "taxesIncluded": false,
+            "displayFinancialStatus": payment, "displayFulfillmentStatus": fulfilment, "test": test,
+            "totalPriceSet": usd("30.0"), "totalRefundedSet": usd("0.0"), "totalShippingPriceSet": usd("0.0"),
+            "lineItems": {"nodes": [line], "pageInfo": {"hasNextPage": false, "endCursor": null}}});
+        partial(&"shop".parse().unwrap(), serde_json::from_value(order).unwrap()).unwrap().order
+    }
+
+    #[test]
+    fn what_is_not_paid_does_not_ship() {
+        use OrderState::{Cancelled, OnHold, PartiallyShipped, PendingPayment, ReadyToShip, Shipped};
+        // Fact sheet §8.
+        for (payment, fulfilment, want) in [
+            ("PAID", "UNFULFILLED", ReadyToShip),
+            ("PAID", "PARTIALLY_FULFILLED", PartiallyShipped),
+            ("PARTIALLY_REFUNDED", "PARTIALLY_FULFILLED", PartiallyShipped),
+            ("REFUNDED", "PARTIALLY_FULFILLED", OnHold),
+            ("VOIDED", "PARTIALLY_FULFILLED", OnHold),
+            ("PENDING", "PARTIALLY_FULFILLED", OnHold),
+            ("REFUNDED", "FULFILLED", Shipped),
+            ("REFUNDED", "UNFULFILLED", Cancelled),
+            // Nobody cancelled: the buyer may pay yet.
+            ("VOIDED", "UNFULFILLED", PendingPayment),
+            ("EXPIRED", "UNFULFILLED", PendingPayment),
+        ] {
+            assert_eq!(order(payment, fulfilment, false, None).state, want, "{payment} {fulfilment}");
+        }
+        let voided = order("VOIDED", "UNFULFILLED", false, Some("2026-08-02T00:00:00Z"));
+        assert_eq!(voided.state, Cancelled);
+    }
+
+    #[test]
+    fn a_test_order_is_not_shipped_and_holds_nothing() {
+        let o = order("PAID", "UNFULFILLED", true, None);
+        assert_eq!((o.state, o.raw_status.as_str()), (OrderState::Cancelled, "PAID/UNFULFILLED/test"));
+        assert_eq!(o.lines[0].open(), 0);
+    }
 
     #[test]
     fn numbers_of_the_buyer_keep_their_kind_and_stay_out_of_debug_output() {

@@ -280,10 +280,12 @@ impl Gateway {
             |k| k.value,
         );
         record.order = order.clone();
+        let was = record.stage;
         advance(&mut record);
+        let reopened = was == Stage::Cancelled && record.stage != was;
         // What had left before we came is not on the shelf that was counted; what was sold from our offers since is.
         let old = new && pulled.offered_since.is_none_or(|since| order.placed_at.utc < since);
-        self.reserve(&record, old, &mut batch).await?;
+        self.reserve(&record, old, reopened, &mut batch).await?;
         batch.put_expecting(&record, version)?;
         if new {
             batch.audit(
@@ -304,8 +306,15 @@ impl Gateway {
 
     /// Brings the reservations of an order in line with its lines: the key (account, order, line) makes that happen
     /// once however often it is imported. Nothing is held for what a channel ships from its own shelf, nor for what had left
-    /// already when we first saw the order (`old`). What left without a parcel of ours leaves the stock here.
-    async fn reserve(&self, record: &OrderRecord, old: bool, batch: &mut Batch) -> Result<()> {
+    /// already when we first saw the order (`old`). What left without a parcel of ours leaves the stock here. What a
+    /// cancellation gave back is held again when the order is on after all (`reopened`).
+    async fn reserve(
+        &self,
+        record: &OrderRecord,
+        old: bool,
+        reopened: bool,
+        batch: &mut Batch,
+    ) -> Result<()> {
         let order = &record.order;
         let left = record.stage == Stage::Confirmed && (record.shipment.is_none() || record.elsewhere);
         let now = self.now();
@@ -350,6 +359,18 @@ impl Gateway {
                     };
                     batch.put_expecting(&reservation, Expect::Absent)?;
                 }
+                Some(held) if reopened && held.value.state == ReservationState::Released && wanted > 0 => {
+                    shelf.reserve(&order.account, wanted);
+                    let mut state = ReservationState::Held;
+                    if left {
+                        shelf.ship(wanted);
+                        state = ReservationState::Shipped;
+                    }
+                    batch.put_expecting(
+                        &Reservation { quantity: wanted, state, ..held.value },
+                        Expect::Version(held.version),
+                    )?;
+                }
                 Some(held)
                     if held.value.state == ReservationState::Held
                         && (left || wanted < held.value.quantity) =>
@@ -389,8 +410,15 @@ pub(crate) fn advance(record: &mut OrderRecord) {
     let order = &record.order;
     match order.state {
         OrderState::Cancelled if record.stage != Stage::Confirmed => record.stage = Stage::Cancelled,
-        // A buyer who wants out stops what has not left yet.
-        OrderState::CancelRequested if record.stage <= Stage::ToBook => record.stage = Stage::Waiting,
+        // A buyer who wants out stops what has not left yet; so does money that did not come or went back.
+        OrderState::CancelRequested
+        | OrderState::PendingPayment
+        | OrderState::OnHold
+        | OrderState::Exception
+            if record.stage <= Stage::ToBook =>
+        {
+            record.stage = Stage::Waiting;
+        }
         // Shipped by somebody else, or our confirmation arrived although its answer was lost.
         OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup
             if record.shipment.is_none() =>
@@ -401,6 +429,15 @@ pub(crate) fn advance(record: &mut OrderRecord) {
         }
         state if state.is_shippable() && record.stage == Stage::Waiting && !order.channel_fulfilled => {
             record.stage = Stage::ToBook;
+        }
+        // Cancelled there, and on after all: the buyer paid again.
+        state if state.is_shippable() && record.stage == Stage::Cancelled && !order.channel_fulfilled => {
+            let begun = record.shipment.is_some() || record.declaration.is_some();
+            record.stage = if begun { Stage::Stuck } else { Stage::ToBook };
+            record.note = begun.then(|| {
+                "on again after it was cancelled and its parcel called back: ship it by hand, or cancel it on the channel"
+                    .to_owned()
+            });
         }
         _ => {}
     }

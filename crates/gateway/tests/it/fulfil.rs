@@ -175,6 +175,55 @@ async fn a_cancellation_during_the_booking_is_not_overwritten() {
     assert_eq!(t.gateway.fulfil().await.unwrap().after_cancellation, 0);
 }
 
+/// A channel took the order for cancelled, and the buyer paid after all.
+#[tokio::test]
+async fn an_order_that_is_on_after_all_is_shipped_and_its_units_are_held_again() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    assert_eq!(t.shelf().await, (10, 3));
+    t.take(order(OrderState::Cancelled, 10)).await;
+    assert_eq!(t.shelf().await, (10, 0));
+    // However often it is told, three units are held.
+    for hour in [11, 12] {
+        t.take(order(OrderState::ReadyToShip, hour)).await;
+        assert_eq!(t.one::<OrderRecord>().await.stage, Stage::ToBook);
+        assert_eq!(t.shelf().await, (10, 3));
+        let held = t.one::<Reservation>().await;
+        assert_eq!((held.state, held.quantity), (ReservationState::Held, 3));
+    }
+    t.gateway.fulfil().await.unwrap();
+    assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Confirmed);
+    assert_eq!(t.shelf().await, (7, 0));
+}
+
+/// With a parcel that was booked for it and called back, a person decides.
+#[tokio::test]
+async fn an_order_that_is_on_again_after_its_parcel_was_called_back_is_for_a_person() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    t.gateway.fulfil().await.unwrap();
+    let mut record = t.one::<OrderRecord>().await;
+    record.stage = Stage::Cancelled;
+    let mut batch = Batch::new();
+    batch.put(&record).unwrap();
+    t.gateway.store.commit(batch).await.unwrap();
+    t.take(order(OrderState::ReadyToShip, 11)).await;
+    let record = t.one::<OrderRecord>().await;
+    assert_eq!(record.stage, Stage::Stuck);
+    assert!(record.note.unwrap().contains("called back"));
+}
+
+#[tokio::test]
+async fn nothing_is_booked_for_an_order_that_is_held_back_meanwhile() {
+    for state in [OrderState::OnHold, OrderState::PendingPayment, OrderState::Exception] {
+        let t = Trade::new(&[Facet::Shipments]).await;
+        t.take(order(state, 10)).await;
+        t.gateway.fulfil().await.unwrap();
+        assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Waiting, "{state}");
+        assert!(t.carrier.other().labels.is_empty(), "{state}");
+        t.take(order(OrderState::ReadyToShip, 11)).await;
+        assert_eq!(t.one::<OrderRecord>().await.stage, Stage::ToBook, "{state}");
+    }
+}
+
 #[tokio::test]
 async fn a_cancellation_during_the_confirmation_releases_once() {
     let t = Trade::new(&[Facet::Shipments]).await;
