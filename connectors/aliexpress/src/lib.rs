@@ -173,6 +173,14 @@ impl AliExpress {
 
     async fn put_one(&self, cx: &CallCx, offer: &Offer) -> Result<ListingId, Error> {
         match self.locate(&offer.sku, None).await? {
+            // An edit states the quantity, and none is not taken: it waits for stock. No refusal of what is offered.
+            Some(_) if offer.quantity == 0 => {
+                let text = format!(
+                    "{}: AliExpress takes no edit of a product that is sold out; sent when there is stock",
+                    offer.sku
+                );
+                Err(Error::new(Kind::Conflict, text))
+            }
             Some(product) => {
                 let input = EditIn { offer: offer.clone(), product };
                 self.pipeline.call(&self.edit, &input, &cx.step(&format!("edit-{}", offer.sku))).await

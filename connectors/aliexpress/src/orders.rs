@@ -56,9 +56,24 @@ pub(crate) struct ListIn {
 }
 
 impl ListIn {
+    /// The page of the cursor; `None` at the beginning.
+    fn asked(&self) -> Result<Option<u32>, Error> {
+        let Some(Cursor(text)) = &self.cursor else { return Ok(None) };
+        let bad = || Error::invalid(format!("cursor '{text}' is not a page number"));
+        text.parse().map(Some).map_err(|_| bad())
+    }
     fn page(&self) -> Result<u32, Error> {
-        let Some(Cursor(text)) = &self.cursor else { return Ok(1) };
-        text.parse().map_err(|_| Error::invalid(format!("cursor '{text}' is not a page number")))
+        Ok(self.asked()?.unwrap_or(1))
+    }
+}
+
+/// The page to be read after `asked`. An order that is modified while we page leaves the window, and all behind it move up:
+/// read forwards, the first of each later page would slip onto one that was read. So the first page only tells how many there
+/// are, and they are read from the last to the first: what moves up is read twice, never missed.
+fn following(asked: Option<u32>, last: u32) -> Option<u32> {
+    match asked {
+        None => (last > 1).then_some(last),
+        Some(page) => (page > 1).then(|| page - 1),
     }
 }
 
@@ -89,7 +104,8 @@ impl Operation for List {
         let page = page.result;
         let number = |id: &Option<Id>| id.as_ref().and_then(|i| i.0.parse::<u32>().ok());
         let (here, last) = (input.page()?, number(&page.total_page).unwrap_or(1));
-        if number(&page.current_page).is_some_and(|n| n != here) {
+        // A page that is not there any more may be told by another number.
+        if here <= last && number(&page.current_page).is_some_and(|n| n != here) {
             return Err(Error::decode("the answer is of another page"));
         }
         let items = page
@@ -98,7 +114,7 @@ impl Operation for List {
             .iter()
             .map(|r| Ok(r.order_id.0.parse()?))
             .collect::<Vec<Result<OrderId, Error>>>();
-        let next = (here < last && !items.is_empty()).then(|| Cursor((here + 1).to_string()));
+        let next = following(input.asked()?, last).map(|page| Cursor(page.to_string()));
         Ok(Page { items, next })
     }
 }
@@ -193,5 +209,34 @@ impl Operation for Ship {
     }
     fn subject(&self, input: &ShipIn) -> String {
         input.notice.order.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three pages of two; while they are read, an order that was read already is modified and leaves the window.
+    #[test]
+    fn an_order_that_leaves_the_window_hides_no_other() {
+        for leaves_after in 0..4 {
+            let mut window: Vec<u32> = (1..=6).collect();
+            let mut seen = std::collections::BTreeSet::new();
+            let mut asked = None;
+            for call in 0.. {
+                let page = asked.unwrap_or(1) as usize;
+                seen.extend(window.iter().skip((page - 1) * 2).take(2).copied());
+                if call == leaves_after {
+                    let gone = *seen.first().unwrap();
+                    window.retain(|id| *id != gone);
+                }
+                let last = u32::try_from(window.len().div_ceil(2)).unwrap();
+                match following(asked, last) {
+                    None => break,
+                    next => asked = next,
+                }
+            }
+            assert_eq!(seen.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6], "after {leaves_after}");
+        }
     }
 }

@@ -105,6 +105,8 @@ fn capabilities() -> Capabilities {
         window_hours: Some(30 * 24),
         // Upper bounds of time filters must lie two minutes back.
         visibility_lag_minutes: Some(5),
+        // "Transactions of the last 48 hours may be missing" (fact sheet, finances 2024-06-19), and a day for polls that fail.
+        money_lag_hours: Some(72),
         ..Bounds::default()
     };
     Capabilities::new(&support, bounds)

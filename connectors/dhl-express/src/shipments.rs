@@ -394,10 +394,23 @@ impl Shipments for DhlExpress {
     ) -> Result<Option<BookedShipment>, Error> {
         match self.pipeline.call(&Find(&self.settings), &(id.clone(), shipped_at), cx).await {
             // 404: no data, or too early.
-            Err(e) if e.kind() == Kind::NotFound => Ok(None),
+            Err(e) if e.kind() == Kind::NotFound && says_absent(&e) => Ok(None),
+            // What somebody between us and DHL, or a path that moved, answers proves nothing: a second label would be billed.
+            Err(e) if e.kind() == Kind::NotFound => {
+                let text = format!("a 404 that does not say 'no data': {}", e.message());
+                Err(Error::new(Kind::Unavailable, text).after_send())
+            }
             other => other,
         }
     }
+}
+
+/// DHL's own word that it knows nothing by a reference: a business code, or its text (OpenAPI, `GET /tracking` 404).
+fn says_absent(error: &Error) -> bool {
+    error.upstream_ref().is_some_and(|u| {
+        let text = u.message.to_lowercase();
+        !u.code.is_empty() || text.contains("no data") || text.contains("no shipments found")
+    })
 }
 
 #[async_trait]

@@ -49,10 +49,50 @@ pub(crate) fn range(window: &Window, now: Timestamp) -> String {
     format!("[{}..{to}]", millis(window.from))
 }
 
-/// The query of a `next` address: it is followed word for word, but never to another host.
-fn next(address: &str) -> Option<Cursor> {
-    let query = address.split_once('?')?.1;
-    Some(Cursor(query.to_owned()))
+/// Orders in one page.
+const ROWS: u32 = 200;
+
+/// Where the page that follows one at `asked` begins. An order that is modified while we page leaves the window, and all
+/// behind it move up: read forwards, the first of each later page would slip onto one that was read. So the first page only
+/// tells how many orders there are, and they are read from the last page to the first: what moves up is read twice, never
+/// missed.
+fn following(asked: Option<u32>, total: u32, rows: u32) -> Option<u32> {
+    match asked {
+        None => (total > rows).then(|| (total - 1) / rows * rows),
+        Some(offset) => (offset > 0).then(|| offset.saturating_sub(rows)),
+    }
+}
+
+/// The query of a `next` address, at another offset: otherwise it is followed word for word, but never to another host. It
+/// keeps the bounds of the window as they were at first.
+fn at_offset(query: &str, offset: u32) -> Cursor {
+    let others = query.split('&').filter(|pair| !pair.starts_with("offset="));
+    let offset = format!("offset={offset}");
+    Cursor(others.chain([offset.as_str()]).collect::<Vec<_>>().join("&"))
+}
+
+/// A number of a `next` address: its offset, its limit.
+fn number(query: &str, name: &str) -> Result<u32, Error> {
+    let found = url::form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name);
+    let bad = || Error::decode(format!("the next page '{query}' tells no {name}"));
+    found.and_then(|(_, value)| value.parse().ok()).ok_or_else(bad)
+}
+
+/// Where to go on. `cursor`: the query of the page that was read, `None` of the first; `first`: the `next` of that, and the
+/// number of all orders.
+fn next(cursor: Option<&Cursor>, first: Option<&str>, total: Option<u32>) -> Result<Option<Cursor>, Error> {
+    let (query, at) = match (cursor, first) {
+        (Some(Cursor(query)), _) => {
+            (query.as_str(), following(Some(number(query, "offset")?), 0, number(query, "limit")?.max(1)))
+        }
+        (None, Some(address)) => {
+            let query = address.split_once('?').map_or("", |(_, query)| query);
+            let total = total.ok_or_else(|| Error::decode("a page with another behind it, and no total"))?;
+            (query, following(None, total, number(query, "limit")?.max(1)))
+        }
+        (None, None) => return Ok(None),
+    };
+    Ok(at.map(|offset| at_offset(query, offset)))
 }
 
 struct Search<'a>(&'a Site);
@@ -80,19 +120,19 @@ impl Operation for Search<'_> {
         Ok(request
             .query("filter", format!("lastmodifieddate:{}", range(window, cx.now)))
             .query("fieldGroups", BREAKDOWN)
-            .query("limit", "200")
+            .query("limit", ROWS.to_string())
             .query("offset", "0"))
     }
 
     fn decode(
         &self,
         _: &OpCx<'_>,
-        _: &(Window, Option<Cursor>),
+        (_, cursor): &(Window, Option<Cursor>),
         response: &WireResponse,
     ) -> Result<Self::Out, Error> {
         let page: w::Orders = response.json()?;
         Ok(Page {
-            next: page.next.as_deref().and_then(next),
+            next: next(cursor.as_ref(), page.next.as_deref(), page.total)?,
             items: page.orders.read("order", "orderId", Ok).collect(),
         })
     }
@@ -197,6 +237,45 @@ impl Orders for Ebay {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Three pages; while they are read, an order that was read already is modified and leaves the window.
+    #[test]
+    fn an_order_that_leaves_the_window_hides_no_other() {
+        let all: Vec<u32> = (1..=2 * ROWS + 1).collect();
+        for leaves_after in 0..4 {
+            let mut window = all.clone();
+            let mut seen = std::collections::BTreeSet::new();
+            let mut asked = None;
+            for call in 0.. {
+                let offset = asked.unwrap_or(0) as usize;
+                seen.extend(window.iter().skip(offset).take(ROWS as usize).copied());
+                if call == leaves_after {
+                    let gone = *seen.first().unwrap();
+                    window.retain(|id| *id != gone);
+                }
+                match following(asked, u32::try_from(window.len()).unwrap(), ROWS) {
+                    None => break,
+                    next => asked = next,
+                }
+            }
+            assert_eq!(seen.into_iter().collect::<Vec<_>>(), all, "after {leaves_after}");
+        }
+    }
+
+    #[test]
+    fn pages_keep_the_window_of_the_first() {
+        let query = "filter=lastmodifieddate%3A%5B2026-08-01T00%3A00%3A00.000Z..%5D&limit=200&offset=200";
+        let address = format!("https://api.ebay.com/sell/fulfillment/v1/order?{query}");
+        // 401 orders are three pages of 200: the last begins at 400, then 200, then 0.
+        let mut cursor = next(None, Some(&address), Some(401)).unwrap();
+        for offset in [400, 200, 0] {
+            let Cursor(found) = cursor.as_ref().unwrap();
+            assert_eq!(*found, query.replace("offset=200", &format!("offset={offset}")));
+            cursor = next(cursor.as_ref(), None, None).unwrap();
+        }
+        assert_eq!(cursor, None);
+        assert!(next(None, Some(&address), None).is_err());
+    }
 
     #[test]
     fn an_order_that_is_odd_leaves_its_page_readable() {

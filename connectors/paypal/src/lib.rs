@@ -215,6 +215,16 @@ impl Paypal {
     }
 }
 
+/// How long after its day a file may appear in the mirror.
+const FILE_LATENESS: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The folder tells when a file's day was, not when the file came: PayPal writes it on the next day, a mirror that runs by
+/// night has it a night later, and one that stood still later yet. What is collected is known by its name, so all that may
+/// be new is offered again.
+fn offered(file: &Statement, window: Window) -> bool {
+    file.to > window.from.checked_sub(FILE_LATENESS).unwrap_or(Timestamp::MIN) && file.to <= window.to
+}
+
 fn too_large(error: &Error) -> bool {
     error.kind() == Kind::Rejected
         && error.upstream_ref().is_some_and(|u| {
@@ -260,8 +270,7 @@ impl Statements for Paypal {
         let base = self.reports()?;
         let op = statements::List { base, currency: self.account.currency };
         let all = self.pipeline.call(&op, &(), cx).await?;
-        let within = |s: &Statement| s.to > window.from && s.to <= window.to;
-        Ok(Page::last(all.into_iter().filter(within).map(Ok).collect()))
+        Ok(Page::last(all.into_iter().filter(|s| offered(s, window)).map(Ok).collect()))
     }
 
     async fn fetch(&self, cx: &CallCx, id: &StatementId) -> Result<MoneyDocument, Error> {
@@ -318,6 +327,24 @@ impl Disputes for Paypal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_comes_late_is_offered() {
+        let at = |t: &str| t.parse::<Timestamp>().unwrap();
+        let of = |day: &str, next: &str| Statement {
+            id: format!("STL-{day}.R.09.CSV").parse().unwrap(),
+            currency: "EUR".parse().unwrap(),
+            from: at(&format!("{day}T00:00:00Z")),
+            to: at(&format!("{next}T00:00:00Z")),
+            total: None,
+        };
+        // The file of the 10th, first seen on the 12th at two o'clock by a poll of every hour with a day of overlap.
+        let window = Window { from: at("2026-08-11T01:00:00Z"), to: at("2026-08-12T02:00:00Z") };
+        assert!(offered(&of("2026-08-10", "2026-08-11"), window));
+        // Thirty days before the window, and one that is not over yet.
+        assert!(!offered(&of("2026-07-11", "2026-07-12"), window));
+        assert!(!offered(&of("2026-08-12", "2026-08-13"), window));
+    }
 
     #[test]
     fn wide_windows_are_cut_into_spans_without_gap() {

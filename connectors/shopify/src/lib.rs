@@ -98,6 +98,9 @@ fn capabilities() -> Capabilities {
             images: Some(250),
             max_quantity: Some(1_000_000_000),
             visibility_lag_minutes: Some(5),
+            // A movement gets its payout when that is scheduled, up to a month later (payouts may be monthly), and a payout is
+            // paid or fails days after it was issued; both are found by when they began alone.
+            money_lag_hours: Some(35 * 24),
             ..Bounds::default()
         },
     )
@@ -226,5 +229,24 @@ impl Marketplace for Shopify {
     }
     fn payouts(&self) -> Option<&dyn Payouts> {
         Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tradewind_connector::{ErrorTable, Kind, Upstream};
+
+    #[test]
+    fn a_spent_key_and_a_wrong_secret_are_no_refusal_of_an_offer() {
+        let table = ErrorTable::parse(super::FACTORY.errors).unwrap();
+        for (code, kind) in [
+            // "New key" (fact sheet §5).
+            ("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", Kind::Conflict),
+            ("IDEMPOTENCY_KEY_PARAMETER_MISMATCH", Kind::InvalidRequest),
+            ("invalid_client", Kind::Unauthenticated),
+        ] {
+            let told = Upstream { http: 200, code: code.to_owned(), ..Upstream::default() };
+            assert_eq!(table.classify(told).kind(), kind, "{code}");
+        }
     }
 }

@@ -149,6 +149,9 @@ pub struct Bounds {
     pub window_hours: Option<u32>,
     /// How late a change may become visible to a query, in minutes: the overlap of polls.
     pub visibility_lag_minutes: Option<u32>,
+    /// How long after it happened a movement of money, a payout or a settlement document may still turn up or change (its
+    /// payout, its state), in hours: the overlap of their windows where that is more than a day.
+    pub money_lag_hours: Option<u32>,
 }
 
 /// What an account can do: declared by the connector, narrowed by what was granted and configured.

@@ -17,7 +17,7 @@ use tradewind_store::Filter;
 use tradewind_store::typed;
 
 use crate::gateway::{Gateway, Result};
-use crate::money::Stream;
+use crate::money::{OVERLAP, Stream};
 use crate::records::{DisputeRecord, OrderRecord, ReturnRecord, TransactionRecord, order_key};
 
 /// How far a first look goes back: goods come back for weeks, and a dispute that is open still has a date by which to answer.
@@ -124,7 +124,7 @@ fn stream<'a>(
     name: &'static str,
     verb: &'static str,
 ) -> Stream<'a> {
-    Stream { account, connector, name, first_look: FIRST_LOOK, audit: Some(verb) }
+    Stream { account, connector, name, first_look: FIRST_LOOK, overlap: OVERLAP, audit: Some(verb) }
 }
 
 fn disputes_of(connector: &dyn Connector) -> Option<&dyn Disputes> {

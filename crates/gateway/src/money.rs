@@ -1,6 +1,6 @@
 //! Money in: transactions, payouts and settlement documents of every account, kept once each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -16,8 +16,9 @@ use crate::records::{PayoutRecord, StatementRecord, TransactionRecord};
 
 /// How far a first look goes back.
 const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Providers show movements late (PayPal: up to three hours); windows overlap by a day.
-const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
+/// Providers show movements late (PayPal: up to three hours); windows overlap by a day, and by more where a channel's bounds
+/// say so.
+pub(crate) const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 
 /// Numbers of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -78,6 +79,8 @@ pub(crate) struct Stream<'a> {
     pub(crate) name: &'static str,
     /// How far the first look goes back.
     pub(crate) first_look: SignedDuration,
+    /// How far each further look goes back behind the one before.
+    pub(crate) overlap: SignedDuration,
     /// Verb under which the audit chain tells of each new or changed record; none for movements, which are many and
     /// stand in the journal.
     pub(crate) audit: Option<&'static str>,
@@ -85,8 +88,14 @@ pub(crate) struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     fn of(account: &'a AccountId, connector: &'a dyn Connector, name: &'static str) -> Stream<'a> {
-        Stream { account, connector, name, first_look: FIRST_LOOK, audit: None }
+        Stream { account, connector, name, first_look: FIRST_LOOK, overlap: overlap(connector), audit: None }
     }
+}
+
+/// How late money of a channel may turn up, or change.
+fn overlap(connector: &dyn Connector) -> SignedDuration {
+    let lag = connector.capabilities().bounds.money_lag_hours;
+    lag.map_or(OVERLAP, |hours| SignedDuration::from_hours(i64::from(hours)).max(OVERLAP))
 }
 
 impl Gateway {
@@ -164,10 +173,10 @@ impl Gateway {
         Fut: Future<Output = Result<Page<Result<T, Error>>, Error>>,
     {
         let mut new = 0;
-        let Stream { account, connector, name, first_look, audit } = stream;
+        let Stream { account, connector, name, first_look, overlap, audit } = stream;
         let mut progress = Progress::of(&*self.store, account, name, first_look).await?;
         let given_up = progress.given_up();
-        for part in self.windows(&progress, connector) {
+        for part in self.windows(&progress, overlap, connector) {
             let mut cursor: Option<Cursor> = None;
             let mut seen = std::collections::HashSet::new();
             loop {
@@ -205,9 +214,14 @@ impl Gateway {
         Ok(progress.end(connector, given_up).map_or(Ok(new), Err))
     }
 
-    fn windows(&self, progress: &Progress, connector: &dyn Connector) -> Vec<Window> {
+    fn windows(
+        &self,
+        progress: &Progress,
+        overlap: SignedDuration,
+        connector: &dyn Connector,
+    ) -> Vec<Window> {
         let now = self.now();
-        let from = progress.since(now).checked_sub(OVERLAP).unwrap_or(Timestamp::MIN);
+        let from = progress.since(now).checked_sub(overlap).unwrap_or(Timestamp::MIN);
         Window { from, to: now }.split(connector.capabilities().bounds.window_hours.unwrap_or(24 * 30))
     }
 
@@ -220,7 +234,7 @@ impl Gateway {
     ) -> Result<Option<Error>> {
         let mut progress = Progress::of(&*self.store, id, "statements", FIRST_LOOK).await?;
         let given_up = progress.given_up();
-        for part in self.windows(&progress, connector) {
+        for part in self.windows(&progress, overlap(connector), connector) {
             let listed = tradewind_connector::all_pages(|cursor| async move {
                 facet.list(&CallCx::new(), part, cursor.as_ref()).await
             })
@@ -282,15 +296,20 @@ impl Gateway {
         Ok(None)
     }
 
-    /// Payouts that reached the bank, per account and currency, as the providers tell.
+    /// Payouts that reached the bank, per account and currency, as the providers tell. One that several accounts of a seller
+    /// see is the first one's.
     ///
     /// # Errors
     /// The store failed.
     pub async fn paid_out(&self) -> Result<BTreeMap<AccountId, MoneyBag>> {
         let mut bags: BTreeMap<AccountId, MoneyBag> = BTreeMap::new();
+        let mut counted = BTreeSet::new();
         for payout in typed::list::<PayoutRecord>(&*self.store, Filter::all()).await? {
             let PayoutRecord { account, payout } = payout.value;
-            if matches!(payout.state, PayoutState::Paid | PayoutState::InTransit | PayoutState::Scheduled) {
+            // Of an account that is not configured any more, its own name stands for the provider's.
+            let provider =
+                self.accounts.get(&account).map_or(account.to_string(), |c| c.info().id.to_string());
+            if payout.state == PayoutState::Paid && counted.insert((provider, payout.id)) {
                 bags.entry(account).or_default().add(payout.amount).map_err(Error::from)?;
             }
         }

@@ -361,6 +361,7 @@ impl Gateway {
                 }
                 Some(held) if reopened && held.value.state == ReservationState::Released && wanted > 0 => {
                     shelf.reserve(&order.account, wanted);
+                    shelf.heard(&order.account, now);
                     let mut state = ReservationState::Held;
                     if left {
                         shelf.ship(wanted);
@@ -434,6 +435,7 @@ pub(crate) fn advance(record: &mut OrderRecord) {
         state if state.is_shippable() && record.stage == Stage::Cancelled && !order.channel_fulfilled => {
             let begun = record.shipment.is_some() || record.declaration.is_some();
             record.stage = if begun { Stage::Stuck } else { Stage::ToBook };
+            record.stuck_on = None;
             record.note = begun.then(|| {
                 "on again after it was cancelled and its parcel called back: ship it by hand, or cancel it on the channel"
                     .to_owned()

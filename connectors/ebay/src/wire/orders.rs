@@ -13,6 +13,8 @@ pub(crate) struct Orders {
     pub(crate) orders: Records,
     #[serde(default)]
     pub(crate) next: Option<String>,
+    #[serde(default)]
+    pub(crate) total: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

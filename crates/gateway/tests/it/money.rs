@@ -8,13 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tradewind_connector::role::{MoneyDocument, Payments, Statements, Transactions};
 use tradewind_connector::*;
-use tradewind_domain::{BalanceTransaction, Statement, StatementId};
+use tradewind_domain::{AccountId, BalanceTransaction, Statement, StatementId};
 use tradewind_gateway::config::Config;
 use tradewind_gateway::money::Collected;
-use tradewind_gateway::records::{CursorRecord, StatementRecord, TransactionRecord};
+use tradewind_gateway::records::{CursorRecord, PayoutRecord, StatementRecord, TransactionRecord};
 use tradewind_gateway::{Engines, Gateway};
 use tradewind_store::typed::{self, Record};
-use tradewind_store::{Filter, KeySource, SqliteStore, Store};
+use tradewind_store::{Batch, Filter, KeySource, SqliteStore, Store};
 
 use crate::fakes::Fake;
 
@@ -116,13 +116,17 @@ struct Shop {
 
 impl Shop {
     fn new(odd: &[&'static str]) -> Shop {
+        Shop::of(Fake::new("till", &[]), odd)
+    }
+
+    fn of(fake: Arc<Fake>, odd: &[&'static str]) -> Shop {
         let dir = tempfile::tempdir().unwrap();
         let key = KeySource::File(dir.path().join("key"));
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&dir.path().join("t.db"), &key).unwrap());
         let config =
             Config::parse("[[account]]\nid = \"till\"\nconnector = \"fake\"\n", "tradewind.toml").unwrap();
         let till = Arc::new(Till {
-            fake: Fake::new("till", &[]),
+            fake,
             odd: Mutex::new(odd.to_vec()),
             refusal: Mutex::new(Kind::Decode),
             asked: Mutex::default(),
@@ -210,4 +214,51 @@ async fn a_document_that_is_refused_keeps_back_no_other() {
         assert_eq!((collected.failed, collected.statements), (1, 2), "{kind:?} {collected:?}");
         assert_eq!(shop.keys::<StatementRecord>().await, ["till/D-2", "till/D-3"]);
     }
+}
+
+/// "Transactions of the last 48 hours may be missing": polls of every hour that go back one day would never ask again.
+#[tokio::test]
+async fn the_overlap_is_as_long_as_the_channel_is_late() {
+    let hours = SignedDuration::from_hours;
+    for (bound, overlap) in [(None, 24), (Some(6), 24), (Some(72), 72)] {
+        let bounds = Bounds { money_lag_hours: bound, ..Bounds::default() };
+        let shop = Shop::of(Fake::bounded("till", &[], bounds), &[]);
+        let read = shop.gateway.now();
+        shop.collect().await;
+        shop.till.asked.lock().unwrap().clear();
+        shop.clock.advance(hours(1).unsigned_abs());
+        shop.collect().await;
+        assert_eq!(shop.till.asked.lock().unwrap()[0].from, read - hours(overlap), "{bound:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_was_paid_reached_the_bank_and_each_payout_once() {
+    let mut shop = Shop::new(&[]);
+    let till = shop.till.clone();
+    shop.gateway.accounts.insert("till2".parse().unwrap(), till);
+    let payout = |account: &str, id: &str, amount: &str, state: &str| {
+        let eur = json!({"amount": amount, "currency": "EUR"});
+        let at = json!({"utc": "2026-08-01T00:00:00Z"});
+        let payout =
+            json!({"id": id, "amount": eur, "state": state, "raw_status": state, "initiated_at": at});
+        PayoutRecord { account: account.parse().unwrap(), payout: serde_json::from_value(payout).unwrap() }
+    };
+    let mut batch = Batch::new();
+    for row in [
+        payout("till", "P-1", "10.00", "paid"),
+        // The same one, as the seller's other account sees it.
+        payout("till2", "P-1", "10.00", "paid"),
+        payout("till", "P-2", "5.00", "scheduled"),
+        payout("till", "P-3", "3.00", "in_transit"),
+        payout("till2", "P-4", "2.00", "paid"),
+    ] {
+        batch.put(&row).unwrap();
+    }
+    shop.gateway.store.commit(batch).await.unwrap();
+    let paid = shop.gateway.paid_out().await.unwrap();
+    let minor = |account: &str| -> Vec<i64> {
+        paid[&account.parse::<AccountId>().unwrap()].iter().map(|m| m.minor()).collect()
+    };
+    assert_eq!((minor("till"), minor("till2")), (vec![1_000], vec![200]));
 }
