@@ -301,6 +301,7 @@ fn configuration_mistakes_are_told_with_line_and_column() {
     );
     let told = check("[[account]]\nid = \"a\"\nconnector = \"amazn\"\n");
     assert!(told.contains("no connector is called 'amazn'"), "{told}");
+    assert!(!told.contains("notifications"), "what it cannot know it does not tell: {told}");
     let told = text(&tradewind(folder.path(), &["check", "-c", "nowhere.toml"]));
     assert!(told.contains("nowhere.toml") && told.contains("tradewind init"), "{told}");
 }
@@ -342,6 +343,20 @@ fn accounts_named_for_what_they_cannot_do_and_categories_that_no_product_has_are
 }
 
 /// Zeros alone would look like success to who has configured nothing yet, or misspelt a name.
+#[test]
+fn an_input_that_is_not_there_is_told_with_what_to_give() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, says) in [
+        (&["money", "allocate"][..], "standard input is empty: give a JSON object, or one per line"),
+        (&["init"], "wrote"),
+        (&["apply", "nosuch"], "nosuch cannot be read: write a plan with tradewind plan --out FILE"),
+    ] {
+        let output = tradewind(folder.path(), args);
+        assert!(text(&output).contains(says), "{args:?}: {}", text(&output));
+        assert_eq!(output.status.code(), Some(i32::from(args[0] != "init")), "{args:?}");
+    }
+}
+
 #[test]
 fn nothing_to_do_says_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();

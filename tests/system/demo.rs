@@ -43,6 +43,7 @@ fn assert_clean(end: &serde_json::Value) {
     assert!(money.len() >= 3, "three currencies: {end}");
     for (currency, money) in money {
         // What the channels paid out is in our books, but for those whose interface tells no payouts.
+        assert_text(currency, money);
         let minor = |name: &str| minor(&money[name]);
         assert_eq!(minor("paid_out"), minor("collected") + minor("untold"), "{currency}: {end}");
         // No cent that was sold vanished: it went back, was kept for fees and tax, was paid out, or is held.
@@ -57,6 +58,7 @@ fn assert_clean(end: &serde_json::Value) {
     for (channel, (currency, m)) in
         channels.iter().flat_map(|(c, m)| m.as_object().unwrap().iter().map(move |m| (c, m)))
     {
+        assert_text(currency, m);
         let minor = |name: &str| minor(&m[name]);
         let gone = ["refunded", "fees", "withheld_tax", "paid_out", "held", "elsewhere"]
             .map(minor)
@@ -70,6 +72,15 @@ fn assert_clean(end: &serde_json::Value) {
     assert!(end["complaints"].as_array().unwrap().is_empty(), "{end}");
     // Buyers in China: what was filed was released.
     assert_eq!(end["declarations"]["filed"], end["declarations"]["released"], "{end}");
+}
+
+/// Money is text, with the decimals of its currency (ISO 4217): a number in JSON is a float to many a reader.
+fn assert_text(currency: &str, amounts: &serde_json::Value) {
+    let decimals = if currency == "JPY" { 0 } else { 2 };
+    for (name, amount) in amounts.as_object().unwrap() {
+        let text = amount.as_str().unwrap_or_else(|| panic!("{currency} {name}: {amount} is no text"));
+        assert_eq!(text.split_once('.').map_or(0, |(_, d)| d.len()), decimals, "{currency} {name}: {text}");
+    }
 }
 
 /// All amounts of a currency have the same decimals, so that their digits are whole minor units.

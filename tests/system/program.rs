@@ -50,6 +50,27 @@ fn two_processes_do_not_carry_out_one_plan() {
 }
 
 #[test]
+fn quiet_leaves_out_what_is_not_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let output = tradewind(folder.path(), args);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let utf8 = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (utf8(&output.stdout), utf8(&output.stderr))
+    };
+    let (answer, hint) = run(&["init", "a"]);
+    assert!(
+        answer.contains("wrote tradewind.toml") && hint.contains("next: tradewind check"),
+        "{answer}{hint}"
+    );
+    for flag in ["-q", "--quiet"] {
+        let (quiet, nothing) = run(&["init", flag, flag.trim_matches('-')]);
+        let same = answer.replace("in a", &format!("in {}", flag.trim_matches('-')));
+        assert_eq!((quiet, nothing), (same, String::new()));
+    }
+}
+
+#[test]
 fn guards_stop_and_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let config = r#"

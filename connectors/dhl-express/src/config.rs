@@ -20,6 +20,9 @@ pub(crate) struct Settings {
     /// Product code within one country.
     #[serde(default = "domestic")]
     pub(crate) domestic_product: String,
+    /// Product code between two countries of the European Union.
+    #[serde(default = "european")]
+    pub(crate) eu_product: String,
     /// Label format.
     #[serde(default = "pdf")]
     pub(crate) label: String,
@@ -39,6 +42,9 @@ fn worldwide() -> String {
 }
 fn domestic() -> String {
     "N".to_owned()
+}
+fn european() -> String {
+    "U".to_owned()
 }
 fn pdf() -> String {
     "pdf".to_owned()

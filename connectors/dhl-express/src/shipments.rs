@@ -51,7 +51,17 @@ fn centimetres(mm: u32) -> u32 {
 
 /// Whether the parcel crosses a border with goods that customs want to see.
 fn declarable(r: &ShipmentRequest) -> bool {
-    r.from.country != r.to.country && !r.contents.is_empty()
+    r.from.passes_customs_to(&r.to) && !r.contents.is_empty()
+}
+
+/// The product of the lane. Goods that customs see go with the worldwide one, be it within a country (the Canary Islands).
+fn product<'a>(r: &ShipmentRequest, s: &'a Settings) -> &'a str {
+    let union = r.from.country.is_eu() && r.to.country.is_eu();
+    match r.from.passes_customs_to(&r.to) {
+        false if r.from.country == r.to.country => &s.domestic_product,
+        false if union => &s.eu_product,
+        _ => &s.product,
+    }
 }
 
 struct Create<'a>(&'a Settings);
@@ -104,7 +114,7 @@ impl Operation for Create<'_> {
         let body = json!({
             "plannedShippingDateAndTime": s.local(r.ship_at)?,
             "pickup": {"isRequested": false},
-            "productCode": r.product.as_deref().unwrap_or(if r.from.country == r.to.country { &s.domestic_product } else { &s.product }),
+            "productCode": r.product.as_deref().unwrap_or_else(|| product(r, s)),
             "accounts": accounts,
             "valueAddedServices": services,
             "customerReferences": [{"typeCode": "CU", "value": wire::limited("shipment id", r.id.as_str(), 35)?}],

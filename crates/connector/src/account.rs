@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use tradewind_domain::{AccountId, ConnectorId};
 
 use crate::capability::Capabilities;
+use crate::classify::ErrorTable;
 use crate::error::Error;
+use crate::limits::Limits;
 use crate::pipeline::{Access, Patience, Runtime};
 use crate::role::{Connector, ConnectorInfo};
 
@@ -143,5 +145,14 @@ impl Factory {
     /// The registry holds an unusable name: a defect of the build.
     pub fn connector_id(&self) -> Result<ConnectorId, Error> {
         ConnectorId::new(self.id).map_err(|e| Error::config(e.to_string()))
+    }
+
+    /// Holds the connector's tables against each other, and opens the account.
+    ///
+    /// # Errors
+    /// A table that is wrong in itself or names what the other does not have; and those of [`Factory::open`].
+    pub fn opened(&self, config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, Error> {
+        ErrorTable::parse(self.errors)?.check(&Limits::parse(self.limits)?)?;
+        (self.open)(config, runtime)
     }
 }

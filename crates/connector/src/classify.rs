@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Upstream};
-use crate::limits::{Scope, duration};
+use crate::limits::{Limits, Scope, duration};
 
 /// The error table of one connector.
 ///
@@ -102,6 +102,21 @@ impl ErrorTable {
             }
         }
         Ok(table)
+    }
+
+    /// Whether the quotas that rows name are in the table of quotas.
+    ///
+    /// # Errors
+    /// A bucket or window that is not there: its refusal would park another one.
+    pub fn check(&self, limits: &Limits) -> Result<(), Error> {
+        let codes = self.code.iter().filter_map(|r| Some((r.code.as_str(), r.bucket.as_deref()?)));
+        let patterns = self.pattern.iter().filter_map(|r| Some(("a [[pattern]]", r.bucket.as_deref()?)));
+        match codes.chain(patterns).find(|(_, bucket)| !limits.names().any(|n| n == *bucket)) {
+            None => Ok(()),
+            Some((row, bucket)) => Err(Error::config(format!(
+                "errors.toml: {row} names bucket '{bucket}', and limits.toml has no bucket or window of this name: add it, or correct the name"
+            ))),
+        }
     }
 
     /// Classifies what the channel said: exact code (the most specific row first), then patterns, then the
@@ -262,5 +277,18 @@ mod tests {
         ] {
             assert!(ErrorTable::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_bucket_that_a_row_names_is_a_quota_of_the_connector() {
+        let limits = "[[bucket]]\nname='calls'\nscope='app'\nburst=2\nrefill={units=1,every='1s'}\n\
+                      [[window]]\nname='daily'\nscope='app'\nlimit=5\nevery='day'";
+        let limits = Limits::parse(limits).unwrap();
+        let said = |rows: &str| ErrorTable::parse(rows).unwrap().check(&limits).map_err(|e| e.to_string());
+        let good = "[[code]]\ncode='7'\nkind='quota_exhausted'\nbucket='daily'\n[[pattern]]\nhttp=429\nkind='rate_limited'\nbucket='calls'";
+        assert_eq!(said(good), Ok(()));
+        let of_code = said(&good.replace("'daily'", "'dayly'")).unwrap_err();
+        assert!(of_code.contains("7 names bucket 'dayly'"), "{of_code}");
+        assert!(said(&good.replace("'calls'", "'call'")).unwrap_err().contains("'call'"));
     }
 }

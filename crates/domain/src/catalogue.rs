@@ -12,8 +12,8 @@ use crate::{Country, Dimensions, Exact, Grams, Gtin, HsCode, Money, ProductId, S
 pub struct Locale(pub String);
 
 impl Locale {
-    /// A tag in the case that BCP 47 gives it (RFC 5646, section 2.1.1): `zh-cn` and `ZH_CN` are `zh-CN`. `None` for
-    /// what is no tag.
+    /// A tag in the case that BCP 47 gives it (RFC 5646, section 2.1.1), by the shortest code of its language: `zh-cn` and
+    /// `ZH_CN` are `zh-CN`, `deu` is `de`. `None` for what is no tag.
     #[must_use]
     pub fn parse(text: &str) -> Option<Locale> {
         let mut tag = String::with_capacity(text.len());
@@ -25,7 +25,7 @@ impl Locale {
             }
             let part = part.to_ascii_lowercase();
             let part = match (n, part.len()) {
-                (0, 2..=8) if letters => part,
+                (0, 2..=8) if letters => crate::two_letter_language(&part).map_or(part, str::to_owned),
                 (0, _) => return None,
                 (_, 2) if !in_extension => part.to_ascii_uppercase(),
                 (_, 4) if !in_extension && letters => {

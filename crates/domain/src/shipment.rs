@@ -83,7 +83,8 @@ pub struct ShipmentRequest {
     pub to: Address,
     /// Parcels; at least one.
     pub parcels: Vec<Parcel>,
-    /// Contents; empty within a customs union.
+    /// Contents, where customs want to see them: empty where the parcel passes none ([`Address::passes_customs_to`]), unless we
+    /// declare it ourselves.
     pub contents: Vec<Commodity>,
     /// Carrier product code; `None` lets the connector's configuration decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]

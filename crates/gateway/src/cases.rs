@@ -207,24 +207,19 @@ impl Gateway {
         &self,
         id: &AccountId,
         what: &str,
-        read: Result<u32, Error>,
+        (new, failed): (u32, Option<Error>),
         pulled: &mut PulledCases,
     ) -> Option<Error> {
         pulled.asked += 1;
-        match read {
-            Ok(new) => {
-                pulled.new += new;
-                None
-            }
-            Err(e) => {
-                tracing::info!(account = %id, error = %e, what, "could not be read; tried again later");
-                let login = self.login_hint(id, &e);
-                pulled.failed += 1;
-                let text = format!("{what} of {id} could not be read, tried again next time: {e}{login}");
-                pulled.errors.push(text);
-                Some(e)
-            }
-        }
+        pulled.new += new;
+        failed.inspect(|e| {
+            tracing::info!(account = %id, error = %e, what, "could not be read; tried again later");
+            let login = self.login_hint(id, e);
+            pulled.failed += 1;
+            pulled
+                .errors
+                .push(format!("{what} of {id} could not be read, tried again next time: {e}{login}"));
+        })
     }
 
     /// Returns that are stored: those that wait for us first, then those that are open, the oldest first.

@@ -198,9 +198,6 @@ pub struct ShippingConfig {
     /// Parcel dimensions in millimetres: length, width, height.
     #[serde(deserialize_with = "rule::sides")]
     pub parcel_mm: [u32; 3],
-    /// Payment account whose transactions prove who paid, for declarations.
-    #[schemars(with = "Option<String>")]
-    pub payments: Option<AccountId>,
 }
 
 /// Exchange rates from published files.

@@ -127,12 +127,11 @@ impl Gateway {
                 |item| TransactionRecord { account: id.clone(), transaction: item },
             );
             collected.asked += 1;
-            match done.await? {
-                Ok(n) => collected.transactions += n,
-                Err(e) => {
-                    collected.failed("transactions", &e, &self.login_hint(id, &e));
-                    first.get_or_insert(e);
-                }
+            let (new, failed) = done.await?;
+            collected.transactions += new;
+            if let Some(e) = failed {
+                collected.failed("transactions", &e, &self.login_hint(id, &e));
+                first.get_or_insert(e);
             }
         }
         if let Some(p) = payouts {
@@ -142,12 +141,11 @@ impl Gateway {
                 |item| PayoutRecord { account: id.clone(), payout: item },
             );
             collected.asked += 1;
-            match done.await? {
-                Ok(n) => collected.payouts += n,
-                Err(e) => {
-                    collected.failed("payouts", &e, &self.login_hint(id, &e));
-                    first.get_or_insert(e);
-                }
+            let (new, failed) = done.await?;
+            collected.payouts += new;
+            if let Some(e) = failed {
+                collected.failed("payouts", &e, &self.login_hint(id, &e));
+                first.get_or_insert(e);
             }
         }
         if let Some(s) = statements {
@@ -159,14 +157,14 @@ impl Gateway {
         Ok(first)
     }
 
-    /// Reads a stream in windows; `Err` inside means that the channel failed, or that records could not be read: all
-    /// others were.
+    /// Reads a stream in windows: how many records are new or changed, and why it was not read whole, where it was not. What
+    /// was read until then is kept, and counts.
     pub(crate) async fn stream<T, R, F, Fut>(
         &self,
         stream: Stream<'_>,
         fetch: F,
         record: impl Fn(T) -> R,
-    ) -> Result<Result<u32, Error>>
+    ) -> Result<(u32, Option<Error>)>
     where
         R: Record + PartialEq,
         F: Fn(Window, Option<Cursor>) -> Fut,
@@ -182,7 +180,7 @@ impl Gateway {
             loop {
                 let page = match fetch(part, cursor.clone()).await {
                     Ok(page) => page,
-                    Err(e) => return Ok(Err(e)),
+                    Err(e) => return Ok((new, Some(e))),
                 };
                 let mut batch = Batch::new();
                 for item in page.items {
@@ -206,12 +204,12 @@ impl Gateway {
                 match page.next {
                     None => break,
                     Some(next) if seen.insert(next.clone()) => cursor = Some(next),
-                    Some(_) => return Ok(Err(Error::decode("the same page cursor twice"))),
+                    Some(_) => return Ok((new, Some(Error::decode("the same page cursor twice")))),
                 }
             }
             progress.read(&*self.store, part.to).await?;
         }
-        Ok(progress.end(connector, given_up).map_or(Ok(new), Err))
+        Ok((new, progress.end(connector, given_up)))
     }
 
     fn windows(

@@ -51,11 +51,6 @@ fn rates_of(connector: &dyn Connector) -> Option<&dyn Rates> {
     connector.logistics().and_then(|l| l.rates()).filter(|_| works)
 }
 
-/// A customs border lies between the two.
-fn border(from: &Address, to: &Address) -> bool {
-    from.country != to.country && !(from.country.is_eu() && to.country.is_eu())
-}
-
 impl Gateway {
     /// The sender, from the configuration.
     ///
@@ -116,7 +111,7 @@ impl Gateway {
                 made.map_err(of)?
             }
         };
-        let value = Some(request.invoice.total).filter(|_| border(&request.from, &request.to));
+        let value = Some(request.invoice.total).filter(|_| request.from.passes_customs_to(&request.to));
         let (from, to, parcels, incoterm) = (request.from, request.to, request.parcels, request.incoterm);
         Ok(RateRequest { from, to, parcels, value, incoterm, ship_at })
     }
@@ -133,7 +128,7 @@ impl Gateway {
         incoterm: Incoterm,
     ) -> Result<RateRequest> {
         let from = self.sender()?.from.clone();
-        let crosses = border(&from, &to);
+        let crosses = from.passes_customs_to(&to);
         if crosses && value.is_none() {
             return Err(GatewayError::Config(format!(
                 "from {} to {} a parcel passes customs, and some carriers price that by its value: say --value, such as \"20.00 EUR\"",

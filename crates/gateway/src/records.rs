@@ -344,6 +344,16 @@ record!(
     r.state.to_string()
 );
 
+/// A declaration that counts towards what its buyer may import in a year, found by buyer and year.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowanceRecord {
+    /// The declaration.
+    pub declaration: String,
+    /// Hash of the buyer, and the year; empty where nothing limits them.
+    pub of: String,
+}
+record!(AllowanceRecord, Allowances, |r| r.declaration.clone(), String::new(), r.of.clone());
+
 /// A receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

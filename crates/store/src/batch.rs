@@ -16,6 +16,7 @@ pub enum Collection {
     Declarations,
     Receipts,
     Quotes,
+    Allowances,
     Transactions,
     Payouts,
     Statements,
@@ -31,7 +32,7 @@ pub enum Collection {
 
 impl Collection {
     /// Every table.
-    pub const ALL: [Collection; 21] = [
+    pub const ALL: [Collection; 22] = [
         Collection::Products,
         Collection::Variants,
         Collection::Offers,
@@ -42,6 +43,7 @@ impl Collection {
         Collection::Declarations,
         Collection::Receipts,
         Collection::Quotes,
+        Collection::Allowances,
         Collection::Transactions,
         Collection::Payouts,
         Collection::Statements,
@@ -66,6 +68,7 @@ impl Collection {
                 | Collection::Declarations
                 | Collection::Receipts
                 | Collection::Quotes
+                | Collection::Allowances
                 | Collection::Pickups
         )
     }
@@ -74,7 +77,7 @@ impl Collection {
     /// in place of it. The state of a row that was read is that hash.
     #[must_use]
     pub const fn state_names_a_person(self) -> bool {
-        matches!(self, Collection::Quotes)
+        matches!(self, Collection::Quotes | Collection::Allowances)
     }
 
     /// Its name in the database.
@@ -91,6 +94,7 @@ impl Collection {
             Collection::Declarations => "declarations",
             Collection::Receipts => "receipts",
             Collection::Quotes => "quotes",
+            Collection::Allowances => "allowances",
             Collection::Transactions => "transactions",
             Collection::Payouts => "payouts",
             Collection::Statements => "statements",

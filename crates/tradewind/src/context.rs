@@ -96,7 +96,7 @@ pub(crate) fn open_accounts(
             let own = HttpTransport::over(runtime.clock.clone(), &network);
             runtime.transport = Arc::new(own.with_context(|| format!("account '{}'", entry.id))?);
         }
-        let opened = (factory.open)(account, runtime).with_context(|| {
+        let opened = factory.opened(account, runtime).with_context(|| {
             format!("account '{}' (what it needs: tradewind connectors {})", entry.id, entry.connector)
         })?;
         accounts.insert(entry.id.clone(), opened);

@@ -112,6 +112,24 @@ async fn quote_book_paper_track() {
     live.assert_exchanges(7);
 }
 
+/// Within the Union a parcel is no export: product `U` (fact sheet), nothing for customs, and so no invoice.
+#[tokio::test]
+async fn nothing_is_declared_within_the_union() {
+    let (sim, live) = start().await;
+    let mut request = request(&sim, "TW-EU-1");
+    request.from =
+        serde_json::from_value(json!({"name": "Shop", "company": "Shop GmbH", "lines": ["Werkstrasse 1"],
+        "city": "Berlin", "postcode": "10115", "country": "DE", "phone": "+493012345678"}))
+        .unwrap();
+    request.to = serde_json::from_value(json!({"name": "Marie Muster", "lines": ["1 Rue de Test"],
+        "city": "Paris", "postcode": "75001", "country": "FR", "phone": "+33123456789"}))
+    .unwrap();
+    let shipments = logistics(&live).shipments().unwrap();
+    let answer = shipments.create(&CallCx::keyed("eu-1"), &request).await.unwrap();
+    let Submitted::Done(booked) = answer else { panic!("{answer:?}") };
+    assert!(booked.documents.iter().all(|d| d.kind != "invoice") && booked.warnings.is_empty(), "{booked:?}");
+}
+
 #[tokio::test]
 async fn a_lost_answer_is_not_a_second_parcel() {
     let (sim, live) = start().await;

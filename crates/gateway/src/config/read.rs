@@ -68,10 +68,7 @@ impl Config {
         }
         let Some(shipping) = &self.shipping else { return Ok(()) };
         let customs = shipping.customs.iter().map(|(to, id)| (format!("shipping.customs.{to}"), id));
-        let one = |name: &str| format!("shipping.{name}");
-        let named = std::iter::once((one("carrier"), &shipping.carrier))
-            .chain(customs)
-            .chain(shipping.payments.iter().map(|id| (one("payments"), id)));
+        let named = std::iter::once(("shipping.carrier".to_owned(), &shipping.carrier)).chain(customs);
         for (name, id) in named {
             if !self.account.iter().any(|a| a.id == *id) {
                 let what = format!("[shipping] names account '{id}', which no [[account]] defines");

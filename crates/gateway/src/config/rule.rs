@@ -6,7 +6,7 @@ use std::fmt::Display;
 use rust_decimal::Decimal;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use tradewind_domain::Country;
+use tradewind_domain::{Country, two_letter_language};
 
 fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
     rust_decimal::serde::str::deserialize(from)
@@ -134,6 +134,10 @@ pub(super) fn locale<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Er
             format!("'{tag}'"),
             "this is a language, and a region where it matters, such as \"de\" or \"zh-CN\"",
         );
+    }
+    if let Some((three, two)) = tag.split('-').next().and_then(|l| Some((l, two_letter_language(l)?))) {
+        let short = tag.replacen(three, two, 1);
+        return refused(format!("'{tag}'"), &format!("this language has a code of two letters: \"{short}\""));
     }
     Ok(tag)
 }

@@ -320,7 +320,12 @@ impl Gateway {
         let Some(to) = order.ship_to.clone() else {
             return Ok(Err("the channel did not give an address".to_owned()));
         };
+        // Within one customs territory carriers are told of no goods: they would take the parcel for one to be declared. What
+        // we declare ourselves may leave from a bonded warehouse of its own country.
+        let seen_by_customs =
+            shipping.from.passes_customs_to(&to) || shipping.customs.contains_key(&to.country);
         let mut contents = Vec::new();
+        let mut values = Vec::new();
         let mut weight = shipping.packing_grams;
         for line in order.lines.iter().filter(|l| l.open() > 0) {
             let Some((product, variant)) = line.sku.as_ref().and_then(|s| variants.get(s)) else {
@@ -329,14 +334,24 @@ impl Gateway {
                     line.id, line.channel_sku
                 )));
             };
-            let (Some(hs), Some(origin), Some(grams)) = (variant.hs, variant.origin, variant.weight) else {
-                return Ok(Err(format!("SKU '{}' has no HS code, origin or weight", variant.sku)));
+            let Some(grams) = variant.weight else {
+                return Ok(Err(format!("SKU '{}' has no weight", variant.sku)));
             };
             let net = Grams(grams.0 * u64::from(line.open()));
             weight += net.0;
             let value = match open_value(line) {
                 Ok(value) => value,
                 Err(e) => return Ok(Err(format!("line {}: {e}", line.id))),
+            };
+            values.push(value);
+            if !seen_by_customs {
+                continue;
+            }
+            let (Some(hs), Some(origin)) = (variant.hs, variant.origin) else {
+                return Ok(Err(format!(
+                    "SKU '{}' has no HS code or origin, and the parcel passes customs",
+                    variant.sku
+                )));
             };
             let description = product
                 .words_of(variant, &tradewind_domain::Locale("en".to_owned()))
@@ -352,10 +367,10 @@ impl Gateway {
                 net,
             });
         }
-        if contents.is_empty() {
+        if values.is_empty() {
             return Ok(Err("nothing is open to ship".to_owned()));
         }
-        let total = match Money::try_sum(order.currency, contents.iter().map(|c| c.line_value)) {
+        let total = match Money::try_sum(order.currency, values) {
             Ok(total) => total,
             Err(e) => return Ok(Err(e.to_string())),
         };

@@ -94,6 +94,7 @@ impl Gateway {
         filed.value.filed_at = Some(self.now());
         let mut batch = Batch::new();
         batch.put_back(&filed)?.put_expecting(&record, expect)?;
+        batch.put(&self.allowance(&filed.value.declaration))?;
         self.store.commit(batch).await?;
         let declaration = &filed.value.declaration;
         let result = match filed.value.filings {

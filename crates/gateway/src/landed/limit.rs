@@ -10,14 +10,16 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use tradewind_domain::{Buyer, Country, Currency, DeclarationState, Exact, Money, Rounding, TaxIdKind};
+use tradewind_domain::{
+    Buyer, Country, Currency, Declaration, DeclarationState, Exact, Money, Rounding, TaxIdKind,
+};
 use tradewind_landed_cost::counter::{BuyerKey, YearCounter};
-use tradewind_store::Filter;
 use tradewind_store::typed;
+use tradewind_store::{Batch, Filter};
 
 use super::Engines;
 use crate::gateway::{Gateway, GatewayError, Result};
-use crate::records::{DeclarationRecord, OrderRecord, QuoteRecord, Stage};
+use crate::records::{AllowanceRecord, DeclarationRecord, OrderRecord, QuoteRecord, Stage};
 
 /// A buyer with a yearly limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,16 @@ impl Engines {
         Some(Limited { key, year: placed.to_zoned(pack.zone.clone()).year(), to, currency: pack.currency })
     }
 }
+
+impl Limited {
+    /// As declarations are found by it.
+    fn of(&self) -> String {
+        format!("{}/{}", self.key, self.year)
+    }
+}
+
+/// Key of the record that says that all declarations are found by their buyers. No declaration has such an id.
+const INDEXED: &str = "*";
 
 /// What a buyer's orders of a year took of the limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +80,11 @@ impl Gateway {
         let mut counter = YearCounter::default();
         let mut unknown = None;
         let mut declared = BTreeSet::new();
-        for filed in typed::list::<DeclarationRecord>(&*self.store, Filter::all()).await? {
+        self.index_declarations().await?;
+        let of = who.of();
+        for counts in typed::list::<AllowanceRecord>(&*self.store, Filter::all().states(&[&of])).await? {
+            let id = &counts.value.declaration;
+            let Some(filed) = typed::get::<DeclarationRecord>(&*self.store, id).await? else { continue };
             let (order, d) = (filed.value.order, filed.value.declaration);
             let mine = self.engines.limited(&d.buyer, d.to.country, d.ordered_at).as_ref() == Some(who);
             if !mine || order == but {
@@ -113,6 +129,26 @@ impl Gateway {
             }
         }
         Ok(YearTotal { known: counter.total(&who.key, who.year), unknown })
+    }
+
+    /// The record by which a declaration is found when its buyer's year is counted.
+    pub(crate) fn allowance(&self, declaration: &Declaration) -> AllowanceRecord {
+        let d = declaration;
+        let who = self.engines.limited(&d.buyer, d.to.country, d.ordered_at);
+        AllowanceRecord { declaration: d.id.to_string(), of: who.map(|w| w.of()).unwrap_or_default() }
+    }
+
+    /// Declarations that were filed before there was such a record get theirs, once.
+    async fn index_declarations(&self) -> Result<()> {
+        if typed::get::<AllowanceRecord>(&*self.store, INDEXED).await?.is_some() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        for filed in typed::list::<DeclarationRecord>(&*self.store, Filter::all()).await? {
+            batch.put(&self.allowance(&filed.value.declaration))?;
+        }
+        batch.put(&AllowanceRecord { declaration: INDEXED.to_owned(), of: String::new() })?;
+        Ok(self.store.commit(batch).await?)
     }
 
     /// A value in the currency of the limit.

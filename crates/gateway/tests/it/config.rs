@@ -51,6 +51,8 @@ fn told(config: &str) -> String {
 fn numbers_out_of_their_range_and_unknown_names_are_told_with_their_place() {
     assert_eq!(told(GOOD), "");
     assert_eq!(told(&GOOD.replace("price_jump = \"0.30\"", "price_jump = \"none\"")), "");
+    // A language of three letters alone.
+    assert_eq!(told(&GOOD.replace("zh-CN", "fil-PH")), "");
     // (what stands there, what is written instead, where the value begins, words of the remedy)
     let cases = [
         ("price_jump = \"0.30\"", "price_jump = \"30\"", "2:14", "for 30 % write \"0.3\""),
@@ -62,6 +64,7 @@ fn numbers_out_of_their_range_and_unknown_names_are_told_with_their_place() {
         ("margin_floor = \"0.10\"", "margin_floor = \"1\"", "4:16", "to below \"1\""),
         ("max_age_days = 5", "max_age_days = -5", "6:16", "zero or more"),
         ("carrier = \"dhl\"", "carrier = \"dlh\"", "8:11", "account 'dlh', which no [[account]] defines"),
+        ("carrier = \"dhl\"", "payments = \"dhl\"", "8:1", "unknown field `payments`"),
         ("[200, 150, 100]", "[0, 150, 100]", "9:13", "length, width and height"),
         (
             "\"cbec_1210\"",
@@ -71,6 +74,8 @@ fn numbers_out_of_their_range_and_unknown_names_are_told_with_their_place() {
         ),
         ("\"ioss\"", "\"iosss\"", "19:10", "did you mean 'ioss'"),
         ("\"zh-CN\"", "\"deu_xx\"", "28:10", "such as \"de\" or \"zh-CN\""),
+        ("\"zh-CN\"", "\"deu\"", "28:10", "has a code of two letters: \"de\""),
+        ("\"zh-CN\"", "\"chi-Hant-TW\"", "28:10", "has a code of two letters: \"zh-Hant-TW\""),
         ("\"zh-CN\"", "\"\"", "28:10", "such as \"de\" or \"zh-CN\""),
         ("\"zh-CN\"", "\"zh-XX\"", "28:10", "such as \"de\" or \"zh-CN\""),
         ("markup = \"1.1\"", "markup = \"-1\"", "29:10", "above zero"),

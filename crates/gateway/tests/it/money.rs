@@ -157,9 +157,11 @@ impl Shop {
 #[tokio::test]
 async fn what_cannot_be_read_keeps_back_no_other_and_is_asked_for_again() {
     let shop = Shop::new(&["T-2", "D-1"]);
-    for _ in 0..2 {
+    for kept in [2, 0] {
         let collected = shop.collect().await;
         assert_eq!(collected.failed, 2, "{collected:?}");
+        // What was kept of a stream that was not read whole is told.
+        assert_eq!((collected.transactions, collected.statements), (kept, kept), "{collected:?}");
         // Both are named, with account and what they are.
         let told = collected.errors.join("\n");
         for part in

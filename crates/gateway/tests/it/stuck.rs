@@ -50,6 +50,10 @@ fn calls(t: &Trade, name: &str) -> usize {
 #[tokio::test]
 async fn an_order_that_the_catalogue_stopped_goes_on_when_that_is_mended() {
     let t = trade().await;
+    // Abroad: within the Union nobody asks for an HS code.
+    let mut abroad = order(OrderState::ReadyToShip, 10);
+    abroad.ship_to.as_mut().unwrap().country = "CH".parse().unwrap();
+    t.take(abroad).await;
     bag(&t, None).await;
     for _ in 0..2 {
         is_stuck(&t, &round(&t).await, "has no HS code", "booked by itself").await;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use sha2::{Digest, Sha256};
 
 use crate::StoreError;
 
@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../../migrations/0004_intents.sql")),
     (5, include_str!("../../migrations/0005_cases.sql")),
     (6, include_str!("../../migrations/0006_generations.sql")),
+    (7, include_str!("../../migrations/0007_allowances.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
@@ -32,7 +33,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreE
         )));
     }
     for (version, sql) in MIGRATIONS {
-        let checksum = hex::encode(Sha256::digest(sql.as_bytes()));
+        let checksum = hex::encode(digest(&SHA256, sql.as_bytes()));
         let differs = || unusable(format!("migration {version} differs from the one that was applied"));
         // What is applied is only read: an open waits for no writer.
         match applied(connection, *version)? {

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use aws_lc_rs::digest;
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter};
-use sha2::{Digest, Sha256};
 use tradewind_connector::Exchange;
 
 use crate::batch::{Batch, Collection, Expect, Filter, Row, Write};
@@ -183,18 +183,18 @@ fn audit(
 
 /// Each part is preceded by its length, so that no two rows give the same bytes.
 fn chain(previous: &str, seq: i64, at: &str, action: &str, subject: &str, detail: &str) -> String {
-    let mut hasher = Sha256::new();
+    let mut hasher = digest::Context::new(&digest::SHA256);
     hasher.update(previous.as_bytes());
-    hasher.update(seq.to_be_bytes());
+    hasher.update(&seq.to_be_bytes());
     for part in [at, action, subject, detail] {
-        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(&(part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hex::encode(hasher.finalize())
+    hex::encode(hasher.finish())
 }
 
 fn keep_payload(connection: &Connection, sealer: &Sealer, bytes: &[u8]) -> Result<String, StoreError> {
-    let hash = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes));
+    let hash = hex::encode(digest::digest(&digest::SHA256, bytes));
     let known: Option<i64> = connection
         .prepare_cached("SELECT 1 FROM payloads WHERE hash = ?1")?
         .query_row([&hash], |r| r.get(0))

@@ -102,7 +102,7 @@ impl Live {
             logins: Arc::default(),
         };
         let config = AccountConfig::of("live", settings, Secrets::of(secrets))?;
-        Ok(Live { connector: (factory.open)(config, runtime)?, witness })
+        Ok(Live { connector: factory.opened(config, runtime)?, witness })
     }
 
     /// Ends with the verdict over all exchanges; see [`Report::assert_exchanges`].

@@ -449,7 +449,7 @@ impl Suite {
             limiter,
             logins: Arc::default(),
         };
-        Ok(Bench { connector: (self.factory.open)(config, runtime)?, script, journal, clock })
+        Ok(Bench { connector: self.factory.opened(config, runtime)?, script, journal, clock })
     }
 
     /// A request as goldens show it.

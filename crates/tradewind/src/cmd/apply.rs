@@ -22,7 +22,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let plan: Option<Plan> = match &args.plan {
         Some(path) => {
-            let text = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let text = std::fs::read(path).with_context(|| {
+                format!("{} cannot be read: write a plan with tradewind plan --out FILE", path.display())
+            })?;
             Some(serde_json::from_slice(&text).with_context(|| {
                 format!("{} is no plan: write one with tradewind plan --out FILE", path.display())
             })?)

@@ -36,9 +36,11 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     for entry in &config.account {
         let (mut account, unread) = entry.resolve_each(&folder);
         let offline = crate::cmd::connectors::offline_runtime;
-        let as_it_is = registry::find(&entry.connector).ok().map(|f| (f.open)(account.clone(), offline()));
-        let connector = as_it_is.and_then(Result::ok);
-        hooks.push(Hook::of(&entry.id, door(&config, entry, connector.as_deref())));
+        // Of a connector that there is not only that is told.
+        if let Ok(factory) = registry::find(&entry.connector) {
+            let connector = factory.opened(account.clone(), offline()).ok();
+            hooks.push(Hook::of(&entry.id, door(&config, entry, connector.as_deref())));
+        }
         let mut absent: Vec<String> = Vec::new();
         for (name, problem) in unread {
             let said = format!("account '{}': {problem}", entry.id);
@@ -62,7 +64,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         loop {
             let opened = registry::find(&entry.connector).and_then(|factory| {
-                (factory.open)(account.clone(), offline())?;
+                factory.opened(account.clone(), offline())?;
                 Ok(())
             });
             let Err(e) = opened else { break };
@@ -171,12 +173,6 @@ fn roles(config: &Config) -> Vec<ConfigError> {
         let customs = shipping.customs.iter();
         named.extend(
             customs.map(|(to, id)| (format!("shipping.customs.{to}"), id, Role::Customs, "customs system")),
-        );
-        named.extend(
-            shipping
-                .payments
-                .iter()
-                .map(|id| ("shipping.payments".to_owned(), id, Role::Payment, "payment provider")),
         );
     }
     let selling = config.account.iter().enumerate().filter(|(_, a)| a.offers.is_some());

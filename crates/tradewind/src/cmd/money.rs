@@ -33,6 +33,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let rates = Rates::new(&facts.rates);
     let mut input = String::new();
     std::io::stdin().read_to_string(&mut input).context("standard input cannot be read as UTF-8")?;
+    if input.trim().is_empty() {
+        anyhow::bail!("standard input is empty: give a JSON object, or one per line");
+    }
     let mut failed = false;
     for item in serde_json::Deserializer::from_str(&input).into_iter::<Box<serde_json::value::RawValue>>() {
         let item = item.context("standard input is not JSON")?;

@@ -42,8 +42,14 @@ fn declaration(id: &str, unit: &str, quantity: u32, card: &str, at: &str) -> Dec
 }
 
 async fn file(g: &Gateway, declaration: Declaration, state: DeclarationState) {
+    let record = record(declaration, state);
     let mut batch = Batch::new();
-    let record = DeclarationRecord {
+    batch.put(&record).unwrap().put(&g.allowance(&record.declaration)).unwrap();
+    g.store.commit(batch).await.unwrap();
+}
+
+fn record(declaration: Declaration, state: DeclarationState) -> DeclarationRecord {
+    DeclarationRecord {
         account: "customs".parse().unwrap(),
         order: format!("shop/{}", declaration.id),
         declaration,
@@ -54,9 +60,7 @@ async fn file(g: &Gateway, declaration: Declaration, state: DeclarationState) {
         filings: 0,
         withdrawn: false,
         waits: None,
-    };
-    batch.put(&record).unwrap();
-    g.store.commit(batch).await.unwrap();
+    }
 }
 
 async fn refused(g: &Gateway, d: &Declaration) -> Option<String> {
@@ -96,6 +100,32 @@ async fn one_year() {
     // A refused purchase does not either.
     file(&g, declaration("B0", "2500.00", 2, "1", MARCH), DeclarationState::Rejected).await;
     assert_eq!(refused(&g, &next).await, None);
+}
+
+/// A buyer's declarations are found by the buyer: those of a store that had no such record yet too, which are looked through
+/// once and never again.
+#[tokio::test]
+async fn no_order_looks_through_all_declarations() {
+    let dir = tempfile::tempdir().unwrap();
+    let g = gateway(dir.path());
+    let put = async |id: &str| {
+        let mut batch = Batch::new();
+        let d = declaration(id, "2500.00", 2, "1", MARCH);
+        batch.put(&record(d, DeclarationState::Released)).unwrap();
+        g.store.commit(batch).await.unwrap();
+    };
+    for n in 0..5 {
+        put(&format!("B{n}")).await;
+    }
+    let (fits, more) = (declaration("C", "500.00", 2, "1", MARCH), declaration("C", "500.01", 2, "1", MARCH));
+    assert_eq!(refused(&g, &fits).await, None);
+    assert!(refused(&g, &more).await.is_some());
+    // One that no record leads to is not met by chance.
+    put("hidden").await;
+    assert_eq!(refused(&g, &fits).await, None);
+    // What is filed has its record.
+    file(&g, declaration("D", "500.00", 2, "1", MARCH), DeclarationState::Sent).await;
+    assert!(refused(&g, &fits).await.is_some());
 }
 
 /// A refund gives its share back: 25,000.00 less 2.00 leave room for 1,002.00.
