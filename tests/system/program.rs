@@ -16,6 +16,12 @@ fn a_shop_from_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| tradewind(folder.path(), args);
     assert_eq!(run(&["init"]).status.code(), Some(0));
+    // The schema that the first line points an editor at is there.
+    let config = std::fs::read_to_string(folder.path().join("tradewind.toml")).unwrap();
+    let schema = config.lines().next().unwrap().strip_prefix("#:schema ").unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join(schema)).unwrap()).unwrap();
+    assert_eq!(schema["properties"]["account"]["type"], "array");
     assert_eq!(run(&["check"]).status.code(), Some(0));
     assert_eq!(
         json(&run(&["import", "--json"])),

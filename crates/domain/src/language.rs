@@ -11,6 +11,13 @@ pub fn two_letter_language(three: &str) -> Option<&'static str> {
     (three.len() == 3).then(|| find(TERMINOLOGICAL).or_else(|| find(BIBLIOGRAPHIC))).flatten()
 }
 
+/// All codes of three letters that have one of two.
+#[must_use]
+pub fn languages_of_two_letters() -> Vec<&'static str> {
+    let pairs = TERMINOLOGICAL.split_ascii_whitespace().chain(BIBLIOGRAPHIC.split_ascii_whitespace());
+    pairs.filter_map(|pair| Some(pair.split_once('=')?.0)).collect()
+}
+
 /// The code list of the Library of Congress, registration authority of ISO 639-2.
 const TERMINOLOGICAL: &str = "aar=aa abk=ab ave=ae afr=af aka=ak amh=am arg=an ara=ar asm=as ava=av aym=ay aze=az bak=ba bel=be \
     bul=bg bis=bi bam=bm ben=bn bod=bo bre=br bos=bs cat=ca che=ce cha=ch cos=co cre=cr ces=cs chu=cu chv=cv cym=cy dan=da \

@@ -14,6 +14,7 @@ mod network;
 mod places;
 mod read;
 mod rule;
+mod schema;
 mod secret;
 
 pub use error::ConfigError;
@@ -85,10 +86,11 @@ pub struct CatalogueFile {
     /// Format; told by the name and the header when left out.
     pub format: Option<Format>,
     /// Currency of prices in formats that name none (Shopify's product CSV).
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "schema::currency_option")]
     pub currency: Option<Currency>,
     /// Language of the words.
     #[serde(default = "english", deserialize_with = "rule::locale")]
+    #[schemars(schema_with = "schema::locale")]
     pub locale: String,
     /// Units in stock of rows that name none; left out: such a row is not offered.
     pub quantity: Option<u32>,
@@ -132,20 +134,20 @@ pub struct StockConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct GuardConfig {
     /// A price may move by this share at once (0.3 is 30 %), or by any: `"none"`.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::share_or_none")]
     #[serde(
         serialize_with = "rust_decimal::serde::str_option::serialize",
         deserialize_with = "rule::share_or_none"
     )]
     pub price_jump: Option<Decimal>,
     /// This share of an account's live listings may be withdrawn at once.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::share")]
     #[serde(serialize_with = "rust_decimal::serde::str::serialize", deserialize_with = "rule::share")]
     pub mass_delete: Decimal,
     /// Margin over cost, fees and tax that a price must leave, as a share of the net price. No default: a
     /// missing floor blocks every offer of an account that has none either. Floors of the price book below it are
     /// raised to it.
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "schema::part_option")]
     #[serde(
         serialize_with = "rust_decimal::serde::str_option::serialize",
         deserialize_with = "rule::part_option"
@@ -171,23 +173,23 @@ impl Default for GuardConfig {
 #[serde(deny_unknown_fields)]
 pub struct ShippingConfig {
     /// Sender's address.
-    #[schemars(with = "serde_json::Value")]
+    #[schemars(schema_with = "schema::address")]
     pub from: Address,
     /// Sender's registrations.
     #[serde(default)]
-    #[schemars(with = "serde_json::Value")]
+    #[schemars(schema_with = "schema::registrations")]
     pub registrations: Vec<TaxId>,
     /// Carrier account.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::account")]
     pub carrier: AccountId,
     /// Customs account per destination country, where we declare ourselves.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
+    #[schemars(schema_with = "schema::by_country")]
     pub customs: BTreeMap<Country, AccountId>,
     /// Customs scheme per destination country, as the rule packs of landed cost name it (China: `cbec_1210`). An order to
     /// which the scheme is not open is not filed.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
+    #[schemars(schema_with = "schema::by_country")]
     pub scheme: BTreeMap<Country, String>,
     /// The selling platform's name as customs knows it, for declarations.
     #[serde(default)]
@@ -197,6 +199,7 @@ pub struct ShippingConfig {
     pub packing_grams: u64,
     /// Parcel dimensions in millimetres: length, width, height.
     #[serde(deserialize_with = "rule::sides")]
+    #[schemars(schema_with = "schema::sides")]
     pub parcel_mm: [u32; 3],
 }
 
@@ -210,6 +213,7 @@ pub struct FxConfig {
     pub source: String,
     /// Days a daily publication may be old when it is used.
     #[serde(deserialize_with = "rule::days")]
+    #[schemars(range(min = 0))]
     pub max_age_days: i32,
 }
 
@@ -265,6 +269,7 @@ pub struct LandedConfig {
     /// File of commodity facts: tariff rates and answers per HS prefix, destination and origin.
     pub goods: Option<PathBuf>,
     /// How goods get into a country, by its code; `"*"` for the rest.
+    #[schemars(schema_with = "schema::lanes")]
     pub to: BTreeMap<String, Lane>,
 }
 
@@ -273,6 +278,7 @@ pub struct LandedConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct Lane {
     /// Customs channel: `courier`, `express_hub`, `post` or `freight`.
+    #[schemars(schema_with = "schema::channel_option")]
     pub channel: Option<String>,
     /// Tax scheme: `ioss`, `voec`, `uk_omp`, ...
     pub scheme: Option<String>,
@@ -281,9 +287,10 @@ pub struct Lane {
     /// The destination's own entry type (US: `01`, `11`, `86`).
     pub entry_type: Option<String>,
     /// `air`, `ocean`, `rail`, `road` or `post`.
+    #[schemars(schema_with = "schema::mode_option")]
     pub mode_of_transport: Option<String>,
     /// `DDP`: import charges are ours; `DAP`: the buyer's.
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "schema::incoterm_option")]
     pub incoterm: Option<Incoterm>,
     /// Whether we are registered for the destination's tax.
     pub seller_registered: Option<bool>,
@@ -304,19 +311,19 @@ pub enum SoldVia {
 #[serde(deny_unknown_fields)]
 pub struct AccountEntry {
     /// Name of the account, chosen by the user.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::account")]
     pub id: AccountId,
     /// Connector's short name.
     pub connector: String,
     /// `read-only` (the default) or `read-write`.
     #[serde(default)]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::access")]
     pub access: Access,
     /// Selling rules; without them nothing is offered here.
     pub offers: Option<OfferRules>,
     /// The connector's own settings.
     #[serde(default)]
-    #[schemars(with = "serde_json::Value")]
+    #[schemars(schema_with = "schema::settings")]
     pub settings: toml::Table,
     /// Secrets by name.
     #[serde(default, deserialize_with = "secret::all")]
@@ -347,16 +354,18 @@ pub struct NetworkEntry {
 #[serde(deny_unknown_fields)]
 pub struct OfferRules {
     /// Currency of the market.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::currency")]
     pub currency: Currency,
     /// Language of the market.
     #[serde(default = "english", deserialize_with = "rule::locale")]
+    #[schemars(schema_with = "schema::locale")]
     pub locale: String,
     /// The channel of the price book that makes the prices here: costs, fees, landed cost, margins, endings and
     /// promotions. Without it the simple rules below do.
     pub channel: Option<String>,
     /// Units of the market's currency for one unit of a catalogue currency, with the source of each rate.
     #[serde(default)]
+    #[schemars(schema_with = "schema::rates")]
     pub rates: BTreeMap<String, PinnedRate>,
     /// Price = catalogue price × rate × markup.
     #[serde(
@@ -364,10 +373,10 @@ pub struct OfferRules {
         serialize_with = "rust_decimal::serde::str::serialize",
         deserialize_with = "rule::positive"
     )]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::factor")]
     pub markup: Decimal,
     /// Prices end like this: "0.99" gives 12.99, "0" gives whole units.
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "schema::part_option")]
     #[serde(
         default,
         serialize_with = "rust_decimal::serde::str_option::serialize",
@@ -380,7 +389,7 @@ pub struct OfferRules {
         serialize_with = "rust_decimal::serde::str::serialize",
         deserialize_with = "rule::share"
     )]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::share")]
     pub tax_included: Decimal,
     /// Channel and payment fees as a share of the price.
     #[serde(
@@ -388,10 +397,10 @@ pub struct OfferRules {
         serialize_with = "rust_decimal::serde::str::serialize",
         deserialize_with = "rule::part"
     )]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::part")]
     pub fees: Decimal,
     /// Margin floor of this account, before the general one.
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "schema::part_option")]
     #[serde(
         default,
         serialize_with = "rust_decimal::serde::str_option::serialize",
@@ -406,6 +415,7 @@ pub struct OfferRules {
     pub only: Vec<String>,
     /// Share of the stock exposed here, as parts of the sum over accounts (strict mode).
     #[serde(default = "one_part", deserialize_with = "rule::parts")]
+    #[schemars(range(min = 1))]
     pub stock_parts: u32,
     /// The channel wants a GTIN.
     #[serde(default)]
@@ -428,7 +438,7 @@ fn one_part() -> u32 {
 pub struct PinnedRate {
     /// Units of the market's currency for one unit.
     #[serde(serialize_with = "rust_decimal::serde::str::serialize", deserialize_with = "rule::positive")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::factor")]
     pub rate: Decimal,
     /// Where it comes from: "ECB 2026-07-31".
     pub source: String,

@@ -7,6 +7,11 @@ use tradewind_domain::{Country, Currency};
 use super::places::{Place, Places, place};
 use super::{Config, ConfigError};
 
+/// Customs channels that the rules know.
+pub(super) const CHANNELS: &[&str] = &["courier", "express_hub", "post", "freight"];
+/// Modes of transport that they know.
+pub(super) const MODES: &[&str] = &["air", "ocean", "rail", "road", "post"];
+
 type Checked = Result<(), ConfigError>;
 
 impl Config {
@@ -144,10 +149,8 @@ impl Config {
                     format!("[landed.to.{name}]: '{name}' is no country: ISO 3166-1 alpha-2, or \"*\"");
                 return Err(self.mistake(&format!("landed.to.{name}"), what));
             }
-            let closed = [
-                ("channel", &lane.channel, &["courier", "express_hub", "post", "freight"][..]),
-                ("mode_of_transport", &lane.mode_of_transport, &["air", "ocean", "rail", "road", "post"][..]),
-            ];
+            let closed =
+                [("channel", &lane.channel, CHANNELS), ("mode_of_transport", &lane.mode_of_transport, MODES)];
             for (field, value, known) in closed {
                 if let Some(v) = value.as_deref().filter(|v| !known.contains(v)) {
                     let what = format!("[landed.to.{name}] {field}: '{v}' is unknown: {}", known.join(", "));

@@ -53,6 +53,11 @@ fn numbers_out_of_their_range_and_unknown_names_are_told_with_their_place() {
     assert_eq!(told(&GOOD.replace("price_jump = \"0.30\"", "price_jump = \"none\"")), "");
     // A language of three letters alone.
     assert_eq!(told(&GOOD.replace("zh-CN", "fil-PH")), "");
+    let other = GOOD.replace(
+        "scheme = \"ioss\"",
+        "channel = \"courier\"\nincoterm = \"DDP\"\nmode_of_transport = \"air\"",
+    );
+    assert_eq!(told(&other), "");
     // (what stands there, what is written instead, where the value begins, words of the remedy)
     let cases = [
         ("price_jump = \"0.30\"", "price_jump = \"30\"", "2:14", "for 30 % write \"0.3\""),
@@ -72,6 +77,13 @@ fn numbers_out_of_their_range_and_unknown_names_are_told_with_their_place() {
             "17:6",
             "the rules of CN know no such scheme; did you mean 'cbec_",
         ),
+        ("scheme = \"ioss\"", "channel = \"curier\"", "19:11", "'curier' is unknown: courier"),
+        ("scheme = \"ioss\"", "mode_of_transport = \"plane\"", "19:21", "'plane' is unknown: air"),
+        ("scheme = \"ioss\"", "incoterm = \"EXW\"", "19:12", "EXW"),
+        ("[landed.to.DE]", "[landed.to.DEU]", "18:12", "'DEU' is no country"),
+        ("country = \"CN\"", "country = \"China\"", "15:11", "China"),
+        ("currency = \"EUR\"", "currency = \"EURO\"", "27:12", "EURO"),
+        ("connector = \"amazon\"", "connector = \"amazon\"\naccess = \"write\"", "26:10", "read-write"),
         ("\"ioss\"", "\"iosss\"", "19:10", "did you mean 'ioss'"),
         ("\"zh-CN\"", "\"deu_xx\"", "28:10", "such as \"de\" or \"zh-CN\""),
         ("\"zh-CN\"", "\"deu\"", "28:10", "has a code of two letters: \"de\""),
@@ -88,9 +100,20 @@ fn numbers_out_of_their_range_and_unknown_names_are_told_with_their_place() {
         ("rate = \"0.11\"", "rate = \"0\"", "34:26", "above zero"),
         ("CNY = {", "EURO = {", "34:18", "'EURO' is no currency: ISO 4217"),
     ];
+    // An editor that knows the schema marks what the program refuses, where the value alone shows it.
+    let schema = Config::schema();
+    let editor = jsonschema::draft202012::new(&schema).unwrap();
+    let marks = |text: &str| {
+        !editor.is_valid(&serde_json::to_value(toml::from_str::<toml::Value>(text).unwrap()).unwrap())
+    };
+    assert!(!marks(GOOD), "what is right is not marked");
+    // These are wrong beside others: an account that is not there, a scheme of the packs, the decimals of the currency.
+    let beside = ["carrier = \"dlh\"", "\"cbec_9999\"", "\"iosss\"", "ending = \"0.995\""];
     for (good, bad, place, words) in cases {
-        let said = told(&GOOD.replacen(good, bad, 1));
+        let wrong = GOOD.replacen(good, bad, 1);
+        let said = told(&wrong);
         assert!(said.starts_with(&format!("t.toml:{place}: ")) && said.contains(words), "{bad}: {said}");
+        assert_eq!(marks(&wrong), !beside.contains(&bad), "{bad}");
     }
 }
 

@@ -1,8 +1,9 @@
-//! `tradewind init`: a configuration, a catalogue and a price book to start from. Never overwrites.
+//! `tradewind init`: a configuration with the schema for editors, a catalogue and a price book to start from. Never overwrites.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use tradewind_gateway::config::Config;
 
 use crate::output::{Exit, Output};
 
@@ -18,7 +19,13 @@ const CATALOGUE: &str = include_str!("../../templates/catalogue.csv");
 const PRICES: &str = include_str!("../../templates/prices.toml");
 
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
-    let files = [("tradewind.toml", CONFIG), ("catalogue.csv", CATALOGUE), ("prices.toml", PRICES)];
+    let schema = serde_json::to_string_pretty(&Config::schema())? + "\n";
+    let files = [
+        ("tradewind.toml", CONFIG),
+        ("tradewind.schema.json", schema.as_str()),
+        ("catalogue.csv", CATALOGUE),
+        ("prices.toml", PRICES),
+    ];
     std::fs::create_dir_all(&args.folder)
         .with_context(|| format!("{} cannot be made", args.folder.display()))?;
     // All or nothing: look before writing.
@@ -36,7 +43,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         out.json(&serde_json::json!({"written": files.map(|(name, _)| name)}))?;
     } else {
         out.text(format!(
-            "wrote tradewind.toml, catalogue.csv and prices.toml in {}",
+            "wrote tradewind.toml, its schema for editors, catalogue.csv and prices.toml in {}",
             args.folder.display()
         ))?;
         out.note("next: tradewind check && tradewind import && tradewind plan");
