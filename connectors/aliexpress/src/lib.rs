@@ -20,8 +20,8 @@ use tradewind_connector::role::{
     self, Connector, ConnectorInfo, ItemOutcome, Listed, Marketplace, PriceChange, Role, StockChange,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, CallCx, Capabilities, Cursor, Error, ErrorTable, Facet, Factory, Handle, Kind,
-    Limits, Page, Parts, Pipeline, Runtime, Submitted, Support, Window,
+    AccountConfig, Bounds, CallCx, Capabilities, Cursor, Effort, Efforts, Error, ErrorTable, Facet, Factory,
+    Handle, Kind, Limits, Page, Parts, Pipeline, Runtime, Submitted, Support, Window,
 };
 use tradewind_domain::{
     CancelReason, ConnectorId, ListingId, ListingRef, LiveListing, Offer, Order, OrderId, OrderState,
@@ -87,6 +87,15 @@ fn capabilities() -> Capabilities {
         stock_batch: Some(20),
         prices_batch: Some(20),
         listings_batch: Some(1),
+        // Which product has a SKU is looked for status by status; a new one is in none of them.
+        efforts: Efforts {
+            create: Effort::item(STATUSES.len() as u32 + 1),
+            update: Effort::item(2),
+            quantity: Effort::batch(1),
+            withdraw: Effort::item(1),
+            read: Effort::item(1),
+            ..Efforts::default()
+        },
         title_chars: Some(218),
         images: Some(6),
         max_quantity: Some(products::MAX_QUANTITY),

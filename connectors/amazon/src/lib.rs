@@ -34,8 +34,8 @@ use tradewind_connector::role::{
     Payouts, Prices, Returns, Role, Statements, Stock, Transactions,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Inbound, Limits, Parts, Pipeline,
-    Runtime, Support,
+    AccountConfig, Bounds, Capabilities, Effort, Efforts, Error, ErrorTable, Facet, Factory, Inbound, Limits,
+    Parts, Pipeline, Runtime, Support,
 };
 
 use crate::config::Site;
@@ -99,6 +99,15 @@ fn capabilities() -> Capabilities {
         stock_batch: None,
         prices_batch: None,
         listings_batch: Some(20),
+        // A feed: its document, that one's bytes, the feed itself; later its state, the report's document, and its bytes.
+        efforts: Efforts {
+            create: Effort::item(1),
+            update: Effort::item(1),
+            bulk: Effort::batch(6),
+            quantity: Effort::item(1),
+            withdraw: Effort::item(1),
+            read: Effort::batch(1),
+        },
         title_chars: Some(200),
         images: Some(9),
         // Finances allow 180 days, orders have no limit: 30 days keep pages small.

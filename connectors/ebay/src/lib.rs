@@ -35,8 +35,8 @@ use tradewind_connector::role::{
     Orders, Payments, Payouts, Prices, Returns, Role, Stock, Transactions,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
-    Support,
+    AccountConfig, Bounds, Capabilities, Effort, Efforts, Error, ErrorTable, Facet, Factory, Limits, Parts,
+    Pipeline, Runtime, Support,
 };
 
 use crate::config::Site;
@@ -98,6 +98,16 @@ fn capabilities() -> Capabilities {
         stock_batch: Some(25),
         prices_batch: Some(25),
         listings_batch: Some(25),
+        // Items, offers and their publication go in bulk; which offer a SKU has is asked one by one, and offers are replaced,
+        // withdrawn and given quantities so.
+        efforts: Efforts {
+            create: Effort::item(1).and_batch(3),
+            update: Effort::item(2).and_batch(1),
+            quantity: Effort::item(1),
+            withdraw: Effort::item(2),
+            read: Effort::item(1).and_batch(1),
+            ..Efforts::default()
+        },
         title_chars: Some(80),
         images: Some(24),
         // Transactions without an end of the window reach 90 days; 30 keep pages small.

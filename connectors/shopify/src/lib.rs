@@ -27,8 +27,8 @@ use tradewind_connector::role::{
     Returns, Stock, Transactions,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Connector, ConnectorInfo, Error, ErrorTable, Facet, Factory,
-    Inbound, Limits, Parts, Pipeline, Role, Runtime, Support,
+    AccountConfig, Bounds, Capabilities, Connector, ConnectorInfo, Effort, Efforts, Error, ErrorTable, Facet,
+    Factory, Inbound, Limits, Parts, Pipeline, Role, Runtime, Support,
 };
 use tradewind_domain::ConnectorId;
 
@@ -93,6 +93,14 @@ fn capabilities() -> Capabilities {
             stock_batch: Some(250),
             prices_batch: Some(250),
             listings_batch: Some(READ_BATCH_U32),
+            // A product is read, set and published; variants that were there are read, and given their quantity.
+            efforts: Efforts {
+                create: Effort::product(3),
+                update: Effort::product(5),
+                quantity: Effort::batch(2),
+                withdraw: Effort::product(2).and_batch(1),
+                ..Efforts::default()
+            },
             title_chars: Some(255),
             variants_share_words: true,
             images: Some(250),

@@ -130,6 +130,8 @@ pub struct Bounds {
     pub listings_batch: Option<u32>,
     /// Parcels in one tracking call.
     pub tracking_batch: Option<u32>,
+    /// Calls that the changes of listings take: for the estimate of a plan.
+    pub efforts: Efforts,
     /// Bytes of a title in UTF-8.
     pub title_bytes: Option<u32>,
     /// Characters of a title.
@@ -152,6 +154,69 @@ pub struct Bounds {
     /// How long after it happened a movement of money, a payout or a settlement document may still turn up or change (its
     /// payout, its state), in hours: the overlap of their windows where that is more than a day.
     pub money_lag_hours: Option<u32>,
+}
+
+/// Calls that are made for one call of a facet with so many items: a connector may find, publish and correct by calls of their
+/// own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Effort {
+    /// Of the call itself.
+    pub batch: u32,
+    /// Of each product in it.
+    pub product: u32,
+    /// Of each item in it.
+    pub item: u32,
+}
+
+impl Effort {
+    /// So many calls, however many items there are.
+    #[must_use]
+    pub const fn batch(calls: u32) -> Effort {
+        Effort { batch: calls, product: 0, item: 0 }
+    }
+
+    /// So many calls for each product.
+    #[must_use]
+    pub const fn product(calls: u32) -> Effort {
+        Effort { batch: 0, product: calls, item: 0 }
+    }
+
+    /// So many calls for each item.
+    #[must_use]
+    pub const fn item(calls: u32) -> Effort {
+        Effort { batch: 0, product: 0, item: calls }
+    }
+
+    /// And so many for each call of the facet.
+    #[must_use]
+    pub const fn and_batch(mut self, calls: u32) -> Effort {
+        self.batch = calls;
+        self
+    }
+}
+
+/// What the changes of listings take, each as a call of its facet. By default one call each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Efforts {
+    /// A new listing, put.
+    pub create: Effort,
+    /// A listing that is there, put.
+    pub update: Effort,
+    /// New listings in a bulk submission, with the questions about it.
+    pub bulk: Effort,
+    /// A quantity.
+    pub quantity: Effort,
+    /// A withdrawal.
+    pub withdraw: Effort,
+    /// A read-back.
+    pub read: Effort,
+}
+
+impl Default for Efforts {
+    fn default() -> Efforts {
+        let one = Effort::batch(1);
+        Efforts { create: one, update: one, bulk: one, quantity: one, withdraw: one, read: one }
+    }
 }
 
 /// What an account can do: declared by the connector, narrowed by what was granted and configured.

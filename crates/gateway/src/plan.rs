@@ -1,6 +1,8 @@
 //! The plan: what would change where, why, at what cost in calls — and what is stopped. Bound by hash to its
 //! inputs: `apply` refuses a plan whose world has moved.
 
+mod calls;
+
 use std::cmp::Ordering as Cmp;
 use std::collections::BTreeMap;
 use std::io::BufWriter;
@@ -17,6 +19,7 @@ use tradewind_domain::{
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
 
+use self::calls::Estimate;
 use crate::config::{Config, OfferRules};
 use crate::desired::{self, Guard, Stop};
 use crate::landed::Engines;
@@ -123,7 +126,7 @@ pub struct Plan {
     pub made_at: Timestamp,
     /// Changes, by account and SKU.
     pub changes: Vec<Change>,
-    /// Estimated calls per account.
+    /// Estimated calls per account, those of reading included: see `plan/calls.rs`.
     pub calls: BTreeMap<AccountId, u32>,
     /// Numbers.
     pub totals: Totals,
@@ -497,33 +500,43 @@ impl Inputs<'_> {
 
     fn totals(&self, changes: &[Change]) -> (BTreeMap<AccountId, u32>, Totals) {
         let mut totals = Totals::default();
-        let mut puts: BTreeMap<AccountId, (u32, u32)> = BTreeMap::new();
+        let mut accounts: BTreeMap<AccountId, Estimate<'_>> = BTreeMap::new();
         for change in changes {
             if change.stop.is_some() {
                 totals.blocked += 1;
                 continue;
             }
-            let (puts, lowers) = puts.entry(change.account.clone()).or_default();
-            match change.action {
-                Some(Action::Create { .. }) => totals.create += 1,
-                Some(Action::Update { .. }) => totals.update += 1,
-                Some(Action::Withdraw { .. }) => totals.withdraw += 1,
-                Some(Action::Lower { .. }) => totals.lower += 1,
-                Some(Action::Raise { .. }) => totals.raise += 1,
-                None => continue,
+            let estimate = accounts.entry(change.account.clone()).or_default();
+            match &change.action {
+                Some(Action::Create { offer }) => {
+                    totals.create += 1;
+                    estimate.creates.push(&offer.product);
+                }
+                Some(Action::Update { offer, .. }) => {
+                    totals.update += 1;
+                    estimate.updates.push(&offer.product);
+                }
+                Some(Action::Withdraw { .. }) => {
+                    totals.withdraw += 1;
+                    estimate.withdrawals += 1;
+                }
+                Some(Action::Lower { .. }) => {
+                    totals.lower += 1;
+                    estimate.quantities += 1;
+                }
+                Some(Action::Raise { .. }) => {
+                    totals.raise += 1;
+                    estimate.quantities += 1;
+                }
+                None => {}
             }
-            let quantity = matches!(change.action, Some(Action::Lower { .. } | Action::Raise { .. }));
-            if quantity { *lowers += 1 } else { *puts += 1 }
         }
-        let calls = puts
-            .into_iter()
-            .map(|(account, (puts, lowers))| {
-                let bounds = self.capabilities.get(&account).map(|c| c.bounds.clone()).unwrap_or_default();
-                let calls = |n: u32, batch: Option<u32>| n.div_ceil(batch.unwrap_or(1).max(1));
-                (account, calls(puts, bounds.offers_batch) + calls(lowers, bounds.stock_batch))
-            })
-            .collect();
-        (calls, totals)
+        let calls = accounts.into_iter().map(|(account, estimate)| {
+            let bounds = self.capabilities.get(&account).map(|c| c.bounds.clone()).unwrap_or_default();
+            let calls = estimate.calls(&bounds);
+            (account, calls)
+        });
+        (calls.collect(), totals)
     }
 }
 

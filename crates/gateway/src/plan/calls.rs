@@ -1,0 +1,120 @@
+//! How many calls an apply will make, with the readings before quantities are sent and the one after: what connectors say of
+//! their calls ([`Efforts`]), in the batches of `apply`. What throttles, fails or is published late costs more.
+
+use std::collections::BTreeSet;
+
+use tradewind_connector::{Bounds, Effort, Efforts};
+use tradewind_domain::ProductId;
+
+use crate::apply::DEFAULT_BATCH;
+
+/// What is to be done at one account.
+#[derive(Debug, Default)]
+pub(super) struct Estimate<'a> {
+    /// The product of each new listing, in their order.
+    pub(super) creates: Vec<&'a ProductId>,
+    /// Of each listing that is put again.
+    pub(super) updates: Vec<&'a ProductId>,
+    pub(super) withdrawals: usize,
+    pub(super) quantities: usize,
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn size(limit: Option<u32>) -> usize {
+    limit.map_or(DEFAULT_BATCH, |n| n as usize).max(1)
+}
+
+/// Calls for items whose products do not matter, or are as many.
+fn plain(effort: Effort, items: usize, batch: usize) -> u32 {
+    let (calls, items) = (count(items.div_ceil(batch)), count(items));
+    let each = effort.item.saturating_add(effort.product);
+    calls.saturating_mul(effort.batch).saturating_add(items.saturating_mul(each))
+}
+
+impl Estimate<'_> {
+    pub(super) fn calls(&self, bounds: &Bounds) -> u32 {
+        let Efforts { bulk, quantity, withdraw, read, .. } = bounds.efforts;
+        let of_offers = size(bounds.offers_batch);
+        let in_bulk = bounds.bulk_from.is_some_and(|from| self.creates.len() >= from as usize);
+        let put = if in_bulk { &[][..] } else { &self.creates[..] };
+        let submissions = if in_bulk { plain(bulk, self.creates.len(), size(bounds.bulk_batch)) } else { 0 };
+        // What shows a quantity is read before one is sent, and everything is read afterwards.
+        let shown = self.updates.len() + self.quantities;
+        let sent = self.creates.len() + self.updates.len() + self.quantities + self.withdrawals;
+        let reading = |items: usize| plain(read, items, size(bounds.listings_batch));
+        [
+            submissions,
+            self.puts(put, of_offers, &bounds.efforts),
+            plain(quantity, self.quantities, size(bounds.stock_batch)),
+            plain(withdraw, self.withdrawals, of_offers),
+            reading(shown),
+            reading(sent),
+        ]
+        .into_iter()
+        .fold(0, u32::saturating_add)
+    }
+
+    /// New listings first, then those that are there, in one row of batches.
+    fn puts(&self, creates: &[&ProductId], batch: usize, efforts: &Efforts) -> u32 {
+        let all: Vec<_> = creates
+            .iter()
+            .map(|p| (*p, efforts.create))
+            .chain(self.updates.iter().map(|p| (*p, efforts.update)))
+            .collect();
+        let mut calls: u32 = 0;
+        for chunk in all.chunks(batch) {
+            let products: BTreeSet<_> = chunk.iter().map(|(p, effort)| (*p, effort.product)).collect();
+            let once = chunk.iter().map(|(_, e)| e.batch).max().unwrap_or(0);
+            let parts = products.iter().map(|(_, n)| *n).chain(chunk.iter().map(|(_, e)| e.item));
+            calls = parts.fold(calls.saturating_add(once), u32::saturating_add);
+        }
+        calls
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn products(names: &[&str]) -> Vec<ProductId> {
+        names.iter().filter_map(|n| ProductId::new(*n).ok()).collect()
+    }
+
+    fn bounds(efforts: Efforts) -> Bounds {
+        let batch = Some(2);
+        Bounds {
+            offers_batch: batch,
+            stock_batch: batch,
+            listings_batch: batch,
+            efforts,
+            ..Bounds::default()
+        }
+    }
+
+    /// Three new listings of two products, in batches of two: A A, B.
+    #[test]
+    fn calls_are_counted_as_the_connector_makes_them() {
+        let products = products(&["A", "A", "B"]);
+        let new = |create: Effort| {
+            let of = bounds(Efforts { create, ..Efforts::default() });
+            Estimate { creates: products.iter().collect(), ..Estimate::default() }.calls(&of)
+        };
+        // Two batches are put, and two are read.
+        assert_eq!(new(Effort::batch(1)), 2 + 2);
+        assert_eq!(new(Effort::batch(3)), 2 * 3 + 2);
+        assert_eq!(new(Effort::item(5)), 3 * 5 + 2);
+        // A in the first batch, B in the second.
+        assert_eq!(new(Effort::product(3)), 2 * 3 + 2);
+        assert_eq!(new(Effort::item(1).and_batch(3)), 2 * 3 + 3 + 2);
+        // Five quantities in three batches, each read before and after: 3 + 3 + 3.
+        let few = Estimate { quantities: 5, ..Estimate::default() };
+        assert_eq!(few.calls(&bounds(Efforts::default())), 9);
+        // In bulk: one submission of at most 1,000 with six calls, and the reading after it.
+        let of = Bounds { bulk_from: Some(3), bulk_batch: Some(1_000), ..bounds(Efforts::default()) };
+        let of = Bounds { efforts: Efforts { bulk: Effort::batch(6), ..of.efforts }, ..of };
+        assert_eq!(Estimate { creates: products.iter().collect(), ..Estimate::default() }.calls(&of), 6 + 2);
+    }
+}
