@@ -17,15 +17,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tradewind_connector::role::{
-    self, Connector, ConnectorInfo, ItemOutcome, Listed, Marketplace, PriceChange, Role, StockChange,
+    self, Cancellation, Connector, ConnectorInfo, Draft, DraftOffer, ItemOutcome, Listed, Marketplace,
+    PriceChange, Role, StockChange, offers_of,
 };
 use tradewind_connector::{
     AccountConfig, Bounds, CallCx, Capabilities, Cursor, Effort, Efforts, Error, ErrorTable, Facet, Factory,
     Handle, Kind, Limits, Page, Parts, Pipeline, Runtime, Submitted, Support, Window,
 };
 use tradewind_domain::{
-    CancelReason, ConnectorId, ListingId, ListingRef, LiveListing, Offer, Order, OrderId, OrderState,
-    ShipmentNotice, Sku,
+    ConnectorId, ListingId, ListingRef, LiveListing, Order, OrderId, OrderState, ShipmentNotice, Sku,
 };
 
 use crate::auth::Iop;
@@ -180,8 +180,9 @@ impl AliExpress {
         Ok(None)
     }
 
-    async fn put_one(&self, cx: &CallCx, offer: &Offer) -> Result<ListingId, Error> {
-        match self.locate(&offer.sku, None).await? {
+    async fn put_one(&self, cx: &CallCx, draft: &DraftOffer) -> Result<ListingId, Error> {
+        let offer = &draft.offer;
+        match self.locate(&offer.sku, draft.listing.as_ref()).await? {
             // An edit states the quantity, and none is not taken: it waits for stock. No refusal of what is offered.
             Some(_) if offer.quantity == 0 => {
                 let text = format!(
@@ -273,10 +274,10 @@ impl Marketplace for AliExpress {
 
 #[async_trait]
 impl role::Offers for AliExpress {
-    async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
-        let mut outcomes = Vec::with_capacity(offers.len());
-        for offer in offers {
-            outcomes.push(ItemOutcome::of(&offer.sku, self.put_one(cx, offer).await.map(Some)));
+    async fn put(&self, cx: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let mut outcomes = Vec::new();
+        for one in offers_of(drafts) {
+            outcomes.push(ItemOutcome::of(&one.offer.sku, self.put_one(cx, one).await.map(Some)));
         }
         Ok(Submitted::Done(outcomes))
     }
@@ -408,7 +409,9 @@ impl role::OrderActions for AliExpress {
         self.pipeline.call(&self.ship, &input, cx).await.map(Submitted::Done)
     }
 
-    async fn cancel(&self, cx: &CallCx, order: &Order, _: CancelReason) -> Result<Submitted<()>, Error> {
+    async fn cancel(&self, cx: &CallCx, what: &Cancellation) -> Result<Submitted<()>, Error> {
+        what.only_whole()?;
+        let order = &what.order;
         // As it is now: an answer that was lost is found here, and a wish that the buyer took back is not granted.
         let now = self.pipeline.call(&self.get, &order.id, &CallCx::new()).await?.order;
         match now.state {

@@ -68,7 +68,7 @@ struct Message<'a> {
 /// A feed of at most so many bytes, and why offers are not in it: they cannot be written, or there is no room for them.
 fn document(
     site: &Site,
-    offers: &[Offer],
+    offers: &[&Offer],
     most: usize,
 ) -> Result<(Option<Bytes>, Vec<Option<Error>>), Error> {
     let unwritten = |e: serde_json::Error| Error::invalid(format!("the feed cannot be written: {e}"));
@@ -215,7 +215,7 @@ impl Amazon {
     pub(crate) async fn list_by_feed(
         &self,
         cx: &CallCx,
-        offers: &[Offer],
+        offers: &[&Offer],
     ) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
         let (bytes, faults) = document(&self.site, offers, MOST_BYTES)?;
         let sent: Vec<Sent> = offers
@@ -303,8 +303,9 @@ mod tests {
             )
             .unwrap()
         };
-        let size = |offers: &[Offer]| document(&site, offers, MOST_BYTES).unwrap().0.unwrap().len();
-        let offers = [offer("S-1", 10), offer("S-2", 10), offer("S-3", 10)];
+        let size = |offers: &[&Offer]| document(&site, offers, MOST_BYTES).unwrap().0.unwrap().len();
+        let three = [offer("S-1", 10), offer("S-2", 10), offer("S-3", 10)];
+        let offers: Vec<&Offer> = three.iter().collect();
         // Room for two of three, to the byte: the third is not refused, it waits.
         for (most, fits) in [(size(&offers[..2]) + 1, 2), (size(&offers[..2]), 1)] {
             let (bytes, faults) = document(&site, &offers, most).unwrap();
@@ -315,7 +316,7 @@ mod tests {
             assert_eq!(kinds, want, "{most}");
         }
         // One that no feed has room for is refused, and those behind it go.
-        let (bytes, faults) = document(&site, &[offer("S-1", 5_000), offer("S-2", 10)], 4_000).unwrap();
+        let (bytes, faults) = document(&site, &[&offer("S-1", 5_000), &offer("S-2", 10)], 4_000).unwrap();
         assert_eq!(faults[0].as_ref().unwrap().kind(), Kind::InvalidRequest);
         assert!(bytes.is_some() && faults[1].is_none());
         // What waits is told as not done, neither refused nor in doubt.

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use http::Method;
 use serde_json::{Map, Value, json};
 use tradewind_connector::role::{
-    ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange, read_each,
+    Draft, DraftOffer, ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange, offers_of,
+    read_each,
 };
 use tradewind_connector::{
     CallCx, Cursor, Error, Facet, FieldError, Handle, Kind, Num, OpCx, OpSpec, Operation, Page, Priority,
@@ -366,9 +367,9 @@ fn listing(site: &Site, item: &w::Item) -> Result<LiveListing, Error> {
 
 #[async_trait]
 impl Offers for Amazon {
-    async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
-        let mut outcomes = Vec::with_capacity(offers.len());
-        for offer in offers {
+    async fn put(&self, cx: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let mut outcomes = Vec::new();
+        for DraftOffer { offer, .. } in offers_of(drafts) {
             let result = self.pipeline.call(&Put(&self.site), offer, &cx.step(offer.sku.as_str())).await;
             outcomes.push(ItemOutcome::of(&offer.sku, result));
         }
@@ -388,8 +389,9 @@ impl Offers for Amazon {
         Ok(Submitted::Done(outcomes))
     }
 
-    async fn list(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
-        self.list_by_feed(cx, offers).await
+    async fn list(&self, cx: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let offers: Vec<&Offer> = offers_of(drafts).map(|o| &o.offer).collect();
+        self.list_by_feed(cx, &offers).await
     }
 
     async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>, Error> {

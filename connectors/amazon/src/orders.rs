@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
-use tradewind_connector::role::{Listed, OrderActions, Orders};
+use tradewind_connector::role::{Cancellation, Listed, OrderActions, Orders};
 use tradewind_connector::{
     CallCx, Cursor, Error, Facet, Handle, OpCx, OpSpec, Operation, Page, Priority, Safety, Submitted, Window,
     WireRequest, WireResponse, segment,
 };
-use tradewind_domain::{CancelReason, Order, OrderId, RefundRequest, ShipmentNotice};
+use tradewind_domain::{Order, OrderId, RefundRequest, ShipmentNotice};
 
 use crate::config::Site;
 use crate::wire::orders as w;
@@ -197,8 +197,10 @@ impl OrderActions for Amazon {
         self.pipeline.call(&Confirm(&self.site), notice, cx).await.map(Submitted::Done)
     }
 
-    async fn cancel(&self, cx: &CallCx, order: &Order, reason: CancelReason) -> Result<Submitted<()>, Error> {
-        self.cancel_by_feed(cx, order, reason).await
+    async fn cancel(&self, cx: &CallCx, what: &Cancellation) -> Result<Submitted<()>, Error> {
+        // Whether a feed that names some lines leaves the others is UNVERIFIED.
+        what.only_whole()?;
+        self.cancel_by_feed(cx, &what.order, what.reason).await
     }
 
     async fn refund(&self, cx: &CallCx, refund: &RefundRequest) -> Result<Submitted<()>, Error> {

@@ -4,13 +4,13 @@
 use async_trait::async_trait;
 use http::Method;
 use serde::{Deserialize, Serialize};
-use tradewind_connector::role::OrderActions;
+use tradewind_connector::role::{Cancellation, OrderActions};
 use tradewind_connector::{
     CallCx, Error, Facet, Handle, Kind, OpCx, OpSpec, Operation, Safety, Submitted, WireRequest,
     WireResponse, segment,
 };
 use tradewind_domain::{
-    CancelReason, Decimal, LineQuantity, Money, Order, OrderId, OrderLineId, OrderState, RefundRequest,
+    CancelReason, Decimal, LineQuantity, Money, OrderId, OrderLineId, OrderState, RefundRequest,
     ShipmentNotice,
 };
 
@@ -154,7 +154,7 @@ struct NewCancellation<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Cancellation {
+struct Created {
     cancel_id: String,
 }
 
@@ -192,7 +192,7 @@ impl Operation for Cancel<'_> {
         _: &(OrderId, CancelReason),
         response: &WireResponse,
     ) -> Result<String, Error> {
-        Ok(response.json::<Cancellation>()?.cancel_id)
+        Ok(response.json::<Created>()?.cancel_id)
     }
 }
 
@@ -349,7 +349,9 @@ impl OrderActions for Ebay {
         }
     }
 
-    async fn cancel(&self, cx: &CallCx, order: &Order, reason: CancelReason) -> Result<Submitted<()>, Error> {
+    async fn cancel(&self, cx: &CallCx, what: &Cancellation) -> Result<Submitted<()>, Error> {
+        what.only_whole()?;
+        let (order, reason) = (&what.order, what.reason);
         // As it is now, and only getOrder names the buyer's request. Without this look an answer that was lost would
         // become a second cancellation, and a request that the buyer took back a cancellation by the seller, which
         // counts against him.

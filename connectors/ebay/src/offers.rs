@@ -6,7 +6,7 @@
 
 use async_trait::async_trait;
 use http::Method;
-use tradewind_connector::role::{Accepted, ItemOutcome, Offers};
+use tradewind_connector::role::{Accepted, Draft, ItemOutcome, Offers, offers_of};
 use tradewind_connector::{
     CallCx, Error, Facet, Handle, Kind, OpCx, OpSpec, Operation, Safety, Submitted, WireRequest,
     WireResponse, segment,
@@ -510,7 +510,8 @@ pub(crate) fn settled(outcomes: Vec<ItemOutcome>) -> Result<Submitted<Vec<ItemOu
 
 #[async_trait]
 impl Offers for Ebay {
-    async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+    async fn put(&self, cx: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let offers: Vec<&Offer> = offers_of(drafts).map(|o| &o.offer).collect();
         let mut outcomes = Vec::with_capacity(offers.len());
         for (n, chunk) in offers.chunks(BULK).enumerate() {
             let cx = cx.step(&n.to_string());

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tradewind_connector::role::{ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange};
+use tradewind_connector::role::{
+    Draft, ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange,
+};
 use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted};
 use tradewind_domain::{ListingRef, LiveListing, Offer, Sku};
 
@@ -76,9 +78,9 @@ impl Shopify {
     }
 
     /// One product: read what exists, upsert, publish, set the stock of variants that were there before.
-    async fn put_product(&self, cx: &CallCx, offers: Vec<&Offer>) -> Result<Vec<ItemOutcome>, Error> {
-        let Some(first) = offers.first() else { return Ok(Vec::new()) };
-        let handle = products::handle(first.product.as_str());
+    async fn put_product(&self, cx: &CallCx, draft: &Draft) -> Result<Vec<ItemOutcome>, Error> {
+        let offers: Vec<&Offer> = draft.offers.iter().map(|o| &o.offer).collect();
+        let handle = products::handle(draft.product.as_str());
         let read = Call {
             shop: Arc::clone(&self.shop),
             spec: &products::READ_PRODUCT,
@@ -108,7 +110,8 @@ impl Shopify {
             },
             read: |shop, cx, input: &products::Upsert<'_>, r| products::set_product(shop, cx, input, r),
         };
-        let upsert = products::Upsert { handle: handle.clone(), offers, existing };
+        let upsert =
+            products::Upsert { handle: handle.clone(), offers, images: products::images(draft), existing };
         let step = |what: &str| cx.step(&format!("{what}-{handle}"));
         let mut done = self.pipeline.call(&set, &upsert, &step("set")).await?;
         if self.shop.publication.is_some() {
@@ -152,23 +155,15 @@ impl Shopify {
 
 #[async_trait]
 impl Offers for Shopify {
-    async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
-        let mut by_product: BTreeMap<&str, Vec<&Offer>> = BTreeMap::new();
-        for offer in offers {
-            by_product.entry(offer.product.as_str()).or_default().push(offer);
+    async fn put(&self, cx: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        let mut done = Vec::new();
+        for draft in drafts {
+            let outcomes = self.put_product(cx, draft).await;
+            done.extend(outcomes.unwrap_or_else(|e| {
+                draft.offers.iter().map(|o| ItemOutcome::err(&o.offer.sku, e.clone())).collect()
+            }));
         }
-        let mut done: BTreeMap<Sku, ItemOutcome> = BTreeMap::new();
-        for group in by_product.into_values() {
-            let skus: Vec<Sku> = group.iter().map(|o| o.sku.clone()).collect();
-            match self.put_product(cx, group).await {
-                Ok(outcomes) => done.extend(outcomes.into_iter().map(|o| (o.sku.clone(), o))),
-                Err(e) => done.extend(skus.into_iter().map(|s| (s.clone(), ItemOutcome::err(&s, e.clone())))),
-            }
-        }
-        let missing = |sku: &Sku| ItemOutcome::err(sku, Error::decode("no outcome for this SKU"));
-        Ok(Submitted::Done(
-            offers.iter().map(|o| done.remove(&o.sku).unwrap_or_else(|| missing(&o.sku))).collect(),
-        ))
+        Ok(Submitted::Done(done))
     }
 
     /// Archives a product of which every variant is withdrawn; takes single variants out of one that stays.

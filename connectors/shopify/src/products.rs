@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tradewind_connector::role::ItemOutcome;
+use tradewind_connector::role::{Draft, ItemOutcome};
 use tradewind_connector::{Error, Facet, OpCx, OpSpec, Priority, Safety, WireResponse};
 use tradewind_domain::{ListingId, ListingRef, ListingState, LiveListing, Money, Offer, Sku};
 
@@ -94,7 +94,25 @@ product { id updatedAt variants(first: 250) { nodes { id sku } } } userErrors { 
 pub(crate) struct Upsert<'a> {
     pub(crate) handle: String,
     pub(crate) offers: Vec<&'a Offer>,
+    /// The product's, see [`images`].
+    pub(crate) images: Vec<&'a str>,
     pub(crate) existing: Option<Existing>,
+}
+
+/// Most images of a product.
+pub(crate) const IMAGES: usize = 250;
+pub(crate) const IMAGES_U32: u32 = 250;
+
+/// The images of all variants, those that are not put now included: a product has one list of them. By SKU, so that the first one,
+/// which buyers see, does not change with what is put.
+pub(crate) fn images(draft: &Draft) -> Vec<&str> {
+    let mut all: Vec<&str> = Vec::new();
+    for image in draft.whole().into_iter().flat_map(|o| &o.offer.images) {
+        if all.len() < IMAGES && !all.contains(&image.as_str()) {
+            all.push(image);
+        }
+    }
+    all
 }
 
 /// A handle: lower-case letters, digits and hyphens. What else the id holds becomes its hexadecimal code, so that
@@ -160,9 +178,9 @@ pub(crate) fn set_product_variables(shop: &Shop, _: &OpCx<'_>, input: &Upsert<'_
     };
     put("productOptions", json!([{"name": OPTION, "position": 1, "values": values}]));
     // Files are authoritative, too: an empty list would take images away that somebody added by hand.
-    if !first.images.is_empty() {
+    if !input.images.is_empty() {
         let files: Vec<Value> =
-            first.images.iter().map(|u| json!({"originalSource": u, "contentType": "IMAGE"})).collect();
+            input.images.iter().map(|u| json!({"originalSource": u, "contentType": "IMAGE"})).collect();
         put("files", files.into());
     }
     put("variants", variants.into());
@@ -474,7 +492,24 @@ pub(crate) fn set_prices_variables(shop: &Shop, _: &OpCx<'_>, input: &NewPrices)
 
 #[cfg(test)]
 mod tests {
-    use super::handle;
+    use serde_json::json;
+    use tradewind_connector::role::Draft;
+
+    use super::{handle, images};
+
+    #[test]
+    fn a_product_shows_the_images_of_all_its_variants() {
+        let one = |sku: &str, images: &[&str]| {
+            json!({"offer": {"sku": sku, "product": "CUP", "price": {"amount": "9.90", "currency": "EUR"}, "quantity": 1,
+                "locale": "de", "content": {"title": "Tasse", "description": ""}, "images": images}})
+        };
+        // Blue alone is put; red and green stay, and both show the handle.
+        let draft: Draft = serde_json::from_value(json!({"product": "CUP",
+            "offers": [one("CUP-BLUE", &["blue.jpg", "handle.jpg"])],
+            "siblings": [one("CUP-RED", &["red.jpg"]), one("CUP-AMBER", &["amber.jpg", "handle.jpg"])]}))
+        .unwrap();
+        assert_eq!(images(&draft), ["amber.jpg", "handle.jpg", "blue.jpg", "red.jpg"]);
+    }
 
     #[test]
     fn handles_are_plain_and_distinct() {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tradewind_connector::role::{Disputes, Listed, OrderActions, Orders, Payouts, Returns, Transactions};
+use tradewind_connector::role::{
+    Cancellation, Disputes, Listed, OrderActions, Orders, Payouts, Returns, Transactions,
+};
 use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted, Window};
 use tradewind_domain::{
-    BalanceTransaction, CancelReason, Dispute, Order, OrderId, Payout, RefundRequest, Return, ShipmentNotice,
+    BalanceTransaction, Dispute, Order, OrderId, Payout, RefundRequest, Return, ShipmentNotice,
 };
 
 use crate::gql::Call;
@@ -109,7 +111,9 @@ impl OrderActions for Shopify {
         self.pipeline.call(&call, &input, cx).await.map(Submitted::Done)
     }
 
-    async fn cancel(&self, cx: &CallCx, order: &Order, reason: CancelReason) -> Result<Submitted<()>, Error> {
+    async fn cancel(&self, cx: &CallCx, what: &Cancellation) -> Result<Submitted<()>, Error> {
+        what.only_whole()?;
+        let (order, reason) = (&what.order, what.reason);
         let call = Call {
             shop: Arc::clone(&self.shop),
             spec: &actions::CANCEL,

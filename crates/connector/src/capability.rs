@@ -108,6 +108,25 @@ impl Support {
     }
 }
 
+/// The least that a seller can cancel at a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cancels {
+    /// The order, all that is open of it.
+    #[default]
+    Orders,
+    /// A line, all that is open of it.
+    Lines,
+    /// A unit.
+    Units,
+}
+
+impl Cancels {
+    fn is_orders(&self) -> bool {
+        *self == Cancels::Orders
+    }
+}
+
 /// Limits of the channel that the planner and the guard respect. `None` means: none is documented.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -139,6 +158,13 @@ pub struct Bounds {
     /// Variants of a product stand in one listing, under one title and one description: the product's. Otherwise each SKU
     /// is a listing with words of its own.
     pub variants_share_words: bool,
+    /// A product goes to the channel as a whole, all variants in one document: what is left out is taken off sale. Offers then
+    /// come with their siblings ([`Draft`](crate::role::Draft)), and no batch cuts a product in two.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub whole_products: bool,
+    /// The least that one cancellation takes of an order.
+    #[serde(skip_serializing_if = "Cancels::is_orders")]
+    pub cancels: Cancels,
     /// Images per listing.
     pub images: Option<u32>,
     /// Largest quantity.

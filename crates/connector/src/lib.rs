@@ -37,7 +37,7 @@ mod turnstile;
 mod wire;
 
 pub use account::{AccountConfig, Factory, Secrets};
-pub use capability::{Bounds, Capabilities, Effort, Efforts, Facet, Support};
+pub use capability::{Bounds, Cancels, Capabilities, Effort, Efforts, Facet, Support};
 pub use classify::ErrorTable;
 pub use clock::{Chance, Clock, OsChance, SeededChance, SystemClock, VirtualClock};
 pub use consent::{Consent, ConsentAnswer, LOGIN_UNTIL};

@@ -1,26 +1,27 @@
 //! Apply: carries a plan out, item by item, through the four change states. Nothing is live before it was read
 //! back; what nobody knows is settled by reading.
 
+mod drafts;
 mod judge;
 mod mark;
 mod quantities;
 mod settle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use tradewind_connector::role::StockChange;
-use tradewind_connector::{CallCx, Connector};
-use tradewind_domain::{AccountId, ListingRef, Offer, Sku};
+use tradewind_connector::role::{Draft, ItemOutcome, Offers, StockChange};
+use tradewind_connector::{CallCx, Connector, Error, Kind};
+use tradewind_domain::{AccountId, ListingRef, Offer, ProductId, Sku};
 use tradewind_store::Batch;
 
+use self::drafts::{Put, Ready};
 use self::mark::{How, Sending};
-use self::quantities::Put;
 pub use self::settle::Settled;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::plan::{Action, Change, Plan};
 use crate::pricing::Prices;
-use crate::records::OfferRecord;
+use crate::records::{JobFacet, OfferRecord};
 
 /// Items of one call when the channel names no limit.
 pub(crate) const DEFAULT_BATCH: usize = 20;
@@ -215,56 +216,92 @@ impl Gateway {
             let skus: Vec<Sku> = items.iter().map(|i| i.sku.clone()).collect();
             let part = format!("withdraw/{n}");
             let result = offers.withdraw(&run.key(&part), &items).await;
-            self.outcome(run, &skus, &part, result, applied).await?;
+            self.outcome(run, &skus, JobFacet::Offers, &part, result, applied).await?;
         }
-        // A first load goes in bulk where the channel takes it: it takes effect late, and nothing sells there yet.
-        if bounds.bulk_from.is_some_and(|from| creates.len() >= from as usize) {
-            for (n, items) in creates.chunks(batch(bounds.bulk_batch)).enumerate() {
-                let mut ready: Vec<Offer> = Vec::with_capacity(items.len());
-                for offer in items {
-                    let quantity = offer.quantity.min(self.may_sell(id, &offer.sku).await?);
-                    if quantity == 0 {
-                        applied.postponed += 1;
-                        continue;
-                    }
-                    ready.push(Offer { quantity, ..(*offer).clone() });
-                }
-                let sending: Vec<Sending<'_>> = ready.iter().map(Sending::new).collect();
-                let overtaken = self.mark(run, &sending, How::Bulk).await?;
-                applied.postponed += overtaken.len() as u32;
-                ready.retain(|offer| !overtaken.contains(&offer.sku));
-                if ready.is_empty() {
-                    continue;
-                }
-                let skus: Vec<Sku> = ready.iter().map(|i| i.sku.clone()).collect();
-                let part = format!("list/{n}");
-                let result = offers.list(&run.key(&part), &ready).await;
-                self.outcome(run, &skus, &part, result, applied).await?;
+        let products = match bounds.whole_products {
+            true => drafts::by_product(run),
+            false => BTreeMap::new(),
+        };
+        // A first load goes in bulk where the channel takes it: it takes effect late, and nothing sells there yet. A new
+        // variant of a product that goes as a whole is no first load: its siblings may sell.
+        let (loads, singles): (Vec<&Offer>, Vec<&Offer>) =
+            creates.into_iter().partition(|offer| !products.contains_key(&offer.product));
+        puts.splice(0..0, singles.into_iter().map(|offer| Put { offer, replaces: None }));
+        let loads: Vec<Put<'_>> = loads.into_iter().map(|offer| Put { offer, replaces: None }).collect();
+        if bounds.bulk_from.is_some_and(|from| loads.len() >= from as usize) {
+            let calls = drafts::cut(loads, batch(bounds.bulk_batch), bounds.whole_products);
+            for (n, items) in calls.iter().enumerate() {
+                self.list(run, offers, n, items, applied).await?;
             }
         } else {
-            puts.splice(0..0, creates.into_iter().map(|offer| Put { offer, replaces: None }));
+            puts.splice(0..0, loads);
         }
-        for (n, items) in puts.chunks(batch(bounds.offers_batch)).enumerate() {
-            let mut items = self.never_above(id, connector, items, applied).await?;
-            let sending: Vec<Sending<'_>> = items
+        let calls = drafts::cut(puts, batch(bounds.offers_batch), bounds.whole_products);
+        for (n, items) in calls.iter().enumerate() {
+            let (mut ready, mut siblings) = self.ready(run, items, &products, applied).await?;
+            let sending: Vec<Sending<'_>> = ready
                 .iter()
-                .map(|(offer, shown)| Sending {
-                    quantity: Some((offer.quantity, *shown)),
-                    ..Sending::new(offer)
+                .map(|one| Sending {
+                    quantity: Some((one.offer.quantity, one.shown)),
+                    ..Sending::new(&one.offer)
                 })
                 .collect();
             let overtaken = self.mark(run, &sending, How::Single).await?;
             applied.postponed += overtaken.len() as u32;
-            items.retain(|(offer, _)| !overtaken.contains(&offer.sku));
-            if items.is_empty() {
+            // A product that goes as a whole does not go without a part of it.
+            let whole = |one: &&Ready| bounds.whole_products && overtaken.contains(&one.offer.sku);
+            let torn: BTreeSet<ProductId> =
+                ready.iter().filter(whole).map(|one| one.offer.product.clone()).collect();
+            ready.retain(|one| !overtaken.contains(&one.offer.sku));
+            let (held, ready): (Vec<Ready>, Vec<Ready>) =
+                ready.into_iter().partition(|one| torn.contains(&one.offer.product));
+            if !held.is_empty() {
+                let why = || {
+                    Error::new(Kind::Conflict, "a variant of its product is being sent by another process")
+                };
+                let held = held.iter().map(|one| ItemOutcome::err(&one.offer.sku, why())).collect();
+                self.items(id, held, None, applied).await?;
+            }
+            if ready.is_empty() {
                 continue;
             }
-            let items: Vec<Offer> = items.into_iter().map(|(offer, _)| offer).collect();
-            let skus: Vec<Sku> = items.iter().map(|offer| offer.sku.clone()).collect();
+            let skus: Vec<Sku> = ready.iter().map(|one| one.offer.sku.clone()).collect();
+            let drafts = drafts::drafts(ready, &mut siblings);
             let part = format!("put/{n}");
-            let result = offers.put(&run.key(&part), &items).await;
-            self.outcome(run, &skus, &part, result, applied).await?;
+            let result = offers.put(&run.key(&part), &drafts).await;
+            self.outcome(run, &skus, JobFacet::Offers, &part, result, applied).await?;
         }
         Ok(())
+    }
+
+    /// Lists new offers in one submission.
+    async fn list(
+        &self,
+        run: &Run<'_>,
+        offers: &dyn Offers,
+        n: usize,
+        items: &[Put<'_>],
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let mut ready: Vec<Offer> = Vec::with_capacity(items.len());
+        for Put { offer, .. } in items {
+            let quantity = offer.quantity.min(self.may_sell(run.id, &offer.sku).await?);
+            if quantity == 0 {
+                applied.postponed += 1;
+                continue;
+            }
+            ready.push(Offer { quantity, ..(*offer).clone() });
+        }
+        let sending: Vec<Sending<'_>> = ready.iter().map(Sending::new).collect();
+        let overtaken = self.mark(run, &sending, How::Bulk).await?;
+        applied.postponed += overtaken.len() as u32;
+        ready.retain(|offer| !overtaken.contains(&offer.sku));
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let skus: Vec<Sku> = ready.iter().map(|i| i.sku.clone()).collect();
+        let part = format!("list/{n}");
+        let result = offers.list(&run.key(&part), &Draft::of(ready)).await;
+        self.outcome(run, &skus, JobFacet::Offers, &part, result, applied).await
     }
 }

@@ -202,6 +202,7 @@ fn merge(known: OrderRecord, step: &OrderRecord, stage: Stage, note: Option<Stri
         shipment: step.shipment.clone().or(known.shipment),
         declaration: step.declaration.clone().or(known.declaration),
         confirm_attempt: known.confirm_attempt.max(step.confirm_attempt),
+        confirm: step.confirm.clone(),
         cancel: step.cancel.clone(),
         cancel_attempt: known.cancel_attempt.max(step.cancel_attempt),
         ..known

@@ -271,6 +271,7 @@ impl Gateway {
                 shipment: None,
                 declaration: None,
                 confirm_attempt: 0,
+                confirm: None,
                 cancel: None,
                 cancel_attempt: 0,
                 elsewhere: false,

@@ -195,6 +195,9 @@ pub struct OrderRecord {
     /// Confirmations tried: part of the idempotency key.
     #[serde(default)]
     pub confirm_attempt: u32,
+    /// A confirmation that the channel works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Handle>,
     /// A cancellation that the channel works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Handle>,
@@ -534,6 +537,17 @@ record!(
     String::new()
 );
 
+/// Which facet a submission was made by, and is asked about by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobFacet {
+    /// Offers put, listed or withdrawn.
+    #[default]
+    Offers,
+    /// Quantities alone.
+    Stock,
+}
+
 /// A submission that the channel works on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRecord {
@@ -541,6 +555,9 @@ pub struct JobRecord {
     pub id: String,
     /// Account.
     pub account: AccountId,
+    /// What it was made by.
+    #[serde(default)]
+    pub facet: JobFacet,
     /// The handle to ask with.
     pub handle: Handle,
     /// SKUs it is about, in order.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tradewind_connector::role::{PriceChange, StockChange};
+use tradewind_connector::role::{Cancellation, Draft, PriceChange, StockChange};
 use tradewind_connector::{CallCx, Kind, Submitted, Window, all_records};
 use tradewind_domain::{
     CancelReason, Content, Currency, Dimensions, Grams, LineQuantity, ListingRef, ListingState, Locale,
@@ -85,7 +85,9 @@ async fn publish_change_sell_ship_withdraw() {
     let key = ListingRef { sku: "CUP".parse().unwrap(), listing: None };
     let read = async || listings.read(&CallCx::new(), std::slice::from_ref(&key)).await.unwrap().remove(0);
     assert_eq!(read().await.state, ListingState::Absent);
-    accepted(market.offers().unwrap().put(&CallCx::keyed("put-1"), &[offer("CUP", 500)]).await.unwrap());
+    accepted(
+        market.offers().unwrap().put(&CallCx::keyed("put-1"), &Draft::of([offer("CUP", 500)])).await.unwrap(),
+    );
     // Accepted is not live: the channel audits first.
     assert_eq!(read().await.state, ListingState::Pending);
     sim.advance(Duration::from_secs(2_400));
@@ -95,7 +97,9 @@ async fn publish_change_sell_ship_withdraw() {
         (ListingState::Live, Some(usd(1_999)), Some(500))
     );
     // Put again finds the product and edits it: there is still one.
-    accepted(market.offers().unwrap().put(&CallCx::keyed("put-2"), &[offer("CUP", 400)]).await.unwrap());
+    accepted(
+        market.offers().unwrap().put(&CallCx::keyed("put-2"), &Draft::of([offer("CUP", 400)])).await.unwrap(),
+    );
     let stock = StockChange { key: key.clone(), quantity: 450, expected: None };
     accepted(market.stock().unwrap().set(&CallCx::keyed("stock-1"), &[stock]).await.unwrap());
     let price = PriceChange { key: key.clone(), price: usd(1_850) };
@@ -164,7 +168,9 @@ async fn a_buyers_wish_to_cancel_is_granted() {
     })
     .await;
     let market = live.connector.marketplace().unwrap();
-    accepted(market.offers().unwrap().put(&CallCx::keyed("put"), &[offer("CUP", 500)]).await.unwrap());
+    accepted(
+        market.offers().unwrap().put(&CallCx::keyed("put"), &Draft::of([offer("CUP", 500)])).await.unwrap(),
+    );
     let from = sim.now();
     let (mut granted, mut ours) = (0, 0);
     for quarter in 0..140 {
@@ -173,18 +179,22 @@ async fn a_buyers_wish_to_cancel_is_granted() {
         for order in orders(&live, window).await {
             let cx = CallCx::keyed(format!("{}/{quarter}", order.id));
             let actions = market.order_actions().unwrap();
+            let by_buyer = Cancellation::whole(order.clone(), CancelReason::BuyerRequest);
             if order.state == OrderState::CancelRequested {
-                let done = actions.cancel(&cx, &order, CancelReason::BuyerRequest).await.unwrap();
+                let done = actions.cancel(&cx, &by_buyer).await.unwrap();
                 assert_eq!(done, Submitted::Done(()));
                 let now = market.orders().unwrap().get(&CallCx::new(), &order.id).await.unwrap();
                 assert_eq!(now.state, OrderState::Cancelled);
                 // Told again, as after an answer that was lost: it is done.
                 let again = CallCx::keyed(format!("{}/again", order.id));
-                let done = actions.cancel(&again, &order, CancelReason::BuyerRequest).await.unwrap();
+                let done = actions.cancel(&again, &by_buyer).await.unwrap();
                 assert_eq!(done, Submitted::Done(()));
                 granted += 1;
             } else if order.state == OrderState::ReadyToShip && ours == 0 {
-                let refused = actions.cancel(&cx, &order, CancelReason::OutOfStock).await.unwrap_err();
+                let refused = actions
+                    .cancel(&cx, &Cancellation::whole(order.clone(), CancelReason::OutOfStock))
+                    .await
+                    .unwrap_err();
                 assert_eq!(refused.kind(), Kind::Unsupported);
                 ours += 1;
             }
@@ -205,7 +215,9 @@ async fn a_claim_is_followed_to_its_end() {
     })
     .await;
     let market = live.connector.marketplace().unwrap();
-    accepted(market.offers().unwrap().put(&CallCx::keyed("put"), &[offer("CUP", 500)]).await.unwrap());
+    accepted(
+        market.offers().unwrap().put(&CallCx::keyed("put"), &Draft::of([offer("CUP", 500)])).await.unwrap(),
+    );
     let from = sim.now();
     sim.advance(Duration::from_secs(60 * 3_600));
     for order in orders(&live, Window { from, to: sim.now() }).await {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
+use tradewind_connector::role::{Cancellation, Draft, ItemOutcome, PriceChange, StockChange};
 use tradewind_connector::{CallCx, Error, Handle, Kind, Patience, Submitted, Window, all_pages, all_records};
 use tradewind_domain::{
     CancelReason, Content, Currency, ListingRef, ListingState, Locale, Money, Offer, Order, OrderState,
@@ -110,9 +110,12 @@ async fn publish_change_sell_ship_cancel_settle() {
     let offers = market.offers().unwrap();
     assert_eq!(read(&live, "CUP").await.state, ListingState::Absent);
     // `INVALID` in a 200: no brand.
-    let refused = done(offers.put(&CallCx::keyed("put-0"), &[offer("CUP", 500, None)]).await.unwrap());
+    let refused =
+        done(offers.put(&CallCx::keyed("put-0"), &Draft::of([offer("CUP", 500, None)])).await.unwrap());
     assert_eq!(refused[0].result.as_ref().unwrap_err().kind(), Kind::Rejected);
-    accepted(offers.put(&CallCx::keyed("put-1"), &[offer("CUP", 500, Some("Acme"))]).await.unwrap());
+    accepted(
+        offers.put(&CallCx::keyed("put-1"), &Draft::of([offer("CUP", 500, Some("Acme"))])).await.unwrap(),
+    );
     sim.advance(Duration::from_secs(3_600));
     let shown = read(&live, "CUP").await;
     assert_eq!((shown.state, shown.price, shown.quantity), (ListingState::Live, Some(eur(1_999)), Some(500)));
@@ -145,7 +148,9 @@ async fn publish_change_sell_ship_cancel_settle() {
 
     // A cancellation is a feed: not done until its report says so.
     let cx = CallCx::keyed("cancel-1");
-    let mut handle = deferred(actions.cancel(&cx, second, CancelReason::OutOfStock).await.unwrap());
+    let mut handle = deferred(
+        actions.cancel(&cx, &Cancellation::whole(second.clone(), CancelReason::OutOfStock)).await.unwrap(),
+    );
     assert_eq!(get(&second.id).await.state, OrderState::ReadyToShip);
     for _ in 0..20 {
         sim.advance(Duration::from_secs(60));
@@ -182,8 +187,12 @@ async fn a_first_load_is_one_feed_of_which_a_part_is_refused() {
     // The second has no brand: Amazon refuses it. The third is priced in a currency of another store: we do.
     let mut foreign = offer("C-3", 5, Some("Acme"));
     foreign.price = Money::from_minor(100, Currency::new("USD").unwrap());
-    let batch =
-        [offer("C-1", 5, Some("Acme")), offer("C-2", 5, None), foreign, offer("C-4", 7, Some("Acme"))];
+    let batch = Draft::of([
+        offer("C-1", 5, Some("Acme")),
+        offer("C-2", 5, None),
+        foreign,
+        offer("C-4", 7, Some("Acme")),
+    ]);
     let mut handle = deferred(offers.list(&CallCx::keyed("load"), &batch).await.unwrap());
     assert_eq!(read(&live, "C-1").await.state, ListingState::Absent);
     let mut polls = 0;
@@ -235,8 +244,7 @@ async fn a_sweep_of_more_than_a_thousand_listings_has_them_all() {
     let cx = &cx;
     let sweep = async || all_pages(|c| async move { listings.sweep(cx, c.as_ref()).await }).await.unwrap();
     let load = async |from: u32, to: u32, key: &str| {
-        let batch: Vec<Offer> =
-            (from..to).map(|n| offer(&format!("L-{n:04}"), n % 50 + 1, Some("Acme"))).collect();
+        let batch = Draft::of((from..to).map(|n| offer(&format!("L-{n:04}"), n % 50 + 1, Some("Acme"))));
         let mut handle = deferred(offers.list(&CallCx::keyed(key), &batch).await.unwrap());
         for _ in 0..20 {
             sim.advance(Duration::from_secs(60));
@@ -353,7 +361,7 @@ async fn a_refund_is_a_feed() {
 async fn a_feed_whose_answer_is_lost_is_not_sent_again() {
     let (sim, live) = start("bulk_from = 2").await;
     let offers = live.connector.marketplace().unwrap().offers().unwrap();
-    let batch = [offer("D-1", 5, Some("Acme")), offer("D-2", 6, Some("Acme"))];
+    let batch = Draft::of([offer("D-1", 5, Some("Acme")), offer("D-2", 6, Some("Acme"))]);
     sim.set_fault("amazon", Some("createFeed"), Fault::DropAfter, 1);
     let cx = CallCx::keyed("load");
     assert_eq!(offers.list(&cx, &batch).await.unwrap_err().kind(), Kind::Indeterminate);
@@ -370,7 +378,7 @@ async fn a_feed_whose_answer_is_lost_is_not_sent_again() {
 async fn an_upload_that_fails_leaves_no_doubt_and_is_made_anew() {
     let (sim, live) = start("bulk_from = 2").await;
     let offers = live.connector.marketplace().unwrap().offers().unwrap();
-    let batch = [offer("E-1", 5, Some("Acme")), offer("E-2", 6, Some("Acme"))];
+    let batch = Draft::of([offer("E-1", 5, Some("Acme")), offer("E-2", 6, Some("Acme"))]);
     let cx = CallCx::keyed("load");
     for operation in ["createFeedDocument", "uploadDocument"] {
         // As often as one call is tried.
@@ -392,7 +400,7 @@ async fn sell(sim: &Simulator, lives: &[(&Live, &str, &str)]) {
         offer.price = Money::from_minor(1_999, Currency::new(currency).unwrap());
         offer.locale = Locale((*locale).into());
         let offers = live.connector.marketplace().unwrap().offers().unwrap();
-        accepted(offers.put(&CallCx::keyed("put-1"), &[offer]).await.unwrap());
+        accepted(offers.put(&CallCx::keyed("put-1"), &Draft::of([offer])).await.unwrap());
     }
     let from = sim.now();
     sim.advance(Duration::from_secs(36 * 3_600));

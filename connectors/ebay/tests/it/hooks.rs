@@ -6,6 +6,7 @@ use tradewind_simulator::Demand;
 
 use crate::world::{World, offer};
 use tradewind_connector::CallCx;
+use tradewind_connector::role::Draft;
 
 fn demand() -> Demand {
     Demand { orders_per_day: 4, days: 1, ..Demand::default() }
@@ -24,7 +25,7 @@ async fn an_order_is_announced_and_a_forged_one_refused() {
     let path = "/commerce/notification/v1/subscription";
     assert_eq!(w.raw(w.request(http::Method::POST, path).json(&wanted).unwrap()).await.status, 201);
     let offers = w.connector.marketplace().unwrap().offers().unwrap();
-    offers.put(&CallCx::keyed("p"), &[offer("MUG-1", 50, "19.99")]).await.unwrap();
+    offers.put(&CallCx::keyed("p"), &Draft::of([offer("MUG-1", 50, "19.99")])).await.unwrap();
     w.sleep(86_400);
     let hook = w.sim.take_hooks("ebay").into_iter().next().expect("buyers came, and each line was announced");
     let mut headers = http::HeaderMap::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
+use tradewind_connector::role::{Cancellation, Draft, ItemOutcome, PriceChange, StockChange};
 use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages, all_records};
 use tradewind_domain::{
     CancelReason, Currency, LineQuantity, ListingId, ListingRef, ListingState, Money, Order, OrderState,
@@ -27,7 +27,7 @@ impl World {
     pub(crate) async fn put(&self, step: &str, sku: &str, quantity: u32, price: &str) -> ItemOutcome {
         let offers = self.connector.marketplace().unwrap().offers().unwrap();
         let cx = CallCx::keyed(step);
-        done(offers.put(&cx, &[offer(sku, quantity, price)]).await.unwrap()).remove(0)
+        done(offers.put(&cx, &Draft::of([offer(sku, quantity, price)])).await.unwrap()).remove(0)
     }
 
     pub(crate) async fn read(&self, key: &ListingRef) -> tradewind_domain::LiveListing {
@@ -90,7 +90,7 @@ async fn a_listing_is_live_only_when_ebay_shows_it() {
     let live = w.read(&key("MUG-1")).await;
     assert_eq!((live.price, live.quantity), (Some(eur(2_100)), Some(4)));
     // Every listing, page by page: 26 SKUs are two pages of 25.
-    let many: Vec<_> = (2..27).map(|n| offer(&format!("MUG-{n}"), 1, "9.90")).collect();
+    let many = Draft::of((2..27).map(|n| offer(&format!("MUG-{n}"), 1, "9.90")));
     let outcomes = done(market.offers().unwrap().put(&CallCx::keyed("many"), &many).await.unwrap());
     assert!(outcomes.iter().all(|o| o.result.is_ok()), "{outcomes:?}");
     let all =
@@ -144,7 +144,7 @@ async fn refusals_reach_the_item_they_are_about() {
     long.content.title = "x".repeat(81);
     let mut nameless = offer("MUG-3", 1, "9.90");
     nameless.category = None;
-    let all = [offer("MUG-1", 1, "9.90"), long, nameless, offer("MUG-4", 0, "9.90")];
+    let all = Draft::of([offer("MUG-1", 1, "9.90"), long, nameless, offer("MUG-4", 0, "9.90")]);
     let outcomes = done(offers.put(&CallCx::keyed("p"), &all).await.unwrap());
     let kinds: Vec<Option<Kind>> =
         outcomes.iter().map(|o| o.result.as_ref().err().map(|e| e.kind())).collect();
@@ -271,7 +271,10 @@ async fn a_buyers_wish_to_cancel_is_granted() {
                 _ => continue,
             };
             let cx = CallCx::keyed(format!("{}/{hour}", order.id));
-            assert_eq!(actions.cancel(&cx, &order, wish).await.unwrap(), Submitted::Done(()));
+            assert_eq!(
+                actions.cancel(&cx, &Cancellation::whole(order.clone(), wish)).await.unwrap(),
+                Submitted::Done(())
+            );
             if free {
                 granted += 1
             } else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tradewind_connector::role::{ItemOutcome, PriceChange, StockChange};
+use tradewind_connector::role::{Cancellation, Draft, ItemOutcome, PriceChange, StockChange};
 use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages, all_records};
 use tradewind_domain::{
     CancelReason, Content, Currency, LineQuantity, ListingRef, ListingState, LiveListing, Locale, Money,
@@ -92,7 +92,7 @@ async fn put_sell_ship_cancel_refund_pay() {
     let offers = market.offers().unwrap();
     accepted(
         offers
-            .put(&CallCx::keyed("put-1"), &[offer("RED", 1_999, 500), offer("BLUE", 2_100, 500)])
+            .put(&CallCx::keyed("put-1"), &Draft::of([offer("RED", 1_999, 500), offer("BLUE", 2_100, 500)]))
             .await
             .unwrap(),
     );
@@ -104,7 +104,7 @@ async fn put_sell_ship_cancel_refund_pay() {
     assert!(live_now.iter().all(on_sale), "{live_now:?}");
     assert_eq!((live_now[0].price, live_now[1].price), (Some(usd(1_999)), Some(usd(2_100))));
     // One variant again: the other stays, because what exists is kept.
-    accepted(offers.put(&CallCx::keyed("put-2"), &[offer("RED", 1_950, 480)]).await.unwrap());
+    accepted(offers.put(&CallCx::keyed("put-2"), &Draft::of([offer("RED", 1_950, 480)])).await.unwrap());
     assert_eq!(read().await[1].price, Some(usd(2_100)));
     // Compare-and-set: a wrong belief is a conflict of that item alone.
     let change = |sku: usize, quantity, expected| StockChange { key: keys[sku].clone(), quantity, expected };
@@ -153,7 +153,10 @@ async fn put_sell_ship_cancel_refund_pay() {
     let facet = market.orders().unwrap();
     assert_eq!(facet.get(&CallCx::new(), &open[0].id).await.unwrap().state, OrderState::Shipped);
     // A cancellation is a job.
-    let cancel = actions.cancel(&CallCx::keyed("c-1"), open[1], CancelReason::OutOfStock).await.unwrap();
+    let cancel = actions
+        .cancel(&CallCx::keyed("c-1"), &Cancellation::whole(open[1].clone(), CancelReason::OutOfStock))
+        .await
+        .unwrap();
     sim.advance(Duration::from_secs(60));
     if let Submitted::Deferred(handle) = cancel {
         assert_eq!(actions.poll(&CallCx::new(), &handle).await.unwrap(), Submitted::Done(()));
@@ -216,7 +219,7 @@ async fn a_large_catalogue_comes_in_one_file() {
     let (sim, paged) = start().await;
     let offers = paged.connector.marketplace().unwrap().offers().unwrap();
     let lamp = Offer { product: "lamp".parse().unwrap(), ..offer("LAMP", 5_999, 3) };
-    let all = [offer("CUP-RED", 1_999, 7), offer("CUP-BLUE", 2_099, 0), lamp];
+    let all = Draft::of([offer("CUP-RED", 1_999, 7), offer("CUP-BLUE", 2_099, 0), lamp]);
     offers.put(&CallCx::keyed("put"), &all).await.unwrap();
     let pages = swept(&paged).await;
     assert_eq!(pages.len(), 3);

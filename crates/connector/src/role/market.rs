@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::{
-    CancelReason, FeeKind, ListingId, ListingRef, LiveListing, Money, Offer, Order, OrderId, RefundRequest,
-    Return, ShipmentNotice, Sku,
+    CancelReason, FeeKind, LineQuantity, ListingId, ListingRef, LiveListing, Money, Offer, Order, OrderId,
+    OrderLine, ProductId, RefundRequest, Return, ShipmentNotice, Sku,
 };
 
 use crate::error::{Error, Kind};
@@ -104,14 +104,81 @@ impl ItemOutcome {
     }
 }
 
+/// An offer, and what the channel calls its listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DraftOffer {
+    /// The offer.
+    pub offer: Offer,
+    /// The channel's id, as it was read a moment before; `None`: it shows no listing of this SKU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<ListingId>,
+}
+
+/// Offers of one product that are put in one call, and what the channel has of that product besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// The product.
+    pub product: ProductId,
+    /// What is to be put.
+    pub offers: Vec<DraftOffer>,
+    /// The product's other variants as the channel shows them now. They stay as they are: a channel that takes a product as
+    /// one document is told them again. Only given where [`Bounds::whole_products`](crate::Bounds) says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub siblings: Vec<DraftOffer>,
+}
+
+impl Draft {
+    /// Drafts of offers of which the channel has nothing yet: one for each run of offers of one product.
+    pub fn of(offers: impl IntoIterator<Item = Offer>) -> Vec<Draft> {
+        Draft::group(offers.into_iter().map(|offer| DraftOffer { offer, listing: None }))
+    }
+
+    /// One draft for each run of offers of one product, in their order.
+    pub fn group(offers: impl IntoIterator<Item = DraftOffer>) -> Vec<Draft> {
+        let mut drafts: Vec<Draft> = Vec::new();
+        for one in offers {
+            match drafts.last_mut().filter(|d| d.product == one.offer.product) {
+                Some(draft) => draft.offers.push(one),
+                None => drafts.push(Draft {
+                    product: one.offer.product.clone(),
+                    offers: vec![one],
+                    siblings: Vec::new(),
+                }),
+            }
+        }
+        drafts
+    }
+
+    /// The whole product: what is put and what stays, by SKU.
+    #[must_use]
+    pub fn whole(&self) -> Vec<&DraftOffer> {
+        let mut all: Vec<&DraftOffer> = self.offers.iter().chain(&self.siblings).collect();
+        all.sort_by(|a, b| a.offer.sku.cmp(&b.offer.sku));
+        all
+    }
+
+    /// The channel's id of a variant that is there: it names the product where ids hold it. `None`: the product is new.
+    #[must_use]
+    pub fn listing(&self) -> Option<&ListingId> {
+        self.offers.iter().chain(&self.siblings).find_map(|o| o.listing.as_ref())
+    }
+}
+
+/// The offers to be put, in the order in which outcomes are told.
+pub fn offers_of(drafts: &[Draft]) -> impl Iterator<Item = &DraftOffer> {
+    drafts.iter().flat_map(|d| &d.offers)
+}
+
 /// Create, update, withdraw offers.
 ///
-/// Outcomes are one per input, in input order. An `Err` of the whole call means that nothing is known to be
+/// Outcomes are one per offer to be put (siblings have none), in input order. An `Err` of the whole call means that nothing is known to be
 /// accepted; the error's kind says whether something may have been.
 #[async_trait]
 pub trait Offers: Send + Sync {
     /// Makes the listings be as given, completely: a field left out is taken away where the channel can.
-    async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
+    ///
+    /// The drafts of a call are of different products, unless the channel takes each SKU alone.
+    async fn put(&self, cx: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
     /// Takes them off sale.
     async fn withdraw(
         &self,
@@ -120,9 +187,9 @@ pub trait Offers: Send + Sync {
     ) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
     /// Lists many offers that the channel does not show yet, in one submission that takes its time. For first loads:
     /// a quantity that takes effect minutes later must not meet a listing that sells. Called from
-    /// [`Bounds::bulk_from`](crate::Bounds) offers on.
-    async fn list(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
-        self.put(cx, offers).await
+    /// [`Bounds::bulk_from`](crate::Bounds) offers on; where products go as a whole, with products of which nothing is there.
+    async fn list(&self, cx: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        self.put(cx, drafts).await
     }
     /// Goes on with a deferred submission.
     async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
@@ -144,6 +211,10 @@ pub struct StockChange {
 pub trait Stock: Send + Sync {
     /// One outcome per input, in input order.
     async fn set(&self, cx: &CallCx, changes: &[StockChange]) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
+    /// Goes on with a deferred submission: a feed.
+    async fn poll(&self, _cx: &CallCx, _handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        Err(undeferred("quantities"))
+    }
 }
 
 /// A price to set.
@@ -160,6 +231,10 @@ pub struct PriceChange {
 pub trait Prices: Send + Sync {
     /// One outcome per input, in input order.
     async fn set(&self, cx: &CallCx, changes: &[PriceChange]) -> Result<Submitted<Vec<ItemOutcome>>, Error>;
+    /// Goes on with a deferred submission: a feed.
+    async fn poll(&self, _cx: &CallCx, _handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+        Err(undeferred("prices"))
+    }
 }
 
 /// Reads listings back.
@@ -278,6 +353,76 @@ pub trait Orders: Send + Sync {
     async fn get(&self, cx: &CallCx, id: &OrderId) -> Result<Order, Error>;
 }
 
+/// What a seller takes back of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancellation {
+    /// The order as we know it.
+    pub order: Order,
+    /// Lines and units; none named: all that is open. What a channel can take is in [`Bounds::cancels`](crate::Bounds).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<LineQuantity>,
+    /// Why.
+    pub reason: CancelReason,
+}
+
+impl Cancellation {
+    /// Of a whole order.
+    #[must_use]
+    pub fn whole(order: Order, reason: CancelReason) -> Cancellation {
+        Cancellation { order, lines: Vec::new(), reason }
+    }
+
+    /// For a channel that cancels an order as a whole.
+    ///
+    /// # Errors
+    /// Units of it are to stay: this channel would cancel them, too.
+    pub fn only_whole(&self) -> Result<(), Error> {
+        let named = |line: &&OrderLine| self.units_of(line) < line.open();
+        match self.order.lines.iter().find(named) {
+            Some(line) if !self.lines.is_empty() => Err(Error::new(
+                Kind::Unsupported,
+                format!(
+                    "order {}: this channel cancels an order as a whole, and line {} is not to be cancelled, or not all of it; cancel those units in the channel's own pages",
+                    self.order.id, line.id
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// For a channel that cancels lines: which.
+    ///
+    /// # Errors
+    /// Units of a line are to stay, or a line is not of the order.
+    pub fn whole_lines(&self) -> Result<Vec<&OrderLine>, Error> {
+        let (order, open) = (&self.order.id, |l: &&OrderLine| l.open() > 0);
+        if self.lines.is_empty() {
+            return Ok(self.order.lines.iter().filter(open).collect());
+        }
+        if let Some(odd) = self.lines.iter().find(|l| !self.order.lines.iter().any(|o| o.id == l.line)) {
+            return Err(Error::invalid(format!("order {order} has no line {}", odd.line)));
+        }
+        let named: Vec<&OrderLine> = self.order.lines.iter().filter(|l| self.units_of(l) > 0).collect();
+        match named.iter().find(|l| self.units_of(l) < l.open()) {
+            None => Ok(named),
+            Some(line) => Err(Error::new(
+                Kind::Unsupported,
+                format!(
+                    "order {order}: this channel cancels whole lines, and of line {} {} of {} units are to stay",
+                    line.id,
+                    line.open() - self.units_of(line),
+                    line.open()
+                ),
+            )),
+        }
+    }
+
+    fn units_of(&self, line: &OrderLine) -> u32 {
+        let of = self.lines.iter().filter(|l| l.line == line.id);
+        of.fold(0, |sum, l| sum.saturating_add(l.quantity))
+    }
+}
+
 /// What a seller does with an order. Support per action is in the capabilities; an action that the channel
 /// does not have answers `Unsupported`.
 #[async_trait]
@@ -286,15 +431,11 @@ pub trait OrderActions: Send + Sync {
     async fn acknowledge(&self, _cx: &CallCx, _order: &OrderId) -> Result<(), Error> {
         Err(unsupported("acknowledge"))
     }
-    /// Tell that units left.
+    /// Tell that units left: lines and units of one parcel. What else is open may follow in another.
     async fn ship(&self, cx: &CallCx, notice: &ShipmentNotice) -> Result<Submitted<()>, Error>;
-    /// Cancel what is open.
-    async fn cancel(
-        &self,
-        _cx: &CallCx,
-        _order: &Order,
-        _reason: CancelReason,
-    ) -> Result<Submitted<()>, Error> {
+    /// Cancel what is open, or some of it. A channel that cannot leave the rest refuses before anything is sent:
+    /// [`Cancellation::only_whole`], [`Cancellation::whole_lines`].
+    async fn cancel(&self, _cx: &CallCx, _what: &Cancellation) -> Result<Submitted<()>, Error> {
         Err(unsupported("cancel"))
     }
     /// Give money back.
@@ -305,6 +446,10 @@ pub trait OrderActions: Send + Sync {
     async fn poll(&self, _cx: &CallCx, _handle: &Handle) -> Result<Submitted<()>, Error> {
         Err(unsupported("deferred order actions"))
     }
+}
+
+fn undeferred(what: &str) -> Error {
+    Error::new(Kind::Unsupported, format!("{what} of this channel are never deferred"))
 }
 
 fn unsupported(what: &str) -> Error {
@@ -346,6 +491,34 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+
+    #[test]
+    fn a_cancellation_takes_no_more_than_it_names() {
+        let eur = |amount: &str| serde_json::json!({"amount": amount, "currency": "EUR"});
+        let line = |id: &str, quantity: u32, shipped: u32| serde_json::json!({"id": id, "quantity": quantity, "shipped": shipped, "unit_price": eur("1.00"), "total": eur("1.00"), "discount": eur("0.00")});
+        // Of the second line two of three units are open, of the third none.
+        let order: Order = serde_json::from_value(serde_json::json!({"account": "shop", "id": "A-1",
+            "placed_at": {"utc": "2026-08-01T08:00:00Z"}, "updated_at": {"utc": "2026-08-01T08:00:00Z"}, "state": "ready_to_ship",
+            "raw_status": "", "currency": "EUR", "lines": [line("1", 1, 0), line("2", 3, 1), line("3", 1, 1)], "shipping": eur("0.00"),
+            "total": eur("3.00"), "refunded": eur("0.00")}))
+        .unwrap();
+        let asked = |units: &[(&str, u32)]| {
+            let lines = units
+                .iter()
+                .map(|(line, quantity)| LineQuantity { line: line.parse().unwrap(), quantity: *quantity })
+                .collect();
+            let what = Cancellation { order: order.clone(), lines, reason: CancelReason::OutOfStock };
+            let whole = what.only_whole().map_err(|e| e.kind());
+            let lines = what.whole_lines().map(|l| l.iter().map(|l| l.id.to_string()).collect::<Vec<_>>());
+            (whole, lines.map_err(|e| e.kind()))
+        };
+        let names = |n: &[&str]| Ok(n.iter().map(|s| (*s).to_owned()).collect());
+        assert_eq!(asked(&[]), (Ok(()), names(&["1", "2"])));
+        assert_eq!(asked(&[("1", 1), ("2", 2)]), (Ok(()), names(&["1", "2"])));
+        assert_eq!(asked(&[("2", 2)]), (Err(Kind::Unsupported), names(&["2"])));
+        assert_eq!(asked(&[("1", 1), ("2", 1)]), (Err(Kind::Unsupported), Err(Kind::Unsupported)));
+        assert_eq!(asked(&[("1", 1), ("2", 2), ("9", 1)]).1, Err(Kind::InvalidRequest));
+    }
 
     fn keys() -> Vec<ListingRef> {
         ["A", "B", "C"].map(|s| ListingRef { sku: s.parse().unwrap(), listing: None }).to_vec()

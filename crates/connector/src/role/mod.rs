@@ -16,9 +16,9 @@ pub use logistics::{
     Logistics, Paperwork, Pickup, Pickups, RateRequest, Rates, Shipments, Tracking, TrackingReport,
 };
 pub use market::{
-    Accepted, Categories, Category, CategoryAttribute, FeeEstimate, FeeEstimates, ItemOutcome, Listed,
-    Listings, Marketplace, Offers, OrderActions, Orders, PriceChange, Prices, Returns, Stock, StockChange,
-    read_each,
+    Accepted, Cancellation, Categories, Category, CategoryAttribute, Draft, DraftOffer, FeeEstimate,
+    FeeEstimates, ItemOutcome, Listed, Listings, Marketplace, Offers, OrderActions, Orders, PriceChange,
+    Prices, Returns, Stock, StockChange, offers_of, read_each,
 };
 pub use money::{
     CustomsPayment, CustomsPayments, Disputes, MoneyDocument, Payments, Payouts, Refunds, Statements,

@@ -9,7 +9,7 @@ use tradewind_store::{Batch, Collection, Expect, StoreError, typed};
 
 use super::{Applied, Run};
 use crate::gateway::{Gateway, GatewayError, Result};
-use crate::records::{Asked, JobRecord, OfferRecord, QuantityAlone, StockRecord, offer_key};
+use crate::records::{Asked, JobFacet, JobRecord, OfferRecord, QuantityAlone, StockRecord, offer_key};
 
 /// An item that is about to be sent.
 pub(super) struct Sending<'a> {
@@ -146,6 +146,7 @@ impl Gateway {
         &self,
         run: &Run<'_>,
         skus: &[Sku],
+        facet: JobFacet,
         part: &str,
         result: Result<Submitted<Vec<ItemOutcome>>, Error>,
         applied: &mut Applied,
@@ -158,6 +159,7 @@ impl Gateway {
                 let job = JobRecord {
                     id: format!("{}/{id}/{part}", run.name()),
                     account: id.clone(),
+                    facet,
                     handle,
                     skus: skus.to_vec(),
                 };

@@ -1,22 +1,16 @@
 //! Quantities at the moment of sending: what a listing shows now, what it may show, and what is left to send of a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tradewind_connector::role::{Stock, StockChange};
 use tradewind_connector::{CallCx, Connector};
-use tradewind_domain::{AccountId, ListingRef, ListingState, LiveListing, Offer, Sku};
+use tradewind_domain::{AccountId, ListingRef, ListingState, LiveListing, Sku};
 use tradewind_store::typed;
 
 use super::mark::{How, Sending};
 use super::{Applied, DEFAULT_BATCH, Run};
 use crate::gateway::{Gateway, Result};
-use crate::records::{OfferRecord, StockRecord, offer_key};
-
-/// An offer to put up, and the listing it replaces.
-pub(super) struct Put<'a> {
-    pub(super) offer: &'a Offer,
-    pub(super) replaces: Option<&'a ListingRef>,
-}
+use crate::records::{JobFacet, StockRecord};
 
 impl Gateway {
     /// Sets quantities of listings, in one call.
@@ -37,7 +31,7 @@ impl Gateway {
         }
         let skus: Vec<Sku> = items.iter().map(|i| i.key.sku.clone()).collect();
         let result = stock.set(&run.key(part), &items).await;
-        self.outcome(run, &skus, part, result, applied).await
+        self.outcome(run, &skus, JobFacet::Stock, part, result, applied).await
     }
 
     /// Of quantities to raise, those that may be raised still, by what the channel shows now and what its listing was never
@@ -81,59 +75,6 @@ impl Gateway {
             Some(StockChange { expected: Some(now), ..change })
         });
         Ok(above.collect())
-    }
-
-    /// Offers that are about to be put, and what their listings show now; one that replaces a listing takes no more units than the
-    /// listing shows and was never given. So does one that was sent before and not seen since: it may have come late,
-    /// and sold.
-    pub(super) async fn never_above(
-        &self,
-        id: &AccountId,
-        connector: &dyn Connector,
-        puts: &[Put<'_>],
-        applied: &mut Applied,
-    ) -> Result<Vec<(Offer, Option<u32>)>> {
-        let mut keys: Vec<ListingRef> = puts.iter().filter_map(|p| p.replaces.cloned()).collect();
-        let mut again: BTreeSet<&Sku> = BTreeSet::new();
-        for put in puts.iter().filter(|p| p.replaces.is_none()) {
-            let sku = &put.offer.sku;
-            let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
-            if let Some(before) = known.filter(|k| k.value.sent_at.is_some()) {
-                keys.push(ListingRef { sku: sku.clone(), listing: before.value.listing });
-                again.insert(sku);
-            }
-        }
-        let shown = self.shown(id, connector, keys, applied).await?;
-        let mut offers = Vec::with_capacity(puts.len());
-        for put in puts {
-            let mut offer = put.offer.clone();
-            let mut before = None;
-            if let Some(shown) =
-                shown.as_ref().filter(|_| put.replaces.is_some() || again.contains(&offer.sku))
-            {
-                let Some(live) = shown.get(&offer.sku) else { continue };
-                let absent = live.state == ListingState::Absent;
-                if absent && put.replaces.is_some() {
-                    // There is nothing to update any more, and what it sold last is not known: the next plan decides.
-                    applied.postponed += 1;
-                    continue;
-                }
-                if !absent {
-                    before = live.quantity;
-                    if let Some(now) = before {
-                        offer.quantity = offer.quantity.min(self.may_show(id, &offer.sku, now).await?);
-                    }
-                }
-            }
-            offer.quantity = offer.quantity.min(self.may_sell(id, &offer.sku).await?);
-            if offer.quantity == 0 && put.replaces.is_none() {
-                // Nothing is left to put up: the next plan knows.
-                applied.postponed += 1;
-                continue;
-            }
-            offers.push((offer, before));
-        }
-        Ok(offers)
     }
 
     /// What an account is allotted of a SKU at this moment: an apply takes its time, and other accounts sell and shelves are

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::SignedDuration;
 use serde::Serialize;
 use tradewind_connector::role::ItemOutcome;
-use tradewind_connector::{CallCx, Error, Kind, Submitted};
+use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
 use tradewind_domain::{AccountId, ChangeState, ListingRef, LiveListing, Sku};
 use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Filter, StoreError};
 
 use super::{Applied, DEFAULT_BATCH, judge};
 use crate::gateway::{Gateway, GatewayError, LONGEST_CALL, Result};
-use crate::records::{JobRecord, OfferRecord, offer_key};
+use crate::records::{JobFacet, JobRecord, OfferRecord, offer_key};
 
 /// How long the question about a submission may fail before its end is looked for in the listings. Channels end one within a
 /// day, or drop it.
@@ -43,6 +43,25 @@ impl Settled {
     }
 }
 
+/// Asks about a submission, by the facet that it was made by.
+async fn poll(connector: &dyn Connector, job: &JobRecord) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
+    let cx = CallCx::new();
+    let market = connector.marketplace();
+    let gone = || {
+        Error::new(Kind::Unsupported, format!("the account cannot be asked about {:?} any more", job.facet))
+    };
+    match job.facet {
+        JobFacet::Offers => match market.and_then(|m| m.offers()) {
+            Some(offers) => offers.poll(&cx, &job.handle).await,
+            None => Err(gone()),
+        },
+        JobFacet::Stock => match market.and_then(|m| m.stock()) {
+            Some(stock) => stock.poll(&cx, &job.handle).await,
+            None => Err(gone()),
+        },
+    }
+}
+
 impl Gateway {
     /// Asks for the results of deferred submissions, then reads back everything that is not known to be live. What
     /// channels said meanwhile is in the second answer.
@@ -66,10 +85,10 @@ impl Gateway {
                 ));
                 continue;
             };
-            let Some(offers) = connector.marketplace().and_then(|m| m.offers()) else { continue };
-            match offers.poll(&CallCx::new(), &job.handle).await {
+            let n = job.skus.len() as u32;
+            match poll(connector.as_ref(), &job).await {
                 Ok(Submitted::Deferred(handle)) => {
-                    applied.deferred += job.skus.len() as u32;
+                    applied.deferred += n;
                     let mut batch = Batch::new();
                     batch.put_back(&Versioned { value: JobRecord { handle, ..job }, version })?;
                     match self.store.commit(batch).await {
@@ -89,7 +108,7 @@ impl Gateway {
                 }
                 Err(e) => {
                     applied.tell(self.told(&e));
-                    applied.deferred += job.skus.len() as u32;
+                    applied.deferred += n;
                 }
             }
         }

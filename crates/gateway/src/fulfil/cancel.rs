@@ -1,5 +1,6 @@
 //! A buyer who wants out before anything left is let go: the channel is told, and the next pull shows it cancelled.
 
+use tradewind_connector::role::Cancellation;
 use tradewind_connector::{CallCx, Error, Kind, Submitted};
 use tradewind_domain::{CancelReason, OrderState};
 use tradewind_store::Batch;
@@ -21,7 +22,8 @@ impl Gateway {
             Some(handle) => actions.poll(&CallCx::new(), handle).await,
             None => {
                 let cx = CallCx::keyed(format!("{}/cancel/{}", record.key(), record.cancel_attempt));
-                actions.cancel(&cx, &record.order, CancelReason::BuyerRequest).await
+                let what = Cancellation::whole(record.order.clone(), CancelReason::BuyerRequest);
+                actions.cancel(&cx, &what).await
             }
         };
         match result {

@@ -23,6 +23,7 @@ impl Gateway {
         else {
             return Ok(());
         };
+        let asked = record.confirm.take();
         let lines: Vec<LineQuantity> = record
             .order
             .lines
@@ -43,17 +44,29 @@ impl Gateway {
             waybill: booked.waybill.clone(),
             shipped_at: self.now(),
         };
-        let cx = CallCx::keyed(format!("{shipment_id}/confirm/{}", record.confirm_attempt));
-        match actions.ship(&cx, &notice).await {
-            Ok(Submitted::Done(())) => self.confirmed(record, done).await,
-            Ok(Submitted::Deferred(_)) => {
+        let result = match &asked {
+            Some(handle) if handle.not_before.is_some_and(|t| t > self.now()) => {
                 done.postponed += 1;
-                Ok(())
+                return Ok(());
             }
+            Some(handle) => actions.poll(&CallCx::new(), handle).await,
+            None => {
+                let cx = CallCx::keyed(format!("{shipment_id}/confirm/{}", record.confirm_attempt));
+                actions.ship(&cx, &notice).await
+            }
+        };
+        match result {
+            Ok(Submitted::Done(())) => self.confirmed(record, done).await,
+            Ok(Submitted::Deferred(handle)) => {
+                done.postponed += 1;
+                record.confirm = Some(handle);
+                self.stage(record, Stage::ToConfirm, None, Batch::new()).await
+            }
+            // In doubt; or the channel does not know the job any more that it was told in.
             Err(e)
-                if e.kind() == Kind::Indeterminate
-                    || e.kind() == Kind::Duplicate
-                    || e.kind() == Kind::Conflict =>
+                if matches!(e.kind(), Kind::Indeterminate | Kind::Duplicate | Kind::Conflict)
+                    || asked.is_some()
+                        && matches!(e.kind(), Kind::NotFound | Kind::InvalidRequest | Kind::Unsupported) =>
             {
                 // Read: did it arrive?
                 done.note(self.told(&e));

@@ -9,7 +9,7 @@ use tradewind_connector::{Bounds, Facet, Handle, Kind, SystemClock, VirtualClock
 use tradewind_domain::{ChangeState, Product, Sku};
 use tradewind_gateway::config::Config;
 use tradewind_gateway::plan::{Action, Plan};
-use tradewind_gateway::records::{JobRecord, OfferRecord, ProductRecord, StockRecord, offer_key};
+use tradewind_gateway::records::{JobFacet, JobRecord, OfferRecord, ProductRecord, StockRecord, offer_key};
 use tradewind_gateway::{Engines, Gateway, GatewayError};
 use tradewind_store::{Batch, Filter, KeySource, SqliteStore, Store, typed};
 
@@ -57,10 +57,10 @@ pub(crate) async fn shop(dir: &std::path::Path) -> (Gateway, Arc<Fake>) {
     (gateway, channel)
 }
 
-const FACETS: [Facet; 3] = [Facet::Offers, Facet::Stock, Facet::Listings];
+pub(crate) const FACETS: [Facet; 3] = [Facet::Offers, Facet::Stock, Facet::Listings];
 
 /// Ten bags of 36.00 EUR for a shop that shows nothing yet.
-async fn stocked(dir: &std::path::Path, channel: Arc<Fake>) -> Gateway {
+pub(crate) async fn stocked(dir: &std::path::Path, channel: Arc<Fake>) -> Gateway {
     let config = Config::parse(CONFIG, "tradewind.toml").unwrap();
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(&dir.join("t.db"), &KeySource::File(dir.join("key"))).unwrap());
@@ -534,6 +534,7 @@ async fn submitted(gateway: &Gateway, account: &str) {
     offer.sent_at = Some(gateway.now());
     let (flow, id, step) = ("feed".to_owned(), "F1".to_owned(), "poll".to_owned());
     let job = JobRecord {
+        facet: JobFacet::Offers,
         id: format!("{account}/1"),
         account: account.parse().unwrap(),
         handle: Handle { flow, id, step, state: json!(null), not_before: None },

@@ -107,6 +107,7 @@ async fn the_same_money_seen_by_several_accounts_counts_once() {
             shipment: None,
             declaration: None,
             confirm_attempt: 0,
+            confirm: None,
             cancel: None,
             cancel_attempt: 0,
             elsewhere: false,

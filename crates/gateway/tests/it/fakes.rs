@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tradewind_connector::role::{
-    Customs, Declare, ItemOutcome, Listed, Listings, Logistics, Marketplace, Offers, OrderActions, Orders,
-    Payments, Receipts, Returns, Shipments, Stock, StockChange,
+    Customs, Declare, Draft, DraftOffer, ItemOutcome, Listed, Listings, Logistics, Marketplace, Offers,
+    OrderActions, Orders, Payments, Receipts, Returns, Shipments, Stock, StockChange, offers_of,
 };
 use tradewind_connector::*;
 use tradewind_domain::{
     BookedShipment, CustomsReceipt, Declaration, Dispute, Filed, ListingRef, ListingState, LiveListing,
-    Mismatch, Offer, Order, OrderId, Return, ShipmentId, ShipmentNotice, ShipmentRequest, Sku, Waybill,
+    Mismatch, Order, OrderId, Return, ShipmentId, ShipmentNotice, ShipmentRequest, Sku, Waybill,
 };
 
 type Before = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
@@ -50,6 +50,10 @@ pub(crate) struct Other {
     pub(crate) calls: Vec<&'static str>,
     /// Keys of writes to listings.
     pub(crate) keys: Vec<String>,
+    /// What was put, call by call.
+    pub(crate) drafts: Vec<Vec<Draft>>,
+    /// The next calls of these names are done later: when they are asked about.
+    pub(crate) defer: Vec<&'static str>,
     /// Errors that the next calls of a name end with, after they were carried out.
     pub(crate) fail: Vec<(&'static str, Kind)>,
 }
@@ -126,6 +130,15 @@ impl Fake {
             next().await;
         }
         self.other().calls.push(call);
+    }
+
+    /// The handle of a call that is done later.
+    fn deferred(&self, call: &'static str) -> Option<Handle> {
+        let mut other = self.other();
+        let n = other.defer.iter().position(|name| *name == call)?;
+        other.defer.remove(n);
+        let (flow, id, step) = (call.to_owned(), "job-1".to_owned(), String::new());
+        Some(Handle { flow, id, step, state: serde_json::Value::Null, not_before: None })
     }
 
     pub(crate) fn leave<T>(&self, call: &'static str, answer: T) -> Result<T> {
@@ -220,12 +233,25 @@ impl Marketplace for Fake {
 
 #[async_trait]
 impl Offers for Fake {
-    async fn put(&self, cx: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>> {
+    async fn put(&self, cx: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>> {
         self.enter("put").await;
         self.other().keys.extend(cx.key().map(str::to_owned));
-        for offer in offers {
+        self.other().drafts.push(drafts.to_vec());
+        let listing = |o: &DraftOffer| format!("{}/{}", o.offer.product, o.offer.sku).parse().unwrap();
+        let told: Vec<&DraftOffer> = drafts.iter().flat_map(Draft::whole).collect();
+        if self.capabilities.bounds.whole_products {
+            // What is left out is taken off sale.
+            let products: Vec<String> = drafts.iter().map(|d| format!("{}/", d.product)).collect();
+            let of = |l: &LiveListing| l.key.listing.as_ref().map(ToString::to_string).unwrap_or_default();
+            self.other().listings.retain(|_, l| !products.iter().any(|p| of(l).starts_with(p.as_str())));
+        }
+        for one in told {
+            let offer = &one.offer;
             let live = LiveListing {
-                key: ListingRef { sku: offer.sku.clone(), listing: None },
+                key: ListingRef {
+                    sku: offer.sku.clone(),
+                    listing: self.capabilities.bounds.whole_products.then(|| listing(one)),
+                },
                 state: ListingState::Live,
                 price: Some(offer.price),
                 quantity: Some(offer.quantity),
@@ -234,12 +260,14 @@ impl Offers for Fake {
             };
             self.other().listings.insert(offer.sku.clone(), live);
         }
-        self.leave("put", Submitted::Done(offers.iter().map(|o| ItemOutcome::ok(&o.sku, None)).collect()))
+        let done = offers_of(drafts).map(|o| ItemOutcome::ok(&o.offer.sku, None)).collect();
+        self.leave("put", Submitted::Done(done))
     }
     /// Takes effect later: when a test puts the listings there.
-    async fn list(&self, _: &CallCx, offers: &[Offer]) -> Result<Submitted<Vec<ItemOutcome>>> {
+    async fn list(&self, _: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>> {
         self.enter("list").await;
-        self.leave("list", Submitted::Done(offers.iter().map(|o| ItemOutcome::ok(&o.sku, None)).collect()))
+        let done = offers_of(drafts).map(|o| ItemOutcome::ok(&o.offer.sku, None)).collect();
+        self.leave("list", Submitted::Done(done))
     }
     async fn withdraw(&self, _: &CallCx, gone: &[ListingRef]) -> Result<Submitted<Vec<ItemOutcome>>> {
         self.enter("withdraw").await;
@@ -262,8 +290,17 @@ impl Stock for Fake {
                 live.quantity = Some(change.quantity);
             }
         }
+        if let Some(handle) = self.deferred("stock") {
+            return self.leave("stock", Submitted::Deferred(handle));
+        }
         let outcomes = changes.iter().map(|c| ItemOutcome::ok(&c.key.sku, None)).collect();
         self.leave("stock", Submitted::Done(outcomes))
+    }
+    /// All that is there was taken.
+    async fn poll(&self, _: &CallCx, _: &Handle) -> Result<Submitted<Vec<ItemOutcome>>> {
+        self.enter("feed").await;
+        let done = self.other().listings.keys().map(|sku| ItemOutcome::ok(sku, None)).collect();
+        self.leave("feed", Submitted::Done(done))
     }
 }
 
@@ -335,8 +372,20 @@ impl Orders for Fake {
 impl OrderActions for Fake {
     async fn ship(&self, _: &CallCx, notice: &ShipmentNotice) -> Result<Submitted<()>> {
         self.enter("ship").await;
+        if let Some(handle) = self.deferred("ship") {
+            return self.leave("ship", Submitted::Deferred(handle));
+        }
         self.other().shipped.push(notice.clone());
         self.leave("ship", Submitted::Done(()))
+    }
+    async fn poll(&self, _: &CallCx, handle: &Handle) -> Result<Submitted<()>> {
+        self.enter("told?").await;
+        match self.deferred("told?") {
+            Some(later) => {
+                self.leave("told?", Submitted::Deferred(Handle { id: handle.id.clone(), ..later }))
+            }
+            None => self.leave("told?", Submitted::Done(())),
+        }
     }
 }
 

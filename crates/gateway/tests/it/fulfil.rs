@@ -154,6 +154,27 @@ async fn units_leave_when_the_marketplace_knows() {
 }
 
 #[tokio::test]
+async fn a_confirmation_that_is_done_later_is_asked_about() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    t.channel.other().defer.extend(["ship", "told?"]);
+    // Told, and then asked about: it works on it still.
+    for round in 0..2 {
+        let done = t.gateway.fulfil().await.unwrap();
+        assert_eq!((done.confirmed, done.postponed), (0, 1), "{round}: {done:?}");
+        let record = t.one::<OrderRecord>().await;
+        assert_eq!((record.stage, record.confirm.unwrap().id.as_str()), (Stage::ToConfirm, "job-1"));
+        assert_eq!(t.shelf().await, (10, 3));
+    }
+    assert_eq!(t.gateway.fulfil().await.unwrap().confirmed, 1);
+    let record = t.one::<OrderRecord>().await;
+    assert_eq!((record.stage, record.confirm), (Stage::Confirmed, None));
+    assert_eq!(t.shelf().await, (7, 0));
+    let calls = t.channel.other().calls.clone();
+    let asked = |call: &str| calls.iter().filter(|c| **c == call).count();
+    assert_eq!((asked("ship"), asked("told?")), (1, 2), "{calls:?}");
+}
+
+#[tokio::test]
 async fn a_cancellation_during_the_booking_is_not_overwritten() {
     let t = Trade::new(&[Facet::Shipments]).await;
     t.cancel_during(&t.carrier, "book");

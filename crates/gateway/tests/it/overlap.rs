@@ -1,17 +1,20 @@
-//! Two writes of one listing: one after the other, at the same time, and one that was refused.
+//! Two writes of one listing: one after the other, at the same time; one that was refused, one that is done later, and one that
+//! takes its siblings with it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tradewind_connector::Kind;
-use tradewind_domain::ChangeState;
+use tradewind_connector::role::DraftOffer;
+use tradewind_connector::{Bounds, Kind};
+use tradewind_domain::{ChangeState, Sku, Variant};
 use tradewind_gateway::Gateway;
 use tradewind_gateway::desired::Guard;
 use tradewind_gateway::plan::Action;
-use tradewind_gateway::records::StockRecord;
+use tradewind_gateway::records::{ProductRecord, StockRecord};
 use tradewind_store::{Batch, typed};
 
-use crate::apply::{deliver_six, offer, product, put, shop, sku};
+use crate::apply::{FACETS, deliver_six, offer, product, put, shop, sku, stocked};
+use crate::fakes::Fake;
 
 /// So many of the ten bags are left for the shop: the others were sold elsewhere and went.
 pub(crate) async fn left(gateway: &Gateway, units: u32) {
@@ -116,4 +119,110 @@ async fn a_refused_quantity_blocks_itself_alone() {
     // What it was never given is still to be given.
     let shelf = typed::get::<StockRecord>(&*gateway.store, sku().as_str()).await.unwrap().unwrap();
     assert_eq!(shelf.value.fresh_of(&"shop".parse().unwrap()), 6);
+}
+
+/// A channel that takes quantities as a feed.
+#[tokio::test]
+async fn a_quantity_that_is_done_later_is_asked_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    left(&gateway, 6).await;
+    channel.other().defer.push("stock");
+    let applied = gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+    assert_eq!((applied.deferred, applied.accepted), (1, 0), "{applied:?}");
+    assert_eq!(offer(&gateway).await.state, ChangeState::Sent);
+    let (settled, asked) = gateway.settle().await.unwrap();
+    assert_eq!((asked.accepted, settled.live), (1, 1), "{settled:?} {asked:?}");
+    let asked = |call: &str| channel.other().calls.iter().filter(|c| **c == call).count();
+    assert_eq!((asked("stock"), asked("feed"), asked("job")), (1, 1, 0));
+    gateway.settle().await.unwrap();
+    assert_eq!(asked("feed"), 1);
+}
+
+/// Three variants of a product, ten of each, at a channel that takes a product as one document.
+async fn product_of_three(dir: &std::path::Path) -> (Gateway, Arc<Fake>) {
+    let bounds = Bounds { whole_products: true, offers_batch: Some(2), ..Bounds::default() };
+    let channel = Fake::bounded("shop", &FACETS, bounds);
+    let gateway = stocked(dir, channel.clone()).await;
+    put(&gateway, &three("36.00")).await;
+    let mut batch = Batch::new();
+    for sku in ["BAG-2", "BAG-3"] {
+        let shelf = StockRecord {
+            on_hand: 10,
+            allotted: [("shop".parse().unwrap(), 10)].into(),
+            ..StockRecord::new(sku.parse().unwrap())
+        };
+        batch.put(&shelf).unwrap();
+    }
+    gateway.store.commit(batch).await.unwrap();
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!(plan.totals.create, 3);
+    assert_eq!(gateway.apply(&plan).await.unwrap().accepted, 3);
+    gateway.settle().await.unwrap();
+    (gateway, channel)
+}
+
+/// Of which the first has another price.
+fn three(price: &str) -> ProductRecord {
+    let mut bags = product("36.00");
+    for sku in ["BAG-2", "BAG-3"] {
+        bags.0.variants.push(Variant { sku: sku.parse().unwrap(), ..bags.0.variants[0].clone() });
+    }
+    bags.0.variants[0].price = product(price).0.variants[0].price;
+    bags
+}
+
+#[tokio::test]
+async fn a_product_goes_with_its_siblings_where_a_channel_takes_it_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = product_of_three(dir.path()).await;
+    // Three in one document, though a call takes two: nothing was there, so no id is known.
+    let calls = channel.other().drafts.clone();
+    let [call] = calls.as_slice() else { panic!("{calls:?}") };
+    let [draft] = call.as_slice() else { panic!("{call:?}") };
+    assert_eq!((draft.offers.len(), draft.siblings.len(), draft.listing()), (3, 0, None));
+    // The first gets another price; of the second four are sold that we have not heard of.
+    put(&gateway, &three("40.00")).await;
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!(plan.totals.update, 1, "{plan:?}");
+    let second: Sku = "BAG-2".parse().unwrap();
+    channel.other().listings.get_mut(&second).unwrap().quantity = Some(6);
+    assert_eq!(gateway.apply(&plan).await.unwrap().accepted, 1);
+    let last = channel.other().drafts.last().unwrap().clone();
+    let [draft] = last.as_slice() else { panic!("{last:?}") };
+    let told = |all: &[DraftOffer]| -> Vec<(String, String, u32)> {
+        let id = |o: &DraftOffer| o.listing.as_ref().unwrap().to_string();
+        all.iter().map(|o| (id(o), o.offer.price.amount(), o.offer.quantity)).collect()
+    };
+    let row = |id: &str, price: &str, units| (id.to_owned(), price.to_owned(), units);
+    assert_eq!(told(&draft.offers), [row("BAG/BAG-1", "40.00", 10)]);
+    assert_eq!(told(&draft.siblings), [row("BAG/BAG-2", "36.00", 6), row("BAG/BAG-3", "36.00", 10)]);
+    // All three are on sale, and nobody's sold units came back.
+    let shown: Vec<Option<u32>> = channel.other().listings.values().map(|l| l.quantity).collect();
+    assert_eq!(shown, [Some(10), Some(6), Some(10)]);
+}
+
+#[tokio::test]
+async fn a_product_waits_for_a_sibling_of_which_nothing_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = product_of_three(dir.path()).await;
+    put(&gateway, &three("40.00")).await;
+    let plan = gateway.plan().await.unwrap();
+    // Neither the offer nor its siblings can be read: told without them, the product would lose two of its variants.
+    channel.other().fail.push(("read", Kind::Unavailable));
+    let applied = gateway.apply(&plan).await.unwrap();
+    assert_eq!(applied.accepted, 0, "{applied:?}");
+    assert_eq!(channel.other().drafts.len(), 1);
+    assert_eq!(channel.other().listings.len(), 3);
+    // One that left the catalogue is no sibling any more, though it is going in the same plan.
+    let mut two = three("40.00");
+    two.0.variants.remove(2);
+    put(&gateway, &two).await;
+    let mut gateway = gateway;
+    gateway.config.guard.mass_delete = "1".parse().unwrap();
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!((plan.totals.update, plan.totals.withdraw, plan.totals.blocked), (1, 1, 0), "{plan:?}");
+    assert_eq!(gateway.apply(&plan).await.unwrap().accepted, 2);
+    let left: Vec<String> = channel.other().listings.keys().map(ToString::to_string).collect();
+    assert_eq!(left, ["BAG-1", "BAG-2"]);
 }

@@ -7,12 +7,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json as j};
 use tradewind_connector::role::{
-    Logistics, Marketplace, Payments, Pickup, PriceChange, RateRequest, StockChange,
+    Cancellation, Draft, Logistics, Marketplace, Payments, Pickup, PriceChange, RateRequest, StockChange,
 };
 use tradewind_connector::{Connector, Cursor, Error, Facet, Handle, Page, Safety, Submitted, Window};
 use tradewind_domain::{
-    CancelReason, Document, Filed, ListingRef, Money, Offer, Order, OrderId, RefundRequest, ShipmentId,
-    ShipmentNotice, ShipmentRequest, StatementId, Waybill,
+    Document, Filed, ListingRef, Money, Offer, OrderId, RefundRequest, ShipmentId, ShipmentNotice,
+    ShipmentRequest, StatementId, Waybill,
 };
 
 use super::{Call, cx, json};
@@ -75,15 +75,22 @@ macro_rules! call {
     };
 }
 
-call!(/// `Offers::put` of a list of offers.
+/// A list of offers of which the channel has nothing, or of drafts.
+///
+/// # Errors
+/// The input is neither.
+pub fn drafts(value: Value) -> Result<Vec<Draft>, Error> {
+    let are_drafts = value.as_array().is_some_and(|all| all.iter().any(|one| one.get("offers").is_some()));
+    if are_drafts { input(value) } else { Ok(Draft::of(input::<Vec<Offer>>(value)?)) }
+}
+
+call!(/// `Offers::put` of a list of [`drafts`].
     put, Offers, |c, v| {
-    let offers: Vec<Offer> = input(v)?;
-    json::outcomes(market(&*c)?.offers().ok_or_else(json::absent)?.put(&cx(), &offers).await?)
+    json::outcomes(market(&*c)?.offers().ok_or_else(json::absent)?.put(&cx(), &drafts(v)?).await?)
 });
-call!(/// `Offers::list` of a list of offers: one submission for many.
+call!(/// `Offers::list` of a list of [`drafts`]: one submission for many.
     list, Offers, |c, v| {
-    let offers: Vec<Offer> = input(v)?;
-    let listed = market(&*c)?.offers().ok_or_else(json::absent)?.list(&cx(), &offers).await?;
+    let listed = market(&*c)?.offers().ok_or_else(json::absent)?.list(&cx(), &drafts(v)?).await?;
     json::outcomes(untimed(listed))
 });
 call!(/// `Offers::withdraw` of a list of references.
@@ -94,12 +101,12 @@ call!(/// `Offers::withdraw` of a list of references.
 call!(/// `Stock::set`.
     stock, Stock, |c, v| {
     let changes: Vec<StockChange> = input(v)?;
-    json::outcomes(market(&*c)?.stock().ok_or_else(json::absent)?.set(&cx(), &changes).await?)
+    json::outcomes(untimed(market(&*c)?.stock().ok_or_else(json::absent)?.set(&cx(), &changes).await?))
 });
 call!(/// `Prices::set`.
     prices, Prices, |c, v| {
     let changes: Vec<PriceChange> = input(v)?;
-    json::outcomes(market(&*c)?.prices().ok_or_else(json::absent)?.set(&cx(), &changes).await?)
+    json::outcomes(untimed(market(&*c)?.prices().ok_or_else(json::absent)?.set(&cx(), &changes).await?))
 });
 call!(/// `Listings::read`.
     read, Listings, |c, v| {
@@ -142,15 +149,10 @@ call!(/// `OrderActions::ship`.
     let notice: ShipmentNotice = input(v)?;
     timeless(market(&*c)?.order_actions().ok_or_else(json::absent)?.ship(&cx(), &notice).await?)
 });
-call!(/// `OrderActions::cancel`; input `{"order", "reason"}`.
+call!(/// `OrderActions::cancel`; input `{"order", "reason"}`, with `"lines"` where not all of it is cancelled.
     cancel, Cancel, |c, v| {
-    #[derive(Deserialize)]
-    struct Cancel {
-        order: Order,
-        reason: CancelReason,
-    }
-    let x: Cancel = input(v)?;
-    timeless(market(&*c)?.order_actions().ok_or_else(json::absent)?.cancel(&cx(), &x.order, x.reason).await?)
+    let what: Cancellation = input(v)?;
+    timeless(market(&*c)?.order_actions().ok_or_else(json::absent)?.cancel(&cx(), &what).await?)
 });
 call!(/// `OrderActions::refund`.
     refund_order, Refund, |c, v| {

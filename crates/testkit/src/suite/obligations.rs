@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 use serde_json::Value;
-use tradewind_connector::{Access, Facet, Kind};
+use tradewind_connector::{Access, Cancels, Facet, Kind};
 use tradewind_domain::{Currency, Decimal};
 
 use super::faults::kinds_of;
@@ -184,6 +184,9 @@ impl Suite {
     /// Declared limits hold: no request carries more items than a batch, and a title too long is refused unsent.
     pub(super) async fn bounds(&self, call: &Call, happy: &Case, report: &mut Report) {
         let bounds = (self.factory.capabilities)().bounds;
+        if call.facet == Facet::Cancel && bounds.cancels != Cancels::Units {
+            self.part_of_a_line(call, happy, report).await;
+        }
         let batch = match call.facet {
             Facet::Offers | Facet::Withdraw => bounds.offers_batch,
             Facet::Stock => bounds.stock_batch,
@@ -235,6 +238,27 @@ impl Suite {
                 )
             });
         }
+    }
+}
+
+impl Suite {
+    /// A channel that would cancel more than was asked for is not asked.
+    async fn part_of_a_line(&self, call: &Call, happy: &Case, report: &mut Report) {
+        let mut input = happy.input.clone();
+        let Some(line) = input.pointer_mut("/order/lines/0") else { return };
+        let Some(id) = line.get("id").cloned() else { return };
+        line["quantity"] = 1_000.into();
+        input["lines"] = serde_json::json!([{ "line": id, "quantity": 1 }]);
+        let case = Case { input, ..happy.clone() };
+        let Some((bench, outcome)) = self.drive(call, &case, happy_steps(happy), None).await else { return };
+        let told = kinds_of(&outcome).iter().any(|k| k == Kind::Unsupported.name());
+        report.expect(Group::Declaration, told && bench.script.calls().is_empty(), || {
+            format!(
+                "{}: one unit of a thousand is not refused unsent, though Bounds::cancels says that no unit is cancelled alone; outcome {}",
+                happy.label(),
+                render(&outcome)
+            )
+        });
     }
 }
 

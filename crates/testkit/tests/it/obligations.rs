@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tradewind_connector::{Facet, Safety};
-use tradewind_domain::{Money, Offer};
+use tradewind_domain::Money;
 use tradewind_testkit::spec::{OpenApi, SpecSet, Xsd};
-use tradewind_testkit::{Answer, Call, Report, Suite, cx, json};
+use tradewind_testkit::{Answer, Call, Report, Suite, calls, cx, json};
 
 use crate::corner::{Defect, ONE, Safe, Send, looking_first, safe, selling, with};
 use crate::suite_bites::{stock, suite};
@@ -166,9 +166,8 @@ async fn a_title_too_long_is_refused_unsent() {
     selling(true);
     let put = || {
         Call::new("offers.put", Facet::Offers, Safety::Natural, |c, input| async move {
-            let offers: Vec<Offer> = json::read(input)?;
             let facet = c.marketplace().and_then(|m| m.offers()).ok_or_else(json::absent)?;
-            json::outcomes(facet.put(&cx(), &offers).await?)
+            json::outcomes(facet.put(&cx(), &calls::drafts(input)?).await?)
         })
     };
     let run = async || plain(&folder).call(stock(Safety::Natural)).call(put()).run().await;

@@ -90,6 +90,7 @@ async fn the_suite_bites() {
         (Defect::LeaksTheToken, "Secrets", "'access_token of /token' is in the outcome"),
         (Defect::LogsTheToken, "Secrets", "'access_token of /token' is in the log"),
         (Defect::ReadsTheErrorItself, "Secrets", "'access_token of /token' is in the outcome"),
+        (Defect::NeverTellsTheEnd, "Codec", "is done later, and Stock has no poll for the flow 'feed'"),
         (Defect::SwallowsDoubt, "Faults", "hang, then no connection: Indeterminate expected"),
         (Defect::StaleSignature, "Faults", "refused connection, then throttled: 'x-sign' is not fresh"),
     ] {
