@@ -33,7 +33,7 @@
 //!   request but for the [`Suite::volatile`] parts; those named with [`Suite::fresh`] differ in every attempt; a write
 //!   that must not be repeated is not; every request drew from a quota. A dead login, a refusal with status 200, a store
 //!   that fails, a network that stays away after a lost answer. A keyed write carries its key, one that is read back its
-//!   reference; the second page is another request than the first.
+//!   reference; the second page is another request than the first. What ends deferred can be gone on with.
 //! - **Declaration**: declared facets exist, and what exists is declared; a read-only account writes nothing, also where
 //!   it looks something up first; a revoked facet is refused unsent; batch and title limits hold.
 //! - **Robustness**: mutilated answers give errors, never a panic; in yen and in dinars an amount is the same number or
@@ -45,6 +45,7 @@
 //! [`live`] checks the other side: what a simulated channel answers over real HTTP.
 
 pub mod calls;
+mod deferred;
 mod faults;
 pub mod fixture;
 mod journal;
@@ -512,6 +513,9 @@ impl Suite {
                 self.bounds(call, happy, &mut report).await;
                 self.read_only(call, happy, &mut report).await;
                 self.mutilated(call, happy, &mut report).await;
+            }
+            for case in own {
+                self.deferred(call, case, &mut report).await;
             }
             if call.paged {
                 self.cursor_is_sent(call, own, &mut report).await;

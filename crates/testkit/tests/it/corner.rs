@@ -48,6 +48,7 @@ pub(crate) enum Defect {
     ReadsTheErrorItself,
     NeverTellsTheEnd,
     BelievesForgeries,
+    ForgetsItsJobs,
 }
 
 /// Tests of the suite run one at a time: what is wrong is a static.
@@ -436,6 +437,17 @@ impl Stock for Corner {
                 }
                 Err(e) => return Err(e),
             }
+        }
+        if is(Defect::ForgetsItsJobs) {
+            let (flow, id) = ("stock".to_owned(), "J1".to_owned());
+            let state = serde_json::Value::Null;
+            return Ok(Submitted::Deferred(Handle {
+                flow,
+                id,
+                step: String::new(),
+                state,
+                not_before: None,
+            }));
         }
         Ok(Submitted::Done(out))
     }

@@ -84,6 +84,7 @@ async fn the_suite_bites() {
         (Defect::IgnoresTheLogin, "Faults", "a dead login"),
         (Defect::TakesErrorForSuccess, "Faults", "a refusal with status 200 comes out as"),
         (Defect::BelievesForgeries, "Faults", "a forged answer: Indeterminate expected"),
+        (Defect::ForgetsItsJobs, "Faults", "flow 'stock' is deferred, and poll does not go on with it"),
         (Defect::IgnoresTheBatch, "Declaration", "a batch is 2, and 3 items are in one request"),
         (Defect::AsksAnotherHost, "Codec", "golden: host: {endpoint}"),
         (Defect::TellsTheSecretInTheIntent, "Secrets", "'client_secret' is in an intent"),
