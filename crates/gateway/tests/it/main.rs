@@ -3,6 +3,7 @@
 
 mod apply;
 mod books;
+mod border;
 mod cases;
 mod catalogue;
 mod config;
