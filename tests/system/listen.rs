@@ -27,11 +27,21 @@ struct Shop {
 impl Shop {
     /// `buyers` a day; the world begins half a day ago, so that its orders are of the past.
     fn open(buyers: u32, profile: Profile) -> Shop {
+        Shop::open_on(&["shopify", "ebay"], buyers, profile, |_, config| config)
+    }
+
+    /// On these channels, with a configuration that is made of the plain one.
+    fn open_on(
+        channels: &[&str],
+        buyers: u32,
+        profile: Profile,
+        edit: impl Fn(&Simulator, String) -> String,
+    ) -> Shop {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let demand = Demand { orders_per_day: buyers, days: 1, ..Demand::default() };
         let began = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(12);
-        let builder = Simulator::builder().demand(demand).start_at(began).channels(["shopify", "ebay"]);
+        let builder = Simulator::builder().demand(demand).start_at(began).channels(channels.iter().copied());
         let simulator = runtime.block_on(builder.start()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -98,7 +108,7 @@ verification_token = {{ file = "token" }}
             ebay.get("signing_jwe"),
             ebay.get("notification_key"),
         );
-        write("tradewind.toml", &config);
+        write("tradewind.toml", &edit(&simulator, config));
         simulator.world().faults(|f| f.set_all(profile));
         Shop { folder, simulator, _runtime: runtime }
     }
@@ -385,6 +395,113 @@ fn ebay_asks_whose_address_it_is_and_tells_signed() {
         br#"{"metadata":{"topic":"ORDER_CONFIRMATION"},"notification":{"data":{"order":{"orderId":"1"}}}}"#;
     assert_eq!(listening.send("POST", "/hooks/ebay", &[], body).0, 401);
     assert_eq!(listening.count("taken"), 0);
+}
+
+/// PayPal's certificates are at PayPal's addresses, and no other is believed; the fake's are on this machine.
+const CERTIFICATE: &str =
+    "https://api.sandbox.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-1d93a270";
+
+/// Signed by eBay's key over the body and by PayPal's certificate over transmission, time, webhook and the body's CRC: both are
+/// taken in by the program as it stands in the shop, and what was signed otherwise is not.
+#[cfg(unix)]
+#[test]
+fn what_ebay_and_paypal_sign_is_taken_and_a_change_of_it_is_not() {
+    let shop = Shop::open_on(&["shopify", "ebay", "paypal"], 60, Profile::None, |simulator, config| {
+        let selling = r#"connector = "ebay"
+access = "read-write"
+offers = { currency = "GBP", categories = { "*" = "29223" }, rates = { USD = { rate = "0.8", source = "test" } } }"#;
+        let paypal = simulator.credentials("paypal");
+        let base = simulator.base_url("paypal");
+        let cert = format!("{base}/certs/CERT-360caa42-fca2a594-1d93a270");
+        format!(
+            r#"{}
+[[account]]
+id = "paypal"
+connector = "paypal"
+settings = {{ currency = "USD", endpoint = "{base}", client_id = "{}", webhook_id = "{}", webhook_keys = {{ "{CERTIFICATE}" = "{}" }} }}
+secrets = {{ client_secret = {{ file = "paypal-secret" }} }}
+"#,
+            config.replace("connector = \"ebay\"", selling),
+            paypal.get("client_id"),
+            paypal.get("webhook_id"),
+            base64(&public_key(&certificate(&cert))),
+        )
+    });
+    std::fs::write(
+        shop.path().join("paypal-secret"),
+        shop.simulator.credentials("paypal").get("client_secret"),
+    )
+    .unwrap();
+    // eBay publishes nothing without an image.
+    let rows = "sku,title,brand,price,currency,cost,cost_currency,quantity,hs,origin,images\n\
+                MUG,Mug,Harbour,20.00,USD,5,USD,500,691200,CN,https://images.example/mug.jpg\n";
+    std::fs::write(shop.path().join("c.csv"), rows).unwrap();
+    shop.run(&["import"], 0);
+    shop.run(&["plan", "--out", "p"], 2);
+    shop.run(&["apply", "p"], 0);
+    let mut listening = shop.listen();
+    assert!(shop.simulator.subscribe("ebay", &format!("{PUBLIC}/hooks/ebay")));
+    // PayPal's are taken to the door by hand, for the address of their certificate, which is not signed.
+    assert!(shop.simulator.subscribe("paypal", "https://by.hand.example/hooks/paypal"));
+    shop.simulator.advance(Duration::from_secs(12 * 3_600));
+    listening.all_in(&shop.simulator);
+    let deliveries = shop.simulator.deliveries();
+    assert!(deliveries.iter().all(|d| d.status == 200), "{deliveries:?}");
+    let told = shop.simulator.world().take_hooks("paypal");
+    let first = told.first().expect("a buyer of the shop paid through PayPal");
+    let headers: Vec<(&str, String)> = first
+        .headers
+        .iter()
+        .map(|(k, v)| (k.as_str(), if k == "paypal-cert-url" { CERTIFICATE.to_owned() } else { v.clone() }))
+        .collect();
+    let changed = [first.body.as_slice(), b" "].concat();
+    assert_eq!(listening.send("POST", "/hooks/paypal", &headers, &changed).0, 401);
+    assert_eq!(listening.send("POST", "/hooks/paypal", &headers, &first.body).0, 200);
+    listening.wait(|e| e["event"] == "taken" && e["account"] == "paypal");
+    for account in ["ebay", "paypal"] {
+        let taken =
+            listening.seen.iter().filter(|e| e["event"] == "taken" && e["account"] == account).count();
+        assert!(taken > 0, "{account}: {:#?}", listening.seen);
+    }
+    // An order of eBay's was told, read and imported.
+    let read = |e: &Value| e["event"] == "read" && e["account"] == "ebay" && e["outcome"] == "read";
+    if !listening.seen.iter().any(read) {
+        listening.wait(read);
+    }
+    let orders = shop.run(&["orders", "--offline"], 0);
+    let all = orders["orders"].as_array().unwrap();
+    assert!(all.iter().any(|o| o["order"]["account"] == "ebay"), "{orders}");
+    // Without their signatures.
+    let taken = listening.count("taken");
+    for path in ["/hooks/ebay", "/hooks/paypal"] {
+        assert_eq!(listening.send("POST", path, &[], b"{}").0, 401);
+    }
+    assert_eq!(listening.count("taken"), taken);
+    // Ctrl-C ends it as a service manager does.
+    let (code, told) = listening.end("-INT");
+    assert_eq!(code, Some(0), "{told}");
+}
+
+/// A file that a simulated channel shows to anybody, PEM decoded.
+#[cfg(unix)]
+fn certificate(url: &str) -> Vec<u8> {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let head = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let answer = raw(host, &[head.as_bytes()]);
+    let pem = answer.split_once("-----BEGIN CERTIFICATE-----").unwrap().1.split("-----END").next().unwrap();
+    let text: String = pem.split_ascii_whitespace().collect();
+    tradewind_connector::signing::from_base64(&text).unwrap()
+}
+
+/// The `SubjectPublicKeyInfo` of a certificate of an RSA key of 2048 bits: SEQUENCE, two bytes of length, then the algorithm
+/// rsaEncryption (RFC 8017, appendix A.1).
+#[cfg(unix)]
+fn public_key(certificate: &[u8]) -> Vec<u8> {
+    const RSA: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+    let at = certificate.windows(RSA.len()).position(|w| w == RSA).unwrap();
+    let key = &certificate[at - 4..];
+    assert_eq!(key[..2], [0x30, 0x82]);
+    key[..4 + usize::from(u16::from_be_bytes([key[2], key[3]]))].to_vec()
 }
 
 #[test]

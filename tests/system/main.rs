@@ -6,6 +6,7 @@ mod bad_input;
 mod cases;
 mod demo;
 mod duty;
+mod estimate;
 mod exits;
 mod kill;
 mod listen;

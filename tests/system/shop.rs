@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use super::{json, text, tradewind};
 
 /// Ends the channels with the test.
-struct Channels(Child);
+pub(crate) struct Channels(pub(crate) Child);
 
 impl Drop for Channels {
     fn drop(&mut self) {

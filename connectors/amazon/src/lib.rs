@@ -106,7 +106,7 @@ fn capabilities() -> Capabilities {
             bulk: Effort::batch(6),
             quantity: Effort::item(1),
             withdraw: Effort::item(1),
-            read: Effort::batch(1),
+            read: Effort::item(1),
         },
         title_chars: Some(200),
         images: Some(9),
