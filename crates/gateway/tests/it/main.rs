@@ -17,5 +17,6 @@ mod money;
 mod overlap;
 mod plan;
 mod pricing;
+mod pull;
 mod shop;
 mod stuck;
