@@ -96,6 +96,13 @@ fn a_folder_with_a_shop_of_its_own_is_not_written_over() {
     let output = tradewind(folder.path(), &["demo", "--dir", "."]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("holds a shop already: choose another folder"), "{}", text(&output));
+    // With a store it is no demo all the same, and nobody is told to remove it.
+    std::fs::write(folder.path().join("tradewind.db"), "").unwrap();
+    let told = text(&tradewind(folder.path(), &["demo", "--dir", "."]));
+    assert!(
+        told.contains("holds a shop already: choose another folder") && !told.contains("remove"),
+        "{told}"
+    );
     assert_eq!(std::fs::read_to_string(folder.path().join("tradewind.toml")).unwrap(), "# mine\n");
 }
 

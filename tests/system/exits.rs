@@ -205,3 +205,70 @@ fn an_unknown_setting_of_a_channel_is_named() {
     let told = text(&shop.run(&["check"], 3));
     assert!(told.contains("account 'store'") && told.contains("marketplac"), "{told}");
 }
+
+#[test]
+fn what_is_wrong_in_an_account_is_told_with_its_place() {
+    let shop = Shop::open("read-only", None);
+    let path = shop.path().join("tradewind.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("marketplace = \"DE\"", "marketplase = \"DE\"")).unwrap();
+    // The ninth line is `settings = { marketplase = "DE", …`: the value begins behind 13 + 14 characters.
+    for args in [&["check"][..], &["orders"]] {
+        let told = text(&tradewind(shop.path(), args));
+        assert!(
+            told.contains("tradewind.toml:9:28: account 'store': ") && told.contains("marketplase"),
+            "{told}"
+        );
+    }
+    let told = json(&shop.run(&["check", "--json"], 3));
+    assert_eq!(
+        (&told["problems"][0]["line"], &told["problems"][0]["column"]),
+        (&9.into(), &28.into()),
+        "{told}"
+    );
+    std::fs::write(&path, &config).unwrap();
+    // The tenth is `secrets = { client_secret = { file = "client" }, …`: 12 + 16 characters before the source.
+    std::fs::write(shop.path().join("client"), "\n").unwrap();
+    let told = text(&shop.run(&["check"], 3));
+    assert!(
+        told.contains("tradewind.toml:10:29: ") && told.contains("client: is there, and empty"),
+        "{told}"
+    );
+    assert!(
+        told.contains("secret 'client_secret' of account 'store'") && !told.contains("is missing"),
+        "{told}"
+    );
+}
+
+/// Nobody listens at port 1. Two accounts of one endpoint are told in one line, with all that was asked of it.
+#[test]
+fn a_dead_endpoint_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("s"), "secret").unwrap();
+    let account = |id: &str| {
+        format!(
+            "[[account]]\nid = \"{id}\"\nconnector = \"amazon\"\n\
+             settings = {{ marketplace = \"DE\", endpoint = \"http://127.0.0.1:1\", token_endpoint = \"http://127.0.0.1:1/t\", seller_id = \"S\", client_id = \"{id}\" }}\n\
+             secrets = {{ client_secret = {{ file = \"s\" }}, refresh_token = {{ file = \"s\" }} }}\n"
+        )
+    };
+    std::fs::write(folder.path().join("tradewind.toml"), account("one") + &account("two")).unwrap();
+    let output = tradewind(folder.path(), &["orders", "--json"]);
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    let told = json(&output);
+    let errors = told["pulled"]["errors"].as_array().unwrap();
+    assert_eq!((&told["pulled"]["failed"], errors.len()), (&2.into(), 1), "{told}");
+    let said = errors[0].as_str().unwrap();
+    assert!(said.contains("orders of one, orders of two") && said.contains("127.0.0.1:1"), "{said}");
+}
+
+#[test]
+fn a_plan_that_cannot_be_written_leaves_the_one_that_was_there() {
+    let shop = Shop::open("read-write", None);
+    std::fs::create_dir(shop.path().join("plans")).unwrap();
+    let told = text(&shop.run(&["plan", "--out", "nowhere/p"], 1));
+    assert!(told.contains("nowhere/p cannot be written"), "{told}");
+    shop.run(&["plan", "--out", "plans/p"], 2);
+    shop.run(&["apply", "plans/p"], 0);
+    assert_eq!(std::fs::read_dir(shop.path().join("plans")).unwrap().count(), 1, "nothing is left beside it");
+}

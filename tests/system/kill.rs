@@ -235,6 +235,7 @@ fn normal(value: &mut Value) {
 /// every record of the store, and the world's own ledger. Of two facts of one name both are kept: what was done twice shows.
 fn end_of(world: &World, mut summary: Value, folder: &Path) -> BTreeMap<String, Vec<String>> {
     summary.as_object_mut().unwrap().remove("calls");
+    summary.as_object_mut().unwrap().remove("resumed");
     let mut facts = BTreeMap::from([("summary".to_owned(), vec![summary.to_string()])]);
     let mut fact = |name: String, mut value: Value| {
         normal(&mut value);

@@ -161,6 +161,61 @@ fn numbers_of_buyers_are_masked() {
     }
 }
 
+/// An order that waits for its payment has no total and no address yet: what is not known is neither zero nor empty.
+#[test]
+fn what_an_unpaid_order_does_not_tell_is_not_zero() {
+    use tradewind_gateway::records::OrderRecord;
+    use tradewind_store::{Batch, KeySource, SqliteStore, Store as _};
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("tradewind.toml"),
+        "[[account]]\nid = \"amazon-jp\"\nconnector = \"amazon\"\nsettings = { marketplace = \"JP\", seller_id = \"S\", client_id = \"C\" }\n\
+         secrets = { client_secret = { file = \"s\" }, refresh_token = { file = \"s\" } }\n",
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("s"), "secret").unwrap();
+    let zero = serde_json::json!({"amount": "0", "currency": "JPY"});
+    let at = serde_json::json!({"utc": "2026-08-01T08:00:00Z"});
+    let order: OrderRecord = serde_json::from_value(serde_json::json!({
+        "order": {
+            "account": "amazon-jp", "id": "503-1", "placed_at": at, "updated_at": at, "state": "pending_payment",
+            "raw_status": "PENDING", "currency": "JPY", "lines": [], "shipping": zero, "total": zero, "refunded": zero
+        },
+        "stage": "waiting", "imported_at": "2026-08-01T09:00:00Z"
+    }))
+    .unwrap();
+    let key = KeySource::File(folder.path().join("tradewind.key"));
+    let store = SqliteStore::open(&folder.path().join("tradewind.db"), &key).unwrap();
+    let mut batch = Batch::new();
+    batch.put(&order).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(store.commit(batch)).unwrap();
+    drop(store);
+    let run = |args: &[&str]| tradewind(folder.path(), args);
+    let shown = text(&run(&["orders", "--offline"]));
+    let row = shown.lines().find(|l| l.contains("503-1")).unwrap();
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(cells, ["amazon-jp", "503-1", "2026-08-01", "08:00", "–", "–", "waiting"]);
+    let told = json(&run(&["orders", "--offline", "--json"]));
+    assert!(told["orders"][0]["order"]["total"].is_null(), "{told}");
+    let told = json(&run(&["reconcile", "--json"]));
+    assert_eq!(
+        (&told["orders"][0]["state"], told["orders"][0]["total"].is_null()),
+        (&"Expected".into(), true)
+    );
+    let told = json(&run(&["why", "order", "503-1", "--json"]));
+    assert_eq!(
+        (&told["money"]["state"], told["money"]["total"].is_null()),
+        (&"Expected".into(), true),
+        "{told}"
+    );
+    assert_eq!(told["timeline"][0]["what"], "placed: total not told yet, 0 lines");
+    let told = text(&run(&["why", "order", "503-1"]));
+    assert!(
+        told.contains("2026-08-01 09:00:00  imported  [our record]") && !told.contains("placed: 0 JPY"),
+        "{told}"
+    );
+}
+
 #[test]
 fn connectors_list_what_they_cover() {
     let folder = tempfile::tempdir().unwrap();

@@ -174,7 +174,7 @@ pub struct Order {
     /// Taxes of the order that no line carries (on shipping, say).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taxes: Vec<CollectedTax>,
-    /// What the buyer paid in `currency`.
+    /// What the buyer paid in `currency`; to be shown, see [`Order::told_total`].
     pub total: Money,
     /// Payments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -196,6 +196,14 @@ pub struct Order {
 }
 
 impl Order {
+    /// What the buyer pays, as far as the channel has told. While an order waits for its payment, and when it is cancelled before
+    /// it, a channel may tell no total: `total` is zero then, and what is not known is not zero.
+    #[must_use]
+    pub fn told_total(&self) -> Option<Money> {
+        let unpaid = matches!(self.state, OrderState::PendingPayment | OrderState::Cancelled);
+        Some(self.total).filter(|total| !unpaid || !total.is_zero())
+    }
+
     /// All taxes, of lines and order.
     pub fn all_taxes(&self) -> impl Iterator<Item = &CollectedTax> {
         self.taxes.iter().chain(self.lines.iter().flat_map(|l| l.taxes.iter()))

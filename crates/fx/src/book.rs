@@ -265,6 +265,12 @@ impl RateBook {
         out.into_iter().collect()
     }
 
+    /// What a source published, day by day; of a day published twice the newest version.
+    pub fn published<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a Publication> {
+        let of = self.by_source.iter().filter(move |((s, _), _)| s == source);
+        of.flat_map(|(_, days)| days.values().filter_map(|versions| versions.last()))
+    }
+
     /// The rate of the newest publication on or before `date` that quotes the pair.
     ///
     /// # Errors

@@ -100,7 +100,21 @@ impl Gateway {
             .filter(|(_, c)| c.marketplace().is_some() && !crate::money::tells(c.as_ref()))
             .map(|(id, _)| id.to_string())
             .collect();
+        self.reference_rates(&mut facts);
         Ok(facts)
+    }
+
+    /// The rates that the configuration names, of the publisher whose rates prices use: what exchange is measured with.
+    fn reference_rates(&self, facts: &mut Facts) {
+        for published in self.engines.rates.published(&self.engines.fx.source) {
+            facts.rates.extend(published.quotes.iter().map(|(quote, q)| facts::RateRow {
+                date: published.date,
+                base: published.base,
+                quote: *quote,
+                rate: q.rate,
+                source: published.source.clone(),
+            }));
+        }
     }
 
     async fn documents(&self, accounts: &Accounts) -> Result<Import> {
@@ -272,6 +286,7 @@ impl Gateway {
                         "dispute lost".to_owned()
                     }
                     OrderState::Cancelled => "cancelled".to_owned(),
+                    OrderState::PendingPayment if o.told_total().is_none() => "payment pending".to_owned(),
                     _ => o.raw_status.clone(),
                 }),
                 tracking: shipment.as_ref().and_then(|s| waybills.get(s)).cloned(),

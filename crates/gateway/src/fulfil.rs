@@ -187,6 +187,10 @@ impl Gateway {
             return Ok(merged.stage);
         }
         batch.put_expecting(&merged, expect)?;
+        if merged.stage != stored.stage {
+            let why = merged.note.as_deref().map(|n| format!(": {n}")).unwrap_or_default();
+            batch.audit(self.now(), "stage", merged.key(), format!("{}{why}", merged.stage.name()));
+        }
         self.store.commit(batch).await?;
         Ok(merged.stage)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tradewind_connector::role::Marketplace;
-use tradewind_connector::{Capabilities, Clock, Connector, Error};
+use tradewind_connector::{Capabilities, Clock, Connector, Error, Kind};
 use tradewind_domain::{AccountId, Product, Sku, Variant};
 use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Expect, Filter, Store, StoreError};
@@ -28,7 +28,10 @@ pub enum GatewayError {
     Store(#[from] StoreError),
     /// A channel failed.
     #[error(transparent)]
-    Channel(#[from] Error),
+    Channel(Error),
+    /// The store failed in the middle of a call, whose intents, tokens and payloads it keeps: no fault of the channel's.
+    #[error("the store failed: {0}")]
+    Journal(String),
     /// The world moved since the plan was made.
     #[error("the plan is stale: {0}. Run plan again")]
     Stale(String),
@@ -51,6 +54,15 @@ pub enum GatewayError {
     /// Something is missing in the configuration.
     #[error("{0}")]
     Config(String),
+}
+
+impl From<Error> for GatewayError {
+    fn from(e: Error) -> GatewayError {
+        match e.kind() {
+            Kind::Internal => GatewayError::Journal(e.message().to_owned()),
+            _ => GatewayError::Channel(e),
+        }
+    }
 }
 
 /// No call of a channel takes longer, retries and waits included: a record that says "sent" and is younger may belong to a
@@ -108,7 +120,6 @@ impl Gateway {
     /// Which secrets to renew when a channel refused the login, and where they come from; else nothing.
     #[must_use]
     pub fn login_hint(&self, id: &AccountId, error: &tradewind_connector::Error) -> String {
-        use tradewind_connector::Kind;
         if !matches!(error.kind(), Kind::Unauthenticated | Kind::NeedsReauth) {
             return String::new();
         }

@@ -15,6 +15,7 @@
 //! | [`fulfil`] | book, declare, confirm |
 //! | [`money`] | transactions, statements, payouts |
 //! | [`cases`] | returns and disputes in, beside their orders |
+//! | [`history`] | what happened to an order, from all that is kept of it |
 //! | [`rates`], [`pickups`] | what carriers ask for a parcel; couriers |
 //! | [`books`] | what the store knows, as facts for the ledger |
 //! | [`stock`] | who may sell how much |
@@ -30,6 +31,7 @@ pub mod fees;
 pub mod fulfil;
 mod gateway;
 pub mod hints;
+pub mod history;
 pub mod landed;
 pub mod money;
 pub mod orders;
@@ -41,6 +43,7 @@ pub mod rates;
 pub mod records;
 mod refresh;
 pub mod stock;
+mod unreached;
 
 pub use gateway::{Gateway, GatewayError, Imported, Result};
 pub use landed::{Engines, Landed};

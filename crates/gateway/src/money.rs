@@ -10,9 +10,10 @@ use tradewind_domain::{AccountId, MoneyBag, PayoutState};
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Filter};
 
-use crate::gateway::{Gateway, Result};
+use crate::gateway::{Gateway, GatewayError, Result};
 use crate::progress::Progress;
 use crate::records::{PayoutRecord, StatementRecord, TransactionRecord};
+use crate::unreached::Unreached;
 
 /// How far a first look goes back.
 const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -35,6 +36,8 @@ pub struct Collected {
     pub failed: u32,
     /// Why, for people.
     pub errors: Vec<String>,
+    #[serde(skip)]
+    unreached: Unreached,
 }
 
 impl Collected {
@@ -42,7 +45,20 @@ impl Collected {
     fn failed(&mut self, what: &str, error: &Error, login: &str) {
         tracing::info!(%error, what, "could not be read; tried again later");
         self.failed += 1;
-        self.errors.push(format!("{what} could not be read, tried again next time: {error}{login}"));
+        let told = format!("{what} could not be read, tried again next time: {error}{login}");
+        let of = error.account().map_or_else(|| what.to_owned(), |id| format!("{what} of {id}"));
+        self.unreached.note(&told, of, error);
+        self.errors.push(told);
+    }
+
+    fn add(&mut self, part: Collected) {
+        self.asked += part.asked;
+        self.transactions += part.transactions;
+        self.payouts += part.payouts;
+        self.statements += part.statements;
+        self.failed += part.failed;
+        self.errors.extend(part.errors);
+        self.unreached.add(part.unreached);
     }
 }
 
@@ -61,6 +77,14 @@ impl MoneyFacets<'_> {
             payouts: m.and_then(|m| m.payouts()).or_else(|| p.and_then(|p| p.payouts())),
             statements: m.and_then(|m| m.statements()).or_else(|| p.and_then(|p| p.statements())),
         }
+    }
+}
+
+/// An error that is the channel's; one of our own store ends everything.
+fn of_channel(e: Error) -> Result<Error> {
+    match GatewayError::from(e) {
+        GatewayError::Channel(e) => Ok(e),
+        own => Err(own),
     }
 }
 
@@ -104,10 +128,15 @@ impl Gateway {
     /// # Errors
     /// The store failed. A stream that fails is counted and read again next time, from where it stood.
     pub async fn collect(&self) -> Result<Collected> {
+        let work = self.accounts.keys().map(|id| async move {
+            let mut collected = Collected::default();
+            self.collect_account(id, &mut collected).await.map(|_| collected)
+        });
         let mut collected = Collected::default();
-        for id in self.accounts.keys() {
-            self.collect_account(id, &mut collected).await?;
+        for part in self.at_once(work).await {
+            collected.add(part?);
         }
+        std::mem::take(&mut collected.unreached).told_once(&mut collected.errors);
         Ok(collected)
     }
 
@@ -180,7 +209,7 @@ impl Gateway {
             loop {
                 let page = match fetch(part, cursor.clone()).await {
                     Ok(page) => page,
-                    Err(e) => return Ok((new, Some(e))),
+                    Err(e) => return Ok((new, Some(of_channel(e)?))),
                 };
                 let mut batch = Batch::new();
                 for item in page.items {
@@ -240,6 +269,7 @@ impl Gateway {
             let listed = match listed {
                 Ok(listed) => listed,
                 Err(e) => {
+                    let e = of_channel(e)?;
                     collected.failed("settlement documents", &e, &self.login_hint(id, &e));
                     return Ok(Some(e));
                 }
@@ -281,6 +311,7 @@ impl Gateway {
                     // One that is damaged keeps back no other.
                     Err(e) if e.of_this_call() => progress.leave(e.about(statement.id.as_str())),
                     Err(e) => {
+                        let e = of_channel(e)?;
                         collected.failed("a settlement document", &e, &self.login_hint(id, &e));
                         return Ok(Some(e));
                     }

@@ -10,13 +10,14 @@ use tradewind_domain::{AccountId, ChangeState, ListingState, Order, OrderId, Ord
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Expect, Filter, StoreError};
 
-use crate::gateway::{Gateway, Result};
+use crate::gateway::{Gateway, GatewayError, Result};
 use crate::hints::Reading;
 use crate::progress::{Progress, back};
 use crate::records::{
     CursorRecord, OfferRecord, OrderRecord, Reservation, ReservationState, Stage, StockRecord, offer_key,
     order_key,
 };
+use crate::unreached::Unreached;
 
 /// How far a first pull looks back.
 const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -51,6 +52,21 @@ pub struct Pulled {
     /// Orders of the account that is read which could not be, and why.
     #[serde(skip)]
     pub(crate) unread: BTreeMap<OrderId, String>,
+    #[serde(skip)]
+    unreached: Unreached,
+}
+
+impl Pulled {
+    /// What another account told.
+    fn add(&mut self, part: Pulled) {
+        self.asked += part.asked;
+        self.seen += part.seen;
+        self.new += part.new;
+        self.changed += part.changed;
+        self.failed += part.failed;
+        self.errors.extend(part.errors);
+        self.unreached.add(part.unreached);
+    }
 }
 
 impl Gateway {
@@ -59,32 +75,37 @@ impl Gateway {
     /// # Errors
     /// The store failed. A channel that fails is counted and read again next time, from where it stood.
     pub async fn pull(&self) -> Result<Pulled> {
-        let mut pulled = Pulled::default();
-        let ids: Vec<AccountId> = self.marketplaces().map(|(id, ..)| id.clone()).collect();
-        for id in ids {
-            let (before, read_to) = (pulled.failed, self.now());
-            let read = match self.pull_account(&id, &mut pulled).await {
-                Ok(()) => self.ask_again(&id, &mut pulled).await,
+        let work = self.marketplaces().map(|(id, ..)| async move {
+            let mut pulled = Pulled::default();
+            let read_to = self.now();
+            let read = match self.pull_account(id, &mut pulled).await {
+                Ok(()) => self.ask_again(id, &mut pulled).await,
                 failed => failed,
             };
-            if read.is_ok() && pulled.failed == before {
-                self.look_for_returned(&id, read_to).await?;
+            if read.is_ok() && pulled.failed == 0 {
+                self.look_for_returned(id, read_to).await?;
+            }
+            match read {
+                Ok(()) => {}
+                Err(GatewayError::Channel(e)) => {
+                    tracing::info!(account = %id, error = %e, "orders could not be read; tried again later");
+                    pulled.failed += 1;
+                    let login = self.login_hint(id, &e);
+                    let text = format!("orders could not be read, tried again next time: {e}{login}");
+                    pulled.unreached.note(&text, format!("orders of {id}"), &e);
+                    pulled.errors.push(text);
+                }
+                Err(other) => return Err(other),
             }
             // Whatever it lacks, it is one account.
-            pulled.failed = pulled.failed.min(before + 1);
-            if let Err(e) = read {
-                match e {
-                    crate::GatewayError::Channel(e) => {
-                        tracing::info!(account = %id, error = %e, "orders could not be read; tried again later");
-                        pulled.failed += 1;
-                        let login = self.login_hint(&id, &e);
-                        let text = format!("orders could not be read, tried again next time: {e}{login}");
-                        pulled.errors.push(text);
-                    }
-                    other => return Err(other),
-                }
-            }
+            pulled.failed = pulled.failed.min(1);
+            Ok(pulled)
+        });
+        let mut pulled = Pulled::default();
+        for part in self.at_once(work).await {
+            pulled.add(part?);
         }
+        std::mem::take(&mut pulled.unreached).told_once(&mut pulled.errors);
         Ok(pulled)
     }
 
@@ -239,7 +260,7 @@ impl Gateway {
         loop {
             match self.try_take_order(&order, pulled).await {
                 // Somebody changed the same record meanwhile: read again.
-                Err(crate::GatewayError::Store(tradewind_store::StoreError::Conflict { .. })) => {}
+                Err(GatewayError::Store(tradewind_store::StoreError::Conflict { .. })) => {}
                 other => {
                     if other.is_ok() {
                         pulled.awaited.remove(&order.id);
@@ -280,8 +301,8 @@ impl Gateway {
             },
             |k| k.value,
         );
+        let (before, was) = (record.order.state, record.stage);
         record.order = order.clone();
-        let was = record.stage;
         advance(&mut record);
         let reopened = was == Stage::Cancelled && record.stage != was;
         // What had left before we came is not on the shelf that was counted; what was sold from our offers since is.
@@ -293,8 +314,14 @@ impl Gateway {
                 self.now(),
                 "import order",
                 record.key(),
-                format!("{} {}", order.raw_status, order.total),
+                match order.told_total() {
+                    Some(total) => format!("{} {total}", order.raw_status),
+                    None => order.raw_status.clone(),
+                },
             );
+        } else if (before, was) != (order.state, record.stage) {
+            let told = format!("{} ({}), {}", order.state, order.raw_status, record.stage.name());
+            batch.audit(self.now(), "order changed", record.key(), told);
         }
         self.store.commit(batch).await?;
         if new {

@@ -215,9 +215,9 @@ fn payout(p: &PayoutState) -> Value {
 
 fn order(x: &OrderState) -> Value {
     let mut v = json!({"id": x.id, "account": x.account, "state": x.state, "currency": x.total.currency(),
-        "total": x.total.amount(), "gross": x.gross.amount(), "refunded": x.refunded.amount(),
+        "total": x.total_told.then(|| x.total.amount()), "gross": x.gross.amount(), "refunded": x.refunded.amount(),
         "disputed": x.disputed.amount(), "fees": x.fees.amount(), "taxes": x.taxes.amount(),
-        "net": x.net.amount(), "net_currency": x.net.currency(), "open": x.open.amount(),
+        "net": x.net.amount(), "net_currency": x.net.currency(), "open": x.open.map(Money::amount),
         "timeline": timeline(&x.timeline), "links": x.links});
     if let Some(map) = v.as_object_mut().filter(|_| !x.other.is_empty()) {
         let other: Map<String, Value> = x

@@ -1,5 +1,5 @@
-//! What a person reads in the terminal: the waterfall from gross sales to the bank, channel by channel; the differences with their
-//! reasons. Nothing is wider than [`WIDTH`] columns.
+//! What a person reads in the terminal: the waterfall from sales to the bank, channel by channel; the differences with their
+//! reasons. Nothing is wider than the terminal, or than [`WIDTH`] columns where nobody says how wide that is.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,8 +12,11 @@ use crate::waterfall;
 
 /// Columns of a terminal that everybody has.
 pub const WIDTH: usize = 80;
-/// Columns of the bars.
+/// Columns of the bars, at most; and at least, or they say nothing.
 const BAR: usize = 34;
+const SHORTEST_BAR: usize = 6;
+/// Columns before the bars.
+const BEFORE_BAR: usize = 45;
 /// Differences shown in full.
 const SHOWN: usize = 30;
 
@@ -37,24 +40,29 @@ fn grouped(m: Money) -> String {
 }
 
 /// A bar from one level to another on the scale of `low..=high`.
-fn bar(from: i64, to: i64, low: i64, high: i64) -> String {
+fn bar(from: i64, to: i64, low: i64, high: i64, columns: usize) -> String {
     let span = i128::from(high) - i128::from(low);
     let column = |level: i64| -> usize {
         if span == 0 {
             return 0;
         }
-        let at = (i128::from(level) - i128::from(low)) * BAR as i128 / span;
-        usize::try_from(at).unwrap_or(0).min(BAR)
+        let at = (i128::from(level) - i128::from(low)) * columns as i128 / span;
+        usize::try_from(at).unwrap_or(0).min(columns)
     };
+    if columns == 0 {
+        return String::new();
+    }
     let (a, b) = (column(from.min(to)), column(from.max(to)));
     let fill = if to < from { "░" } else { "█" };
     // A step that is there is seen, however small.
     let length = (b - a).max(usize::from(from != to));
-    let start = a.min(BAR - length);
+    let start = a.min(columns.saturating_sub(length));
     format!("{}{}", " ".repeat(start), fill.repeat(length))
 }
 
-fn waterfalls(o: &Outcome, s: &mut String) {
+fn waterfalls(o: &Outcome, width: usize, s: &mut String) {
+    let room = width.saturating_sub(BEFORE_BAR).min(BAR);
+    let columns = if room < SHORTEST_BAR { 0 } else { room };
     let entries = o.journal.entries().iter();
     let entries = entries
         .map(|e| e.draft.postings.iter().map(|p| (p.account.as_str(), p.amount())).collect::<Vec<_>>());
@@ -69,10 +77,10 @@ fn waterfalls(o: &Outcome, s: &mut String) {
         let mut level = 0_i64;
         for step in &w.steps {
             let next = level.saturating_add(step.amount.minor());
-            line(s, step.name, step.amount, &bar(level, next, low, high));
+            line(s, step.name, step.amount, &bar(level, next, low, high, columns));
             level = next;
         }
-        line(s, "= bank", w.bank, &bar(0, bank, low, high));
+        line(s, "= bank", w.bank, &bar(0, bank, low, high, columns));
         s.push('\n');
     }
 }
@@ -107,7 +115,17 @@ fn wrapped(text: &str, indent: &str, width: usize, s: &mut String) {
     }
 }
 
-fn differences(o: &Outcome, s: &mut String) {
+/// A text behind its label, its further lines below itself.
+fn labelled(label: &str, text: &str, width: usize, s: &mut String) {
+    let from = s.len();
+    wrapped(text, "            ", width, s);
+    let end = from + 12;
+    if s.get(from..end).is_some() {
+        s.replace_range(from..end, &format!("{label:<12}"));
+    }
+}
+
+fn differences(o: &Outcome, width: usize, s: &mut String) {
     if o.differences.is_empty() {
         return;
     }
@@ -117,11 +135,17 @@ fn differences(o: &Outcome, s: &mut String) {
         let open = if d.accepted { 0 } else { d.unexplained };
         *slot = (slot.0 + 1, slot.1.saturating_add(d.amount.minor()), slot.2.saturating_add(open));
     }
-    let _ = writeln!(s, "{:<22}{:>7}  {:<4}{:>20}{:>22}", "difference", "count", "", "amount", "unexplained");
+    // 22 of the reason, 7 of the count, 6 of the currency; two amounts share the rest.
+    let amount = (width.saturating_sub(36) / 2).clamp(12, 21);
+    let _ = writeln!(
+        s,
+        "{:<22}{:>7}  {:<4}{:>amount$}{:>amount$}",
+        "difference", "count", "", "amount", "unexplained"
+    );
     for ((reason, c), (count, sum, open)) in &table {
         let open = if *open == 0 { "–".to_owned() } else { grouped(Money::from_minor(*open, *c)) };
         let sum = grouped(Money::from_minor(*sum, *c));
-        let _ = writeln!(s, "{reason:<22}{count:>7}  {:<4}{sum:>20}{open:>22}", c.code());
+        let _ = writeln!(s, "{reason:<22}{count:>7}  {:<4}{sum:>amount$}{open:>amount$}", c.code());
     }
     s.push('\n');
     // What nobody can account for comes first.
@@ -135,8 +159,8 @@ fn differences(o: &Outcome, s: &mut String) {
             d.reason.code(),
             grouped(d.amount) + " " + d.amount.currency().code()
         );
-        wrapped(&d.explanation, "  ", WIDTH, s);
-        wrapped(&format!("records: {}", d.records.join(", ")), "  ", WIDTH, s);
+        wrapped(&d.explanation, "  ", width, s);
+        wrapped(&format!("records: {}", d.records.join(", ")), "  ", width, s);
     }
     if list.len() > SHOWN {
         let _ = writeln!(s, "… and {} more: --json shows all", list.len() - SHOWN);
@@ -144,11 +168,17 @@ fn differences(o: &Outcome, s: &mut String) {
     s.push('\n');
 }
 
-/// The whole report.
+/// The whole report, at [`WIDTH`].
 #[must_use]
 pub fn text(o: &Outcome) -> String {
+    text_in(o, WIDTH)
+}
+
+/// The whole report, in so many columns.
+#[must_use]
+pub fn text_in(o: &Outcome, width: usize) -> String {
     let mut s = format!("Reconciliation of {}, books in {}\n\n", o.as_of, o.base);
-    waterfalls(o, &mut s);
+    waterfalls(o, width, &mut s);
     let mut states: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (kind, state) in o
         .orders
@@ -164,38 +194,38 @@ pub fn text(o: &Outcome) -> String {
         let list: Vec<String> =
             states.iter().filter(|((k, _), _)| *k == kind).map(|((_, st), n)| format!("{n} {st}")).collect();
         if !list.is_empty() {
-            let _ = writeln!(s, "{kind:<12}{}", list.join(" · "));
+            labelled(kind, &list.join(" · "), width, &mut s);
         }
     }
     if !o.ageing.is_empty() {
         let count = |keep: fn(i32) -> bool| o.ageing.iter().filter(|e| keep(e.days_late)).count();
-        let _ = writeln!(
-            s,
-            "expected    {} not due · {} late by up to 7 days · {} by up to 30 · {} by more",
+        let told = format!(
+            "{} not due · {} late by up to 7 days · {} by up to 30 · {} by more",
             count(|d| d <= 0),
             count(|d| (1..=7).contains(&d)),
             count(|d| (8..=30).contains(&d)),
             count(|d| d > 30)
         );
+        labelled("expected", &told, width, &mut s);
     }
     if !o.rows.is_empty() {
         let fx = &o.fx;
-        let _ = writeln!(
-            s,
-            "exchange    realised {} · unrealised {} · conversion cost {} {}",
+        let told = format!(
+            "realised {} · unrealised {} · conversion cost {} {}",
             fx.realised.amount(),
             fx.unrealised.amount(),
             fx.cost.amount(),
             o.base
         );
-        fx.notes().iter().for_each(|text| wrapped(text, "            ", WIDTH, &mut s));
+        labelled("exchange", &told, width, &mut s);
+        fx.notes().iter().for_each(|text| wrapped(text, "            ", width, &mut s));
     }
     s.push('\n');
-    differences(o, &mut s);
+    differences(o, width, &mut s);
     for e in o.errors.iter().take(SHOWN) {
         // Row 0 is the whole file.
         let row = if e.row == 0 { String::new() } else { format!(":{}", e.row) };
-        wrapped(&format!("not taken: {}{row}: {}", e.file, e.message), "", WIDTH, &mut s);
+        wrapped(&format!("not taken: {}{row}: {}", e.file, e.message), "", width, &mut s);
     }
     if o.errors.len() > SHOWN {
         let _ = writeln!(s, "… and {} more rows were not taken", o.errors.len() - SHOWN);
@@ -223,11 +253,21 @@ mod tests {
     #[test]
     fn bars_stand_on_one_scale_and_stay_inside() {
         // 0..100 on 34 columns: the whole, the upper half falling, and a cent of it.
-        assert_eq!(bar(0, 100, 0, 100), "█".repeat(34));
-        assert_eq!(bar(100, 50, 0, 100), format!("{}{}", " ".repeat(17), "░".repeat(17)));
-        assert_eq!(bar(100, 99, 0, 100).chars().filter(|c| *c == '░').count(), 1);
-        assert!(bar(9_999, 10_000, 0, 10_000).chars().count() <= BAR);
-        assert_eq!(bar(0, 0, 0, 0), "");
+        assert_eq!(bar(0, 100, 0, 100, BAR), "█".repeat(34));
+        assert_eq!(bar(100, 50, 0, 100, BAR), format!("{}{}", " ".repeat(17), "░".repeat(17)));
+        assert_eq!(bar(100, 99, 0, 100, BAR).chars().filter(|c| *c == '░').count(), 1);
+        assert!(bar(9_999, 10_000, 0, 10_000, BAR).chars().count() <= BAR);
+        assert_eq!(bar(0, 0, 0, 0, BAR), "");
+    }
+
+    #[test]
+    fn bars_keep_to_the_columns_that_there_are() {
+        for columns in [0, 6, 15] {
+            for (from, to) in [(0, 100), (100, 50), (100, 99), (99, 100)] {
+                assert!(bar(from, to, 0, 100, columns).chars().count() <= columns, "{from} {to} {columns}");
+            }
+        }
+        assert_eq!(bar(0, 100, 0, 100, 6), "█".repeat(6));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! From gross sales to the bank, channel by channel: what the terminal prints and the workbook draws, in one place.
+//! From sales to the bank, channel by channel: what the terminal prints and the workbook draws, in one place. `gross`, what the buyer
+//! paid, is another figure: it is an order's, and the tax is in it.
 //!
 //! Counted from the journal's postings alone. Entries balance, so the steps of a waterfall sum to what reached the bank.
 
@@ -45,7 +46,7 @@ pub struct Waterfall {
 
 /// The steps: what it is called, what it does, and the accounts that it sums.
 const STEPS: [(&str, Kind, &[&str]); 13] = [
-    ("gross sales", Kind::Start, &["income:sales", "income:shipping", "contra:promotions"]),
+    ("sales without tax", Kind::Start, &["income:sales", "income:shipping", "contra:promotions"]),
     ("tax collected", Kind::Change, &["liabilities:tax", "liabilities:facilitator-tax"]),
     ("refunds", Kind::Change, &["contra:refunds"]),
     ("disputes", Kind::Change, &["assets:disputed", "expenses:disputes-lost"]),

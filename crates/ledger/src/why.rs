@@ -62,6 +62,8 @@ fn difference(d: &crate::recon::Difference) -> Value {
 fn money(v: &Value) -> String {
     match v {
         Value::Object(m) => format!("{} {}", str(&m["amount"]), str(&m["currency"])),
+        // What is not known is not zero.
+        Value::Null => "–".to_owned(),
         other => str(other).to_owned(),
     }
 }
@@ -164,7 +166,13 @@ pub fn text(v: &Value) -> String {
 /// Everything behind an order; `None`: it is not known.
 #[must_use]
 pub fn order(o: &Outcome, id: &str) -> Option<Value> {
-    let mut all = o.orders.iter().filter(|x| x.id == id);
+    order_of(o, id, None)
+}
+
+/// The same of one account, where it is named: two channels may use one number.
+#[must_use]
+pub fn order_of(o: &Outcome, id: &str, account: Option<&str>) -> Option<Value> {
+    let mut all = o.orders.iter().filter(|x| x.id == id && account.is_none_or(|a| x.account == a));
     let x = all.next()?;
     // One number in several accounts: the first is shown, and the others are named.
     let others: Vec<&str> = all.map(|x| x.account.as_str()).collect();
@@ -175,7 +183,7 @@ pub fn order(o: &Outcome, id: &str) -> Option<Value> {
     ids.push(id);
     let links: Vec<Value> =
         x.rows.iter().map(|r| json!({"row": r.id, "rule": r.rule, "amount": r.amount})).collect();
-    let mut v = json!({"order": id, "account": x.account, "state": x.state, "total": x.total, "gross": x.gross, "refunded": x.refunded,
+    let mut v = json!({"order": id, "account": x.account, "state": x.state, "total": x.total_told.then_some(x.total), "gross": x.gross, "refunded": x.refunded,
         "net": x.net, "links": links, "rows": rows(o, mine), "entries": entries(o, &ids), "differences": differences(o, &ids)});
     if let Some(map) = v.as_object_mut().filter(|_| !others.is_empty()) {
         map.insert("also_in_accounts".to_owned(), json!(others));

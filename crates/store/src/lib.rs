@@ -64,6 +64,17 @@ impl From<StoreError> for tradewind_connector::Error {
     }
 }
 
+/// A row of the audit chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audited {
+    /// When.
+    pub at: jiff::Timestamp,
+    /// What was done.
+    pub action: String,
+    /// With what.
+    pub detail: String,
+}
+
 /// The interface of persistence.
 #[async_trait]
 pub trait Store: Journal {
@@ -81,6 +92,8 @@ pub trait Store: Journal {
     async fn keep_payload(&self, bytes: &[u8]) -> Result<String, StoreError>;
     /// Exchanges kept for an account and operation, oldest first.
     async fn exchanges(&self, account: &str, operation: &str) -> Result<Vec<Exchange>, StoreError>;
+    /// What the audit chain tells of a subject, oldest first.
+    async fn audit_of(&self, subject: &str) -> Result<Vec<Audited>, StoreError>;
     /// Walks the audit chain; the number of rows, or the first row that does not fit.
     async fn verify_audit(&self) -> Result<Result<u64, u64>, StoreError>;
 }

@@ -96,8 +96,9 @@ pub(crate) fn open_accounts(
             let own = HttpTransport::over(runtime.clock.clone(), &network);
             runtime.transport = Arc::new(own.with_context(|| format!("account '{}'", entry.id))?);
         }
-        let opened = factory.opened(account, runtime).with_context(|| {
-            format!("account '{}' (what it needs: tradewind connectors {})", entry.id, entry.connector)
+        let opened = factory.opened(account, runtime).map_err(|e| {
+            let needs = format!("what it needs: tradewind connectors {}", entry.connector);
+            config.mistake_of(&entry.id, format!("account '{}': {e:#} ({needs})", entry.id))
         })?;
         accounts.insert(entry.id.clone(), opened);
     }

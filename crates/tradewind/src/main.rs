@@ -6,6 +6,7 @@
 
 mod cmd;
 mod context;
+mod files;
 mod listen;
 mod mask;
 mod output;

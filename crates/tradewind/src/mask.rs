@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use tradewind_domain::last_four;
+use tradewind_gateway::records::OrderRecord;
 
 /// Kinds of number that belong to a person, wherever they stand; under `tax_ids` every kind does.
 const PERSONAL: [&str; 3] = ["pccc", "cpf", "chinese_id"];
@@ -12,6 +13,15 @@ const PERSONAL: [&str; 3] = ["pccc", "cpf", "chinese_id"];
 pub(crate) fn json<T: Serialize>(record: &T) -> anyhow::Result<Value> {
     let mut value = serde_json::to_value(record)?;
     hide(&mut value, false);
+    Ok(value)
+}
+
+/// An order as JSON, likewise; a total that its channel has not told is null, not zero.
+pub(crate) fn order(record: &OrderRecord) -> anyhow::Result<Value> {
+    let mut value = json(record)?;
+    if record.order.told_total().is_none() {
+        value["order"]["total"] = Value::Null;
+    }
     Ok(value)
 }
 

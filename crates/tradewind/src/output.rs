@@ -206,6 +206,79 @@ pub(crate) fn table() -> Table {
     table
 }
 
+/// Columns of the terminal; `None` where nobody looks (a pipe, a file).
+pub(crate) fn width() -> Option<usize> {
+    Table::new().width().map(usize::from)
+}
+
+/// A row of a [`listing`]: its cells, and a text that belongs below them.
+pub(crate) struct Entry {
+    pub(crate) cells: Vec<String>,
+    pub(crate) below: String,
+}
+
+/// Rows in columns, with what is long below its row: no cell is broken, so that an id can be copied, and no row is padded to the
+/// longest text of another. Where the columns do not fit, the cells of a row follow one another, in as many lines as they need.
+pub(crate) fn listing(header: &[&str], rows: &[Entry], width: Option<usize>) -> String {
+    let long = |text: &str| text.chars().count();
+    let mut columns: Vec<usize> = header.iter().map(|h| long(h)).collect();
+    for row in rows {
+        for (n, cell) in row.cells.iter().enumerate() {
+            match columns.get_mut(n) {
+                Some(w) => *w = long(cell).max(*w),
+                None => columns.push(long(cell)),
+            }
+        }
+    }
+    let whole = columns.iter().sum::<usize>() + 2 * columns.len().saturating_sub(1);
+    let fits = width.is_none_or(|w| whole <= w);
+    let mut lines: Vec<String> = Vec::new();
+    let padded = |cells: &mut dyn Iterator<Item = &str>| {
+        let cells: Vec<String> = cells
+            .zip(&columns)
+            .map(|(cell, w)| format!("{cell}{}", " ".repeat(w.saturating_sub(long(cell)))))
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    if fits && !header.is_empty() {
+        lines.push(padded(&mut header.iter().copied()));
+    }
+    for row in rows {
+        if fits {
+            lines.push(padded(&mut row.cells.iter().map(String::as_str)));
+        } else {
+            flow("", row.cells.iter().map(String::as_str).filter(|c| !c.is_empty()), "  ", width, &mut lines);
+        }
+        flow("    ", row.below.split_whitespace(), " ", width, &mut lines);
+    }
+    lines.join("\n")
+}
+
+/// Words one after another in lines within the width; what follows the first line is set in.
+fn flow<'a>(
+    indent: &str,
+    words: impl Iterator<Item = &'a str>,
+    between: &str,
+    width: Option<usize>,
+    lines: &mut Vec<String>,
+) {
+    let mut line = String::new();
+    for word in words {
+        if line.is_empty() {
+            line = format!("{indent}{word}");
+        } else if width.is_none_or(|w| (line.chars().count() + between.len() + word.chars().count()) <= w) {
+            line.push_str(between);
+            line.push_str(word);
+        } else {
+            lines.push(std::mem::take(&mut line));
+            line = format!("{}{word}", if indent.is_empty() { "  " } else { indent });
+        }
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+}
+
 /// Counts that are not zero, in words: `3 booked, 1 stuck`; `none` when all are.
 pub(crate) fn counts<N: Into<u64> + Copy>(parts: &[(N, &str)], none: &str) -> String {
     let told: Vec<String> = parts
@@ -233,5 +306,51 @@ fn ignore_closed_pipe(result: std::io::Result<()>) -> anyhow::Result<()> {
     match result {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<Entry> {
+        let entry = |cells: [&str; 4], below: &str| Entry {
+            cells: cells.map(str::to_owned).to_vec(),
+            below: below.to_owned(),
+        };
+        vec![
+            entry(["amazon-de", "302-0000001-0000001", "2026-03-02 10:00", "23.00 EUR"], ""),
+            entry(
+                ["shop", "1", "2026-03-02 11:00", "7.00 EUR"],
+                "a long note that is told below the row which it is of",
+            ),
+        ]
+    }
+
+    const HEADER: [&str; 4] = ["account", "order", "placed (UTC)", "total"];
+
+    /// 9 + 19 + 16 + 9 columns with two between each: 59.
+    #[test]
+    fn columns_where_they_fit_and_whole_cells_where_they_do_not() {
+        let wide = listing(&HEADER, &rows(), Some(59));
+        assert!(wide.starts_with("account    order                placed (UTC)      total\n"), "{wide}");
+        for width in [20, 30, 50, 58] {
+            let told = listing(&HEADER, &rows(), Some(width));
+            assert!(told.lines().all(|l| l.chars().count() <= width.max(21)), "{width}: {told}");
+            // Ids and amounts whole, each in one line; no heading of columns that are not there.
+            for cell in ["302-0000001-0000001", "23.00 EUR", "2026-03-02 10:00"] {
+                assert!(told.lines().any(|l| l.contains(cell)), "{width}: {told}");
+            }
+            assert!(!told.contains("placed"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_pads_no_other_row() {
+        let told = listing(&HEADER, &rows(), None);
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[3], "    a long note that is told below the row which it is of");
+        assert!(lines[..3].iter().all(|l| l.chars().count() <= 59 && !l.ends_with(' ')), "{told}");
     }
 }

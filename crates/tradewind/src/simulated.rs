@@ -9,6 +9,8 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use tradewind_simulator::Simulator;
 
+use crate::files;
+
 /// A shop's files, built into the program: the demo needs nothing but it.
 const FILES: &[(&str, &str)] = &[
     ("catalogue.csv", include_str!("../../../config/demo/catalogue.csv")),
@@ -23,6 +25,9 @@ const RATES: &str = include_str!("../../../config/demo/rates.csv");
 const CONFIG: &str = include_str!("../../../config/demo/tradewind.toml");
 /// The public address of the shop's TLS proxy, which the simulator plays.
 pub(crate) const PUBLIC: &str = "https://hooks.shop.example";
+
+/// How the names of files end that hold a secret.
+const SECRET: &str = ".secret";
 
 /// Where a setting comes from.
 enum Value {
@@ -160,7 +165,9 @@ pub(crate) fn write_shop(
     std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+        let written =
+            if name.ends_with(SECRET) { files::secret(&path, text) } else { std::fs::write(&path, text) };
+        written.with_context(|| format!("{} cannot be written", path.display()))
     };
     for (name, text) in FILES {
         write(name, text)?;
@@ -267,7 +274,7 @@ fn connect(
     let secrets =
         table.entry("secrets").or_insert_with(empty).as_table_mut().context("secrets is no table")?;
     for (name, given) in wiring.secrets {
-        let file = format!("{connector}-{name}.secret");
+        let file = format!("{connector}-{name}{SECRET}");
         write(&file, &credential(given)?)?;
         let source = toml::Table::from_iter([("file".to_owned(), toml::Value::from(file))]);
         secrets.insert((*name).to_owned(), toml::Value::Table(source));

@@ -48,6 +48,14 @@ impl Places {
         }
     }
 
+    /// Where something of this name stands below another: `settings.signer.endpoint` for `endpoint` below `settings`.
+    #[must_use]
+    pub fn below_of(&self, enclosing: &str, name: &str) -> Option<Place> {
+        let within = |key: &str| key.strip_prefix(enclosing).is_some_and(|rest| rest.starts_with('.'));
+        let named = |key: &str| key.rsplit('.').next() == Some(name);
+        self.at.iter().find(|(key, _)| within(key) && named(key)).map(|(_, place)| place.clone())
+    }
+
     fn table(&mut self, within: &str, table: &DeTable<'_>, text: &str) {
         for (key, value) in table {
             let name = match within {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tradewind_domain::{Country, Currency};
+use tradewind_domain::{AccountId, Country, Currency};
 
 use super::places::{Place, Places, place};
 use super::{Config, ConfigError};
@@ -55,6 +55,26 @@ impl Config {
         config.check_simulated()?;
         config.check_lanes()?;
         Ok(config)
+    }
+
+    /// A mistake that a connector found in an account, at the setting or secret that the message names in quotes; else at the
+    /// account's settings.
+    #[must_use]
+    pub fn mistake_of(&self, account: &AccountId, message: impl Into<String>) -> ConfigError {
+        let message = message.into();
+        let n = self.account.iter().position(|a| a.id == *account).unwrap_or(self.account.len());
+        let enclosing = format!("account.{n}.settings");
+        let words = message.split(['\'', '`', '"', '\u{2018}', '\u{2019}']).skip(1).step_by(2);
+        // The account's own name is quoted too.
+        let place = words
+            .filter(|word| *word != account.as_str())
+            .find_map(|word| {
+                let secret = format!("account.{n}.secrets");
+                self.places.below_of(&enclosing, word).or_else(|| self.places.below_of(&secret, word))
+            })
+            .unwrap_or_else(|| self.places.find(&enclosing));
+        let Place { path, line, column } = place;
+        ConfigError::Invalid { path, line, column, message }
     }
 
     /// A mistake in a value, by the name of the value (`shipping.carrier`), with its place.

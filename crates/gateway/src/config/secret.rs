@@ -135,6 +135,10 @@ impl AccountEntry {
                 }
             },
         };
+        let value = value.and_then(|text| match text.trim().is_empty() {
+            true => Err("is there, and empty".to_owned()),
+            false => Ok(text),
+        });
         let text = value.map_err(|why| {
             let remedy = format!(
                 "{why}: secret '{name}' of account '{}' is read from there, put its value in place",

@@ -179,3 +179,54 @@ async fn an_event_group_of_two_stores_in_one_currency_is_booked_once() {
     assert_eq!(at("assets:in-transit").as_deref(), Some("1200.00"));
     assert_eq!(at("income:sales").as_deref(), Some("-1200.00"));
 }
+
+/// An Amazon order has no total before it is paid: it is expected, and its total is not known, which is not zero.
+#[tokio::test]
+async fn an_unpaid_order_without_a_total_is_expected() {
+    let dir = tempfile::tempdir().unwrap();
+    let g = gateway(dir.path()).await;
+    let mut batch = Batch::new();
+    for (id, state) in [("U-1", "pending_payment"), ("U-2", "cancelled")] {
+        let record: OrderRecord = from(json!({
+            "order": {"account": "amazon-de", "id": id, "placed_at": {"utc": "2026-06-01T08:00:00Z"},
+                "updated_at": {"utc": "2026-06-01T08:00:00Z"}, "state": state, "raw_status": "", "currency": "EUR",
+                "lines": [], "shipping": eur("0.00"), "total": eur("0.00"), "refunded": eur("0.00")},
+            "stage": "waiting", "imported_at": "2026-06-01T09:00:00Z"
+        }));
+        assert_eq!(record.order.told_total(), None);
+        batch.put(&record).unwrap();
+    }
+    g.store.commit(batch).await.unwrap();
+    let outcome = recon::run(&g.facts().await.unwrap(), &Options::default()).unwrap();
+    let told: Vec<_> = outcome.orders.iter().map(|o| (o.id.as_str(), o.state, o.total_told)).collect();
+    assert_eq!(told, [("U-1", "Expected", false), ("U-2", "Void", false)]);
+    assert!(outcome.differences.is_empty(), "{:?}", outcome.differences);
+}
+
+/// The rates of `[fx] files` measure exchange in the books: 1200.00 USD at 1.20 USD for a euro are 1000.00 EUR.
+#[tokio::test]
+async fn the_configured_rates_are_the_books_reference_rates() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "date,base,quote,rate,source\n2026-06-02,EUR,USD,1.20,ECB\n2026-06-02,EUR,USD,9.00,OTHER\n";
+    std::fs::write(dir.path().join("rates.csv"), rows).unwrap();
+    let with = |files: &str| format!("{CONFIG}[fx]\nfiles = [{files}]\n");
+    let row: BalanceTransaction = from(json!({"id": "T1", "kind": "Shipment", "event_code": "RELEASED",
+        "occurred_at": {"utc": "2026-06-02T10:00:00Z"}, "amount": {"amount": "1200.00", "currency": "USD"},
+        "net": {"amount": "1200.00", "currency": "USD"}, "balance_affecting": true,
+        "components": [{"code": "ItemPrice/Principal", "amount": {"amount": "1200.00", "currency": "USD"}}]}));
+    let mut options = Options::default();
+    options.policy.base = Some(tradewind_domain::Currency::EUR);
+    let g = gateway_of(dir.path(), &with("\"rates.csv\"")).await;
+    let mut batch = Batch::new();
+    batch.put(&TransactionRecord { account: "amazon-us".parse().unwrap(), transaction: row }).unwrap();
+    g.store.commit(batch).await.unwrap();
+    let facts = g.facts().await.unwrap();
+    // Of the publisher that prices use, and no other.
+    assert_eq!((facts.rates.len(), facts.rates[0].rate.to_string().as_str()), (1, "1.20"));
+    let outcome = recon::run(&facts, &options).unwrap();
+    assert!(outcome.fx.unrevalued.is_empty(), "{:?}", outcome.fx.unrevalued);
+    drop(g);
+    let g = gateway_of(dir.path(), &with("")).await;
+    let outcome = recon::run(&g.facts().await.unwrap(), &options).unwrap();
+    assert_eq!(outcome.fx.unrevalued.len(), 1, "nobody knows a rate");
+}

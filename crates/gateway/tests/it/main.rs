@@ -11,6 +11,7 @@ mod customs;
 mod fakes;
 mod fulfil;
 mod hints;
+mod history;
 mod landed;
 mod listing;
 mod money;

@@ -12,7 +12,7 @@ use tradewind_domain::{AccountId, BalanceTransaction, Statement, StatementId};
 use tradewind_gateway::config::Config;
 use tradewind_gateway::money::Collected;
 use tradewind_gateway::records::{CursorRecord, PayoutRecord, StatementRecord, TransactionRecord};
-use tradewind_gateway::{Engines, Gateway};
+use tradewind_gateway::{Engines, Gateway, GatewayError};
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Filter, KeySource, SqliteStore, Store};
 
@@ -25,6 +25,8 @@ struct Till {
     /// What the channel answers to a document that is odd.
     refusal: Mutex<Kind>,
     asked: Mutex<Vec<Window>>,
+    /// Answers nobody before so many have asked.
+    gate: Option<Arc<tokio::sync::Barrier>>,
 }
 
 impl Till {
@@ -67,6 +69,9 @@ impl Transactions for Till {
         _: Option<&Cursor>,
     ) -> Result<Page<Result<BalanceTransaction>>> {
         self.asked.lock().unwrap().push(window);
+        if let Some(gate) = &self.gate {
+            gate.wait().await;
+        }
         let eur = json!({"amount": "10.00", "currency": "EUR"});
         let movement = |id: &str| {
             let at = json!({"utc": "2026-08-01T00:00:00Z"});
@@ -130,6 +135,7 @@ impl Shop {
             odd: Mutex::new(odd.to_vec()),
             refusal: Mutex::new(Kind::Decode),
             asked: Mutex::default(),
+            gate: None,
         });
         let accounts: BTreeMap<_, Arc<dyn Connector>> =
             [("till".parse().unwrap(), till.clone() as Arc<dyn Connector>)].into();
@@ -263,4 +269,36 @@ async fn only_what_was_paid_reached_the_bank_and_each_payout_once() {
         paid[&account.parse::<AccountId>().unwrap()].iter().map(|m| m.minor()).collect()
     };
     assert_eq!((minor("till"), minor("till2")), (vec![1_000], vec![200]));
+}
+
+/// In real time no account waits for another: each of two answers only once both were asked.
+#[tokio::test]
+async fn accounts_are_asked_at_once() {
+    let shop = Shop::new(&[]);
+    let gate = Arc::new(tokio::sync::Barrier::new(2));
+    let till = |id: &str| {
+        let till = Till {
+            fake: Fake::new(id, &[]),
+            odd: Mutex::default(),
+            refusal: Mutex::new(Kind::Decode),
+            asked: Mutex::default(),
+            gate: Some(gate.clone()),
+        };
+        (id.parse().unwrap(), Arc::new(till) as Arc<dyn Connector>)
+    };
+    let g = shop.gateway;
+    let accounts: BTreeMap<_, _> = ["one", "two"].map(till).into();
+    let gateway = Gateway { accounts, clock: Arc::new(SystemClock), ..g };
+    let read = tokio::time::timeout(std::time::Duration::from_secs(30), gateway.collect());
+    assert_eq!(read.await.expect("both are asked").unwrap().transactions, 6);
+}
+
+/// A store that fails in a call is no fault of the channel, which would be counted and asked again: nothing goes on.
+#[tokio::test]
+async fn a_failure_of_our_own_store_is_not_the_channels() {
+    let shop = Shop::new(&["D-1"]);
+    *shop.till.refusal.lock().unwrap() = Kind::Internal;
+    let error = shop.gateway.collect().await.unwrap_err();
+    assert!(matches!(&error, GatewayError::Journal(_)), "{error:?}");
+    assert!(error.to_string().starts_with("the store failed: "), "{error}");
 }

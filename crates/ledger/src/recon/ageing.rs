@@ -66,10 +66,11 @@ pub(super) fn run(
         });
     };
     if facts.has("transactions") {
-        for (o, state) in clean.orders.iter().zip(orders).filter(|(_, s)| s.open.is_positive()) {
+        for (o, state) in clean.orders.iter().zip(orders) {
+            let Some(open) = state.open.filter(|m| m.is_positive()) else { continue };
             if !matches!(state.state, "Void" | "WrittenOff") && !state.untold {
                 let from = o.paid.as_ref().unwrap_or(&o.placed).day();
-                add("payment", &o.id, state.open, days(from, policy.payment_days));
+                add("payment", &o.id, open, days(from, policy.payment_days));
             }
         }
         for state in orders.iter().filter(|s| !s.untold) {

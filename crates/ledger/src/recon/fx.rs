@@ -57,18 +57,20 @@ impl Fx {
     pub fn notes(&self) -> Vec<String> {
         // Names enough to begin with; the answer has them all.
         const SHOWN: usize = 30;
+        const PUT: &str = "put it into fx.csv, or, over the store, its file under [fx] files";
         let mut out = Vec::new();
         if !self.unmeasured.is_empty() {
             let list: Vec<&str> = self.unmeasured.iter().take(SHOWN).map(String::as_str).collect();
             let more = self.unmeasured.len().saturating_sub(SHOWN);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            out.push(format!("not measured, for want of a reference rate: {}{more}", list.join(", ")));
+            out.push(format!(
+                "not measured, for want of a reference rate: {}{more} ({PUT})",
+                list.join(", ")
+            ));
         }
-        out.extend(
-            self.unrevalued
-                .iter()
-                .map(|(c, m)| format!("not revalued, for want of a rate: {}", Money::from_minor(*m, *c))),
-        );
+        out.extend(self.unrevalued.iter().map(|(c, m)| {
+            format!("not revalued, for want of a rate: {} ({PUT})", Money::from_minor(*m, *c))
+        }));
         out
     }
 

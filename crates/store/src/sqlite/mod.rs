@@ -17,7 +17,7 @@ use tradewind_connector::Exchange;
 
 use crate::batch::{Batch, Collection, Expect, Filter, Row, Write};
 use crate::seal::{KeySource, Sealer};
-use crate::{Store, StoreError};
+use crate::{Audited, Store, StoreError};
 use sealed::Stored;
 use writer::Writer;
 
@@ -316,6 +316,28 @@ impl Store for SqliteStore {
         let (account, operation) = (account.to_owned(), operation.to_owned());
         let sealer = Arc::clone(&self.sealer);
         self.read(move |connection| journal::exchanges(connection, &sealer, &account, &operation)).await
+    }
+
+    async fn audit_of(&self, subject: &str) -> Result<Vec<Audited>, StoreError> {
+        let subject = subject.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT seq, at, action, detail FROM audit WHERE subject = ?1 ORDER BY seq",
+            )?;
+            let mut rows = statement.query([&subject])?;
+            let mut told = Vec::new();
+            while let Some(r) = rows.next()? {
+                let (seq, at): (i64, String) = (r.get(0)?, r.get(1)?);
+                let at = at.parse().map_err(|e: jiff::Error| StoreError::Corrupt {
+                    collection: "audit",
+                    key: seq.to_string(),
+                    why: e.to_string(),
+                })?;
+                told.push(Audited { at, action: r.get(2)?, detail: r.get(3)? });
+            }
+            Ok(told)
+        })
+        .await
     }
 
     async fn verify_audit(&self) -> Result<Result<u64, u64>, StoreError> {

@@ -190,6 +190,10 @@ async fn the_audit_chain_tells_tampering() {
         s.commit(b).await.unwrap();
     }
     assert_eq!(s.verify_audit().await.unwrap(), Ok(3));
+    // Of one subject, as it was told.
+    let told = s.audit_of("plan-1").await.unwrap();
+    assert_eq!((told.len(), told[0].at, told[0].action.as_str()), (1, Timestamp::UNIX_EPOCH, "apply"));
+    assert_eq!(s.audit_of("plan").await.unwrap(), []);
     let raw = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
     raw.execute("UPDATE audit SET subject = 'other' WHERE seq = 2", []).unwrap();
     assert_eq!(s.verify_audit().await.unwrap(), Err(2));

@@ -78,7 +78,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     |_| String::new(),
                     |f| format!(" (what it needs: tradewind connectors {})", f.id),
                 );
-                problems.push(Told::plain(format!("account '{}': {}{hint}", entry.id, causes.join(": "))));
+                let said = format!("account '{}': {}{hint}", entry.id, causes.join(": "));
+                problems.push(Told::of(&config.mistake_of(&entry.id, said).into()));
             }
             let Some(name) = missing else { break };
             account.secrets = account.secrets.with(&name, SecretString::from("absent"));

@@ -55,12 +55,19 @@ pub(super) fn demand(days: u32) -> Demand {
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let profile: Profile = args.faults.parse().map_err(|e| anyhow::anyhow!("--faults: {e}"))?;
     let temporary = match &args.dir {
+        // Anybody else's shop is not written over, and nobody is told to remove it.
+        Some(dir) if simulated::foreign_shop(dir, true) => {
+            bail!("{} holds a shop already: choose another folder", dir.display())
+        }
+        Some(dir) if !dir.join("tradewind.toml").exists() && dir.join("tradewind.db").exists() => {
+            bail!("{} holds a store already: choose another folder", dir.display())
+        }
+        // A demo that was killed goes on with the shop that it wrote.
         Some(dir) if args.world.is_none() && dir.join("tradewind.db").exists() => {
             bail!("{} holds a demo already: choose another folder, or remove it", dir.display())
         }
-        // A demo that was killed goes on with the shop that it wrote; anybody else's is not written over.
         Some(dir) if simulated::foreign_shop(dir, args.world.is_some()) => {
-            bail!("{} holds a shop already: choose another folder", dir.display())
+            bail!("{} holds a simulated shop already: choose another folder", dir.display())
         }
         Some(_) => None,
         None => Some(tempfile::tempdir()?),

@@ -7,7 +7,7 @@ use tradewind_store::typed;
 
 use crate::context::{self, ConfigArg, block_on, watched};
 use crate::mask;
-use crate::output::{self, Exit, Output};
+use crate::output::{self, Entry, Exit, Output};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -31,29 +31,32 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         Ok((pulled, typed::list::<OrderRecord>(&*gateway.store, filter).await?))
     }))?;
     if out.is_json() {
-        let orders: Vec<_> = orders.iter().map(|o| mask::json(&o.value)).collect::<anyhow::Result<_>>()?;
+        let orders: Vec<_> = orders.iter().map(|o| mask::order(&o.value)).collect::<anyhow::Result<_>>()?;
         out.json(&serde_json::json!({"pulled": pulled, "orders": orders}))?;
     } else {
-        let mut table = output::table();
-        table.set_header(["account", "order", "placed (UTC)", "to", "total", "stage", "note"]);
-        for record in &orders {
-            let order = &record.value.order;
-            let to = order.ship_to.as_ref().map(|a| a.country.to_string()).unwrap_or_default();
-            table.add_row([
-                order.account.to_string(),
-                order.id.to_string(),
-                order.placed_at.utc.strftime("%Y-%m-%d %H:%M").to_string(),
-                to,
-                order.total.to_string(),
-                record.value.stage.name().to_owned(),
-                record.value.note.clone().unwrap_or_default(),
-            ]);
-        }
+        let rows: Vec<Entry> = orders
+            .iter()
+            .map(|record| {
+                let order = &record.value.order;
+                let told = |what: Option<String>| what.unwrap_or_else(|| "–".to_owned());
+                let cells = vec![
+                    order.account.to_string(),
+                    order.id.to_string(),
+                    order.placed_at.utc.strftime("%Y-%m-%d %H:%M").to_string(),
+                    // Not told before it is paid: what is not known is neither empty nor zero.
+                    told(order.ship_to.as_ref().map(|a| a.country.to_string())),
+                    told(order.told_total().map(|total| total.to_string())),
+                    record.value.stage.name().to_owned(),
+                ];
+                Entry { cells, below: record.value.note.clone().unwrap_or_default() }
+            })
+            .collect();
         for error in &pulled.errors {
             out.note(error);
         }
         if !orders.is_empty() {
-            out.text(table.to_string())?;
+            let header = ["account", "order", "placed (UTC)", "to", "total", "stage"];
+            out.text(output::listing(&header, &rows, output::width()))?;
         }
         let asked = if args.offline {
             String::new()

@@ -8,7 +8,8 @@ use tradewind_gateway::GatewayError;
 use tradewind_gateway::plan::{Action, Plan};
 
 use crate::context::{ConfigArg, block_on};
-use crate::output::{self, Exit, Output, counts};
+use crate::files;
+use crate::output::{self, Entry, Exit, Output, counts};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     })?;
     if let Some(path) = &args.out {
         let text = serde_json::to_vec_pretty(&plan)?;
-        std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        files::replace(path, &text).with_context(|| format!("{} cannot be written", path.display()))?;
     }
     if out.is_json() {
         out.json(&plan)?
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
 }
 
 fn show(plan: &Plan, rows: usize, out: &Output) -> anyhow::Result<()> {
-    let mut table = output::table();
+    let mut listed = Vec::new();
     // What is stopped comes first: that is what a person must read.
     let mut changes: Vec<_> = plan.changes.iter().collect();
     changes.sort_by_key(|c| c.stop.is_none());
@@ -88,17 +89,17 @@ fn show(plan: &Plan, rows: usize, out: &Output) -> anyhow::Result<()> {
             Some(Action::Withdraw { .. }) => ("-", "withdraw".to_owned()),
             None => ("!", String::new()),
         };
-        let (sign, what) = match &change.stop {
-            Some(stop) => ("!", format!("{what} BLOCKED {}", stop.why).trim().to_owned()),
-            None => (sign, what),
+        // A reason is read to its end, below the row; a list of changed fields need not be.
+        let (sign, below) = match &change.stop {
+            Some(stop) => ("!", format!("BLOCKED {}", stop.why)),
+            None => (sign, String::new()),
         };
-        // A reason is read to its end; a list of changed fields need not be.
-        let most = if change.stop.is_some() { 240 } else { 90 };
-        let what: String = what.chars().take(most).collect();
-        table.add_row([sign, change.account.as_str(), change.sku.as_str(), &what, &change.cause]);
+        let what: String = what.chars().take(90).collect();
+        let cells = [sign, change.account.as_str(), change.sku.as_str(), &what, &change.cause];
+        listed.push(Entry { cells: cells.map(str::to_owned).to_vec(), below });
     }
     if !plan.changes.is_empty() {
-        out.text(table.to_string())?;
+        out.text(output::listing(&[], &listed, output::width()))?;
     }
     if changes.len() > rows {
         out.text(format!("… and {} more rows (--rows N, or --json)", changes.len() - rows))?;

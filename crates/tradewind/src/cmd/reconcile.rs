@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use jiff::civil::Date;
 use tradewind_domain::Currency;
+use tradewind_gateway::Gateway;
 use tradewind_ledger::facts::Facts;
 use tradewind_ledger::recon::{Options, Outcome, Policy};
 use tradewind_ledger::{answer, facts, import, recon, report};
 
 use crate::context::{ConfigArg, block_on};
-use crate::output::{Exit, Output};
+use crate::output::{self, Exit, Output};
 
 /// What is reconciled, and how; shared with `why`.
 #[derive(clap::Args)]
@@ -81,15 +82,25 @@ impl Sources {
     ) -> anyhow::Result<(Facts, Outcome)> {
         let all = match &self.input {
             Some(dir) => folder(dir)?,
-            None => {
-                let opened = config.open()?;
-                let mut all = block_on(async { Ok(opened.gateway.facts().await?) })?;
-                if let Some(dir) = &self.with {
-                    all.extend(folder(dir)?);
-                }
-                all
-            }
+            None => self.stored(&config.open()?.gateway)?,
         };
+        self.over(all, zones, close)
+    }
+
+    /// The books of what the store knows.
+    pub(crate) fn of_store(&self, gateway: &Gateway) -> anyhow::Result<Outcome> {
+        Ok(self.over(self.stored(gateway)?, &[], None)?.1)
+    }
+
+    fn stored(&self, gateway: &Gateway) -> anyhow::Result<Facts> {
+        let mut all = block_on(async { Ok(gateway.facts().await?) })?;
+        if let Some(dir) = &self.with {
+            all.extend(folder(dir)?);
+        }
+        Ok(all)
+    }
+
+    fn over(&self, all: Facts, zones: &[String], close: Option<Date>) -> anyhow::Result<(Facts, Outcome)> {
         let mut policy = match &self.policy {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
@@ -186,7 +197,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if out.is_json() {
         out.json(&answer::Answer::of(&outcome)?)?;
     } else {
-        out.text(report::text(&outcome))?;
+        out.text(report::text_in(&outcome, output::width().map_or(report::WIDTH, |w| w.min(report::WIDTH))))?;
     }
     // A statement that was refused whole is not taken either, and stands in no list of rows.
     Ok(if answer::status(&outcome) == "incomplete" { Exit::Partial } else { Exit::Ok })

@@ -1,23 +1,21 @@
 //! `tradewind why`: where a price, the state of an offer or of an order comes from; which rows stand behind an order's money, a
 //! payout, a cent.
 
+mod order;
 mod price;
 mod quote;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Subcommand;
 use jiff::Timestamp;
 use tradewind_domain::{AccountId, Currency, Money};
-use tradewind_gateway::records::{
-    DeclarationRecord, OfferRecord, OrderRecord, ShipmentRecord, offer_key, order_key,
-};
+use tradewind_gateway::records::{OfferRecord, offer_key};
 use tradewind_ledger::why;
 use tradewind_store::typed;
 
 use crate::cmd::reconcile::Sources;
 use crate::context::{self, ConfigArg, block_on};
-use crate::mask;
-use crate::output::{Exit, Output, words};
+use crate::output::{Exit, Output};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -60,11 +58,12 @@ enum What {
         #[arg(long)]
         channel: AccountId,
     },
-    /// Everything that happened to an order.
+    /// Everything that happened to an order, oldest first, each line with its source: order, parcel, declaration, cases, money. With
+    /// `--input`: its money alone, from files.
     Order {
         /// The channel's order id.
         order: String,
-        /// Account. Without it: what the books say about the order's money.
+        /// Account; needed where two have an order of this number.
         #[arg(long, conflicts_with = "input")]
         channel: Option<AccountId>,
         #[command(flatten)]
@@ -92,7 +91,9 @@ enum What {
 /// The money behind an order, a payout or an amount, from the books.
 fn money(args: &Args, out: &Output) -> anyhow::Result<Option<Exit>> {
     let (sources, what) = match &args.what {
-        What::Order { channel: None, sources, order } => (sources, format!("order '{order}'")),
+        What::Order { channel: None, sources, order } if sources.input.is_some() => {
+            (sources, format!("order '{order}'"))
+        }
         What::Payout { id, sources } => (sources, format!("payout or settlement '{id}'")),
         What::Cent { amount, sources, .. } => (sources, amount.clone()),
         _ => return Ok(None),
@@ -162,97 +163,11 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         What::Landed { order, channel } => {
             return quote::run(&opened.gateway, order, channel, out);
         }
-        What::Order { order, channel: Some(channel), .. } => {
-            let found = block_on(async {
-                let store = &*opened.gateway.store;
-                let Some(record) = typed::get::<OrderRecord>(store, &order_key(channel, order)).await? else {
-                    return Ok(None);
-                };
-                let shipment =
-                    typed::get::<ShipmentRecord>(store, record.value.shipment.as_deref().unwrap_or_default())
-                        .await?;
-                let declaration = typed::get::<DeclarationRecord>(
-                    store,
-                    record.value.declaration.as_deref().unwrap_or_default(),
-                )
-                .await?;
-                let cases = opened.gateway.cases_of(channel, order).await?;
-                let needs = opened.gateway.what_it_needs(&record.value).await?;
-                let papers = (shipment.map(|s| s.value), declaration.map(|d| d.value));
-                Ok(Some((record.value, papers, cases, needs)))
-            })?;
-            let Some((record, (shipment, declaration), (returns, disputes), needs)) = found else {
-                context::known(&opened.gateway.config, channel)?;
-                bail!("order '{order}' of '{channel}' was never imported: run tradewind orders")
-            };
-            if out.is_json() {
-                let all = serde_json::json!({"order": record, "shipment": shipment, "declaration": declaration,
-                    "needs": needs, "returns": returns, "disputes": disputes});
-                return out.json(&mask::json(&all)?).map(|()| Exit::Ok);
-            }
-            let o = &record.order;
-            out.text(format!(
-                "order        {} at {}, placed {}, {} ({})",
-                o.id, o.account, o.placed_at.utc, o.total, o.raw_status
-            ))?;
-            out.text(format!("imported     {}", record.imported_at))?;
-            for line in &o.lines {
-                out.text(format!(
-                    "  line {:<12} {} × {} = {}",
-                    line.id, line.quantity, line.channel_sku, line.total
-                ))?;
-            }
-            if let Some(s) = shipment {
-                let waybill = s.booked.as_ref().map(|b| b.waybill.to_string()).unwrap_or_default();
-                out.text(format!(
-                    "shipment     {} {} waybill {waybill}, parcel {:?}",
-                    s.request.id, s.state, s.tracking
-                ))?;
-            }
-            if let Some(d) = declaration {
-                out.text(format!(
-                    "declaration  {} {} {}",
-                    d.declaration.id,
-                    d.state,
-                    d.authority_ref.unwrap_or_default()
-                ))?;
-                for r in &d.declaration.references {
-                    out.text(format!("  {} {} since {}", r.kind, r.value, r.at))?;
-                }
-                if d.waits.is_some() {
-                    out.text("  customs have not taken it in yet: asked again in the next round")?;
-                }
-            }
-            for r in &returns {
-                let refund = r.case.amount.map(|m| format!(", refund {m}")).unwrap_or_default();
-                out.text(format!(
-                    "return       {} opened {}, {} ({}){refund}",
-                    r.case.id,
-                    r.case.opened_at.utc,
-                    words(r.case.state.name()),
-                    r.case.raw_status
-                ))?;
-            }
-            for d in &disputes {
-                let due = d.case.respond_by.filter(|_| d.waits_for_us());
-                let due = due.map(|t| format!(", answer by {t}")).unwrap_or_default();
-                out.text(format!(
-                    "dispute      {} at {}: {} since {}, {} ({}){due}",
-                    d.case.id,
-                    d.account,
-                    d.case.amount,
-                    d.case.opened_at.utc,
-                    words(d.case.state.name()),
-                    d.case.raw_status
-                ))?;
-            }
-            out.text(format!("stage        {} {}", record.stage.name(), record.note.unwrap_or_default()))?;
-            if let Some(needs) = needs {
-                out.text(format!("needs        {needs}"))?;
-            }
+        What::Order { order, channel, sources } => {
+            return order::run(&opened.gateway, order, channel.as_ref(), sources, out);
         }
         // Answered by `money` above.
-        What::Order { channel: None, .. } | What::Payout { .. } | What::Cent { .. } => {}
+        What::Payout { .. } | What::Cent { .. } => {}
     }
     Ok(Exit::Ok)
 }

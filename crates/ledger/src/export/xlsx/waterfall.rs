@@ -1,4 +1,4 @@
-//! The picture: from gross sales to the bank, a chart per channel and currency.
+//! The picture: from sales to the bank, a chart per channel and currency.
 //!
 //! Stacked columns over an invisible base; bars below zero have a column of their own, so that a loss is drawn where it stands.
 
@@ -43,7 +43,7 @@ pub(super) fn sheet(sheet: &mut Worksheet, books: &Books, s: &Styles) -> Result<
         ("aside below 0", 13.0, true),
         ("total", 11.0, true),
     ];
-    sheet.write_string_with_format(0, 0, "From gross sales to bank", &s.title)?;
+    sheet.write_string_with_format(0, 0, "From sales to bank", &s.title)?;
     sheet.write_string_with_format(
         1,
         0,

@@ -29,6 +29,8 @@ pub struct OrderState {
     pub account: String,
     /// What the buyer pays.
     pub total: Money,
+    /// The channel has told `total`: while a payment is pending, or where it never came, zero is no total.
+    pub total_told: bool,
     /// Paid by the buyer, by the provider's word.
     pub gross: Money,
     /// Given back to the buyer.
@@ -43,8 +45,8 @@ pub struct OrderState {
     pub net: Money,
     /// What it cost and brought in other currencies than that one, where it did.
     pub other: BTreeMap<Currency, Other>,
-    /// Not yet paid.
-    pub open: Money,
+    /// Not yet paid; `None`: nobody has told how much that is.
+    pub open: Option<Money>,
     /// Its channel reports no payments, and nobody else told one.
     pub untold: bool,
     /// State.
@@ -364,10 +366,19 @@ fn fold<'a>(
             g.tax = 0;
         }
     }
-    let expected = if s.gross != total && s.gross == total + duties { total + duties } else { total };
     let word = o.payment_state.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let lost = word.contains("lost") || word.contains("charged_back");
     let void = s.gross == 0 && ["cancel", "void"].iter().any(|w| word.contains(w));
+    // What was never paid may have no total.
+    let total_told = total != 0 || !(void || word.contains("pending"));
+    let expected = if !total_told {
+        // What the provider took is all that anybody has told.
+        s.gross
+    } else if s.gross != total && s.gross == total + duties {
+        total + duties
+    } else {
+        total
+    };
+    let lost = word.contains("lost") || word.contains("charged_back");
     let money = |m: i64| Money::from_minor(m, c);
     let ids = |mine: &[(&Row, &'static str)]| -> Vec<String> {
         mine.iter().map(|(r, _)| r.tx.id.clone()).chain([o.id.clone()]).collect()
@@ -385,6 +396,9 @@ fn fold<'a>(
     let free = total == 0 && s.gross == 0 && s.disputed == 0;
     let state = if void {
         "Void"
+    } else if free && !total_told {
+        // How much is not known yet, so nothing of it is late.
+        "Expected"
     } else if free {
         push(o.placed.at.to_string(), "Settled");
         if all_reached { "Reconciled" } else { "Settled" }
@@ -503,6 +517,7 @@ fn fold<'a>(
         id: o.id.clone(),
         account: o.account.clone(),
         total: o.total,
+        total_told,
         gross: money(s.gross),
         refunded: money(s.refunded),
         disputed: money(s.disputed),
@@ -510,7 +525,10 @@ fn fold<'a>(
         taxes: net(s.taxes),
         net: net(s.net),
         other: s.other,
-        open: money(if void { 0 } else { expected - s.gross }),
+        open: match void || total_told || s.gross != 0 {
+            true => Some(money(if void { 0 } else { expected - s.gross })),
+            false => None,
+        },
         untold: untold && s.gross == 0,
         state,
         timeline,

@@ -164,6 +164,36 @@ fn an_order_waits_is_paid_in_parts_and_goes_missing() {
     assert_eq!(states, ["Expected", "Partial", "Settled"]);
 }
 
+/// docs/reconcile.md, `payment_state`: what is not known is not zero, and an unpaid order is `Expected`.
+#[test]
+fn a_total_that_is_not_told_yet_is_expected_and_not_zero() {
+    let unpaid = with(order("o", "2026-02-01", "JPY", "0"), json!({"payment_state": "PENDING"}));
+    // A month later too: how much is late nobody knows.
+    for as_of in ["2026-02-02", "2026-03-02"] {
+        let a = World::new().file("orders", std::slice::from_ref(&unpaid)).until(as_of).run();
+        let o = a.order("o");
+        assert_eq!(
+            (&o["state"], &o["total"], &o["open"]),
+            (&json!("Expected"), &Value::Null, &Value::Null),
+            "{o}"
+        );
+        assert_eq!(a.json["differences"], json!([]));
+        let shown = tradewind_ledger::why::text(&tradewind_ledger::why::order(&a.outcome, "o").unwrap());
+        assert!(shown.contains("order o: Expected") && !shown.contains("total                            0"));
+        assert!(shown.lines().any(|l| l.contains("total") && l.ends_with('–')), "{shown}");
+    }
+    // Paid before the order was read again: what the provider took is no difference to a total that nobody told.
+    let a = World::new()
+        .file("orders", &[with(order("o", "2026-02-01", "EUR", "0.00"), json!({"payment_state": "PENDING"}))])
+        .file("transactions", &[charge("ch", "o", "2026-02-02", "EUR", "60.00", "0.00")])
+        .run();
+    assert_eq!((&a.order("o")["state"], &a.order("o")["total"]), (&json!("Settled"), &Value::Null));
+    a.none("AMOUNT_MISMATCH");
+    // One that costs nothing is paid.
+    let a = World::new().file("orders", &[order("o", "2026-02-01", "EUR", "0.00")]).run();
+    assert_eq!((&a.order("o")["state"], &a.order("o")["total"]), (&json!("Settled"), &json!("0.00")));
+}
+
 #[test]
 fn a_payment_taken_twice_is_a_duplicate() {
     let rows = [

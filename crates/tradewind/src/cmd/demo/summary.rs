@@ -37,6 +37,9 @@ pub(super) struct Summary {
     pub(super) channels: BTreeMap<String, BTreeMap<String, ChannelMoney>>,
     /// By account.
     pub(super) calls: BTreeMap<String, Calls>,
+    /// The demo went on where another process had stopped: `calls` are of the last one alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) resumed: bool,
     /// What the simulated channels would complain about.
     pub(super) complaints: BTreeSet<String>,
 }
@@ -148,6 +151,7 @@ impl Summary {
             money: money(gateway, truth).await?,
             channels: channels(truth)?,
             calls: calls(gateway).await?,
+            resumed: false,
             complaints: truth.complaints.clone(),
         })
     }

@@ -106,7 +106,11 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
         row
     });
     let header = ["calls", "sent", "throttled", "outcome unknown", "settled by reading"];
-    text += &format!("\n{}\n\n", numbers(&header, calls.collect()));
+    text += &format!("\n{}\n", numbers(&header, calls.collect()));
+    if s.resumed {
+        text += "The calls are of this process alone: the demo went on where another had stopped.\n";
+    }
+    text += "\n";
     let faults = s.faults();
     if faults.is_empty() {
         text += "Clean: each order once in the books, each payout collected, each cent explained.";

@@ -50,7 +50,8 @@ pub(super) async fn play(
 
     // A demo that was killed finds the world where it left it, in the middle of a round: this round is turned again at once,
     // or orders would wait for the next one, and buyers change their minds meanwhile.
-    let mut broken_off = side.now() > side.start();
+    let resumed = side.now() > side.start();
+    let mut broken_off = resumed;
     let mut opening = minutes(side.now(), side.start()) < i64::from(super::FIRST_DAY) * DAY;
     if opening {
         bar.set_message("putting offers up");
@@ -91,7 +92,8 @@ pub(super) async fn play(
         }
     }
     bar.finish_and_clear();
-    Summary::of(seed, &gateway, &side.ledger().await?).await
+    let summary = Summary::of(seed, &gateway, &side.ledger().await?).await?;
+    Ok(Summary { resumed, ..summary })
 }
 
 /// One round of read-back, plan and apply, as the daemon turns it. Whether nothing is left to do.
