@@ -253,6 +253,8 @@ struct Job<'a> {
     /// The channel's offer, once known, and its listing, when published.
     id: Option<String>,
     listing: Option<String>,
+    /// The item was written, and with it the quantity that a published offer shows.
+    written: bool,
     /// Settled: nothing more to do for it.
     end: Option<Result<Accepted, Error>>,
 }
@@ -260,7 +262,8 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     fn new(site: &Site, offer: &'a Offer) -> Job<'a> {
         let made = items::item(offer).and_then(|item| Ok((item, record(site, offer)?)));
-        let mut job = Job { offer, record: None, item: None, id: None, listing: None, end: None };
+        let mut job =
+            Job { offer, record: None, item: None, id: None, listing: None, written: false, end: None };
         match made {
             Ok((item, record)) => {
                 job.item = Some(w::NewItem { sku: offer.sku.to_string(), locale: site.locale(), item });
@@ -276,7 +279,7 @@ impl<'a> Job<'a> {
     }
 
     fn fail(&mut self, error: Error) {
-        self.end = Some(Err(error));
+        self.end = Some(Err(if self.written { error.in_part() } else { error }));
     }
 
     fn accept(&mut self, listing: Option<String>, warnings: Vec<String>) {
@@ -333,7 +336,10 @@ impl Ebay {
         for (n, item) in open.into_iter().zip(&items) {
             let answer = answers.iter().find(|a| a.sku.as_deref() == Some(item.sku.as_str()));
             let error = match answer {
-                Some(a) if a.is_fine() => continue,
+                Some(a) if a.is_fine() => {
+                    jobs[n].written = true;
+                    continue;
+                }
                 Some(a) => self.item_error(a),
                 None => unmentioned(),
             };
@@ -342,8 +348,9 @@ impl Ebay {
                 continue;
             }
             let step = cx.step(&format!("item/{}", item.sku));
-            if let Err(e) = self.pipeline.call(&items::PutOne(&self.site), item, &step).await {
-                jobs[n].fail(e);
+            match self.pipeline.call(&items::PutOne(&self.site), item, &step).await {
+                Ok(_) => jobs[n].written = true,
+                Err(e) => jobs[n].fail(e),
             }
         }
     }
@@ -496,9 +503,9 @@ impl Ebay {
 }
 
 /// Outcomes of a batch. When quota let nothing through, that is the answer to the whole call: nothing is known to be
-/// accepted, and the caller should wait.
+/// accepted, and the caller should wait. Not when it let a first step through: that is of the items it was made for.
 pub(crate) fn settled(outcomes: Vec<ItemOutcome>) -> Result<Submitted<Vec<ItemOutcome>>, Error> {
-    let quota = |o: &ItemOutcome| matches!(&o.result, Err(e) if matches!(e.kind(), Kind::RateLimited | Kind::QuotaExhausted));
+    let quota = |o: &ItemOutcome| matches!(&o.result, Err(e) if matches!(e.kind(), Kind::RateLimited | Kind::QuotaExhausted) && !e.is_in_part());
     if !outcomes.is_empty()
         && outcomes.iter().all(quota)
         && let Some(Err(e)) = outcomes.first().map(|o| o.result.clone())

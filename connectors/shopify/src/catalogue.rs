@@ -100,6 +100,7 @@ impl Shopify {
             })
             .map(|o| (*o, o.sku.clone()))
             .collect();
+        products::check_room(existing.as_ref(), offers.len() - known.len())?;
         let set = Call {
             shop: Arc::clone(&self.shop),
             spec: &products::SET_PRODUCT,
@@ -123,11 +124,13 @@ impl Shopify {
                 variables: products::publish_variables,
                 read: products::nothing,
             };
-            self.pipeline.call(&publish, done.product.as_str(), &step("publish")).await?;
+            let published = self.pipeline.call(&publish, done.product.as_str(), &step("publish")).await;
+            // New variants of a product that is on sale are on sale with their units.
+            published.map_err(Error::in_part)?;
         }
         if !known.is_empty() {
             let skus: Vec<Sku> = known.iter().map(|(_, s)| s.clone()).collect();
-            let live = self.variants(cx, &skus).await?;
+            let live = self.variants(cx, &skus).await.map_err(Error::in_part)?;
             let mut levels = Vec::new();
             for (offer, sku) in known {
                 if let Some(variant) =

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tradewind_connector::role::{Draft, ItemOutcome};
-use tradewind_connector::{Error, Facet, OpCx, OpSpec, Priority, Safety, WireResponse};
+use tradewind_connector::{Error, Facet, Kind, OpCx, OpSpec, Priority, Safety, WireResponse};
 use tradewind_domain::{ListingId, ListingRef, ListingState, LiveListing, Money, Offer, Sku};
 
 use crate::config::Shop;
@@ -88,6 +88,24 @@ pub(crate) static SET_PRODUCT: OpSpec = OpSpec {
 };
 pub(crate) const SET_PRODUCT_TEXT: &str = "mutation Upsert($id: ProductSetIdentifiers, $in: ProductSetInput!) { productSet(identifier: $id, input: $in, synchronous: true) { \
 product { id updatedAt variants(first: 250) { nodes { id sku } } } userErrors { field message code } } }";
+
+/// Most variants of one product that one page reads: here and in the answer of `productSet`.
+const VARIANTS: usize = 250;
+
+/// `productSet` deletes every variant that it is not told, so all of them must have been read, and all be told back: a full page
+/// may not be the last one.
+pub(crate) fn check_room(existing: Option<&Existing>, new: usize) -> Result<(), Error> {
+    let there = existing.map_or(0, |e| e.variants.nodes.len());
+    if there < VARIANTS && there + new <= VARIANTS {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Unsupported,
+        format!(
+            "the product has {there} variants or more and would get {new} new ones: this connector keeps those of at most {VARIANTS}, and would delete the others; split it into several products"
+        ),
+    ))
+}
 
 /// What one `productSet` makes: the offers of one product, over what exists.
 #[derive(Debug)]
@@ -495,7 +513,7 @@ mod tests {
     use serde_json::json;
     use tradewind_connector::role::Draft;
 
-    use super::{handle, images};
+    use super::{Existing, check_room, handle, images};
 
     #[test]
     fn a_product_shows_the_images_of_all_its_variants() {
@@ -509,6 +527,19 @@ mod tests {
             "siblings": [one("CUP-RED", &["red.jpg"]), one("CUP-AMBER", &["amber.jpg", "handle.jpg"])]}))
         .unwrap();
         assert_eq!(images(&draft), ["amber.jpg", "handle.jpg", "blue.jpg", "red.jpg"]);
+    }
+
+    #[test]
+    fn a_product_of_which_variants_may_be_unread_is_not_set() {
+        let product = |n: usize| -> Existing {
+            let nodes: Vec<_> =
+                (0..n).map(|n| json!({"id": format!("gid://{n}"), "sku": n.to_string()})).collect();
+            serde_json::from_value(json!({"id": "gid://p", "variants": {"nodes": nodes}})).unwrap()
+        };
+        // One page is 250 variants; the answer to 251 would be two.
+        for (there, new, fits) in [(0, 250, true), (249, 1, true), (240, 11, false), (250, 0, false)] {
+            assert_eq!(check_room(Some(&product(there)), new).is_ok(), fits, "{there} and {new}");
+        }
     }
 
     #[test]

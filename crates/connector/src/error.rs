@@ -183,6 +183,7 @@ struct Inner {
     upstream: Option<Upstream>,
     record: Option<String>,
     retry_after: Option<Duration>,
+    in_part: bool,
     message: String,
 }
 
@@ -201,6 +202,7 @@ impl Error {
             upstream: None,
             record: None,
             retry_after: None,
+            in_part: false,
             message: message.into(),
         }))
     }
@@ -253,6 +255,20 @@ impl Error {
     pub fn after_send(mut self) -> Error {
         self.0.phase = Phase::AfterSend;
         self
+    }
+
+    /// Of a write of several steps: earlier ones were carried out, and may show at the channel by themselves. What they were given
+    /// (units, above all) is not given back for this error.
+    #[must_use]
+    pub fn in_part(mut self) -> Error {
+        self.0.in_part = true;
+        self
+    }
+
+    /// Earlier steps of the write were carried out, see [`Error::in_part`].
+    #[must_use]
+    pub fn is_in_part(&self) -> bool {
+        self.0.in_part
     }
 
     /// Of a request that was being made: nothing was sent, and what could not be read was the input.

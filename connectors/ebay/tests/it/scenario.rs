@@ -136,6 +136,19 @@ async fn a_lost_answer_never_makes_a_second_offer() {
     w.assert_specified();
 }
 
+/// Item first, offer second: the quantity is the item's, and a published offer shows it whatever becomes of the second step.
+#[tokio::test]
+async fn a_put_that_ends_after_its_first_step_says_so() {
+    let w = World::start(6, quiet()).await;
+    w.put("p1", "MUG-1", 5, "19.99").await.result.unwrap();
+    w.sleep(91);
+    w.sim.set_fault("ebay", Some("updateOffer"), Fault::Throttle, 99);
+    let refused = w.put("p2", "MUG-1", 8, "19.99").await.result.unwrap_err();
+    assert_eq!((refused.kind(), refused.is_in_part()), (Kind::RateLimited, true), "{refused}");
+    w.sleep(61);
+    assert_eq!(w.sim.ledger().listings["ebay"]["EBAY_DE/MUG-1"].quantity, 8);
+}
+
 #[tokio::test]
 async fn refusals_reach_the_item_they_are_about() {
     let w = World::start(5, quiet()).await;

@@ -125,7 +125,10 @@ fn offered(
 
 /// What is told back is as it was sent. Of the rest of a listing that was another one before, only an answer tells.
 fn seen(record: &mut OfferRecord) -> Verdict {
-    if record.made.is_open() {
+    // A process that died in a call of several steps: the listing may be there, and not what comes after it.
+    let died =
+        record.state == ChangeState::Sent && record.asked == Asked::Offer && record.made == Made::SentOrNone;
+    if record.made.is_open() || died {
         return Verdict::Again(Some("no answer tells whether the channel took all of it: sent again"));
     }
     if record.made == Made::SentOrNone {

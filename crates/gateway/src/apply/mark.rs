@@ -239,8 +239,11 @@ impl Gateway {
                     record.was_taken();
                 }
                 Err(e) => {
-                    if state != ChangeState::Indeterminate {
+                    let nothing = state != ChangeState::Indeterminate && !e.is_in_part();
+                    if nothing {
                         record.was_not_taken();
+                    } else if e.is_in_part() {
+                        record.was_taken_in_part();
                     }
                     match &mut record.asked {
                         // The offer stands as it stood: a no to this quantity is none to it, and what was asked of it before is
@@ -257,7 +260,7 @@ impl Gateway {
                         _ => record.note = Some(e.to_string()),
                     }
                     // It has not happened: what it was to show is still to be shown.
-                    if state != ChangeState::Indeterminate && record.took > 0 {
+                    if nothing && record.took > 0 {
                         let shelf = typed::get::<StockRecord>(&*self.store, item.sku.as_str()).await?;
                         if let Some(mut shelf) = shelf {
                             shelf.value.unshow(id, record.took);

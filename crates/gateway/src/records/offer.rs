@@ -201,6 +201,13 @@ impl OfferRecord {
         }
     }
 
+    /// Of what was sent, the channel took some: to see the listing does not tell which.
+    pub(crate) fn was_taken_in_part(&mut self) {
+        if matches!(self.asked, Asked::Offer | Asked::Bulk) {
+            self.made = Made::Unknown;
+        }
+    }
+
     /// The channel certainly did not take what was sent.
     pub(crate) fn was_not_taken(&mut self) {
         if matches!(self.asked, Asked::Offer | Asked::Bulk) {

@@ -56,6 +56,8 @@ pub(crate) struct Other {
     pub(crate) defer: Vec<&'static str>,
     /// Errors that the next calls of a name end with, after they were carried out.
     pub(crate) fail: Vec<(&'static str, Kind)>,
+    /// Of such an error it is said that the call was carried out in part.
+    pub(crate) in_part: bool,
 }
 
 pub(crate) struct Fake {
@@ -144,7 +146,10 @@ impl Fake {
     pub(crate) fn leave<T>(&self, call: &'static str, answer: T) -> Result<T> {
         let mut other = self.other();
         match other.fail.iter().position(|(name, _)| *name == call) {
-            Some(n) => Err(Error::new(other.fail.remove(n).1, "told to fail")),
+            Some(n) => {
+                let error = Error::new(other.fail.remove(n).1, "told to fail");
+                Err(if other.in_part { error.in_part() } else { error })
+            }
             None => Ok(answer),
         }
     }

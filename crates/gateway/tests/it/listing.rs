@@ -15,7 +15,7 @@ use tradewind_gateway::plan::{Action, Plan};
 use tradewind_gateway::records::{Asked, Made, OfferRecord, ProductRecord};
 use tradewind_store::{Batch, Collection};
 
-use crate::apply::{CONFIG, offer, product, put, shop, sku};
+use crate::apply::{CONFIG, deliver_six, offer, product, put, shop, sku};
 use crate::fakes::Fake;
 use crate::overlap::left;
 
@@ -251,6 +251,32 @@ async fn what_is_on_its_way_keeps_no_quantity_up() {
     hours(&gateway, 4).await;
     assert_eq!(settle(&gateway).await.again, 1);
     assert_eq!(update(&replan(&gateway).await)[0].0, "price");
+}
+
+/// Six are delivered. The update writes the new quantity, and a later step of it fails: the units are not given a second time.
+#[tokio::test]
+async fn units_of_an_update_that_was_made_in_part_are_not_given_twice() {
+    for kind in [Kind::Unavailable, Kind::QuotaExhausted, Kind::Rejected] {
+        let dir = tempfile::tempdir().unwrap();
+        let (gateway, channel) = shop(dir.path()).await;
+        deliver_six(&gateway).await;
+        put(&gateway, &product("40.00")).await;
+        channel.other().in_part = true;
+        channel.other().fail.push(("put", kind));
+        gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+        // 10 + 6 were shown and four of them sold; the orders are not imported.
+        let sold = || {
+            let mut other = channel.other();
+            let listing = other.listings.get_mut(&sku()).unwrap();
+            assert_eq!(listing.quantity, Some(16));
+            listing.quantity = Some(12);
+        };
+        sold();
+        put(&gateway, &product("41.00")).await;
+        gateway.apply(&replan(&gateway).await).await.unwrap();
+        let live = channel.other().listings[&sku()].clone();
+        assert_eq!((live.quantity, live.price.unwrap().amount().as_str()), (Some(12), "41.00"), "{kind:?}");
+    }
 }
 
 #[tokio::test]
