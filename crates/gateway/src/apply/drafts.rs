@@ -172,7 +172,12 @@ impl Gateway {
         let mut others = Vec::new();
         for sku in skus {
             let known = typed::get::<OfferRecord>(&*self.store, &offer_key(run.id, sku)).await?;
-            others.extend(known.map(|k| k.value).filter(|record| record.asked != Asked::Withdrawal));
+            // One whose withdrawal certainly was not done stays until it is: left out it would go, wanted again or not.
+            let gone = |r: &OfferRecord| {
+                r.asked == Asked::Withdrawal
+                    && !matches!(r.state, ChangeState::Intended | ChangeState::Rejected)
+            };
+            others.extend(known.map(|k| k.value).filter(|record| !gone(record)));
         }
         Ok(others)
     }

@@ -226,3 +226,26 @@ async fn a_product_waits_for_a_sibling_of_which_nothing_is_known() {
     let left: Vec<String> = channel.other().listings.keys().map(ToString::to_string).collect();
     assert_eq!(left, ["BAG-1", "BAG-2"]);
 }
+
+/// Its withdrawal was refused, and by now it is in the catalogue again: a document without it would take it off sale after all.
+#[tokio::test]
+async fn a_variant_that_is_wanted_again_stays_in_its_product() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut gateway, channel) = product_of_three(dir.path()).await;
+    gateway.config.guard.mass_delete = "1".parse().unwrap();
+    let mut two = three("36.00");
+    two.0.variants.remove(2);
+    put(&gateway, &two).await;
+    let third: Sku = "BAG-3".parse().unwrap();
+    let there = channel.other().listings[&third].clone();
+    channel.other().fail.push(("withdraw", Kind::Rejected));
+    assert_eq!(gateway.apply(&gateway.plan().await.unwrap()).await.unwrap().rejected, 1);
+    // The double carries out what it then refuses.
+    channel.other().listings.insert(third.clone(), there);
+    put(&gateway, &three("40.00")).await;
+    gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+    let last = channel.other().drafts.last().unwrap().clone();
+    let [draft] = last.as_slice() else { panic!("{last:?}") };
+    let whole: Vec<_> = draft.whole().iter().map(|o| o.offer.sku.to_string()).collect();
+    assert_eq!(whole, ["BAG-1", "BAG-2", "BAG-3"]);
+}
