@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tradewind_connector::role::{
-    Draft, ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange,
+    Draft, DraftOffer, ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange,
 };
 use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted};
 use tradewind_domain::{ListingRef, LiveListing, Offer, Sku};
@@ -90,15 +90,15 @@ impl Shopify {
             read: products::read_product,
         };
         let existing = self.pipeline.call(&read, handle.as_str(), cx).await?;
-        let known: Vec<(&Offer, Sku)> = offers
+        let known: Vec<&DraftOffer> = draft
+            .offers
             .iter()
             .filter(|o| {
                 existing
                     .iter()
                     .flat_map(|e| &e.variants.nodes)
-                    .any(|v| v.sku.as_deref() == Some(o.sku.as_str()))
+                    .any(|v| v.sku.as_deref() == Some(o.offer.sku.as_str()))
             })
-            .map(|o| (*o, o.sku.clone()))
             .collect();
         products::check_room(existing.as_ref(), offers.len() - known.len())?;
         let set = Call {
@@ -129,20 +129,22 @@ impl Shopify {
             published.map_err(Error::in_part)?;
         }
         if !known.is_empty() {
-            let skus: Vec<Sku> = known.iter().map(|(_, s)| s.clone()).collect();
+            let skus: Vec<Sku> = known.iter().map(|o| o.offer.sku.clone()).collect();
             let live = self.variants(cx, &skus).await.map_err(Error::in_part)?;
             let mut levels = Vec::new();
-            for (offer, sku) in known {
-                if let Some(variant) =
-                    live.get(&sku).filter(|v| v.available() != Some(i64::from(offer.quantity)))
-                {
-                    let level = inventory::Level {
-                        item: variant.inventory_item.id.clone(),
-                        quantity: offer.quantity,
-                        from: variant.available(),
-                    };
-                    levels.push((sku, level));
+            for DraftOffer { offer, shown, .. } in known {
+                let Some(variant) = live.get(&offer.sku) else { continue };
+                // Where the quantity is not meant to change, what was sold since it was read stays sold.
+                if *shown == Some(offer.quantity) || variant.available() == Some(i64::from(offer.quantity)) {
+                    continue;
                 }
+                let level = inventory::Level {
+                    item: variant.inventory_item.id.clone(),
+                    quantity: offer.quantity,
+                    // Not what is there by now: a sale since then would be taken for the base, and come back.
+                    from: shown.map(i64::from).or(variant.available()),
+                };
+                levels.push((offer.sku.clone(), level));
             }
             for failed in
                 self.set_levels(&step("stock"), &levels).await.into_iter().filter(|o| o.result.is_err())

@@ -106,6 +106,23 @@ async fn put_sell_ship_cancel_refund_pay() {
     // One variant again: the other stays, because what exists is kept.
     accepted(offers.put(&CallCx::keyed("put-2"), &Draft::of([offer("RED", 1_950, 480)])).await.unwrap());
     assert_eq!(read().await[1].price, Some(usd(2_100)));
+    // A put compares as well: made up from more units than there are by now, it gives no sold one back.
+    let there = read().await[0].quantity.unwrap();
+    let believed = |price, quantity, shown| {
+        let mut drafts = Draft::of([offer("RED", price, quantity)]);
+        drafts[0].offers[0].shown = Some(shown);
+        drafts
+    };
+    accepted(offers.put(&CallCx::keyed("put-3"), &believed(1_960, there + 1, there + 1)).await.unwrap());
+    let now = &read().await[0];
+    assert_eq!((now.quantity, now.price), (Some(there), Some(usd(1_960))));
+    let Submitted::Done(raised) =
+        offers.put(&CallCx::keyed("put-4"), &believed(1_950, there + 9, there + 1)).await.unwrap()
+    else {
+        panic!("deferred")
+    };
+    assert_eq!(raised[0].result.as_ref().unwrap_err().kind(), Kind::Conflict);
+    assert_eq!(read().await[0].quantity, Some(there));
     // Compare-and-set: a wrong belief is a conflict of that item alone.
     let change = |sku: usize, quantity, expected| StockChange { key: keys[sku].clone(), quantity, expected };
     let shown = read().await[0].quantity;

@@ -112,6 +112,10 @@ pub struct DraftOffer {
     /// The channel's id, as it was read a moment before; `None`: it shows no listing of this SKU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<ListingId>,
+    /// The units that it showed then, from which the offer's quantity was made up. A channel with compare-and-set compares with
+    /// this, and writes no quantity where the two are the same: what is sold since must not come back. `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<u32>,
 }
 
 /// Offers of one product that are put in one call, and what the channel has of that product besides.
@@ -130,7 +134,7 @@ pub struct Draft {
 impl Draft {
     /// Drafts of offers of which the channel has nothing yet: one for each run of offers of one product.
     pub fn of(offers: impl IntoIterator<Item = Offer>) -> Vec<Draft> {
-        Draft::group(offers.into_iter().map(|offer| DraftOffer { offer, listing: None }))
+        Draft::group(offers.into_iter().map(|offer| DraftOffer { offer, listing: None, shown: None }))
     }
 
     /// One draft for each run of offers of one product, in their order.

@@ -215,13 +215,18 @@ impl Gateway {
             Made::Before(was) => was,
             _ => desired,
         };
-        Ok(Ok(Some(DraftOffer { offer: Offer { quantity, price, ..made.clone() }, listing })))
+        Ok(Ok(Some(DraftOffer {
+            offer: Offer { quantity, price, ..made.clone() },
+            listing,
+            shown: live.and_then(|l| l.quantity),
+        })))
     }
 }
 
 /// The drafts of one call.
 pub(super) fn drafts(ready: Vec<Ready>, siblings: &mut BTreeMap<ProductId, Vec<DraftOffer>>) -> Vec<Draft> {
-    let offers = ready.into_iter().map(|one| DraftOffer { offer: one.offer, listing: one.listing });
+    let offers =
+        ready.into_iter().map(|one| DraftOffer { offer: one.offer, listing: one.listing, shown: one.shown });
     let mut drafts = Draft::group(offers);
     for draft in &mut drafts {
         draft.siblings = siblings.remove(&draft.product).unwrap_or_default();
