@@ -231,6 +231,34 @@ fn normal(value: &mut Value) {
     }
 }
 
+/// SKUs of which units came back from a cancelled order and wait for the sight of their listing (ADR 3): whether they are shown
+/// again by the end depends on when that was.
+fn coming_back(facts: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
+    let waits = |value: &String| serde_json::from_str::<Value>(value).unwrap().get("returned").is_some();
+    let stock = facts.iter().filter_map(|(name, values)| Some((name.strip_prefix("store stock ")?, values)));
+    stock.filter(|(_, values)| values.iter().any(waits)).map(|(sku, _)| sku.trim().to_owned()).collect()
+}
+
+/// Facts of these SKUs without the units that are shown; what is on hand and who may sell it stays.
+fn without_shown(facts: &mut BTreeMap<String, Vec<String>>, skus: &BTreeSet<String>) {
+    fn strip(value: &mut Value) {
+        if let Value::Object(map) = value {
+            map.retain(|name, _| !["quantity", "asked", "returned"].contains(&name.as_str()));
+            map.values_mut().for_each(strip);
+        }
+    }
+    let of =
+        |name: &str| ["store stock ", "store offers ", "world listings "].iter().any(|p| name.starts_with(p));
+    let about = |name: &str| name.split([' ', '/']).any(|word| skus.contains(word));
+    for (_, values) in facts.iter_mut().filter(|(name, _)| of(name) && about(name)) {
+        for text in values {
+            let mut value = serde_json::from_str(text).unwrap();
+            strip(&mut value);
+            *text = value.to_string();
+        }
+    }
+}
+
 /// All that must not depend on how often the program died, each fact under its name: what the demo tells but for its calls,
 /// every record of the store, and the world's own ledger. Of two facts of one name both are kept: what was done twice shows.
 fn end_of(world: &World, mut summary: Value, folder: &Path) -> BTreeMap<String, Vec<String>> {
@@ -254,7 +282,12 @@ fn end_of(world: &World, mut summary: Value, folder: &Path) -> BTreeMap<String, 
                 name = row.key.rsplit_once('/').unwrap().0;
                 body.as_object_mut().unwrap().remove("key");
             }
-            fact(format!("store {} {name} {}", collection.table(), row.state), body);
+            // Here the state is a sealed name, or follows from the record.
+            let state = match collection {
+                Collection::Allowances | Collection::Stock => "",
+                _ => row.state.as_str(),
+            };
+            fact(format!("store {} {name} {state}", collection.table()), body);
         }
     }
     let Value::Object(ledger) = serde_json::to_value(world.simulator.ledger()).unwrap() else { panic!() };
@@ -287,7 +320,7 @@ fn killed_again_and_again_it_ends_as_if_nothing_had_happened() {
         });
     }
     let end = unharmed.play(folder.path(), &player).expect("nobody kills it");
-    let expected = end_of(&unharmed, end, folder.path());
+    let mut expected = end_of(&unharmed, end, folder.path());
     let import = {
         let times = import.lock().unwrap();
         times[1].duration_since(times[0])
@@ -332,7 +365,11 @@ fn killed_again_and_again_it_ends_as_if_nothing_had_happened() {
     let reached = reached.lock().unwrap();
     assert_eq!(reached.len(), points.len() + 2, "points that were reached: {reached:#?}");
     assert!(deaths >= 10, "two points may strike one process, not most of them: {deaths}");
-    let found = end_of(&harmed, end, folder.path());
+    let mut found = end_of(&harmed, end, folder.path());
+    let back = &coming_back(&expected) | &coming_back(&found);
+    assert!(back.len() <= 5, "units of few SKUs are on their way back: {back:?}");
+    without_shown(&mut expected, &back);
+    without_shown(&mut found, &back);
     let names: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
     let differ = names.into_iter().filter(|name| expected.get(*name) != found.get(*name));
     let differ: Vec<String> =
