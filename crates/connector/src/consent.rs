@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use url::Url;
 
-use crate::error::Error;
+use crate::account::Secrets;
+use crate::error::{Error, Kind};
 use crate::protocol::TokenSet;
 use crate::signing;
 
@@ -80,6 +82,33 @@ impl ConsentAnswer {
 impl std::fmt::Debug for ConsentAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The refresh token to use where a seller may have let us in: what is stored goes before what the configuration holds.
+///
+/// # Errors
+/// [`Kind::NeedsReauth`] where there is neither; the message says what to do.
+pub fn refresh_token<'a>(
+    stored: Option<&'a TokenSet>,
+    configured: Option<&'a SecretString>,
+) -> Result<&'a SecretString, Error> {
+    stored.and_then(|t| t.refresh.as_ref()).or(configured).ok_or_else(|| {
+        let text = "nobody has let us in yet: run `tradewind login` for this account, or give the secret 'refresh_token'";
+        Error::new(Kind::NeedsReauth, text)
+    })
+}
+
+impl Secrets {
+    /// The secret `refresh_token`, which need not be there where the seller can let us in (`login`).
+    ///
+    /// # Errors
+    /// It must be there and is not; see [`Secrets::need`].
+    pub fn refresh_token(&self, login: bool) -> Result<Option<SecretString>, Error> {
+        match self.get("refresh_token") {
+            None if login => Ok(None),
+            _ => self.need("refresh_token").cloned().map(Some),
+        }
     }
 }
 

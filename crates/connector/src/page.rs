@@ -103,6 +103,20 @@ where
     all_pages(fetch).await?.into_iter().collect()
 }
 
+/// The number of the page to be read after `asked`, from 1, of a list by pages; `last` is that of the last one, and `None` is the
+/// beginning.
+///
+/// A record that is modified while a window of changes is read leaves the window, and all behind it move up: read forwards, the
+/// first of each later page would slip onto one that was read. So the first page only tells how many there are, and they are read
+/// from the last to the first: what moves up is read twice, never missed.
+#[must_use]
+pub fn backwards(asked: Option<u32>, last: u32) -> Option<u32> {
+    match asked {
+        None => (last > 1).then_some(last),
+        Some(page) => (page > 1).then(|| page - 1),
+    }
+}
+
 /// All pages of a listing. A cursor that comes twice is an error: a channel that repeats itself would
 /// otherwise keep us for ever.
 ///
@@ -136,6 +150,30 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Three pages of two; while they are read, an order that was read already is modified and leaves the window.
+    #[test]
+    fn an_order_that_leaves_the_window_hides_no_other() {
+        for leaves_after in 0..4 {
+            let mut window: Vec<u32> = (1..=6).collect();
+            let mut seen = std::collections::BTreeSet::new();
+            let mut asked = None;
+            for call in 0.. {
+                let page = asked.unwrap_or(1) as usize;
+                seen.extend(window.iter().skip((page - 1) * 2).take(2).copied());
+                if call == leaves_after {
+                    let gone = *seen.first().unwrap();
+                    window.retain(|id| *id != gone);
+                }
+                let last = u32::try_from(window.len().div_ceil(2)).unwrap();
+                match backwards(asked, last) {
+                    None => break,
+                    next => asked = next,
+                }
+            }
+            assert_eq!(seen.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6], "after {leaves_after}");
+        }
+    }
 
     #[test]
     fn windows_split_without_gap_or_overlap() {

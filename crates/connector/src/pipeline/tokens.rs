@@ -109,6 +109,7 @@ impl Pipeline {
         let found = held.token.is_none();
         if found {
             held.token = self.runtime.journal.load_token(&self.owner, audience).await?;
+            held.token.iter().for_each(|token| self.warn_of_the_end(token));
         }
         let now = self.now();
         let usable = |t: &TokenSet| lasts(t, now);
@@ -165,14 +166,12 @@ impl Pipeline {
         let nonce = self.runtime.chance.nonce();
         let make = || {
             let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: &nonce, key: "" };
-            self.parts.protocol.exchange(&cx, answer).map(|request| Some(Box::new(request)))
-        };
-        let Some(request) = make()? else {
-            return Err(Error::config("this channel has no page to agree on"));
+            self.parts.protocol.exchange(&cx, answer).map(Box::new)
         };
         let patience = SignedDuration::try_from(self.parts.patience.total).unwrap_or(SignedDuration::MAX);
         let deadline = self.runtime.clock.now().checked_add(patience).unwrap_or(Timestamp::MAX);
-        let token = self.fetch_token(audience, None, request, &make, deadline).await.map_err(|e| {
+        let again = || make().map(Some);
+        let token = self.fetch_token(audience, None, make()?, &again, deadline).await.map_err(|e| {
             if !refuses_login(&e) && !matches!(e.kind(), Kind::InvalidRequest | Kind::Rejected) {
                 return e;
             }
@@ -195,11 +194,9 @@ impl Pipeline {
         Ok(told)
     }
 
-    /// A login that ends is told in time: no refresh saves it, a person has to act.
+    /// A login that ends is told in time, by every process that uses its token: no refresh saves it, a person has to act.
     fn warn_of_the_end(&self, token: &TokenSet) {
-        if let Some(until) =
-            token.login_until().filter(|until| until.duration_since(self.now()) < END_IN_SIGHT)
-        {
+        if let Some(until) = ends_soon(token, self.now()) {
             tracing::warn!(account = %self.parts.account, %until, "the seller's consent ends: run `tradewind login` for this account before");
         }
     }
@@ -327,6 +324,11 @@ impl Pipeline {
     }
 }
 
+/// The end of the seller's consent, where it is in sight.
+fn ends_soon(token: &TokenSet, now: Timestamp) -> Option<Timestamp> {
+    token.login_until().filter(|until| until.duration_since(now) < END_IN_SIGHT)
+}
+
 /// It does not end within the next moments.
 fn lasts(token: &TokenSet, now: Timestamp) -> bool {
     token.expires_at.is_none_or(|e| e.checked_sub(TOKEN_MARGIN).is_ok_and(|e| e > now))
@@ -348,4 +350,22 @@ fn before_send(e: Error) -> Error {
         kind => kind,
     };
     Error::new(kind, format!("no token: {}", e.message())).retry_after(e.wait())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::LOGIN_UNTIL;
+
+    #[test]
+    fn the_end_of_a_consent_is_in_sight_for_two_weeks() {
+        let at = |day: &str| format!("{day}T00:00:00Z").parse::<Timestamp>().unwrap();
+        let mut token = TokenSet::fixed("t".to_owned().into());
+        assert_eq!(ends_soon(&token, at("2026-08-01")), None, "a channel that names no end");
+        token.extra.insert(LOGIN_UNTIL.to_owned(), "2026-08-31T00:00:00Z".to_owned());
+        // 31 − 14 = 17
+        assert_eq!(ends_soon(&token, at("2026-08-17")), None);
+        assert_eq!(ends_soon(&token, at("2026-08-18")), Some(at("2026-08-31")));
+        assert_eq!(ends_soon(&token, at("2026-09-01")), Some(at("2026-08-31")), "over is told as well");
+    }
 }
