@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tradewind_connector::signing::params::IOP_SHA256;
 use tradewind_connector::{
-    Body, Consent, ConsentAnswer, Error, ExposeSecret, Kind, LOGIN_UNTIL, OpCx, Protocol, SecretString,
-    SignCx, TokenPlan, TokenSet, Upstream, WireRequest, WireResponse, snippet,
+    Body, Consent, ConsentAnswer, Error, ExposeSecret, LOGIN_UNTIL, OpCx, Protocol, SecretString, SignCx,
+    TokenPlan, TokenSet, Upstream, WireRequest, WireResponse, refresh_token, snippet,
 };
 
 use crate::config::Login;
@@ -16,8 +16,6 @@ use crate::wire::Id;
 const REFRESH: &str = "/auth/token/refresh";
 /// Path of the call that takes the code of the seller's consent.
 const CREATE: &str = "/auth/token/create";
-const LOG_IN: &str =
-    "nobody has let us in yet: run `tradewind login` for this account, or give the secret 'refresh_token'";
 
 pub(crate) struct Iop {
     pub(crate) login: Login,
@@ -47,8 +45,7 @@ impl Iop {
 
 impl Protocol for Iop {
     fn token_plan(&self, cx: &OpCx<'_>, _: &str, current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
-        let refresh = current.and_then(|t| t.refresh.as_ref()).or(self.login.refresh_token.as_ref());
-        let refresh = refresh.ok_or_else(|| Error::new(Kind::NeedsReauth, LOG_IN))?;
+        let refresh = refresh_token(current, self.login.refresh_token.as_ref())?;
         let request = self.system(cx, REFRESH, ("refresh_token", refresh.expose_secret()))?;
         Ok(TokenPlan::Fetch(Box::new(request)))
     }

@@ -52,9 +52,6 @@ pub(crate) fn login(config: &AccountConfig) -> Result<Login, Error> {
             "setting 'app_key' is blank: it is the number of your app in the AliExpress console",
         ));
     }
-    let refresh_token = match (config.secrets.get("refresh_token"), &settings.callback) {
-        (None, Some(_)) => None,
-        _ => Some(config.secrets.need("refresh_token")?.clone()),
-    };
+    let refresh_token = config.secrets.refresh_token(settings.callback.is_some())?;
     Ok(Login { app_secret: config.secrets.need("app_secret")?.clone(), refresh_token, settings })
 }

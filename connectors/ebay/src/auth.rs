@@ -5,7 +5,7 @@ use quick_xml::de::from_str;
 use serde::Deserialize;
 use tradewind_connector::{
     ClientAuth, Consent, ConsentAnswer, Error, Kind, LOGIN_UNTIL, OAuth2, OpCx, Protocol, SecretString,
-    Secrets, SignCx, TokenPlan, TokenSet, Upstream, WireRequest, WireResponse, snippet,
+    Secrets, SignCx, TokenPlan, TokenSet, Upstream, WireRequest, WireResponse, refresh_token, snippet,
 };
 use url::Url;
 
@@ -48,16 +48,10 @@ impl Ebay {
             None => Url::parse(PAGE).map_err(|e| Error::config(e.to_string()))?,
         };
         let ru_name = settings.ru_name.clone().filter(|name| !name.trim().is_empty());
-        let refresh_token = match (secrets.get("refresh_token"), &ru_name) {
-            (None, Some(_)) => None,
-            _ => Some(secrets.need("refresh_token")?.clone()),
-        };
+        let refresh_token = secrets.refresh_token(ru_name.is_some())?;
         Ok(Ebay { oauth, refresh_token, page, ru_name, signer })
     }
 }
-
-const LOG_IN: &str =
-    "nobody has let us in yet: run `tradewind login` for this account, or give the secret 'refresh_token'";
 
 /// What the answer to a code says besides RFC 6749: how long the refresh token lives, in seconds.
 #[derive(Deserialize)]
@@ -82,8 +76,7 @@ struct TokenProblem {
 impl Protocol for Ebay {
     fn token_plan(&self, _: &OpCx<'_>, _: &str, current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
         // The refresh token lives about 18 months and is not rotated by a refresh.
-        let refresh = current.and_then(|t| t.refresh.as_ref()).or(self.refresh_token.as_ref());
-        let refresh = refresh.ok_or_else(|| Error::new(Kind::NeedsReauth, LOG_IN))?;
+        let refresh = refresh_token(current, self.refresh_token.as_ref())?;
         Ok(TokenPlan::Fetch(Box::new(self.oauth.refresh(refresh)?)))
     }
 
