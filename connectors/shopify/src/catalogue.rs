@@ -220,10 +220,9 @@ impl Shopify {
             read: products::read_product,
         };
         let existing = self.pipeline.call(&read, product, cx).await?;
-        let stays = existing
-            .iter()
-            .flat_map(|e| &e.variants.nodes)
-            .any(|v| !variants.iter().any(|(_, id)| *id == v.id));
+        let stays = existing.iter().any(|e| {
+            e.has_more() || e.variants.nodes.iter().any(|v| !variants.iter().any(|(_, id)| *id == v.id))
+        });
         if stays {
             let delete = Call {
                 shop: Arc::clone(&self.shop),

@@ -73,7 +73,7 @@ pub(crate) fn term(field: &str, value: &str) -> String {
 }
 
 /// `{nodes, pageInfo}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Connection<T> {
     pub(crate) nodes: Vec<T>,
     #[serde(rename = "pageInfo")]
@@ -88,7 +88,7 @@ pub(crate) struct Each {
     pub(crate) page: Option<PageInfo>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct PageInfo {
     #[serde(rename = "hasNextPage")]
     pub(crate) more: bool,

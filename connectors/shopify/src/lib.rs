@@ -104,7 +104,7 @@ fn capabilities() -> Capabilities {
             title_chars: Some(255),
             variants_share_words: true,
             whole_products: true,
-            images: Some(products::IMAGES_U32),
+            images: Some(products::IMAGES),
             max_quantity: Some(1_000_000_000),
             visibility_lag_minutes: Some(5),
             // A movement gets its payout when that is scheduled, up to a month later (payouts may be monthly), and a payout is

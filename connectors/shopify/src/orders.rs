@@ -424,8 +424,8 @@ fn fold(o: &WireOrder) -> OrderState {
         _ => {}
     }
     match o.display_financial_status.as_deref() {
-        // A voided or expired payment ends the payment, not the order: Shopify keeps the units committed until it is
-        // cancelled, and the buyer may pay again.
+        // A voided or expired payment ends the payment, not the order, as long as nobody cancelled it: the buyer may pay again.
+        // Ours: the fact sheet has it "Cancelled-like", and whether Shopify keeps the units committed is UNVERIFIED.
         Some("PENDING" | "AUTHORIZED" | "PARTIALLY_PAID" | "VOIDED" | "EXPIRED") | None => {
             OrderState::PendingPayment
         }
@@ -531,12 +531,13 @@ mod tests {
             ("PAID", "UNFULFILLED", ReadyToShip),
             ("PAID", "PARTIALLY_FULFILLED", PartiallyShipped),
             ("PARTIALLY_REFUNDED", "PARTIALLY_FULFILLED", PartiallyShipped),
+            ("REFUNDED", "UNFULFILLED", Cancelled),
+            // Ours, where the sheet looks at the parcels alone: nothing leaves before it is paid, nor after the money went back.
             ("REFUNDED", "PARTIALLY_FULFILLED", OnHold),
             ("VOIDED", "PARTIALLY_FULFILLED", OnHold),
             ("PENDING", "PARTIALLY_FULFILLED", OnHold),
             ("REFUNDED", "FULFILLED", Shipped),
-            ("REFUNDED", "UNFULFILLED", Cancelled),
-            // Nobody cancelled: the buyer may pay yet.
+            // Ours, against its "Cancelled-like": nobody cancelled.
             ("VOIDED", "UNFULFILLED", PendingPayment),
             ("EXPIRED", "UNFULFILLED", PendingPayment),
         ] {

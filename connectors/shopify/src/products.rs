@@ -30,17 +30,20 @@ pub(crate) static READ_PRODUCT: OpSpec = OpSpec {
     doc: "https://shopify.dev/docs/api/admin-graphql/2026-10/queries/productByIdentifier",
 };
 pub(crate) const READ_PRODUCT_TEXT: &str = "query Product($id: ProductIdentifierInput!) { productByIdentifier(identifier: $id) { id handle status \
-variants(first: 250) { nodes { id sku price selectedOptions { name value } } } } }";
+variants(first: 250) { pageInfo { hasNextPage endCursor } nodes { id sku price selectedOptions { name value } } } } }";
 
 /// A product as it stands.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Existing {
     pub(crate) id: String,
-    pub(crate) variants: Nodes<ExistingVariant>,
+    pub(crate) variants: Connection<ExistingVariant>,
 }
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Nodes<T> {
-    pub(crate) nodes: Vec<T>,
+
+impl Existing {
+    /// There are variants behind the page that was read.
+    pub(crate) fn has_more(&self) -> bool {
+        self.variants.next().is_some()
+    }
 }
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,11 +95,10 @@ product { id updatedAt variants(first: 250) { nodes { id sku } } } userErrors { 
 /// Most variants of one product that one page reads: here and in the answer of `productSet`.
 const VARIANTS: usize = 250;
 
-/// `productSet` deletes every variant that it is not told, so all of them must have been read, and all be told back: a full page
-/// may not be the last one.
+/// `productSet` deletes every variant that it is not told, so all of them must have been read, and all be told back.
 pub(crate) fn check_room(existing: Option<&Existing>, new: usize) -> Result<(), Error> {
     let there = existing.map_or(0, |e| e.variants.nodes.len());
-    if there < VARIANTS && there + new <= VARIANTS {
+    if !existing.is_some_and(Existing::has_more) && there + new <= VARIANTS {
         return Ok(());
     }
     Err(Error::new(
@@ -118,15 +120,14 @@ pub(crate) struct Upsert<'a> {
 }
 
 /// Most images of a product.
-pub(crate) const IMAGES: usize = 250;
-pub(crate) const IMAGES_U32: u32 = 250;
+pub(crate) const IMAGES: u32 = 250;
 
 /// The images of all variants, those that are not put now included: a product has one list of them. By SKU, so that the first one,
 /// which buyers see, does not change with what is put.
 pub(crate) fn images(draft: &Draft) -> Vec<&str> {
     let mut all: Vec<&str> = Vec::new();
     for image in draft.whole().into_iter().flat_map(|o| &o.offer.images) {
-        if all.len() < IMAGES && !all.contains(&image.as_str()) {
+        if all.len() < IMAGES as usize && !all.contains(&image.as_str()) {
             all.push(image);
         }
     }
@@ -531,14 +532,23 @@ mod tests {
 
     #[test]
     fn a_product_of_which_variants_may_be_unread_is_not_set() {
-        let product = |n: usize| -> Existing {
+        let product = |n: usize, more: bool| -> Existing {
             let nodes: Vec<_> =
                 (0..n).map(|n| json!({"id": format!("gid://{n}"), "sku": n.to_string()})).collect();
-            serde_json::from_value(json!({"id": "gid://p", "variants": {"nodes": nodes}})).unwrap()
+            let page = json!({"hasNextPage": more, "endCursor": "c"});
+            serde_json::from_value(json!({"id": "gid://p", "variants": {"nodes": nodes, "pageInfo": page}}))
+                .unwrap()
         };
         // One page is 250 variants; the answer to 251 would be two.
-        for (there, new, fits) in [(0, 250, true), (249, 1, true), (240, 11, false), (250, 0, false)] {
-            assert_eq!(check_room(Some(&product(there)), new).is_ok(), fits, "{there} and {new}");
+        for (there, more, new, fits) in [
+            (0, false, 250, true),
+            (250, false, 0, true),
+            (249, false, 1, true),
+            (240, false, 11, false),
+            (250, false, 1, false),
+            (250, true, 0, false),
+        ] {
+            assert_eq!(check_room(Some(&product(there, more)), new).is_ok(), fits, "{there} and {new}");
         }
     }
 
