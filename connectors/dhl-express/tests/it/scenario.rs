@@ -184,16 +184,20 @@ async fn half_an_answer_is_not_a_second_parcel() {
     assert!(track().await.iter().any(|e| e.state == Some(TrackingState::Delivered)));
 }
 
+/// A pickup from 14:00 to 18:00 in Shenzhen, tomorrow.
+fn tomorrow(sim: &Simulator) -> Pickup {
+    let day = (sim.now() + Duration::from_secs(24 * 3_600)).to_string()[..10].to_owned();
+    serde_json::from_value(json!({
+        "at": sender(), "ready": format!("{day}T06:00:00Z"), "close": format!("{day}T10:00:00Z"), "parcels": parcels(),
+    }))
+    .unwrap()
+}
+
 /// The courier comes, and the number that calls him off is left out: nobody may order a second one blindly.
 #[tokio::test]
 async fn a_pickup_without_its_number_is_in_doubt() {
     let (sim, live) = start().await;
-    let tomorrow = (sim.now() + Duration::from_secs(24 * 3_600)).to_string()[..10].to_owned();
-    let pickup: Pickup = serde_json::from_value(json!({
-        "at": sender(), "ready": format!("{tomorrow}T06:00:00Z"), "close": format!("{tomorrow}T10:00:00Z"),
-        "parcels": parcels(),
-    }))
-    .unwrap();
+    let pickup = tomorrow(&sim);
     let pickups = logistics(&live).pickups().unwrap();
     sim.set_fault("dhl-express", Some("createPickup"), Fault::Lie, 1);
     let error = pickups.order(&CallCx::keyed("pickup-3"), &pickup).await.unwrap_err();
@@ -203,13 +207,7 @@ async fn a_pickup_without_its_number_is_in_doubt() {
 #[tokio::test]
 async fn a_pickup_is_ordered_and_called_off() {
     let (sim, live) = start().await;
-    // 14:00 to 18:00 in Shenzhen, tomorrow.
-    let tomorrow = (sim.now() + Duration::from_secs(24 * 3_600)).to_string()[..10].to_owned();
-    let pickup: Pickup = serde_json::from_value(json!({
-        "at": sender(), "ready": format!("{tomorrow}T06:00:00Z"), "close": format!("{tomorrow}T10:00:00Z"),
-        "parcels": parcels(),
-    }))
-    .unwrap();
+    let pickup = tomorrow(&sim);
     let pickups = logistics(&live).pickups().unwrap();
     let confirmation = pickups.order(&CallCx::keyed("pickup-1"), &pickup).await.unwrap();
     assert!(!confirmation.is_empty());
