@@ -137,10 +137,9 @@ async fn faults(State(world): State<World>, body: Bytes) -> Response {
             world.faults(|f| f.script(&channel, operation.as_deref(), fault, times));
         }
         Err(_) => {
-            let all: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
             return refuse(&format!(
                 "send {{\"profile\":\"none|mild|hostile\"}} or {{\"channel\":..,\"fault\":\"drop\",\"times\":1}}; faults: {}",
-                all.join(", ")
+                Fault::names()
             ));
         }
     }

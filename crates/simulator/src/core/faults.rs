@@ -89,27 +89,20 @@ pub enum Fault {
 impl FromStr for Fault {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Ok(match text {
-            "drop" => Self::Drop,
-            "drop_after" => Self::DropAfter,
-            "delay" => Self::Delay,
-            "throttle" => Self::Throttle,
-            "server_error" => Self::ServerError,
-            "hang" => Self::Hang,
-            "truncate" => Self::Truncate,
-            "lie" => Self::Lie,
-            "expire_token" => Self::ExpireToken,
-            "duplicate" => Self::Duplicate,
-            "reorder" => Self::Reorder,
-            other => {
-                let all: Vec<&str> = Self::ALL.iter().map(|fault| fault.name()).collect();
-                return Err(format!("unknown fault `{other}`: there are {}", all.join(", ")));
-            }
-        })
+        Self::ALL
+            .into_iter()
+            .find(|fault| fault.name() == text)
+            .ok_or_else(|| format!("unknown fault `{text}`: there are {}", Self::names()))
     }
 }
 
 impl Fault {
+    /// All names, for a message.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+
     /// Every one.
     pub const ALL: [Self; 11] = [
         Self::Drop,

@@ -317,8 +317,9 @@ impl PayPal {
                 None => not_found(),
             },
             ("POST", ["v2", "payments", "captures", id, "refund"]) => {
-                let made = self.refund_call(world, &mut state, id, header(parts, "paypal-request-id"), &sent);
-                if stale > 0 && made.status() == 201 { pending(&state, id) } else { made }
+                let request = header(parts, "paypal-request-id");
+                let made = self.refund_call(world, &mut state, id, request, &sent);
+                if stale > 0 && made.status() == 201 { pending(&state, id, request) } else { made }
             }
             ("GET", ["v2", "payments", "refunds", id]) => {
                 let found = state.captures.values().find(|c| c.refunds.iter().any(|r| r.0 == *id));
@@ -441,10 +442,12 @@ impl PayPal {
     }
 }
 
-/// The newest refund of a capture, told as if it were still on its way.
-fn pending(state: &State, capture: &str) -> Response {
-    let newest = state.captures.get(capture).and_then(|c| c.refunds.last());
-    newest.map_or_else(not_found, |(id, ..)| json(201, &j!({"id": id, "status": "PENDING"})))
+/// The refund of a request, told as if it were still on its way; without a name of the request the newest of the capture.
+fn pending(state: &State, capture: &str, request: &str) -> Response {
+    let named = state.answered.get(request).and_then(|told| told["id"].as_str());
+    let newest = || state.captures.get(capture)?.refunds.last().map(|r| r.0.as_str());
+    let id = named.or_else(newest);
+    id.map_or_else(not_found, |id| json(201, &j!({"id": id, "status": "PENDING"})))
 }
 
 fn nobody() -> Buyer {

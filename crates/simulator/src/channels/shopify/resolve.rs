@@ -21,6 +21,7 @@ pub(super) const OPERATIONS: &[&str] = &[
     "productUpdate",
     "productDelete",
     "productVariantsBulkUpdate",
+    "productVariantsBulkDelete",
     "publishablePublish",
     "publishableUnpublish",
     "inventorySetQuantities",
