@@ -15,6 +15,7 @@ use tradewind_connector::{CallCx, Connector, Error, Kind};
 use tradewind_domain::{AccountId, ListingRef, Offer, ProductId, Sku};
 use tradewind_store::Batch;
 
+pub(crate) use self::drafts::cut;
 use self::drafts::{Put, Ready};
 use self::mark::{How, Sending};
 pub use self::settle::Settled;
@@ -24,7 +25,12 @@ use crate::pricing::Prices;
 use crate::records::{JobFacet, OfferRecord};
 
 /// Items of one call when the channel names no limit.
-pub(crate) const DEFAULT_BATCH: usize = 20;
+const DEFAULT_BATCH: usize = 20;
+
+/// The items of one call, by the channel's bound.
+pub(crate) fn batch_size(limit: Option<u32>) -> usize {
+    limit.map_or(DEFAULT_BATCH, |n| n as usize).max(1)
+}
 
 /// What became of a plan's changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -166,7 +172,7 @@ impl Gateway {
         let Run { id, connector, .. } = *run;
         let Some(market) = connector.marketplace() else { return Ok(()) };
         let bounds = &connector.capabilities().bounds;
-        let batch = |limit: Option<u32>| limit.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let batch = batch_size;
         let mut creates: Vec<&Offer> = Vec::new();
         let mut puts: Vec<Put<'_>> = Vec::new();
         let mut lowers: Vec<StockChange> = Vec::new();
@@ -229,14 +235,16 @@ impl Gateway {
         puts.splice(0..0, singles.into_iter().map(|offer| Put { offer, replaces: None }));
         let loads: Vec<Put<'_>> = loads.into_iter().map(|offer| Put { offer, replaces: None }).collect();
         if bounds.bulk_from.is_some_and(|from| loads.len() >= from as usize) {
-            let calls = drafts::cut(loads, batch(bounds.bulk_batch), bounds.whole_products);
+            let calls =
+                drafts::cut(loads, batch(bounds.bulk_batch), bounds.whole_products, |put| &put.offer.product);
             for (n, items) in calls.iter().enumerate() {
                 self.list(run, offers, n, items, applied).await?;
             }
         } else {
             puts.splice(0..0, loads);
         }
-        let calls = drafts::cut(puts, batch(bounds.offers_batch), bounds.whole_products);
+        let calls =
+            drafts::cut(puts, batch(bounds.offers_batch), bounds.whole_products, |put| &put.offer.product);
         for (n, items) in calls.iter().enumerate() {
             let (mut ready, mut siblings) = self.ready(run, items, &products, applied).await?;
             let sending: Vec<Sending<'_>> = ready

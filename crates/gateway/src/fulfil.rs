@@ -6,7 +6,7 @@ pub(crate) mod book;
 mod call_back;
 mod cancel;
 mod confirm;
-mod declare;
+pub(crate) mod declare;
 mod track;
 
 use std::collections::BTreeMap;

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use tradewind_domain::{AccountId, DeclarationId};
-use tradewind_store::Filter;
-use tradewind_store::typed;
+use tradewind_store::{Filter, typed};
 
 use crate::cases::{DisputeCase, ReturnCase};
+use crate::fulfil::book::shipment_id;
+use crate::fulfil::declare::declaration_id;
 use crate::gateway::{Gateway, Result};
 use crate::records::{DeclarationRecord, OrderRecord, ReceiptRecord, ShipmentRecord, order_key};
 
@@ -26,7 +27,7 @@ pub struct Happened {
 pub struct History {
     /// The order as last read.
     pub order: OrderRecord,
-    /// Its parcels, also those that were given up.
+    /// Its parcel, if one was begun.
     pub shipments: Vec<ShipmentRecord>,
     /// Its declarations.
     pub declarations: Vec<DeclarationRecord>,
@@ -60,19 +61,15 @@ impl Gateway {
         let Some(record) = typed::get::<OrderRecord>(&*self.store, &key).await?.map(|r| r.value) else {
             return Ok(None);
         };
-        let mut shipments: Vec<ShipmentRecord> = Vec::new();
-        for parcel in typed::list::<ShipmentRecord>(&*self.store, Filter::all()).await? {
-            if parcel.value.order == key {
-                shipments.push(parcel.value);
-            }
-        }
-        let mut declarations: Vec<DeclarationRecord> = Vec::new();
+        let parcel = shipment_id(&record);
+        let filed = declaration_id(&parcel);
+        let shipments: Vec<ShipmentRecord> =
+            typed::get(&*self.store, &parcel).await?.map(|p| p.value).into_iter().collect();
+        let declarations: Vec<DeclarationRecord> =
+            typed::get(&*self.store, &filed).await?.map(|d| d.value).into_iter().collect();
         let mut receipts: Vec<ReceiptRecord> = Vec::new();
-        for filed in typed::list::<DeclarationRecord>(&*self.store, Filter::all()).await? {
-            if filed.value.order == key {
-                receipts.extend(self.receipts_of(&filed.value.declaration.id).await?);
-                declarations.push(filed.value);
-            }
+        for filed in &declarations {
+            receipts.extend(self.receipts_of(&filed.declaration.id).await?);
         }
         let (returns, disputes) = self.cases_of(account, order).await?;
         let mut lines = Lines::default();

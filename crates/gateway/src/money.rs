@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::Serialize;
 use tradewind_connector::role::{Payouts, Statements, Transactions};
 use tradewind_connector::{CallCx, Connector, Cursor, Error, Page, Window};
@@ -11,7 +11,7 @@ use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Filter};
 
 use crate::gateway::{Gateway, GatewayError, Result};
-use crate::progress::Progress;
+use crate::progress::{Progress, back};
 use crate::records::{PayoutRecord, StatementRecord, TransactionRecord};
 use crate::unreached::Unreached;
 
@@ -248,7 +248,7 @@ impl Gateway {
         connector: &dyn Connector,
     ) -> Vec<Window> {
         let now = self.now();
-        let from = progress.since(now).checked_sub(overlap).unwrap_or(Timestamp::MIN);
+        let from = back(progress.since(now), overlap);
         Window { from, to: now }.split(connector.capabilities().bounds.window_hours.unwrap_or(24 * 30))
     }
 

@@ -131,10 +131,16 @@ impl Gateway {
             let Some(offer) = typed::get::<OfferRecord>(&*self.store, &key).await? else { continue };
             let offer = offer.value;
             let (Some(live), Some(read_at)) = (&offer.live, offer.read_at) else { continue };
+            // Some channels take a listing off sale with its last unit.
+            let shown = match (&live.state, live.quantity) {
+                (ListingState::Live, Some(shown)) => shown,
+                (ListingState::Inactive, Some(0)) => 0,
+                _ => continue,
+            };
             let told = back(read_at, overlap) >= heard_at && back(read_to, overlap) >= read_at;
             // What is on its way may show another quantity than was read.
             let still = offer.state == ChangeState::Live && offer.sent_at.is_none_or(|at| at < read_at);
-            if let (true, true, ListingState::Live, Some(shown)) = (told, still, &live.state, live.quantity) {
+            if told && still {
                 shelf.value.found(id, shown);
                 let mut batch = Batch::new();
                 batch.put_back(&shelf)?;
@@ -449,8 +455,9 @@ pub(crate) fn advance(record: &mut OrderRecord) {
             record.stage = Stage::Waiting;
         }
         // Shipped by somebody else, or our confirmation arrived although its answer was lost.
+        // So it is with one that was cancelled in between, whose parcel was called back.
         OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup
-            if record.shipment.is_none() =>
+            if record.shipment.is_none() || record.stage == Stage::Cancelled =>
         {
             // A label of ours that is found later, or is booked at this moment, is not what left.
             record.elsewhere = true;

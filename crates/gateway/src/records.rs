@@ -311,6 +311,23 @@ pub struct FilingJob {
 }
 
 impl DeclarationRecord {
+    /// Of an order, not filed yet.
+    #[must_use]
+    pub fn new(account: AccountId, order: String, declaration: Declaration) -> DeclarationRecord {
+        DeclarationRecord {
+            account,
+            order,
+            declaration,
+            state: DeclarationState::Matched,
+            authority_ref: None,
+            note: None,
+            filed_at: None,
+            filings: 0,
+            withdrawn: false,
+            waits: None,
+        }
+    }
+
     /// What is declared, with the number that the authority gave since.
     #[must_use]
     pub fn numbered(&self) -> Declaration {

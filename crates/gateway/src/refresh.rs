@@ -9,7 +9,7 @@ use tradewind_connector::{CallCx, all_pages};
 use tradewind_domain::{AccountId, ChangeState, ListingRef, ListingState, LiveListing, Sku};
 use tradewind_store::{Batch, Filter, StoreError, typed};
 
-use crate::apply::DEFAULT_BATCH;
+use crate::apply::batch_size;
 use crate::gateway::{Gateway, Result};
 use crate::records::{Asked, Made, OfferRecord, offer_key};
 
@@ -34,7 +34,7 @@ impl Gateway {
                 .filter(|r| only.is_none_or(|skus| skus.contains(&r.sku)))
                 .collect();
         let bounds = &connector.capabilities().bounds;
-        let size = bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let size = batch_size(bounds.listings_batch);
         let mut seen = 0;
         if bounds.sweep_from.is_some_and(|from| records.len() >= from as usize) {
             let since = self.now();

@@ -30,15 +30,20 @@ pub(super) struct Ready {
 
 /// Cuts what is to be put into calls. Where a product goes as a whole, its offers stand together and no call holds a part of
 /// them, though it be larger than the channel's batch.
-pub(super) fn cut<'a>(puts: Vec<Put<'a>>, most: usize, whole: bool) -> Vec<Vec<Put<'a>>> {
+pub(crate) fn cut<T: Clone>(
+    puts: Vec<T>,
+    most: usize,
+    whole: bool,
+    product: impl Fn(&T) -> &ProductId,
+) -> Vec<Vec<T>> {
     if !whole {
-        return puts.chunks(most).map(<[Put<'_>]>::to_vec).collect();
+        return puts.chunks(most).map(<[T]>::to_vec).collect();
     }
-    let mut products: BTreeMap<&ProductId, Vec<Put<'a>>> = BTreeMap::new();
+    let mut products: BTreeMap<ProductId, Vec<T>> = BTreeMap::new();
     for put in puts {
-        products.entry(&put.offer.product).or_default().push(put);
+        products.entry(product(&put).clone()).or_default().push(put);
     }
-    let mut calls: Vec<Vec<Put<'a>>> = Vec::new();
+    let mut calls: Vec<Vec<T>> = Vec::new();
     for product in products.into_values() {
         match calls.last_mut().filter(|call| call.len() + product.len() <= most) {
             Some(call) => call.extend(product),
@@ -84,6 +89,9 @@ impl Gateway {
         let others = self.others(run, puts, products).await?;
         keys.extend(others.iter().map(|o| ListingRef { sku: o.sku.clone(), listing: o.listing.clone() }));
         let shown = self.shown(id, connector, keys, applied).await?;
+        // Of siblings nothing is planned: what waits because one could not be read is counted below.
+        let unread = |o: &&OfferRecord| shown.as_ref().is_some_and(|s| !s.contains_key(&o.sku));
+        applied.postponed -= others.iter().filter(unread).count() as u32;
         let mut ready = Vec::with_capacity(puts.len());
         for put in puts {
             let mut one = Ready {

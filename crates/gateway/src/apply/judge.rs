@@ -111,6 +111,10 @@ fn offered(
         ListingState::Absent if doubt && record.asked == Asked::Bulk && !old => Verdict::Wait(None),
         // It was never carried out: intended again, by a later plan.
         ListingState::Absent if doubt => Verdict::Again(None),
+        // Taken, and sold out before it was seen on sale.
+        ListingState::Inactive if old && !doubt && live.quantity == Some(0) && record.shows(live) => {
+            seen(record)
+        }
         // Asked for again it would be the same.
         ListingState::Inactive if old && !doubt && matches!(record.asked, Asked::Offer | Asked::Bulk) => {
             let why = "the channel took the offer, and its listing is still not on sale: put it on sale in the channel's own pages";
@@ -131,7 +135,8 @@ fn seen(record: &mut OfferRecord) -> Verdict {
     if record.made.is_open() || died {
         return Verdict::Again(Some("no answer tells whether the channel took all of it: sent again"));
     }
-    if record.made == Made::SentOrNone {
+    let whole = matches!(record.asked, Asked::Offer | Asked::Bulk);
+    if record.made == Made::SentOrNone || in_doubt(record) && whole {
         record.made = Made::Sent;
     }
     Verdict::Done

@@ -126,6 +126,8 @@ impl Gateway {
                         (Asked::Quantity(last), ChangeState::Accepted | ChangeState::Indeterminate) => {
                             last.before
                         }
+                        // How a withdrawal ended says nothing of the offer.
+                        (Asked::Withdrawal, _) => ChangeState::Intended,
                         (_, state) => state,
                     };
                     record.asked = Asked::Quantity(QuantityAlone { to: *to, before, refused: None });

@@ -8,7 +8,7 @@ use tradewind_domain::{AccountId, ListingRef, ListingState, LiveListing, Sku};
 use tradewind_store::typed;
 
 use super::mark::{How, Sending};
-use super::{Applied, DEFAULT_BATCH, Run};
+use super::{Applied, Run, batch_size};
 use crate::gateway::{Gateway, Result};
 use crate::records::{JobFacet, StockRecord};
 
@@ -102,8 +102,7 @@ impl Gateway {
         applied: &mut Applied,
     ) -> Result<Option<BTreeMap<Sku, LiveListing>>> {
         let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(None) };
-        let size =
-            connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let size = batch_size(connector.capabilities().bounds.listings_batch);
         let mut shown = BTreeMap::new();
         for chunk in keys.chunks(size) {
             let since = self.now();

@@ -10,7 +10,7 @@ use tradewind_domain::{AccountId, ChangeState, ListingRef, LiveListing, Sku};
 use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Filter, StoreError};
 
-use super::{Applied, DEFAULT_BATCH, judge};
+use super::{Applied, batch_size, judge};
 use crate::gateway::{Gateway, GatewayError, LONGEST_CALL, Result};
 use crate::records::{JobFacet, JobRecord, OfferRecord, offer_key};
 
@@ -163,8 +163,7 @@ impl Gateway {
                 records.push(record);
             }
         }
-        let size =
-            connector.capabilities().bounds.listings_batch.map_or(DEFAULT_BATCH, |n| n as usize).max(1);
+        let size = batch_size(connector.capabilities().bounds.listings_batch);
         for chunk in records.chunks(size) {
             let keys: Vec<ListingRef> = chunk
                 .iter()

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use secrecy::ExposeSecret;
 use tradewind_connector::{Network, Secrets};
 use url::Url;
 
@@ -32,9 +31,8 @@ impl AccountEntry {
             })
         };
         let secret = |name: &str| {
-            let found = secrets.get(name).filter(|s| !s.expose_secret().trim().is_empty()).cloned();
-            found
-                .ok_or_else(|| wrong(&format!("secret '{name}' is missing: give it under [account.secrets]")))
+            let missing = || wrong(&format!("secret '{name}' is missing: give it under [account.secrets]"));
+            secrets.get(name).cloned().ok_or_else(missing)
         };
         let mut network = Network::default();
         if let Some(text) = &entry.proxy {

@@ -12,6 +12,9 @@ use super::declare::declaration_id;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::records::{DeclarationRecord, OrderRecord, ShipmentRecord, Stage};
 
+/// What an order needs that is on again after its parcel was called back.
+const CALLED_BACK: &str =
+    "its parcel was called back: ship it by hand and mark it as shipped there, or cancel it on the channel";
 /// Stuck orders that a round names, with what they need.
 const NAMED: usize = 10;
 
@@ -119,9 +122,12 @@ impl Gateway {
             return Err(refused(format!("is not to be shipped now: {what}")));
         }
         let mut batch = Batch::new();
-        let parcel = typed::get::<ShipmentRecord>(&*self.store, &shipment_id(&record)).await?;
-        let stage = match parcel.map(|p| p.value).filter(|p| p.booked.is_some() && record.shipment.is_some())
-        {
+        let parcel =
+            typed::get::<ShipmentRecord>(&*self.store, &shipment_id(&record)).await?.map(|p| p.value);
+        if parcel.as_ref().is_some_and(ShipmentRecord::is_called_back) {
+            return Err(refused(format!("is not tried again: {CALLED_BACK}")));
+        }
+        let stage = match parcel.filter(|p| p.booked.is_some() && record.shipment.is_some()) {
             None => Stage::ToBook,
             Some(parcel) if self.is_to_be_declared(&parcel) => {
                 let id = declaration_id(parcel.request.id.as_str());
@@ -194,6 +200,7 @@ impl Gateway {
         let id = shipment_id(record);
         let parcel = typed::get::<ShipmentRecord>(&*self.store, &id).await?.map(|p| p.value);
         let parcel = match parcel {
+            Some(parcel) if parcel.is_called_back() => return Ok(Next::needs(CALLED_BACK)),
             Some(parcel) if parcel.booked.is_some() && record.shipment.is_some() => parcel,
             Some(parcel) if parcel.booked.is_some() || parcel.is_in_doubt() => {
                 return Ok(Next::Go(Stage::ToBook));

@@ -403,6 +403,12 @@ impl Gateway {
 }
 
 impl ShipmentRecord {
+    /// Its order was cancelled or went another way after it was booked: the label is voided, is being voided, or a person was told
+    /// to keep the parcel back. It serves no order any more, though its own be on again.
+    pub(super) fn is_called_back(&self) -> bool {
+        self.note.is_some() || matches!(self.state, ShipmentState::Voided | ShipmentState::VoidPending)
+    }
+
     /// A booking was sent and what became of it is not known yet.
     pub(super) fn is_in_doubt(&self) -> bool {
         matches!(

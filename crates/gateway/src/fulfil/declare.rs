@@ -60,18 +60,7 @@ impl Gateway {
                         known
                     }
                     None => {
-                        let value = DeclarationRecord {
-                            account: account.clone(),
-                            order: record.key(),
-                            declaration,
-                            state: DeclarationState::Matched,
-                            authority_ref: None,
-                            note: None,
-                            filed_at: None,
-                            filings: 0,
-                            withdrawn: false,
-                            waits: None,
-                        };
+                        let value = DeclarationRecord::new(account.clone(), record.key(), declaration);
                         Versioned { value, version: 0 }
                     }
                 }
@@ -583,7 +572,7 @@ impl Gateway {
 }
 
 /// Our number of the declaration of a parcel. Twenty characters: what China's customs take.
-pub(super) fn declaration_id(shipment: &str) -> String {
+pub(crate) fn declaration_id(shipment: &str) -> String {
     format!("TD{}", shipment.strip_prefix("TW").unwrap_or(shipment))
 }
 

@@ -96,7 +96,7 @@ pub enum Made {
     /// Of the offer that was last sent.
     #[default]
     Sent,
-    /// Of this one still: what was sent since was certainly not taken.
+    /// Of this one still: what was sent since was certainly not taken, or differs in nothing but what is told back.
     Before(Box<Offer>),
     /// Of the one that was last sent, or of this one: no answer tells.
     SentOr(Box<Offer>),
@@ -182,8 +182,8 @@ impl OfferRecord {
         };
         let made = match was {
             None => Made::Unknown,
-            // What differs is told back: no answer is needed to know what became of it.
-            Some(was) if told_back(&was, offer, self.live.as_ref()) => Made::Sent,
+            // What differs is told back: to see it is answer enough, and the rest is as it was.
+            Some(was) if told_back(&was, offer, self.live.as_ref()) => Made::Before(was),
             Some(was) => Made::SentOr(was),
         };
         self.asks(how, made);

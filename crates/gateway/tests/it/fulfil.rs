@@ -216,20 +216,38 @@ async fn an_order_that_is_on_after_all_is_shipped_and_its_units_are_held_again()
     assert_eq!(t.shelf().await, (7, 0));
 }
 
-/// With a parcel that was booked for it and called back, a person decides.
+/// Its label is void: neither customs nor the marketplace hear of it, by itself or by a person's word.
 #[tokio::test]
 async fn an_order_that_is_on_again_after_its_parcel_was_called_back_is_for_a_person() {
-    let t = Trade::new(&[Facet::Shipments]).await;
-    t.gateway.fulfil().await.unwrap();
-    let mut record = t.one::<OrderRecord>().await;
-    record.stage = Stage::Cancelled;
-    let mut batch = Batch::new();
-    batch.put(&record).unwrap();
-    t.gateway.store.commit(batch).await.unwrap();
-    t.take(order(OrderState::ReadyToShip, 11)).await;
+    let t = Trade::new(&[Facet::Shipments, Facet::VoidShipment]).await;
+    t.cancel_during(&t.carrier, "book");
+    assert_eq!(t.gateway.fulfil().await.unwrap().voided, 1);
+    t.take(order(OrderState::ReadyToShip, 12)).await;
     let record = t.one::<OrderRecord>().await;
     assert_eq!(record.stage, Stage::Stuck);
     assert!(record.note.unwrap().contains("called back"));
+    for _ in 0..2 {
+        let done = t.gateway.fulfil().await.unwrap();
+        assert_eq!((done.filed, done.confirmed, done.stuck), (0, 0, 1), "{done:?}");
+    }
+    let refused = t.gateway.try_again("shop/A-1").await.unwrap_err().to_string();
+    assert!(refused.contains("called back"), "{refused}");
+    // By hand, as it is asked for: what was reserved anew leaves.
+    t.take(order(OrderState::Shipped, 13)).await;
+    t.gateway.fulfil().await.unwrap();
+    assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Confirmed);
+    assert_eq!(stock(&t).await, (7, 0, 7));
+}
+
+/// Cancelled, and shipped by hand before the next pull: it left all the same.
+#[tokio::test]
+async fn a_cancelled_order_that_is_shipped_there_leaves_the_stock() {
+    let t = Trade::new(&[Facet::Shipments, Facet::VoidShipment]).await;
+    t.cancel_during(&t.carrier, "book");
+    t.gateway.fulfil().await.unwrap();
+    t.take(order(OrderState::Shipped, 12)).await;
+    assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Confirmed);
+    assert_eq!(stock(&t).await, (7, 0, 7));
 }
 
 #[tokio::test]
@@ -518,7 +536,10 @@ async fn a_cancellation_found_by_reading_after_a_refusal_releases_the_units() {
 /// show may be added, once a reading later than all that we heard of tells (an overlap of 15 minutes on both sides).
 #[tokio::test]
 async fn units_of_a_cancelled_order_are_for_sale_again() {
-    for (shown, fresh) in [(10, 0), (7, 3)] {
+    // Sold out, a listing may be off sale: nothing is shown there either.
+    for (state, shown, fresh, most) in
+        [(ListingState::Live, 10, 0, 10), (ListingState::Live, 7, 3, 10), (ListingState::Inactive, 0, 3, 3)]
+    {
         let t = Trade::new(&[Facet::Shipments]).await;
         assert_eq!(stock(&t).await, (10, 3, 7));
         t.take(order(OrderState::Cancelled, 10)).await;
@@ -528,7 +549,7 @@ async fn units_of_a_cancelled_order_are_for_sale_again() {
             t.gateway.clock.sleep(Duration::from_secs(60 * minutes)).await;
             let listing = LiveListing {
                 key: ListingRef { sku: "BAG-1".parse().unwrap(), listing: None },
-                state: ListingState::Live,
+                state: state.clone(),
                 price: None,
                 quantity: Some(shown),
                 title: None,
@@ -553,6 +574,6 @@ async fn units_of_a_cancelled_order_are_for_sale_again() {
         read(0).await;
         assert_eq!(pull(14).await, (0, false));
         assert_eq!(pull(1).await, (fresh, true), "{shown}");
-        assert_eq!(t.one::<StockRecord>().await.may_show(&shop, shown), 10);
+        assert_eq!(t.one::<StockRecord>().await.may_show(&shop, shown), most);
     }
 }

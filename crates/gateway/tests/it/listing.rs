@@ -152,6 +152,48 @@ async fn a_price_that_goes_back_and_forth_is_sent_each_time() {
     assert_eq!(keys.len(), writes, "{keys:?}");
 }
 
+/// That it is on sale, as it was before, does not say that the channel takes the new price after all.
+#[tokio::test]
+async fn a_refused_price_stays_refused_while_the_old_one_is_on_sale() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    let there = channel.other().listings[&sku()].clone();
+    put(&gateway, &product("40.00")).await;
+    channel.other().fail.push(("put", Kind::Rejected));
+    assert_eq!(gateway.apply(&gateway.plan().await.unwrap()).await.unwrap().rejected, 1);
+    // The double carries out what it then refuses.
+    channel.other().listings.insert(sku(), there);
+    for _ in 0..2 {
+        hours(&gateway, 1).await;
+        let plan = replan(&gateway).await;
+        let stops: Vec<_> = plan.changes.iter().map(|c| c.stop.as_ref().map(|s| s.guard)).collect();
+        assert_eq!(stops, [Some(Guard::Refused)], "{plan:?}");
+    }
+    // Another one is sent, and seen.
+    put(&gateway, &product("41.00")).await;
+    assert_eq!(gateway.apply(&replan(&gateway).await).await.unwrap().accepted, 1);
+    assert_eq!(settle(&gateway).await.live, 1);
+    assert!(replan(&gateway).await.changes.is_empty());
+}
+
+/// Taken, published, and the last one bought before we looked.
+#[tokio::test]
+async fn an_offer_that_sold_out_before_it_was_seen_is_no_refused_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, channel) = shop(dir.path()).await;
+    put(&gateway, &product("40.00")).await;
+    assert_eq!(gateway.apply(&gateway.plan().await.unwrap()).await.unwrap().accepted, 1);
+    {
+        let mut other = channel.other();
+        let listing = other.listings.get_mut(&sku()).unwrap();
+        (listing.state, listing.quantity) = (ListingState::Inactive, Some(0));
+    }
+    // A channel works on nothing for more than three hours (`apply::judge::PROCESSING`).
+    hours(&gateway, 4).await;
+    let settled = settle(&gateway).await;
+    assert_eq!((settled.live, settled.rejected), (1, 0), "{settled:?}");
+}
+
 #[tokio::test]
 async fn a_listing_that_is_off_sale_is_put_on_sale_again() {
     // Withdrawn, and back in the catalogue unchanged; or taken down by a hand.

@@ -49,18 +49,8 @@ async fn file(g: &Gateway, declaration: Declaration, state: DeclarationState) {
 }
 
 fn record(declaration: Declaration, state: DeclarationState) -> DeclarationRecord {
-    DeclarationRecord {
-        account: "customs".parse().unwrap(),
-        order: format!("shop/{}", declaration.id),
-        declaration,
-        state,
-        authority_ref: None,
-        note: None,
-        filed_at: None,
-        filings: 0,
-        withdrawn: false,
-        waits: None,
-    }
+    let order = format!("shop/{}", declaration.id);
+    DeclarationRecord { state, ..DeclarationRecord::new("customs".parse().unwrap(), order, declaration) }
 }
 
 async fn refused(g: &Gateway, d: &Declaration) -> Option<String> {
