@@ -342,7 +342,6 @@ fn accounts_named_for_what_they_cannot_do_and_categories_that_no_product_has_are
     assert_eq!(output.status.code(), Some(1), "there is nothing to check: {}", text(&output));
 }
 
-/// Zeros alone would look like success to who has configured nothing yet, or misspelt a name.
 #[test]
 fn an_input_that_is_not_there_is_told_with_what_to_give() {
     let folder = tempfile::tempdir().unwrap();
@@ -357,6 +356,7 @@ fn an_input_that_is_not_there_is_told_with_what_to_give() {
     }
 }
 
+/// Zeros alone would look like success to who has configured nothing yet, or misspelt a name.
 #[test]
 fn nothing_to_do_says_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,22 +1,14 @@
 //! The calls that a plan tells beforehand are those that its apply makes: counted at the simulated channels.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Command, Stdio};
-
 use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::shop::Channels;
-use super::{json, text, tradewind};
+use super::shop::start;
+use super::{get, json, text, tradewind};
 
 /// Calls that reached each channel so far.
 fn counted(channel: &str) -> BTreeMap<String, u64> {
-    let host = channel.strip_prefix("http://").unwrap().split('/').next().unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    write!(stream, "GET /_sim/journal HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = get(&format!("{channel}/_sim/journal"));
     // From the first bracket to the last, whatever the transfer's encoding put around it.
     let body = &answer[answer.find('[').unwrap()..=answer.rfind(']').unwrap()];
     let mut counts = BTreeMap::new();
@@ -32,19 +24,11 @@ fn counted(channel: &str) -> BTreeMap<String, u64> {
 fn a_plan_tells_the_calls_that_its_apply_makes() {
     let folder = tempfile::tempdir().unwrap();
     let shop = folder.path().join("shop");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tradewind"))
-        .args(["simulate", "--shop"])
-        .arg(&shop)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let _channels = Channels(child);
-    let told: Vec<String> = lines.map_while(Result::ok).take(7).collect();
-    let address = told[0].split_ascii_whitespace().find(|w| w.starts_with("http://")).unwrap().to_owned();
+    let _channels = start(&shop, &[], 7);
     // The first rows of the first catalogue file alone.
     let config = std::fs::read_to_string(shop.join("tradewind.toml")).unwrap();
+    let world = config.split_once("[simulated]").unwrap().1.split_once("world = \"").unwrap().1;
+    let address = world.split('"').next().unwrap().trim_end_matches('/').to_owned();
     let (head, rest) = config.split_once("[[catalogue]]").unwrap();
     let after = rest.rsplit_once("[[catalogue]]").unwrap().1.split_once("\n[").unwrap().1;
     let config = format!("{head}[[catalogue]]\npath = \"catalogue.csv\"\n\n[{after}");

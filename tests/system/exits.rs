@@ -263,7 +263,7 @@ fn a_dead_endpoint_is_told_once() {
 }
 
 #[test]
-fn a_plan_that_cannot_be_written_leaves_the_one_that_was_there() {
+fn a_plan_that_cannot_be_written_is_told_and_one_that_can_leaves_nothing_beside_it() {
     let shop = Shop::open("read-write", None);
     std::fs::create_dir(shop.path().join("plans")).unwrap();
     let told = text(&shop.run(&["plan", "--out", "nowhere/p"], 1));

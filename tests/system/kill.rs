@@ -186,21 +186,11 @@ fn draw(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// What may differ: how often a thing was tried, under which plan; and what only the answer to a booking tells, which nobody
-/// can ask for again when it was lost.
-const OURS: &[&str] = &[
-    "attempt",
-    "charge",
-    "confirm_attempt",
-    "documents",
-    "in_bulk",
-    "payload",
-    "pieces",
-    "plan",
-    "took",
-    "voids",
-    "warnings",
-];
+/// What may differ: how often a thing was tried, under which plan; the hash of a document that is made anew for each who asks
+/// (`payload`); and units whose last sending is over (`took` stays behind where a later one took none).
+const OURS: &[&str] = &["attempt", "confirm_attempt", "payload", "plan", "took", "voids"];
+/// What only the answer to a booking tells: nobody can ask for it again when it was lost.
+const BOOKED: &[&str] = &["charge", "documents", "pieces", "warnings"];
 
 /// The normal form of a record: without what may differ; whether a thing has a time, not which (a booking whose answer was
 /// lost is looked up when the carrier's index may show it, and all that follows it is later); scans by their number and
@@ -209,6 +199,9 @@ fn normal(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|name, _| !OURS.contains(&name.as_str()));
+            if let Some(Value::Object(booked)) = map.get_mut("booked") {
+                booked.retain(|name, _| !BOOKED.contains(&name.as_str()));
+            }
             if let Some(Value::Array(scans)) = map.get_mut("events") {
                 let mut codes: Vec<Value> = scans.iter().map(|scan| scan["code"].clone()).collect();
                 codes.sort_by_key(Value::to_string);

@@ -1,8 +1,7 @@
 //! Notifications through the real binary over real sockets: a simulated shop sends them, signed, and `tradewind listen` takes
 //! them behind a proxy that the simulator plays.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -13,7 +12,7 @@ use tokio::runtime::Runtime;
 use tradewind_connector::signing::{Hash, base64, digest, hex, hmac};
 use tradewind_simulator::{Demand, Fault, HOOKS, Profile, Simulator};
 
-use crate::{text, tradewind};
+use crate::{get, raw, text, tradewind};
 
 const PUBLIC: &str = "https://hooks.shop.example";
 
@@ -233,19 +232,6 @@ impl Listening {
         self.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
         (self.child.wait().unwrap().code(), told)
     }
-}
-
-/// Sends bytes, and reads until the other side closes.
-fn raw(address: &str, parts: &[&[u8]]) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    for part in parts {
-        // The other side may have had enough already.
-        let _ = stream.write_all(part);
-    }
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 impl Drop for Listening {
@@ -485,9 +471,7 @@ secrets = {{ client_secret = {{ file = "paypal-secret" }} }}
 /// A file that a simulated channel shows to anybody, PEM decoded.
 #[cfg(unix)]
 fn certificate(url: &str) -> Vec<u8> {
-    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let head = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-    let answer = raw(host, &[head.as_bytes()]);
+    let answer = get(url);
     let pem = answer.split_once("-----BEGIN CERTIFICATE-----").unwrap().1.split("-----END").next().unwrap();
     let text: String = pem.split_ascii_whitespace().collect();
     tradewind_connector::signing::from_base64(&text).unwrap()

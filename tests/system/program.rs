@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use tradewind_gateway::records::OrderRecord;
+use tradewind_store::{Batch, KeySource, SqliteStore, Store as _};
+
 use crate::{json, text, tradewind};
 
 #[test]
@@ -129,30 +132,32 @@ fees = "0.15"
     assert!(text(&output).contains("blank_floor"), "{}", text(&output));
 }
 
+/// Puts an order record into the store of a shop's folder.
+fn keep(folder: &Path, order: serde_json::Value) {
+    let order: OrderRecord = serde_json::from_value(order).unwrap();
+    let key = KeySource::File(folder.join("tradewind.key"));
+    let store = SqliteStore::open(&folder.join("tradewind.db"), &key).unwrap();
+    let mut batch = Batch::new();
+    batch.put(&order).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(store.commit(batch)).unwrap();
+}
+
 /// Buyers' numbers are shown by their last four characters; the store keeps them whole.
 #[test]
 fn numbers_of_buyers_are_masked() {
-    use tradewind_gateway::records::OrderRecord;
-    use tradewind_store::{Batch, KeySource, SqliteStore, Store as _};
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("tradewind.toml"), "").unwrap();
     let zero = serde_json::json!({"amount": "0.00", "currency": "USD"});
     let at = serde_json::json!({"utc": "2026-08-01T08:00:00Z"});
-    let order: OrderRecord = serde_json::from_value(serde_json::json!({
+    let order = serde_json::json!({
         "order": {
             "account": "shop", "id": "A-1", "placed_at": at, "updated_at": at, "state": "ready_to_ship", "raw_status": "paid",
             "currency": "USD", "lines": [], "shipping": zero, "taxes": [], "total": zero, "refunded": zero,
             "buyer": {"name": "Li", "tax_ids": [{"kind": "chinese_id", "value": "11010519491231002X"}]}
         },
         "stage": "to_book", "imported_at": "2026-08-01T09:00:00Z"
-    }))
-    .unwrap();
-    let key = KeySource::File(folder.path().join("tradewind.key"));
-    let store = SqliteStore::open(&folder.path().join("tradewind.db"), &key).unwrap();
-    let mut batch = Batch::new();
-    batch.put(&order).unwrap();
-    tokio::runtime::Runtime::new().unwrap().block_on(store.commit(batch)).unwrap();
-    drop(store);
+    });
+    keep(folder.path(), order);
     for args in
         [&["orders", "--offline", "--json"][..], &["why", "order", "A-1", "--channel", "shop", "--json"]]
     {
@@ -164,8 +169,6 @@ fn numbers_of_buyers_are_masked() {
 /// An order that waits for its payment has no total and no address yet: what is not known is neither zero nor empty.
 #[test]
 fn what_an_unpaid_order_does_not_tell_is_not_zero() {
-    use tradewind_gateway::records::OrderRecord;
-    use tradewind_store::{Batch, KeySource, SqliteStore, Store as _};
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
         folder.path().join("tradewind.toml"),
@@ -176,20 +179,14 @@ fn what_an_unpaid_order_does_not_tell_is_not_zero() {
     std::fs::write(folder.path().join("s"), "secret").unwrap();
     let zero = serde_json::json!({"amount": "0", "currency": "JPY"});
     let at = serde_json::json!({"utc": "2026-08-01T08:00:00Z"});
-    let order: OrderRecord = serde_json::from_value(serde_json::json!({
+    let order = serde_json::json!({
         "order": {
             "account": "amazon-jp", "id": "503-1", "placed_at": at, "updated_at": at, "state": "pending_payment",
             "raw_status": "PENDING", "currency": "JPY", "lines": [], "shipping": zero, "total": zero, "refunded": zero
         },
         "stage": "waiting", "imported_at": "2026-08-01T09:00:00Z"
-    }))
-    .unwrap();
-    let key = KeySource::File(folder.path().join("tradewind.key"));
-    let store = SqliteStore::open(&folder.path().join("tradewind.db"), &key).unwrap();
-    let mut batch = Batch::new();
-    batch.put(&order).unwrap();
-    tokio::runtime::Runtime::new().unwrap().block_on(store.commit(batch)).unwrap();
-    drop(store);
+    });
+    keep(folder.path(), order);
     let run = |args: &[&str]| tradewind(folder.path(), args);
     let shown = text(&run(&["orders", "--offline"]));
     let row = shown.lines().find(|l| l.contains("503-1")).unwrap();

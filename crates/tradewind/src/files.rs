@@ -63,12 +63,16 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_replaced_whole_is_left_as_it_was() {
+    fn a_file_is_replaced_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.plan");
         replace(&path, b"one").unwrap();
+        let mut old = std::fs::File::open(&path).unwrap();
         replace(&path, b"two").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        // Written in place, whoever reads the old file would meet half of the new one.
+        let mut read = String::new();
+        std::io::Read::read_to_string(&mut old, &mut read).unwrap();
+        assert_eq!((read.as_str(), std::fs::read(&path).unwrap().as_slice()), ("one", b"two".as_slice()));
         assert!(replace(&dir.path().join("nowhere/a.plan"), b"three").is_err());
         // Nothing is left beside it.
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         // A demo that was killed goes on with the shop that it wrote.
         Some(dir) if args.world.is_none() && dir.join("tradewind.db").exists() => {
-            bail!("{} holds a demo already: choose another folder, or remove it", dir.display())
+            bail!("{} holds a simulated shop already: choose another folder", dir.display())
         }
         Some(dir) if simulated::foreign_shop(dir, args.world.is_some()) => {
             bail!("{} holds a simulated shop already: choose another folder", dir.display())

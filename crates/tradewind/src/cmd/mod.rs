@@ -47,7 +47,7 @@ pub(crate) enum Command {
     ///
     /// For channels that give refresh tokens in no other way (eBay, AliExpress; the others take secrets from their consoles). The
     /// tokens are kept in the store, sealed, and go before those of the configuration. Do it again when the consent ends: AliExpress's
-    /// does after 60 days, and every call warns of it two weeks before.
+    /// does after 60 days, and from two weeks before every command that uses it warns.
     Login(login::Args),
     /// Import the catalogue files: whole or not at all.
     Import(catalogue::Args),

@@ -44,7 +44,14 @@ pub(super) fn run(
             context::known(&gateway.config, channel)?;
             bail!("order '{order}' of '{channel}' was never imported: run tradewind orders")
         }
-        bail!("order '{order}' was never imported from any account: run tradewind orders")
+        // The books may know it all the same: from files, or of an account that is not configured any more.
+        let Some(money) = why::order(&sources.of_store(gateway)?, order) else {
+            bail!("order '{order}' was never imported from any account: run tradewind orders")
+        };
+        if out.is_json() {
+            return out.json(&serde_json::json!({"money": money})).map(|()| Exit::Ok);
+        }
+        return out.text(why::text(&money)).map(|()| Exit::Ok);
     };
     let needs = block_on(async { Ok(gateway.what_it_needs(&history.order).await?) })?;
     let account = history.order.order.account.clone();
