@@ -146,7 +146,7 @@ impl ChinaCeb {
         };
         let send = Send { spec, life: PhantomData };
         self.pipeline.call(&send, &Outgoing { draft: draft(), signed }, &step).await?;
-        Ok(CustomsReference { kind: ReferenceKind::Message, value: guid, at: self.pipeline.now() })
+        Ok(CustomsReference::new(ReferenceKind::Message, guid, self.pipeline.now()))
     }
 
     /// All papers that we send, in the order in which customs want to see them. Papers that disagree are not sent, whether

@@ -61,7 +61,7 @@ impl DeclarationState {
     /// goods stay held, released goods released.
     #[must_use]
     pub fn after<'a>(self, receipts: impl IntoIterator<Item = &'a CustomsReceipt>) -> DeclarationState {
-        use DeclarationState::{CancelPending, Cancelled, Registered, Rejected};
+        use DeclarationState::{Acknowledged, CancelPending, Cancelled, Registered, Rejected};
         let mut told: Vec<(Timestamp, DeclarationState, FiledDocument)> =
             receipts.into_iter().filter_map(|r| Some((r.at, r.state?, r.document))).collect();
         told.sort_unstable();
@@ -70,7 +70,8 @@ impl DeclarationState {
         let mut pending = self == CancelPending;
         for (_, next, document) in told {
             match (document, next) {
-                (FiledDocument::Cancellation, CancelPending) => {
+                // It was taken in: what is acknowledged is the cancellation.
+                (FiledDocument::Cancellation, CancelPending | Acknowledged | Registered) => {
                     pending |= stands.can_become(CancelPending);
                 }
                 (FiledDocument::Cancellation, Rejected) => pending = false,
@@ -266,7 +267,7 @@ impl Filed {
     /// With one reference.
     #[must_use]
     pub fn with(kind: ReferenceKind, value: impl Into<String>, at: Timestamp) -> Filed {
-        Filed { references: vec![CustomsReference { kind, value: value.into(), at }] }
+        Filed { references: vec![CustomsReference::new(kind, value, at)] }
     }
 }
 
@@ -279,6 +280,26 @@ pub struct CustomsReference {
     pub value: String,
     /// When it was had.
     pub at: Timestamp,
+    /// The document that it was given for: an answer that names nothing but this number is about that document.
+    #[serde(default = "the_declaration", skip_serializing_if = "is_the_declaration")]
+    pub document: FiledDocument,
+}
+
+impl CustomsReference {
+    /// Of the document that is being filed: whoever asked knows which that is ([`Declaration::took`]).
+    #[must_use]
+    pub fn new(kind: ReferenceKind, value: impl Into<String>, at: Timestamp) -> CustomsReference {
+        CustomsReference { kind, value: value.into(), at, document: FiledDocument::Declaration }
+    }
+}
+
+const fn the_declaration() -> FiledDocument {
+    FiledDocument::Declaration
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn is_the_declaration(document: &FiledDocument) -> bool {
+    matches!(document, FiledDocument::Declaration)
 }
 
 /// What a reference of an authority numbers.
@@ -324,13 +345,33 @@ impl std::fmt::Display for Mismatch {
 }
 
 impl Declaration {
-    /// Takes in what the authority gave, each once.
-    pub fn took(&mut self, filed: Filed) {
-        for reference in filed.references {
+    /// Takes in what the authority gave, each once. `asked`: what was filed, the declaration or a cancellation of it; what an
+    /// adapter says of a reference (of the order's paper, the waybill's) stands.
+    pub fn took(&mut self, filed: Filed, asked: FiledDocument) {
+        for mut reference in filed.references {
             let known = |r: &CustomsReference| r.kind == reference.kind && r.value == reference.value;
             if !self.references.iter().any(known) {
+                if reference.document == FiledDocument::Declaration {
+                    reference.document = asked;
+                }
                 self.references.push(reference);
             }
+        }
+    }
+
+    /// The document that an answer to this declaration is about. An adapter that reads nothing but a conversation's number takes the
+    /// answer for one about the declaration; where a cancellation began that conversation, it is about the cancellation.
+    #[must_use]
+    pub fn document_of(&self, receipt: &CustomsReceipt) -> FiledDocument {
+        let given = |r: &&CustomsReference| {
+            // The number names the declaration, whichever call told it.
+            r.kind != ReferenceKind::Number && r.value == receipt.reference
+        };
+        match receipt.document {
+            FiledDocument::Declaration => {
+                self.references.iter().find(given).map_or(FiledDocument::Declaration, |r| r.document)
+            }
+            told => told,
         }
     }
 
@@ -435,7 +476,10 @@ mod tests {
         let says = of(FiledDocument::Declaration, conversation);
         assert!(!d.is_answered_by(&says, None));
         for _ in 0..2 {
-            d.took(Filed::with(ReferenceKind::Message, conversation, Timestamp::UNIX_EPOCH));
+            d.took(
+                Filed::with(ReferenceKind::Message, conversation, Timestamp::UNIX_EPOCH),
+                FiledDocument::Declaration,
+            );
         }
         assert_eq!(d.references.len(), 1, "twice the same is one");
         assert!(d.is_answered_by(&says, None) && d.is_answered_by(&says, Some("26GB1")));
@@ -444,8 +488,30 @@ mod tests {
             "an order by its own number"
         );
         assert!(!d.is_answered_by(&of(FiledDocument::Declaration, "another"), None));
+        // A cancellation begins a conversation of its own, and its answers name that alone (uk-cds.md §5).
+        let second = "1f0c9a77-0a52-4b5e-8d31-6d2b8f4f9a10";
+        let number = CustomsReference::new(ReferenceKind::Number, "26GB1", Timestamp::UNIX_EPOCH);
+        let mut cancelled = Filed::with(ReferenceKind::Message, second, Timestamp::UNIX_EPOCH);
+        cancelled.references.push(number);
+        d.took(cancelled, FiledDocument::Cancellation);
+        let about = |reference| d.document_of(&of(FiledDocument::Declaration, reference));
+        assert_eq!(about(conversation), FiledDocument::Declaration);
+        assert_eq!(about(second), FiledDocument::Cancellation);
+        assert_eq!(about("26GB1"), FiledDocument::Declaration, "the number is the declaration's");
+        assert_eq!(d.document_of(&of(FiledDocument::TaxBill, second)), FiledDocument::TaxBill);
+        let refused = CustomsReceipt {
+            document: about(second),
+            state: Some(DeclarationState::Rejected),
+            ..of(FiledDocument::Declaration, second)
+        };
+        let registered = told(0, Some(DeclarationState::Registered));
+        assert_eq!(DeclarationState::Sent.after([&registered, &refused]), DeclarationState::Registered);
         let kept: Declaration = serde_json::from_value(serde_json::to_value(&d).unwrap()).unwrap();
         assert_eq!(kept, d);
+        // As it was kept before references named their document.
+        let old: CustomsReference =
+            serde_json::from_str(r#"{"kind":"message","value":"1","at":"2026-08-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(old.document, FiledDocument::Declaration);
     }
 
     fn told(second: i64, state: Option<DeclarationState>) -> CustomsReceipt {
@@ -528,6 +594,10 @@ mod tests {
             (&[Ok(Registered), pending, Ok(Held), refused], Held),
             (&[Ok(Registered), pending, Ok(Released)], Released),
             (&[Ok(Registered), pending, Ok(Rejected), refused], Rejected),
+            // That it was taken in moves nothing but itself.
+            (&[Ok(Registered), Ok(Rejected), Err(Acknowledged)], Rejected),
+            (&[Ok(Acknowledged), Err(Acknowledged)], CancelPending),
+            (&[Ok(Acknowledged), Err(Registered), refused], Acknowledged),
             // Accepted, with or without an answer that it is pending.
             (&[Ok(Registered), pending, accepted], Cancelled),
             (&[Ok(Registered), accepted], Cancelled),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use tradewind_connector::{Handle, Submitted};
 use tradewind_domain::{
     AccountId, BalanceTransaction, BookedShipment, CustomsReceipt, Declaration, DeclarationState, Dispute,
-    Filed, Money, Order, Payout, Product, ReferenceKind, Return, ShipmentRequest, ShipmentState, Sku,
-    Statement, TrackingEvent, TrackingState,
+    Filed, FiledDocument, Money, Order, Payout, Product, ReferenceKind, Return, ShipmentRequest,
+    ShipmentState, Sku, Statement, TrackingEvent, TrackingState,
 };
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
@@ -341,17 +341,18 @@ impl DeclarationRecord {
         self.waits = None;
     }
 
-    /// Takes in what the authority gave.
-    pub fn took(&mut self, filed: Filed) {
+    /// Takes in what the authority gave for a filing or a cancellation.
+    pub fn took(&mut self, filed: Filed, withdrawal: bool) {
         let mut numbers = filed.references.iter().filter(|r| r.kind == ReferenceKind::Number);
         self.authority_ref = numbers.next_back().map(|r| r.value.clone()).or(self.authority_ref.take());
-        self.declaration.took(filed);
+        let asked = if withdrawal { FiledDocument::Cancellation } else { FiledDocument::Declaration };
+        self.declaration.took(filed, asked);
     }
 
     /// Takes in the answer to a filing or a cancellation.
     pub fn heard(&mut self, answer: Submitted<Filed>, withdrawal: bool) {
         match answer {
-            Submitted::Done(filed) => self.took(filed),
+            Submitted::Done(filed) => self.took(filed, withdrawal),
             Submitted::Deferred(handle) => self.waits = Some(FilingJob { withdrawal, handle }),
         }
     }

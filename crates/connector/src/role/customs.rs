@@ -53,6 +53,10 @@ pub trait Declare: Send + Sync {
 }
 
 /// Receipts, in any order, possibly repeated.
+///
+/// One that names nothing but a conversation or a message is told as one about the declaration, under that number: whoever takes
+/// it in knows whether a cancellation was given that number, and what is said of it then
+/// ([`Declaration::document_of`](tradewind_domain::Declaration::document_of)).
 #[async_trait]
 pub trait Receipts: Send + Sync {
     /// Receipts after the cursor.

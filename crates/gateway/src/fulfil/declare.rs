@@ -319,6 +319,7 @@ impl Gateway {
         };
         let filed = &mut known.value;
         record.0.declaration = Some(filed.declaration.id.clone());
+        record.0.document = filed.declaration.document_of(&record.0);
         let mine = Filter::all().states(&[filed.declaration.id.as_str()]);
         let mut receipts: Vec<CustomsReceipt> =
             typed::list::<ReceiptRecord>(&*self.store, mine).await?.into_iter().map(|r| r.value.0).collect();

@@ -169,7 +169,15 @@ async fn what_the_authority_gave_is_kept_and_its_answers_are_known_by_it() {
     assert_eq!(asked.references, taken.references);
     let record = t.one::<DeclarationRecord>().await;
     assert!(record.withdrawn);
-    assert_eq!(record.declaration.references, [taken.references, second.references].concat());
+    let mut of_it = second.references;
+    of_it[0].document = FiledDocument::Cancellation;
+    assert_eq!(record.declaration.references, [taken.references, of_it].concat());
+    // Its refusal names nothing but that conversation; the adapter cannot tell it from one of the declaration.
+    let refusal = answer(FiledDocument::Declaration, "another", Some(DeclarationState::Rejected));
+    customs.other().receipts.push(refusal);
+    t.gateway.fulfil().await.unwrap();
+    let record = t.one::<DeclarationRecord>().await;
+    assert_eq!(record.state, DeclarationState::Acknowledged, "the declaration stands");
 }
 
 #[tokio::test]
