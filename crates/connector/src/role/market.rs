@@ -376,45 +376,68 @@ impl Cancellation {
         Cancellation { order, lines: Vec::new(), reason }
     }
 
+    /// For a channel that cancels units: of which lines how many. None named: all that is open.
+    ///
+    /// # Errors
+    /// A line is not of the order, none of its units is named, or more than are open: a channel that takes this would cancel what
+    /// has been shipped.
+    pub fn units(&self) -> Result<Vec<(&OrderLine, u32)>, Error> {
+        let order = &self.order.id;
+        if self.lines.is_empty() {
+            let open = self.order.lines.iter().filter(|l| l.open() > 0);
+            return Ok(open.map(|l| (l, l.open())).collect());
+        }
+        for asked in &self.lines {
+            let Some(line) = self.order.lines.iter().find(|l| l.id == asked.line) else {
+                return Err(Error::invalid(format!("order {order} has no line {}", asked.line)));
+            };
+            let (units, open) = (self.units_of(line), line.open());
+            if asked.quantity == 0 || units > open {
+                return Err(Error::invalid(format!(
+                    "order {order}: {units} units of line {} are to be cancelled, {open} are open: read the order again",
+                    line.id
+                )));
+            }
+        }
+        let named = self.order.lines.iter().map(|l| (l, self.units_of(l)));
+        Ok(named.filter(|(_, units)| *units > 0).collect())
+    }
+
     /// For a channel that cancels an order as a whole.
     ///
     /// # Errors
-    /// Units of it are to stay: this channel would cancel them, too.
+    /// Units of it are to stay: this channel would cancel them, too. Those of [`Cancellation::units`].
     pub fn only_whole(&self) -> Result<(), Error> {
-        let named = |line: &&OrderLine| self.units_of(line) < line.open();
-        match self.order.lines.iter().find(named) {
-            Some(line) if !self.lines.is_empty() => Err(Error::new(
+        let named = self.units()?;
+        let stays =
+            |line: &&OrderLine| named.iter().all(|(l, units)| l.id != line.id || *units < line.open());
+        match self.order.lines.iter().filter(|l| l.open() > 0).find(stays) {
+            Some(line) => Err(Error::new(
                 Kind::Unsupported,
                 format!(
                     "order {}: this channel cancels an order as a whole, and line {} is not to be cancelled, or not all of it; cancel those units in the channel's own pages",
                     self.order.id, line.id
                 ),
             )),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
     /// For a channel that cancels lines: which.
     ///
     /// # Errors
-    /// Units of a line are to stay, or a line is not of the order.
+    /// Units of a line are to stay. Those of [`Cancellation::units`].
     pub fn whole_lines(&self) -> Result<Vec<&OrderLine>, Error> {
-        let (order, open) = (&self.order.id, |l: &&OrderLine| l.open() > 0);
-        if self.lines.is_empty() {
-            return Ok(self.order.lines.iter().filter(open).collect());
-        }
-        if let Some(odd) = self.lines.iter().find(|l| !self.order.lines.iter().any(|o| o.id == l.line)) {
-            return Err(Error::invalid(format!("order {order} has no line {}", odd.line)));
-        }
-        let named: Vec<&OrderLine> = self.order.lines.iter().filter(|l| self.units_of(l) > 0).collect();
-        match named.iter().find(|l| self.units_of(l) < l.open()) {
-            None => Ok(named),
-            Some(line) => Err(Error::new(
+        let named = self.units()?;
+        match named.iter().find(|(line, units)| *units < line.open()) {
+            None => Ok(named.into_iter().map(|(line, _)| line).collect()),
+            Some((line, units)) => Err(Error::new(
                 Kind::Unsupported,
                 format!(
-                    "order {order}: this channel cancels whole lines, and of line {} {} of {} units are to stay",
+                    "order {}: this channel cancels whole lines, and of line {} {} of {} units are to stay",
+                    self.order.id,
                     line.id,
-                    line.open() - self.units_of(line),
+                    line.open() - units,
                     line.open()
                 ),
             )),
@@ -437,8 +460,8 @@ pub trait OrderActions: Send + Sync {
     }
     /// Tell that units left: lines and units of one parcel. What else is open may follow in another.
     async fn ship(&self, cx: &CallCx, notice: &ShipmentNotice) -> Result<Submitted<()>, Error>;
-    /// Cancel what is open, or some of it. A channel that cannot leave the rest refuses before anything is sent:
-    /// [`Cancellation::only_whole`], [`Cancellation::whole_lines`].
+    /// Cancel what is open, or some of it. What the channel would cancel beyond that is refused before anything is sent:
+    /// [`Cancellation::only_whole`], [`Cancellation::whole_lines`], [`Cancellation::units`].
     async fn cancel(&self, _cx: &CallCx, _what: &Cancellation) -> Result<Submitted<()>, Error> {
         Err(unsupported("cancel"))
     }
@@ -514,14 +537,30 @@ mod tests {
             let what = Cancellation { order: order.clone(), lines, reason: CancelReason::OutOfStock };
             let whole = what.only_whole().map_err(|e| e.kind());
             let lines = what.whole_lines().map(|l| l.iter().map(|l| l.id.to_string()).collect::<Vec<_>>());
-            (whole, lines.map_err(|e| e.kind()))
+            let units =
+                what.units().map(|u| u.iter().map(|(l, n)| (l.id.to_string(), *n)).collect::<Vec<_>>());
+            (whole, lines.map_err(|e| e.kind()), units.map_err(|e| e.kind()))
         };
         let names = |n: &[&str]| Ok(n.iter().map(|s| (*s).to_owned()).collect());
-        assert_eq!(asked(&[]), (Ok(()), names(&["1", "2"])));
-        assert_eq!(asked(&[("1", 1), ("2", 2)]), (Ok(()), names(&["1", "2"])));
-        assert_eq!(asked(&[("2", 2)]), (Err(Kind::Unsupported), names(&["2"])));
-        assert_eq!(asked(&[("1", 1), ("2", 1)]), (Err(Kind::Unsupported), Err(Kind::Unsupported)));
-        assert_eq!(asked(&[("1", 1), ("2", 2), ("9", 1)]).1, Err(Kind::InvalidRequest));
+        let count = |n: &[(&str, u32)]| Ok(n.iter().map(|(s, n)| ((*s).to_owned(), *n)).collect());
+        let all = || (Ok(()), names(&["1", "2"]), count(&[("1", 1), ("2", 2)]));
+        assert_eq!(asked(&[]), all());
+        assert_eq!(asked(&[("1", 1), ("2", 2)]), all());
+        assert_eq!(asked(&[("2", 1), ("1", 1), ("2", 1)]), all(), "a line named twice");
+        let part = Err(Kind::Unsupported);
+        assert_eq!(asked(&[("2", 2)]), (part, names(&["2"]), count(&[("2", 2)])));
+        assert_eq!(
+            asked(&[("1", 1), ("2", 1)]),
+            (part, Err(Kind::Unsupported), count(&[("1", 1), ("2", 1)]))
+        );
+        // Of another order; one that has left; more than there are; none at all.
+        let wrong = || (Err(Kind::InvalidRequest), Err(Kind::InvalidRequest), Err(Kind::InvalidRequest));
+        assert_eq!(asked(&[("1", 1), ("2", 2), ("9", 1)]), wrong());
+        assert_eq!(asked(&[("3", 1)]), wrong());
+        assert_eq!(asked(&[("1", 1), ("2", 2), ("3", 1)]), wrong());
+        assert_eq!(asked(&[("1", 1), ("2", 3)]), wrong());
+        assert_eq!(asked(&[("2", 2), ("2", 1)]), wrong());
+        assert_eq!(asked(&[("1", 0)]), wrong());
     }
 
     fn keys() -> Vec<ListingRef> {
