@@ -514,11 +514,27 @@ impl Pipeline {
         }
     }
 
-    /// An answer that is not proven to be the channel's is none: nobody knows what became of the request.
+    /// An answer that is not proven to be the channel's is none: nobody knows what became of the request. A front that answers
+    /// for a broken server signs nothing; that is no more than that the channel is not to be had.
     fn verify(&self, cx: &SignCx<'_>, response: &WireResponse) -> Result<(), Error> {
         self.parts.protocol.verify(cx, response).map_err(|e| {
-            Error::decode(format!("it is not proven to be the channel's, and not believed: {}", e.message()))
+            let text = format!("it is not proven to be the channel's, and not believed: {}", e.message());
+            match response.status {
+                500.. => {
+                    Error::new(Kind::Unavailable, format!("status {}; {text}", response.status)).after_send()
+                }
+                _ => Error::decode(text),
+            }
         })
+    }
+
+    /// Whether an answer of this operation must be proven ([`Protocol::verify`]): one without a signature is not believed. The
+    /// conformance suite asks.
+    #[must_use]
+    pub fn wants_proof(&self, operation: &str) -> bool {
+        let op = OpCx { account: &self.parts.account, now: self.now(), nonce: "", key: "" };
+        let bare = WireResponse::json_text(200, "{}");
+        self.parts.protocol.verify(&SignCx { op, operation, token: None }, &bare).is_err()
     }
 
     /// How long one attempt may wait for its answer: no longer than the call. `own`: the operation's.

@@ -63,7 +63,7 @@ pub struct SignCx<'a> {
     pub op: OpCx<'a>,
     /// Name of the operation, for channels that sign some calls otherwise.
     pub operation: &'a str,
-    /// The token of the operation's audience.
+    /// The token of the operation's audience, and of no other.
     pub token: Option<&'a TokenSet>,
 }
 
@@ -132,9 +132,11 @@ pub trait Protocol: Send + Sync {
     }
 
     /// Proves that an answer is the channel's, where it signs its answers. Asked first of all, also of the token endpoint's
-    /// (operation `token`); an answer that fails is neither success nor refusal: a read fails, a write is in doubt. What the
-    /// channel sends unsigned, as the 502 of its front, must pass here as far as it is an error. Keys that the channel changes
-    /// can stand in [`TokenSet::extra`]. Default: everything passes.
+    /// (operation `token`); an answer that fails is neither success nor refusal: a read fails, a write is in doubt. So whatever is
+    /// not proven fails here, an error as well: a 400 that somebody else wrote would let a payment that was made be made again.
+    /// That a server behind its front has broken down (status 500 and above) says nothing of the request, whoever says it: the
+    /// pipeline takes it for an unavailable channel, proven or not. Keys that the channel changes can stand in
+    /// [`TokenSet::extra`] of [`SignCx::token`]. Default: everything passes.
     ///
     /// # Errors
     /// The signature is missing, wrong, or too old; the words say which.

@@ -28,8 +28,7 @@ impl Protocol for Signing {
         Toy.read_token(cx, audience, current, response)
     }
     fn verify(&self, _: &SignCx<'_>, response: &WireResponse) -> Result<()> {
-        // A front that answers for the channel signs nothing.
-        if response.status == 502 || response.header("x-proof") == Some(&response.body.len().to_string()) {
+        if response.header("x-proof") == Some(&response.body.len().to_string()) {
             return Ok(());
         }
         // Whatever the kind: nothing here may say that the write was not carried out.
@@ -79,6 +78,21 @@ async fn an_answer_with_a_wrong_signature_is_not_believed() {
 async fn an_unsigned_error_of_a_front_is_still_an_error_and_a_token_must_be_proven() {
     let e = call(&signing(vec![proven(TOKEN), status(502)]), Safety::Unsafe).await.unwrap_err();
     assert_eq!((e.kind(), e.cause()), (Kind::Indeterminate, Some(Kind::Unavailable)));
+    assert!(e.to_string().contains("x-proof is wrong"), "{e}");
+    // Where that is harmless it is asked again.
+    for safety in [Safety::Read, Safety::Natural, KEYED] {
+        let b = signing(vec![proven(TOKEN), status(502), proven("done")]);
+        assert_eq!(call(&b, safety).await.unwrap(), "done", "{safety:?}");
+    }
+    // What somebody on the way says of the request itself is no refusal, and no reason to send it again.
+    for (code, safety) in
+        [400, 401, 403, 404, 409, 429].into_iter().zip([Safety::Unsafe, KEYED].into_iter().cycle())
+    {
+        let b = signing(vec![proven(TOKEN), status(code), proven("done")]);
+        let e = call(&b, safety).await.unwrap_err();
+        assert_eq!((e.kind(), e.cause()), (Kind::Indeterminate, Some(Kind::Decode)), "{code} {safety:?}");
+        assert_eq!(b.calls().len(), 1, "{code} {safety:?}");
+    }
     let b = signing(std::iter::repeat_with(|| ok(TOKEN)).take(5).collect());
     let e = call(&b, Safety::Unsafe).await.unwrap_err();
     assert_eq!((e.kind(), e.phase()), (Kind::Unavailable, Phase::BeforeSend), "{e}");
