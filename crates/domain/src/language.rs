@@ -13,7 +13,7 @@ pub fn two_letter_language(three: &str) -> Option<&'static str> {
 
 /// All codes of three letters that have one of two.
 #[must_use]
-pub fn languages_of_two_letters() -> Vec<&'static str> {
+pub fn three_letter_codes_to_shorten() -> Vec<&'static str> {
     let pairs = TERMINOLOGICAL.split_ascii_whitespace().chain(BIBLIOGRAPHIC.split_ascii_whitespace());
     pairs.filter_map(|pair| Some(pair.split_once('=')?.0)).collect()
 }

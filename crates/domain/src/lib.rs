@@ -30,7 +30,7 @@ pub use country::{Country, EU_MEMBERS, UnknownCountry};
 pub use currency::{Currency, UnknownCurrency};
 pub use customs::*;
 pub use ids::*;
-pub use language::{languages_of_two_letters, two_letter_language};
+pub use language::{three_letter_codes_to_shorten, two_letter_language};
 pub use lines::Lines;
 pub use measure::*;
 pub use money::{Exact, Money, MoneyBag, MoneyError, Rounding, parse_decimal};

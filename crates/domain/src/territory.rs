@@ -30,6 +30,8 @@ impl Address {
         use Territory::{Own, Union};
         let code = postcode(self);
         let begins = |with: &[&str]| with.iter().any(|w| code.starts_with(w));
+        // Spreadsheets eat leading zeros: 3501 is 03501 Benidorm and no place of the Canary Islands.
+        let five = |with: &[&str]| code.len() == 5 && begins(with);
         let named = |name: &str| self.city.as_deref().is_some_and(|c| c.to_lowercase().contains(name));
         match self.country.code() {
             "MC" => Union,
@@ -40,19 +42,20 @@ impl Address {
             "GB" if begins(&["JE"]) => Own("JE"),
             "GB" if begins(&["GY"]) => Own("GG"),
             "GB" if begins(&["GX11"]) => Own("GI"),
-            "ES" if begins(&["35", "38"]) => Own("Canary Islands"),
-            "ES" if begins(&["51"]) => Own("Ceuta"),
-            "ES" if begins(&["52"]) => Own("Melilla"),
+            "ES" if five(&["35", "38"]) => Own("Canary Islands"),
+            "ES" if five(&["51"]) => Own("Ceuta"),
+            "ES" if five(&["52"]) => Own("Melilla"),
             // 98000 is Monaco's, 97 and 98 else are overseas.
-            "FR" if begins(&["980"]) => Union,
-            "FR" if begins(&["97", "98"]) => Own(overseas(&code)),
-            "FI" if begins(&["22"]) => Own("AX"),
-            "DE" if begins(&["78266"]) => Own("Büsingen"),
-            "DE" if begins(&["27498"]) => Own("Heligoland"),
+            "FR" if five(&["980"]) => Union,
+            "FR" if five(&["97", "98"]) => Own(overseas(&code)),
+            "FI" if five(&["22"]) => Own("AX"),
+            // Büsingen lies within the customs of Switzerland.
+            "DE" if five(&["78266"]) => Own("CH"),
+            "DE" if five(&["27498"]) => Own("Heligoland"),
             // The old numbers are also those of places beside them.
-            "IT" if begins(&["23041"]) || named("livigno") => Own("Livigno"),
-            "IT" if begins(&["22061"]) || named("campione d") => Own("Campione d'Italia"),
-            "GR" if begins(&["63086"]) => Own("Mount Athos"),
+            "IT" if five(&["23041"]) || named("livigno") => Own("Livigno"),
+            "IT" if five(&["22061"]) || named("campione d") => Own("Campione d'Italia"),
+            "GR" if five(&["63086"]) => Own("Mount Athos"),
             "DK" if code.len() == 4 && begins(&["39"]) => Own("GL"),
             "DK" if code.len() == 3 => Own("FO"),
             _ if self.country.is_eu() => Union,
@@ -67,15 +70,16 @@ fn is_northern_ireland(place: &Address) -> bool {
 
 /// The territory of a French postcode outside Europe.
 fn overseas(postcode: &str) -> &'static str {
+    // Two places with a customs of their own have one postcode each among those of Guadeloupe.
     const PLACES: [(&str, &str); 11] = [
+        ("97133", "BL"),
+        ("97150", "MF"),
         ("971", "GP"),
         ("972", "MQ"),
         ("973", "GF"),
         ("974", "RE"),
         ("975", "PM"),
         ("976", "YT"),
-        ("977", "BL"),
-        ("978", "MF"),
         ("986", "WF"),
         ("987", "PF"),
         ("988", "NC"),
@@ -129,6 +133,14 @@ mod tests {
             ("GB JE2-3AB", "JE"),
             ("CH", "LI"),
             ("IT 23030 Valdisotto", "DE"),
+            // Leading zeros that a spreadsheet ate: Benidorm, Ávila, Helsinki, Foix.
+            ("ES 28001", "ES 3501"),
+            ("ES 28001", "ES 5200"),
+            ("FI 00100", "FI 220"),
+            ("FR 75001", "FR 9700"),
+            ("CH", "DE 78266"),
+            ("MF", "FR 97150"),
+            ("FR 97133", "BL"),
             ("US", "US"),
         ];
         for (from, to) in free {
@@ -144,6 +156,9 @@ mod tests {
             ("ES", "ES 51001"),
             ("FR 75001", "FR 97400"),
             ("FR 75001", "RE"),
+            ("FR 97110", "FR 97150"),
+            ("FR 97133", "GP"),
+            ("MF", "BL"),
             ("FI 00100", "FI FI-22100"),
             ("DE", "AX"),
             ("DE 10115", "DE 78266"),

@@ -76,7 +76,7 @@ pub(super) fn by_country(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn locale(_: &mut SchemaGenerator) -> Schema {
     text(&format!(
         "(?!({})(-|$))[a-z]{{2,3}}(-[A-Za-z]{{4}})?(-({}|[0-9]{{3}}))?",
-        tradewind_domain::languages_of_two_letters().join("|"),
+        tradewind_domain::three_letter_codes_to_shorten().join("|"),
         countries().join("|")
     ))
 }
