@@ -382,6 +382,7 @@ fn nothing_to_do_says_what_is_missing() {
         1,
         &["there is no account 'shpo'", "[[account]]"],
     );
+    run(&["why", "order", "1"], 1, &["was never imported from any account", "tradewind orders"]);
     run(&["why", "order", "1", "--channel", "shpo"], 1, &["there is no account 'shpo'"]);
     run(&["apply", "catalogue.csv"], 1, &["catalogue.csv is no plan", "tradewind plan --out"]);
 }

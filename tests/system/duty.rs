@@ -181,6 +181,25 @@ fn an_imported_tariff_is_used_by_quotes_from_its_day_on() {
     assert!(text(&output).contains("bad.csv:2: HTS number"), "{}", text(&output));
 }
 
+/// A program that reads the answers of an array gets one document whatever the array was.
+#[test]
+fn what_is_quoted_of_an_array_is_one_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let quote = |requests: &str, code: i32| {
+        std::fs::write(folder.path().join("r.json"), requests).unwrap();
+        let output = tradewind(folder.path(), &["quote", "--request", "r.json", "--json"]);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        json(&output)
+    };
+    assert_eq!(quote(&format!("[{REQUEST}]"), 0).as_array().unwrap().len(), 1);
+    assert!(quote("[]", 1)["error"]["message"].to_string().contains("no request in it"));
+    // It breaks off behind the first request, whose answer stands.
+    let answers = quote(&format!("[{REQUEST}, {{"), 5);
+    assert_eq!(answers.as_array().unwrap().len(), 2);
+    assert_eq!(answers[0]["status"], "indeterminate");
+    assert!(answers[1]["error"]["message"].to_string().contains("r.json: after 1 requests"), "{answers}");
+}
+
 #[test]
 fn a_rate_file_gives_the_customs_rate_and_the_quote_names_it() {
     let folder = tempfile::tempdir().unwrap();

@@ -44,8 +44,10 @@ pub struct Fulfilled {
     pub moved: u32,
     /// Orders that need a person.
     pub stuck: u32,
-    /// Steps that failed for now and are tried again.
+    /// Steps that wait, or failed for now and are tried again.
     pub postponed: u32,
+    /// Calls that a channel, carrier or authority did not answer with a yes.
+    pub failed: u32,
     /// Accounts that are not configured any more, and how many steps wait for each.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub gone: BTreeMap<AccountId, u32>,
@@ -58,6 +60,28 @@ impl Fulfilled {
         if self.notes.len() < 10 {
             self.notes.push(text.into());
         }
+    }
+
+    /// A call that failed, as people are told it.
+    fn refused(&mut self, told: String) {
+        self.failed += 1;
+        self.note(told);
+    }
+
+    /// Anything went through.
+    #[must_use]
+    pub fn did_something(&self) -> bool {
+        let done = [
+            self.quoted,
+            self.booked,
+            self.filed,
+            self.released,
+            self.confirmed,
+            self.cancelled,
+            self.voided,
+            self.moved,
+        ];
+        done.iter().any(|n| *n > 0)
     }
 
     /// What a person must do: said however much else is.

@@ -180,7 +180,7 @@ impl Gateway {
                 match shipments.poll(&CallCx::new(), &handle).await {
                     // Asking failed, the booking did not.
                     Err(e) if !e.kind().is_business() => {
-                        done.note(self.told(&e));
+                        done.refused(self.told(&e));
                         done.postponed += 1;
                         Ok(())
                     }
@@ -236,7 +236,7 @@ impl Gateway {
                 done.postponed += 1;
             }
         }
-        done.note(self.told(error));
+        done.refused(self.told(error));
         Ok(())
     }
 
@@ -269,7 +269,7 @@ impl Gateway {
                 Ok(self.store.commit(batch).await?)
             }
             Err(e) => {
-                done.note(self.told(&e));
+                done.refused(self.told(&e));
                 done.postponed += 1;
                 Ok(())
             }

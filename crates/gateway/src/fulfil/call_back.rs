@@ -92,7 +92,7 @@ impl Gateway {
                     self.not_voided(parcel, done).await
                 }
                 Err(e) => {
-                    done.note(self.told(&e));
+                    done.refused(self.told(&e));
                     done.postponed += 1;
                     Ok(())
                 }
@@ -145,7 +145,7 @@ impl Gateway {
                 .tell(order, parcel, &format!("the carrier does not void its label: {error}"), done)
                 .await;
         }
-        done.note(self.told(error));
+        done.refused(self.told(error));
         if error.kind() == Kind::Indeterminate {
             // Stays as it is: the next round looks whether the label is still there.
             done.postponed += 1;

@@ -49,7 +49,7 @@ impl Gateway {
         error: &Error,
         done: &mut Fulfilled,
     ) -> Result<()> {
-        done.note(self.told(error));
+        done.refused(self.told(error));
         if matches!(error.kind(), Kind::Unsupported) {
             let note =
                 "the buyer wants to cancel and this channel takes that only in its own pages".to_owned();

@@ -69,12 +69,12 @@ impl Gateway {
                         && matches!(e.kind(), Kind::NotFound | Kind::InvalidRequest | Kind::Unsupported) =>
             {
                 // Read: did it arrive?
-                done.note(self.told(&e));
+                done.refused(self.told(&e));
                 let Some(orders) = connector.marketplace().and_then(|m| m.orders()) else { return Ok(()) };
                 let now = match orders.get(&CallCx::new(), &record.order.id).await {
                     Ok(now) => now,
                     Err(e) => {
-                        done.note(self.told(&e));
+                        done.refused(self.told(&e));
                         done.postponed += 1;
                         return Ok(());
                     }
@@ -97,11 +97,11 @@ impl Gateway {
                 }
             }
             Err(e) if e.kind().is_business() => {
-                done.note(self.told(&e));
+                done.refused(self.told(&e));
                 self.stage(record, Stage::Stuck, Some(e.to_string()), Batch::new()).await
             }
             Err(e) => {
-                done.note(self.told(&e));
+                done.refused(self.told(&e));
                 done.postponed += 1;
                 Ok(())
             }

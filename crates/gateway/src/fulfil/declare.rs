@@ -112,7 +112,7 @@ impl Gateway {
                 self.became(filed, DeclarationState::Rejected, None, stuck, Batch::new()).await
             }
             Err(e) => {
-                done.note(self.told(&e));
+                done.refused(self.told(&e));
                 done.postponed += 1;
                 let state = match e.kind() {
                     Kind::Indeterminate => DeclarationState::Indeterminate,
@@ -228,7 +228,7 @@ impl Gateway {
                 Ok(())
             }
             Err(e) => {
-                done.note(self.told(&e));
+                done.refused(self.told(&e));
                 done.postponed += 1;
                 Ok(())
             }
@@ -248,7 +248,7 @@ impl Gateway {
                 let page = match receipts.poll(&CallCx::new(), cursor.as_ref()).await {
                     Ok(page) => page,
                     Err(e) => {
-                        done.note(self.told(&e));
+                        done.refused(self.told(&e));
                         done.postponed += 1;
                         break;
                     }
@@ -383,7 +383,7 @@ impl Gateway {
                 Ok(answer) => self.withdrew(&declaration.id, answer).await?,
                 // Tried again in the next round; the declaration may have a number then.
                 Err(e) => {
-                    done.note(self.told(&e));
+                    done.refused(self.told(&e));
                     done.postponed += 1;
                 }
             }

@@ -33,7 +33,7 @@ impl Gateway {
                 let reports = match tracking.track(&CallCx::new(), &waybills).await {
                     Ok(reports) => reports,
                     Err(e) => {
-                        done.note(self.told(&e));
+                        done.refused(self.told(&e));
                         done.postponed += 1;
                         continue;
                     }

@@ -1,4 +1,5 @@
-//! `tradewind fulfil` and `tradewind declare`.
+//! `tradewind fulfil` and `tradewind declare`. Exit of `fulfil` 0: nothing is left, 2: what is left waits for others' work, 3: an
+//! order needs a person, 4: nothing went through, 5: some did.
 
 use tradewind_gateway::fulfil::Fulfilled;
 
@@ -56,10 +57,16 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
 
 /// What needs a person comes first: an order that is stuck, a parcel that must be kept back.
 fn exit(done: &Fulfilled) -> Exit {
-    match (done.stuck + done.after_cancellation, done.postponed) {
-        (0, 0) => Exit::Ok,
-        (0, _) => Exit::Partial,
-        _ => Exit::Blocked,
+    let left = done.failed > 0 || !done.gone.is_empty();
+    match (done.stuck + done.after_cancellation > 0, done.postponed > 0) {
+        (true, _) => Exit::Blocked,
+        (false, false) => Exit::Ok,
+        (false, true) if left && done.did_something() => Exit::Partial,
+        (false, true) if done.failed > 0 => Exit::Channel,
+        // Nobody can go on with an account that is not there.
+        (false, true) if left => Exit::Blocked,
+        // A carrier or a channel works on it.
+        (false, true) => Exit::Changes,
     }
 }
 
@@ -134,12 +141,38 @@ pub(crate) fn declare(args: &DeclareArgs, out: &Output) -> anyhow::Result<Exit> 
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)] // a panic is the failure report
+
+    use tradewind_domain::AccountId;
+
     use super::*;
 
     #[test]
     fn a_parcel_that_must_be_kept_back_needs_a_person() {
         let done = Fulfilled { after_cancellation: 1, postponed: 1, ..Fulfilled::default() };
         assert_eq!(exit(&done), Exit::Blocked);
-        assert_eq!(exit(&Fulfilled { postponed: 1, ..Fulfilled::default() }), Exit::Partial);
+    }
+
+    /// As docs/cli.md has the codes.
+    #[test]
+    fn how_a_round_ends() {
+        let of = |stuck, postponed, failed, booked| {
+            exit(&Fulfilled { stuck, postponed, failed, booked, ..Fulfilled::default() })
+        };
+        assert_eq!(of(0, 0, 0, 3), Exit::Ok);
+        // A call that failed and was made good within the round leaves nothing.
+        assert_eq!(of(0, 0, 1, 3), Exit::Ok);
+        assert_eq!(of(1, 1, 1, 3), Exit::Blocked);
+        assert_eq!(of(0, 1, 1, 3), Exit::Partial);
+        assert_eq!(of(0, 1, 1, 0), Exit::Channel);
+        // The carrier works on it.
+        assert_eq!(of(0, 1, 0, 0), Exit::Changes);
+        assert_eq!(of(0, 1, 0, 3), Exit::Changes);
+        let gone = |booked| {
+            let gone = [(AccountId::new("parcels").unwrap(), 1)].into();
+            exit(&Fulfilled { gone, postponed: 1, booked, ..Fulfilled::default() })
+        };
+        assert_eq!(gone(1), Exit::Partial);
+        assert_eq!(gone(0), Exit::Blocked);
     }
 }

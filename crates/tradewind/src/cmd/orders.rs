@@ -68,5 +68,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         };
         out.text(format!("{} orders{asked}", orders.len()))?;
     }
-    Ok(Exit::of_failures(pulled.failed, pulled.asked))
+    Ok(match Exit::of_failures(pulled.failed, pulled.asked) {
+        // One order that cannot be read, among others that were.
+        Exit::Channel if pulled.seen > 0 => Exit::Partial,
+        other => other,
+    })
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use tradewind_domain::AccountId;
 use tradewind_gateway::GatewayError;
 use tradewind_gateway::plan::{Action, Plan};
 
@@ -26,14 +27,30 @@ pub(crate) struct Args {
     rows: usize,
 }
 
+/// An account whose listings could not be read: what is planned for it is planned with what was known.
+#[derive(serde::Serialize)]
+struct Unread {
+    account: AccountId,
+    error: String,
+}
+
+/// What `--json` shows: the plan, and what it was made without.
+#[derive(serde::Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    #[serde(skip_serializing_if = "<[Unread]>::is_empty")]
+    unread: &'a [Unread],
+}
+
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let opened = args.config.open()?;
     let gateway = &opened.gateway;
     if gateway.config.account.iter().all(|a| a.offers.is_none()) {
         out.note("no account sells anything: add [[account]] with [account.offers]");
     }
-    let (plan, failed, asked) = block_on(async {
-        let (mut failed, mut asked) = (0, 0);
+    let (plan, unread, asked) = block_on(async {
+        let (mut unread, mut asked) = (Vec::new(), 0);
         if args.refresh {
             for (id, ..) in gateway.marketplaces() {
                 asked += 1;
@@ -41,30 +58,30 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     Ok(_) => {}
                     // One channel that is away keeps back no plan for the others; `apply` reads before it sends.
                     Err(GatewayError::Channel(e)) => {
-                        failed += 1;
-                        let login = gateway.login_hint(id, &e);
+                        let error = format!("{e}{}", gateway.login_hint(id, &e));
                         out.note(format!(
-                            "{id}: its listings could not be read, planned with what is known: {e}{login}"
+                            "{id}: its listings could not be read, planned with what is known: {error}"
                         ));
+                        unread.push(Unread { account: id.clone(), error });
                     }
                     Err(e) => return Err(e.into()),
                 }
             }
         }
-        Ok((gateway.plan().await?, failed, asked))
+        Ok((gateway.plan().await?, unread, asked))
     })?;
     if let Some(path) = &args.out {
         let text = serde_json::to_vec_pretty(&plan)?;
         files::replace(path, &text).with_context(|| format!("{} cannot be written", path.display()))?;
     }
     if out.is_json() {
-        out.json(&plan)?
+        out.json(&Shown { plan: &plan, unread: &unread })?
     } else {
         show(&plan, args.rows, out)?
     }
     let go = plan.changes.iter().any(|c| c.stop.is_none());
     Ok(match (plan.totals.blocked > 0, go) {
-        _ if failed > 0 => Exit::of_failures(failed, asked),
+        _ if !unread.is_empty() => Exit::of_failures(unread.len() as u32, asked),
         (true, _) => Exit::Blocked,
         (false, true) => Exit::Changes,
         (false, false) => Exit::Ok,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use tradewind_domain::Money;
-use tradewind_landed_cost::batch::{self, Shape};
+use tradewind_landed_cost::batch::{self, BatchError, Shape};
 use tradewind_landed_cost::pack::PackSet;
 use tradewind_landed_cost::quote::{Engine, Quote, Status};
 use tradewind_landed_cost::request::Request;
@@ -60,12 +60,14 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let mut sink = BufWriter::new(std::io::stdout().lock());
     let (mut count, mut failed, mut open) = (0_usize, 0_usize, 0_usize);
     let array = shape == Shape::Array && out.is_json();
-    if array {
-        sink.write_all(b"[")?;
-    }
     let mut each = |line: usize, text: &str| -> Result<(), String> {
         count += 1;
-        let separator: &[u8] = if array && count > 1 { b",\n" } else { b"" };
+        let separator: &[u8] = match (array, count) {
+            (false, _) => b"",
+            // With the first answer, so that standard output holds one document also where there is none.
+            (true, 1) => b"[",
+            (true, _) => b",\n",
+        };
         let answer = Request::parse(text)
             .map_err(|e| (line + e.line - 1, e.message))
             .and_then(|r| engine.quote(&r).map_err(|e| (line, e.to_string())));
@@ -81,10 +83,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             Err((line, message)) => {
                 failed += 1;
                 let message = format!("{name}:{line}: request {count}: {message}");
-                let body = serde_json::json!({"error": {"message": message, "causes": []}});
                 out.note(format!("error: {message}"));
                 if out.is_json() {
-                    serde_json::to_writer(&mut sink, &body).map_err(std::io::Error::from)
+                    serde_json::to_writer(&mut sink, &said(&message)).map_err(std::io::Error::from)
                 } else {
                     Ok(())
                 }
@@ -93,8 +94,23 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         let written = written.and_then(|()| if array { Ok(()) } else { sink.write_all(b"\n") });
         written.map_err(|e| e.to_string())
     };
-    let result = batch::for_each(input, shape, &mut each);
-    if array {
+    let mut result = batch::for_each(input, shape, &mut each);
+    let mut broke_off = false;
+    // What was answered stands: an input that breaks off later is the last thing said among the answers.
+    if count > 0
+        && let Err(e @ (BatchError::Json(_) | BatchError::Io(_))) = &result
+    {
+        let message = format!("{name}: after {count} requests: {e}");
+        out.note(format!("error: {message}"));
+        if out.is_json() {
+            sink.write_all(if array { b",\n" } else { b"" })?;
+            serde_json::to_writer(&mut sink, &said(&message)).map_err(std::io::Error::from)?;
+            sink.write_all(if array { b"" } else { b"\n" })?;
+        }
+        broke_off = true;
+        result = Ok(count);
+    }
+    if array && count > 0 {
         sink.write_all(b"]\n")?;
     }
     if let Err(e) = sink.flush()
@@ -107,13 +123,18 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if count == 0 {
         bail!("{name}: no request in it: give a JSON object, an array, or JSON lines");
     }
-    if failed > 0 {
+    if failed > 0 || broke_off {
         return Ok(if failed == count { Exit::Failed } else { Exit::Partial });
     }
     if open > 0 {
         out.note(format!("{open} of {count} quotes are not complete: see status and missing"));
     }
     Ok(Exit::Ok)
+}
+
+/// An error in the place of an answer.
+fn said(message: &str) -> serde_json::Value {
+    serde_json::json!({"error": {"message": message, "causes": []}})
 }
 
 fn shown(m: Option<Money>) -> String {

@@ -87,9 +87,13 @@ impl Sources {
         self.over(all, zones, close)
     }
 
-    /// The books of what the store knows.
-    pub(crate) fn of_store(&self, gateway: &Gateway) -> anyhow::Result<Outcome> {
-        Ok(self.over(self.stored(gateway)?, &[], None)?.1)
+    /// The books of what the store knows; `None` where it knows nothing yet.
+    pub(crate) fn of_store(&self, gateway: &Gateway) -> anyhow::Result<Option<Outcome>> {
+        let all = self.stored(gateway)?;
+        if nothing(&all) {
+            return Ok(None);
+        }
+        Ok(Some(self.over(all, &[], None)?.1))
     }
 
     fn stored(&self, gateway: &Gateway) -> anyhow::Result<Facts> {
@@ -129,7 +133,7 @@ impl Sources {
             },
         };
         anyhow::ensure!(
-            all.given.values().any(|n| *n > 0) || !all.errors.is_empty() || !all.refused.is_empty(),
+            !nothing(&all),
             match &self.input {
                 Some(dir) => format!(
                     "nothing to reconcile in {}: put orders.jsonl, transactions.jsonl, bank.jsonl … into it, or native documents into settlements/<provider>/",
@@ -141,6 +145,11 @@ impl Sources {
         let outcome = recon::run(&all, &Options { as_of, policy, zones: zones.to_vec() })?;
         Ok((all, outcome))
     }
+}
+
+/// Neither a fact nor a word on one that could not be taken.
+fn nothing(all: &Facts) -> bool {
+    all.given.values().all(|n| *n == 0) && all.errors.is_empty() && all.refused.is_empty()
 }
 
 /// The whole file or none, and never over one that is there: written beside it, brought to the disk, then given its name.

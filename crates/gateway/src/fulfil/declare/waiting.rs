@@ -42,12 +42,12 @@ impl Gateway {
                     self.alter(id, None, |filed| filed.waits = None).await?;
                 }
                 Err(e) if e.kind().is_business() => {
-                    done.note(self.told(&e));
+                    done.refused(self.told(&e));
                     self.alter(id, Some("declare: refused"), |filed| refused(filed, job, e.to_string()))
                         .await?;
                 }
                 Err(e) => {
-                    done.note(self.told(&e));
+                    done.refused(self.told(&e));
                     done.postponed += 1;
                 }
             }

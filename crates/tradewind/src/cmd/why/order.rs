@@ -45,7 +45,8 @@ pub(super) fn run(
             bail!("order '{order}' of '{channel}' was never imported: run tradewind orders")
         }
         // The books may know it all the same: from files, or of an account that is not configured any more.
-        let Some(money) = why::order(&sources.of_store(gateway)?, order) else {
+        let books = sources.of_store(gateway)?;
+        let Some(money) = books.and_then(|b| why::order(&b, order)) else {
             bail!("order '{order}' was never imported from any account: run tradewind orders")
         };
         if out.is_json() {
@@ -55,7 +56,8 @@ pub(super) fn run(
     };
     let needs = block_on(async { Ok(gateway.what_it_needs(&history.order).await?) })?;
     let account = history.order.order.account.clone();
-    let money = why::order_of(&sources.of_store(gateway)?, order, Some(account.as_str()));
+    let books = sources.of_store(gateway)?;
+    let money = books.and_then(|b| why::order_of(&b, order, Some(account.as_str())));
     if let Some(money) = &money {
         history.timeline.extend(rows(money));
         history.timeline.sort();
