@@ -176,7 +176,8 @@ pub trait Channel: Send + Sync + 'static {
     }
 
     /// Operations that answer with a list, and where in the JSON it is (each place, where that depends on how it was asked): such a list may tell a record twice
-    /// ([`super::faults::Fault::Duplicate`]) or in another order ([`super::faults::Fault::Reorder`]). Whatever else the
+    /// ([`super::faults::Fault::Duplicate`]), in another order ([`super::faults::Fault::Reorder`]), or move before its next page is read
+    /// ([`super::faults::Fault::Shift`]). Whatever else the
     /// channel answers cannot, and these faults do not strike it.
     fn lists(&self) -> &'static [(&'static str, &'static str)] {
         &[]

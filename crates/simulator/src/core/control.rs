@@ -149,9 +149,8 @@ async fn faults(State(world): State<World>, body: Bytes) -> Response {
 /// Why a fault would never strike, with what would.
 fn idle(channel: &dyn Channel, operation: Option<&str>, fault: Fault) -> Option<String> {
     let name = channel.name();
-    let told = matches!(fault, Fault::Duplicate | Fault::Reorder);
     if operation == Some(HOOKS) {
-        return (!told)
+        return (!fault.of_hooks())
             .then(|| format!("a hook can be told by duplicate and reorder, not by {}", fault.name()));
     }
     if let (Some(known), Some(operation)) = (channel.operations(), operation)
@@ -162,7 +161,7 @@ fn idle(channel: &dyn Channel, operation: Option<&str>, fault: Fault) -> Option<
     }
     let lists: Vec<&str> = channel.lists().iter().map(|(operation, _)| *operation).collect();
     match operation {
-        _ if !told => None,
+        _ if !fault.of_lists() => None,
         _ if lists.is_empty() => Some(format!("{name} answers with no list that could tell a record so")),
         Some(operation) if !lists.contains(&operation) => {
             Some(format!("`{operation}` of {name} answers with no list: these do: {}", lists.join(", ")))

@@ -84,6 +84,9 @@ pub enum Fault {
     Duplicate,
     /// A hook is delivered after its successor; a list is told backwards.
     Reorder,
+    /// Half an hour passes once a page of a list was told: orders come in, are paid and called off, money moves, and the
+    /// pages behind it are no longer what they were. By hand alone: the lists of a profile's worlds have one page.
+    Shift,
 }
 
 impl FromStr for Fault {
@@ -104,7 +107,7 @@ impl Fault {
     }
 
     /// Every one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Drop,
         Self::DropAfter,
         Self::Delay,
@@ -116,6 +119,7 @@ impl Fault {
         Self::ExpireToken,
         Self::Duplicate,
         Self::Reorder,
+        Self::Shift,
     ];
 
     /// As the control interface calls it.
@@ -133,7 +137,20 @@ impl Fault {
             Self::ExpireToken => "expire_token",
             Self::Duplicate => "duplicate",
             Self::Reorder => "reorder",
+            Self::Shift => "shift",
         }
+    }
+
+    /// Strikes only what is answered with a list.
+    #[must_use]
+    pub fn of_lists(self) -> bool {
+        matches!(self, Self::Duplicate | Self::Reorder | Self::Shift)
+    }
+
+    /// Can befall a hook.
+    #[must_use]
+    pub fn of_hooks(self) -> bool {
+        matches!(self, Self::Duplicate | Self::Reorder)
     }
 }
 
@@ -200,7 +217,7 @@ impl Faults {
     /// Decides about the next request of `operation` under `key`; `list`: it is answered with one.
     pub fn decide(&mut self, channel: &str, operation: &str, key: &str, list: bool) -> Option<Fault> {
         let at = self.scripted.iter().position(|(c, op, fault, times)| {
-            let strikes = list || !matches!(fault, Fault::Duplicate | Fault::Reorder);
+            let strikes = list || !fault.of_lists();
             *times > 0 && strikes && c == channel && op.as_deref().is_none_or(|op| op == operation)
         });
         if let Some(fault) = self.take(at) {

@@ -36,6 +36,8 @@ const HANG: Duration = Duration::from_millis(300);
 /// How often a clock that runs by itself is moved, in real time; and one that runs faster than the machine's.
 const TICK: Duration = Duration::from_millis(100);
 const FAST_TICK: Duration = Duration::from_millis(20);
+/// How long the world goes on between two pages of a list that moves.
+const SHIFT: Duration = Duration::from_secs(30 * 60);
 /// How late a delayed answer is, in real time.
 const DELAY: Duration = Duration::from_millis(10);
 
@@ -399,6 +401,9 @@ impl Gate {
         };
         let status = answer.as_ref().map_or(0, |r| r.status().as_u16());
         self.world.note(self.channel.name(), &call, shown, status, fault);
+        if fault == Some(Fault::Shift) {
+            self.world.advance(SHIFT);
+        }
         if self.world.spring(&arrival, Moment::After) {
             return Err(Closed);
         }
