@@ -11,6 +11,7 @@ mod exits;
 mod kill;
 mod listen;
 mod login;
+mod moving;
 mod pricing;
 mod program;
 mod quote;

@@ -110,12 +110,15 @@ fn capabilities() -> Capabilities {
         },
         title_chars: Some(200),
         images: Some(9),
-        // Finances allow 180 days, orders have no limit: 30 days keep pages small.
-        window_hours: Some(30 * 24),
+        // Finances allow 180 days, orders have no limit: 40 days keep pages small, and hold what money looks back in one.
+        window_hours: Some(40 * 24),
         // Upper bounds of time filters must lie two minutes back.
         visibility_lag_minutes: Some(5),
-        // "Transactions of the last 48 hours may be missing" (fact sheet, finances 2024-06-19), and a day for polls that fail.
-        money_lag_hours: Some(72),
+        // Two days pass before a movement is shown ("might not include orders from the last 48 hours"); but its status turns from
+        // DEFERRED to DEFERRED_RELEASED, and its event group closes, whenever the goods were delivered and the settlement
+        // period ends, and it is found by the day on which it was posted: three weeks for the way and the deferral, two for the
+        // period.
+        money_lag_hours: Some(35 * 24),
         ..Bounds::default()
     };
     Capabilities::new(&support, bounds)
