@@ -1,6 +1,7 @@
 //! Encryption of secrets and of what names persons at rest: AES-256-GCM with a random nonce per value, bound to its
 //! place.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
@@ -97,46 +98,57 @@ impl Sealer {
 
 /// Makes the key file, complete or not at all: a half-written one would be a store that nobody opens again.
 fn make(path: &Path) -> Result<String, StoreError> {
-    let mut bytes = [0_u8; 32];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| StoreError::Key("no randomness".to_owned()))?;
-    let text = hex::encode(bytes);
-    let failed = |e: std::io::Error| StoreError::Key(format!("{}: {e}", path.display()));
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = Path::new(&beside);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(beside).map_err(failed)?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    // A link never takes the place of another process's key, as a renaming would.
-    let linked = std::fs::hard_link(beside, path);
-    let text = match linked {
-        Ok(()) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            std::fs::read_to_string(path).map_err(failed)?
-        }
-        // A file system without links.
-        Err(_) if !path.exists() => {
-            std::fs::rename(beside, path).map_err(failed)?;
-            text
-        }
-        Err(e) => return Err(failed(e)),
+    let random = |bytes: &mut [u8]| {
+        SystemRandom::new().fill(bytes).map_err(|_| StoreError::Key("no randomness".to_owned()))
     };
+    let (mut key, mut name) = ([0_u8; 32], [0_u8; 8]);
+    random(&mut key)?;
+    random(&mut name)?;
+    // A name that nobody else has: not another opening of this process, nor one that died before it took its file away.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", hex::encode(name)));
+    let beside = Path::new(&beside);
+    let made = put(path, beside, hex::encode(key));
+    // There is a key in it, whatever became of it.
     let _ = std::fs::remove_file(beside);
-    sync_folder(path).map_err(failed)?;
-    Ok(text)
+    made.and_then(|text| sync_folder(path).map(|()| text))
+        .map_err(|e| StoreError::Key(format!("{}: {e}", path.display())))
 }
 
-/// Makes it durable that a file is there: the entry stands in its folder, not in itself.
-pub(crate) fn sync_folder(of: &Path) -> std::io::Result<()> {
+/// Puts a key into its place by way of a file beside it; what is returned is the key that stands there then.
+fn put(path: &Path, beside: &Path, text: String) -> io::Result<String> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(beside)?;
+    io::Write::write_all(&mut file, text.as_bytes())?;
+    file.sync_all()?;
+    // A link never takes the place of another process's key, as a renaming would.
+    match std::fs::hard_link(beside, path) {
+        Ok(()) => Ok(text),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => std::fs::read_to_string(path),
+        // A file system without links.
+        Err(_) if !path.exists() => std::fs::rename(beside, path).map(|()| text),
+        Err(e) => Err(e),
+    }
+}
+
+/// Makes it durable that a file is there: the entry stands in its folder, not in itself. Where that cannot be (a folder that may
+/// be written to but not read, a file system that flushes none), it is told and left: SQLite itself goes on then.
+pub(crate) fn sync_folder(of: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     if !cfg!(unix) {
         return Ok(());
     }
     let folder = of.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(folder)?.sync_all()
+    match std::fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(e) if matches!(e.kind(), PermissionDenied | InvalidInput | Unsupported) => {
+            tracing::warn!(folder = %folder.display(), error = %e, "the folder of the store cannot be flushed: a power cut may take a file that was just made in it");
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 #[cfg(unix)]
@@ -194,6 +206,42 @@ mod tests {
         check_mode(&path).unwrap();
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "nothing beside it");
+    }
+
+    #[test]
+    fn a_key_is_not_written_over_by_who_comes_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let first = make(&path).unwrap();
+        // A crash before the name beside it was taken away, as the program did that before; and in a container each process has
+        // the same number.
+        let beside = dir.path().join(format!("key.{}.new", std::process::id()));
+        std::fs::hard_link(&path, &beside).unwrap();
+        assert_eq!(make(&path).unwrap(), first);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_made_is_left_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::create_dir(&path).unwrap();
+        let told = make(&path).unwrap_err().to_string();
+        assert!(told.contains(&path.display().to_string()), "{told}");
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
+        assert_eq!(left, ["key"]);
+    }
+
+    /// procfs answers the flush of a folder with EINVAL, as network file systems do.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_cannot_be_flushed_stops_nobody() {
+        assert_eq!(
+            std::fs::File::open("/proc").unwrap().sync_all().unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+        sync_folder(Path::new("/proc/version")).unwrap();
+        assert!(sync_folder(Path::new("/no such folder/file")).is_err());
     }
 
     #[test]
