@@ -208,9 +208,10 @@ impl tradewind_connector::Journal for Forgetful {
     async fn finish(
         &self,
         intent: &Arc<tradewind_connector::Intent>,
+        generation: u32,
         outcome: tradewind_connector::Outcome,
     ) -> Result<(), tradewind_connector::Error> {
-        self.0.finish(intent, outcome).await
+        self.0.finish(intent, generation, outcome).await
     }
     async fn keep(&self, _: tradewind_connector::Exchange) -> Result<(), tradewind_connector::Error> {
         Ok(())

@@ -30,12 +30,17 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// The key as the channel is told it: of the first generation as it stands.
+    /// The key as the channel is told it: of the first generation as it stands. No two keys and generations give the same:
+    /// a key may end in a SKU, and a `~` of its own is doubled.
     #[must_use]
     pub fn sent_as(&self, generation: u32) -> Cow<'_, str> {
+        let key = match self.key.contains('~') {
+            true => Cow::Owned(self.key.replace('~', "~~")),
+            false => Cow::Borrowed(self.key.as_str()),
+        };
         match generation {
-            0 => Cow::Borrowed(&self.key),
-            n => Cow::Owned(format!("{}~{n}", self.key)),
+            0 => key,
+            n => Cow::Owned(format!("{key}~{n}")),
         }
     }
 
@@ -112,7 +117,10 @@ pub trait Journal: Send + Sync {
     async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun, Error>;
     /// Persists how it ended, before anything that is written later through the same journal. A crash may take an
     /// outcome that was not followed by another write; the intent is then unfinished again, the careful reading.
-    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<(), Error>;
+    ///
+    /// `generation`: the one that went out ([`Journal::begin`] told it). Two processes may have the same one under way: what
+    /// comes late says nothing of a generation that began since, unless it is a success, and nothing undoes a success.
+    async fn finish(&self, intent: &Arc<Intent>, generation: u32, outcome: Outcome) -> Result<(), Error>;
     /// Keeps an answer before it is decoded.
     async fn keep(&self, exchange: Exchange) -> Result<(), Error>;
     /// The last tokens of an audience. `owner`: an account, or the login that several share.
@@ -187,16 +195,22 @@ impl Journal for Memory {
         })
     }
 
-    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<(), Error> {
+    async fn finish(&self, intent: &Arc<Intent>, generation: u32, outcome: Outcome) -> Result<(), Error> {
         let key = intent.identity();
         let mut state = self.lock();
-        if let (Outcome::Failed(_), Some(0)) = (&outcome, state.intents.get(&key).map(|k| k.generation)) {
-            state.intents.remove(&key);
-        } else if let Some(known) = state.intents.get_mut(&key) {
-            known.generation += u32::from(matches!(outcome, Outcome::Refused(_)));
+        let Some(known) = state.intents.get_mut(&key) else { return Ok(()) };
+        let done = matches!(outcome, Outcome::Done(_));
+        if matches!(known.ended, Some(Outcome::Done(_))) || (known.generation != generation && !done) {
+            return Ok(());
+        }
+        known.generation = generation + u32::from(matches!(outcome, Outcome::Refused(_)));
+        match outcome {
+            Outcome::Failed(_) if generation == 0 => {
+                state.intents.remove(&key);
+            }
             // What failed in a later generation goes out in that one again.
-            let again = matches!(outcome, Outcome::Failed(_));
-            known.ended = Some(if again { Outcome::Refused(String::new()) } else { outcome });
+            Outcome::Failed(why) => known.ended = Some(Outcome::Refused(why)),
+            ended => known.ended = Some(ended),
         }
         Ok(())
     }
@@ -213,5 +227,29 @@ impl Journal for Memory {
     async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<(), Error> {
         self.lock().tokens.insert((owner.to_owned(), audience.to_owned()), token.clone());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `k/A~1` is a SKU's own key, or the second generation of its neighbour's.
+    #[test]
+    fn no_generation_is_sent_under_the_key_of_another_write() {
+        let sent = |key: &str, generation| {
+            let at = Timestamp::UNIX_EPOCH;
+            let (account, key) = ("toy-1".parse().unwrap(), key.to_owned());
+            let intent = Intent { account, operation: "toy.op", key, subject: String::new(), at };
+            intent.sent_as(generation).into_owned()
+        };
+        assert_eq!((sent("k/A", 0), sent("k/A", 1)), ("k/A".to_owned(), "k/A~1".to_owned()));
+        let mut all: Vec<String> = ["A", "A~", "A~1", "A~~1", "A~1~1"]
+            .iter()
+            .flat_map(|sku| (0..3).map(move |n| sent(&format!("k/{sku}"), n)))
+            .collect();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 15, "{all:?}");
     }
 }

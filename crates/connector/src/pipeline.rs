@@ -356,7 +356,7 @@ impl Pipeline {
             }
         };
         // What the channel did is told although we could not note it: without an outcome the intent is read with care.
-        if let Err(error) = self.runtime.journal.finish(&intent, outcome).await {
+        if let Err(error) = self.runtime.journal.finish(&intent, generation, outcome).await {
             tracing::error!(account = %intent.account, operation = intent.operation, key = intent.key, %error, "the outcome of a write could not be kept");
         }
         result
@@ -418,7 +418,10 @@ impl Pipeline {
                 }
             };
             let give_up = |error: Error| {
-                let open = in_doubt && !refuses_this_write(&error);
+                let certain = refuses_this_write(&error)
+                    // A key that is answered with a refusal for good did nothing, whatever the refusal says.
+                    || (!leaves_doubt(&error) && self.remembered(call.spec, &error));
+                let open = in_doubt && !certain;
                 if open { error.into_indeterminate() } else { error }
             };
             let Some(wait) = wait else { return Err(give_up(error)) };

@@ -154,8 +154,9 @@ pub trait Protocol: Send + Sync {
     }
 
     /// Whether the channel answers the key of a [`crate::Safety::Keyed`] write with this refusal from now on, whatever the
-    /// reason of it has become: the next try of the same intention then goes out under a key of its own. Asked only of a write
-    /// that was certainly not carried out. Default: the channel forgets what it refused.
+    /// reason of it has become: the next try of the same intention then goes out under a key of its own. After a lost answer,
+    /// too, what is remembered is a certain refusal, of whatever kind; only an error that itself leaves open what became of the
+    /// write (unavailable, unreadable, not known) is not asked about. Default: the channel forgets what it refused.
     fn remembers(&self, _operation: &str, _refusal: &Error) -> bool {
         false
     }

@@ -99,7 +99,7 @@ async fn an_unsigned_error_of_a_front_is_still_an_error_and_a_token_must_be_prov
     assert!(b.calls().is_empty(), "nothing goes out with a token of somebody else's");
 }
 
-/// The toy, which answers a key with what it refused under it: `NO` is stored, `NOPE` is not.
+/// The toy, which answers a key with what it refused under it: `NO` is stored, `NOPE` is not. `SPENT` says that the key is.
 struct Remembering;
 
 impl Protocol for Remembering {
@@ -110,7 +110,7 @@ impl Protocol for Remembering {
         Toy.upstream(operation, response)
     }
     fn remembers(&self, _: &str, refusal: &Error) -> bool {
-        refusal.upstream_ref().is_some_and(|u| u.code == "NO")
+        refusal.upstream_ref().is_some_and(|u| matches!(u.code.as_str(), "NO" | "SPENT" | "DOWN"))
     }
 }
 
@@ -149,6 +149,11 @@ async fn only_a_certain_refusal_of_a_keyed_write_ends_its_key() {
     assert_eq!(again(KEYED, lost).await, ["k1"; 6]);
     // In doubt, then the stored refusal of that very try: certain.
     assert_eq!(again(KEYED, vec![Step::Lost, ok("ERR NO"), ok("done")]).await, ["k1", "k1", "k1~1"]);
+    // As Shopify says it (IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED, shopify.md §5): of the key, which is spent, so a conflict.
+    assert_eq!(again(KEYED, vec![Step::Lost, ok("ERR SPENT"), ok("done")]).await, ["k1", "k1", "k1~1"]);
+    // A failure that a channel repeats says nothing of the try before it.
+    let down = (0..4).map(|_| ok("ERR DOWN")).chain([ok("done")]);
+    assert_eq!(again(KEYED, std::iter::once(Step::Lost).chain(down).collect()).await, ["k1"; 6]);
 }
 
 /// An operation that takes its time, and draws from several buckets.

@@ -233,7 +233,7 @@ fn parts(
     // Where a test says nothing of the toy's quota, it has enough of it.
     let wide = "[[bucket]]\nname = 'toy'\nscope = 'account'\nburst = 1000\nrefill = { units = 1000, every = '1s' }\n";
     let limits = if limits.contains("'toy'") { limits.to_owned() } else { format!("{wide}{limits}") };
-    let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='FULL'\nkind='quota_exhausted'\n[[code]]\ncode='SKEW'\nkind='clock_skew'\n[[code]]\ncode='DOWN'\nkind='maintenance'";
+    let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='FULL'\nkind='quota_exhausted'\n[[code]]\ncode='SKEW'\nkind='clock_skew'\n[[code]]\ncode='DOWN'\nkind='maintenance'\n[[code]]\ncode='SPENT'\nkind='conflict'";
     let runtime = Runtime {
         clock: Arc::new(clock.clone()),
         chance: Arc::new(SeededChance::new(1)),
@@ -292,9 +292,9 @@ impl Journal for Moody {
     async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun> {
         self.memory.begin(intent).await
     }
-    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<()> {
+    async fn finish(&self, intent: &Arc<Intent>, generation: u32, outcome: Outcome) -> Result<()> {
         self.room()?;
-        self.memory.finish(intent, outcome).await
+        self.memory.finish(intent, generation, outcome).await
     }
     async fn keep(&self, exchange: Exchange) -> Result<()> {
         self.room()?;

@@ -25,13 +25,14 @@ impl Journal for SqliteStore {
         Ok(self.writer.run_single(move |connection| begin(connection, &sealer, &intent)).await?)
     }
 
-    async fn finish(&self, intent: &Arc<Intent>, outcome: Outcome) -> Result<(), Error> {
+    async fn finish(&self, intent: &Arc<Intent>, generation: u32, outcome: Outcome) -> Result<(), Error> {
         // Not waited for: whatever the caller commits next stands behind it in the same queue, and an outcome that a
         // crash takes leaves the intent unfinished, which is read as "may have been sent".
         let (intent, told) = (Arc::clone(intent), Arc::clone(intent));
         let sealer = Arc::clone(&self.sealer);
         let what = move || format!("outcome of {} {} {}", told.account, told.operation, told.key);
-        Ok(self.writer.run_behind(what, move |connection| finish(connection, &sealer, &intent, &outcome))?)
+        let work = move |connection: &Connection| finish(connection, &sealer, &intent, generation, &outcome);
+        Ok(self.writer.run_behind(what, work)?)
     }
 
     async fn keep(&self, exchange: Exchange) -> Result<(), Error> {
@@ -163,51 +164,53 @@ fn begin(connection: &Connection, sealer: &Sealer, intent: &Intent) -> Result<Be
     Ok(Begun::Finished { response, generation })
 }
 
+/// An outcome is of the generation that went out: another process may have begun the next one since, or ended this one.
 fn finish(
     connection: &Connection,
     sealer: &Sealer,
     intent: &Intent,
+    generation: u32,
     outcome: &Outcome,
 ) -> Result<(), StoreError> {
     let (account, operation, key) = (intent.account.as_str(), intent.operation, intent.key.as_str());
     match outcome {
+        // Done in an earlier generation than the one under way is done.
         Outcome::Done(response) => {
             let hash = keep_payload(connection, sealer, &response.body)?;
             connection
-                .prepare_cached("UPDATE intents SET state = 'done', status = ?4, headers = ?5, payload = ?6, note = NULL WHERE account = ?1 AND operation = ?2 AND key = ?3")?
-                .execute(params![account, operation, key, response.status, headers(response), hash])?;
+                .prepare_cached("UPDATE intents SET state = 'done', status = ?4, headers = ?5, payload = ?6, generation = ?7, note = NULL WHERE account = ?1 AND operation = ?2 AND key = ?3 AND state <> 'done'")?
+                .execute(params![account, operation, key, response.status, headers(response), hash, generation])?;
         }
         Outcome::Indeterminate(note) => {
             connection
-                .prepare_cached("UPDATE intents SET state = 'indeterminate', note = ?4 WHERE account = ?1 AND operation = ?2 AND key = ?3")?
-                .execute(params![account, operation, key, sealed::text(sealer, "intents", key, note)?])?;
+                .prepare_cached("UPDATE intents SET state = 'indeterminate', note = ?4 WHERE account = ?1 AND operation = ?2 AND key = ?3 AND generation = ?5 AND state <> 'done'")?
+                .execute(params![account, operation, key, sealed::text(sealer, "intents", key, note)?, generation])?;
         }
         // Certainly not carried out: the key is free again, in the generation that it has.
-        Outcome::Failed(why) => {
-            let gone = connection
-                .prepare_cached("DELETE FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3 AND generation = 0")?
+        Outcome::Failed(_) if generation == 0 => {
+            connection
+                .prepare_cached("DELETE FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3 AND generation = 0 AND state <> 'done'")?
                 .execute(params![account, operation, key])?;
-            if gone == 0 {
-                refused(connection, sealer, intent, why, 0)?;
-            }
         }
-        Outcome::Refused(why) => refused(connection, sealer, intent, why, 1)?,
+        Outcome::Failed(why) => refused(connection, sealer, intent, generation, generation, why)?,
+        Outcome::Refused(why) => refused(connection, sealer, intent, generation, generation + 1, why)?,
     }
     Ok(())
 }
 
-/// It was not carried out; the next try is `raise` generations on.
+/// It was not carried out in this generation; the next try is of the generation `next`.
 fn refused(
     connection: &Connection,
     sealer: &Sealer,
     intent: &Intent,
+    generation: u32,
+    next: u32,
     why: &str,
-    raise: u32,
 ) -> Result<(), StoreError> {
     let (account, operation, key) = (intent.account.as_str(), intent.operation, intent.key.as_str());
     connection
-        .prepare_cached("UPDATE intents SET state = 'refused', generation = generation + ?5, note = ?4 WHERE account = ?1 AND operation = ?2 AND key = ?3")?
-        .execute(params![account, operation, key, sealed::text(sealer, "intents", key, why)?, raise])?;
+        .prepare_cached("UPDATE intents SET state = 'refused', generation = ?6, note = ?4 WHERE account = ?1 AND operation = ?2 AND key = ?3 AND generation = ?5 AND state <> 'done'")?
+        .execute(params![account, operation, key, sealed::text(sealer, "intents", key, why)?, generation, next])?;
     Ok(())
 }
 

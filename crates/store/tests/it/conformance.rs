@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tempfile::TempDir;
-use tradewind_connector::{Begun, Exchange, Intent, Journal, Outcome, SecretString, TokenSet, WireResponse};
+use tradewind_connector::{
+    Begun, Exchange, Intent, Journal, Memory, Outcome, SecretString, TokenSet, WireResponse,
+};
 use tradewind_store::{Batch, Collection, Expect, Filter, KeySource, SqliteStore, Store, StoreError};
 
 fn open(path: &Path) -> SqliteStore {
@@ -83,13 +85,13 @@ async fn an_intent_survives_a_restart() {
     );
     let answer =
         WireResponse { received_at: Timestamp::UNIX_EPOCH, ..WireResponse::json_text(200, r#"{"ok":1}"#) };
-    s.finish(&intent("k"), Outcome::Done(answer.clone())).await.unwrap();
+    s.finish(&intent("k"), 0, Outcome::Done(answer.clone())).await.unwrap();
     assert_eq!(s.begin(&intent("k")).await.unwrap(), Begun::Finished { response: answer, generation: 0 });
     // A write that certainly failed frees its key.
     s.begin(&intent("f")).await.unwrap();
-    s.finish(&intent("f"), Outcome::Failed("no".into())).await.unwrap();
+    s.finish(&intent("f"), 0, Outcome::Failed("no".into())).await.unwrap();
     assert_eq!(s.begin(&intent("f")).await.unwrap(), Begun::Fresh);
-    s.finish(&intent("f"), Outcome::Indeterminate("?".into())).await.unwrap();
+    s.finish(&intent("f"), 0, Outcome::Indeterminate("?".into())).await.unwrap();
     assert_eq!(
         s.begin(&intent("f")).await.unwrap(),
         Begun::Unfinished { since: intent("k").at, generation: 0 }
@@ -102,7 +104,7 @@ async fn a_key_that_the_channel_refuses_for_ever_has_a_next_generation() {
     let later = |at: &str| Arc::new(Intent { at: at.parse().unwrap(), ..Intent::clone(&intent("k")) });
     let refused = || Outcome::Refused("declined".into());
     s.begin(&intent("k")).await.unwrap();
-    s.finish(&intent("k"), refused()).await.unwrap();
+    s.finish(&intent("k"), 0, refused()).await.unwrap();
     drop(s);
     let s = open(dir.path());
     let second = later("2026-08-02T00:00:00Z");
@@ -111,13 +113,54 @@ async fn a_key_that_the_channel_refuses_for_ever_has_a_next_generation() {
     let unfinished = Begun::Unfinished { since: second.at, generation: 1 };
     assert_eq!(s.begin(&later("2026-08-03T00:00:00Z")).await.unwrap(), unfinished);
     // It failed without being remembered: the same generation once more, not the first.
-    s.finish(&second, Outcome::Failed("no connection".into())).await.unwrap();
+    s.finish(&second, 1, Outcome::Failed("no connection".into())).await.unwrap();
     assert_eq!(s.begin(&second).await.unwrap(), Begun::Again { generation: 1 });
-    s.finish(&second, refused()).await.unwrap();
+    s.finish(&second, 1, refused()).await.unwrap();
     assert_eq!(s.begin(&second).await.unwrap(), Begun::Again { generation: 2 });
     let answer = WireResponse { received_at: second.at, ..WireResponse::json_text(200, "{}") };
-    s.finish(&second, Outcome::Done(answer.clone())).await.unwrap();
+    s.finish(&second, 2, Outcome::Done(answer.clone())).await.unwrap();
     assert_eq!(s.begin(&second).await.unwrap(), Begun::Finished { response: answer, generation: 2 });
+}
+
+/// What two processes on one store do, which both have the same keyed write under way.
+async fn late_outcomes(journal: &dyn Journal) {
+    let refused = || Outcome::Refused("declined".into());
+    let done = |body: &str| {
+        Outcome::Done(WireResponse {
+            received_at: Timestamp::UNIX_EPOCH,
+            ..WireResponse::json_text(200, body)
+        })
+    };
+    let unfinished = |generation| Begun::Unfinished { since: Timestamp::UNIX_EPOCH, generation };
+    let begin = |key: &'static str| async move { journal.begin(&intent(key)).await.unwrap() };
+    let finish = |key: &'static str, generation, outcome| async move {
+        journal.finish(&intent(key), generation, outcome).await.unwrap();
+    };
+    // Both send k; the first is refused, begins k~1 and loses the answer. Whatever the second hears of k by now, k~1 may have
+    // been carried out.
+    begin("k").await;
+    assert_eq!(begin("k").await, unfinished(0));
+    finish("k", 0, refused()).await;
+    assert_eq!(begin("k").await, Begun::Again { generation: 1 });
+    for late in [refused(), Outcome::Failed("no connection".into()), Outcome::Indeterminate("lost".into())] {
+        finish("k", 0, late).await;
+        assert_eq!(begin("k").await, unfinished(1));
+    }
+    // But a success is one, and nothing that comes later undoes it.
+    finish("k", 0, done("1")).await;
+    let late = [refused(), Outcome::Failed("no".into()), Outcome::Indeterminate("?".into()), done("2")];
+    for late in late.into_iter().flat_map(|late| [(0, late.clone()), (1, late)]) {
+        finish("k", late.0, late.1).await;
+        let Begun::Finished { response, generation } = begin("k").await else { panic!("it was done") };
+        assert_eq!((response.text().unwrap(), generation), ("1", 0));
+    }
+}
+
+#[tokio::test]
+async fn a_late_outcome_is_of_its_own_generation_alone() {
+    let (_dir, s) = fresh();
+    late_outcomes(&s).await;
+    late_outcomes(&Memory::default()).await;
 }
 
 #[tokio::test]
@@ -125,7 +168,7 @@ async fn an_outcome_is_written_before_what_follows_it_and_before_the_store_close
     let (dir, s) = fresh();
     let done = || Outcome::Done(WireResponse::json_text(200, "{}"));
     s.begin(&intent("a")).await.unwrap();
-    s.finish(&intent("a"), done()).await.unwrap();
+    s.finish(&intent("a"), 0, done()).await.unwrap();
     // Nothing was awaited since: the next commit stands behind the outcome, so another connection sees both.
     s.commit(put("o/1", "open", Expect::Any)).await.unwrap();
     let other = rusqlite::Connection::open(s.path()).unwrap();
@@ -135,7 +178,7 @@ async fn an_outcome_is_written_before_what_follows_it_and_before_the_store_close
     };
     assert_eq!(state("a"), "done");
     s.begin(&intent("b")).await.unwrap();
-    s.finish(&intent("b"), done()).await.unwrap();
+    s.finish(&intent("b"), 0, done()).await.unwrap();
     drop(s);
     assert_eq!(state("b"), "done");
     drop(dir);

@@ -70,10 +70,10 @@ async fn a_number_of_a_person_is_in_no_file() {
     // The answer of a write, and words of a channel that quote what it was sent.
     s.begin(&intent("k")).await.unwrap();
     let answer = WireResponse::json_text(200, format!(r#"{{"id":"{CARD}"}}"#));
-    s.finish(&intent("k"), Outcome::Done(answer)).await.unwrap();
+    s.finish(&intent("k"), 0, Outcome::Done(answer)).await.unwrap();
     s.begin(&intent("d")).await.unwrap();
     let doubt = Outcome::Indeterminate(format!("no answer about {CARD}"));
-    s.finish(&intent("d"), doubt).await.unwrap();
+    s.finish(&intent("d"), 0, doubt).await.unwrap();
     s.commit(Batch::new()).await.unwrap();
     assert_eq!(s.count(Collection::Orders, Filter::all()).await.unwrap(), 1);
 

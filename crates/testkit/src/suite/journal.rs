@@ -43,9 +43,9 @@ impl Journal for Failing {
         self.unless(Frail::Begin)?;
         self.inner.begin(intent).await
     }
-    async fn finish(&self, intent: &Arc<Intent>, outcome: Ended) -> Result<()> {
+    async fn finish(&self, intent: &Arc<Intent>, generation: u32, outcome: Ended) -> Result<()> {
         self.unless(Frail::Finish)?;
-        self.inner.finish(intent, outcome).await
+        self.inner.finish(intent, generation, outcome).await
     }
     async fn keep(&self, exchange: Exchange) -> Result<()> {
         self.unless(Frail::Keep)?;
