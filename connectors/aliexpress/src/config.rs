@@ -52,6 +52,6 @@ pub(crate) fn login(config: &AccountConfig) -> Result<Login, Error> {
             "setting 'app_key' is blank: it is the number of your app in the AliExpress console",
         ));
     }
-    let refresh_token = config.secrets.refresh_token(settings.callback.is_some())?;
+    let refresh_token = config.secrets.first_refresh_token(settings.callback.is_some())?;
     Ok(Login { app_secret: config.secrets.need("app_secret")?.clone(), refresh_token, settings })
 }

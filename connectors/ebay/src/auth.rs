@@ -48,7 +48,7 @@ impl Ebay {
             None => Url::parse(PAGE).map_err(|e| Error::config(e.to_string()))?,
         };
         let ru_name = settings.ru_name.clone().filter(|name| !name.trim().is_empty());
-        let refresh_token = secrets.refresh_token(ru_name.is_some())?;
+        let refresh_token = secrets.first_refresh_token(ru_name.is_some())?;
         Ok(Ebay { oauth, refresh_token, page, ru_name, signer })
     }
 }

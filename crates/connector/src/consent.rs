@@ -36,30 +36,36 @@ impl ConsentAnswer {
     /// Reads the address that the seller was sent back to, or the bare code out of it.
     ///
     /// # Errors
-    /// The seller declined, the answer is to another question than `state`, or there is no code in it.
+    /// The seller declined, the answer is to another question than `state` or to none that is known, or there is no code in it.
     pub fn read(text: &str, state: &str) -> Result<ConsentAnswer, Error> {
         let text = text.trim();
+        let bare = !text.trim_end_matches('=').contains(['&', '=']);
         let pairs = |query: &str| url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let pairs: BTreeMap<String, String> = match Url::parse(text) {
             Ok(address) if address.has_host() => pairs(address.query().unwrap_or_default()),
-            // Escaped as it stood in the address: one reading undoes that, and changes no code that is not escaped.
-            _ if !text.contains(['&', '=']) => pairs(&format!("code={}", text.replace('+', "%2B"))),
+            // Escaped as it stood in the address: one reading undoes that, and changes no code that is not escaped. A code may end
+            // as base64 does.
+            _ if bare => pairs(&format!("code={}", text.replace('+', "%2B"))),
             _ => pairs(text.trim_start_matches('?')),
         };
         if let Some(error) = pairs.get("error") {
             let more = pairs.get("error_description").map(|d| format!(" ({d})")).unwrap_or_default();
             return Err(Error::invalid(format!("the channel's page says no: {error}{more}")));
         }
-        // A bare code carries none; whoever copied it had the page before him.
-        if let Some(theirs) = pairs.get("state")
-            && !signing::equal(theirs.as_bytes(), state.as_bytes())
-        {
-            let text = "this address answers another login: open the page that was printed last, and paste where it leads";
-            return Err(Error::invalid(text));
-        }
         let answer = ConsentAnswer(pairs);
         answer.code()?;
-        Ok(answer)
+        match answer.get("state") {
+            Some(theirs) if signing::equal(theirs.as_bytes(), state.as_bytes()) => Ok(answer),
+            Some(_) => Err(Error::invalid(
+                "this address answers another login: open the page that was printed last, and paste where it leads",
+            )),
+            // A bare code carries none; whoever copied it had the page before him.
+            None if bare => Ok(answer),
+            // Somebody else's code would log us in at his shop (RFC 6749 §10.12).
+            None => Err(Error::invalid(
+                "there is no 'state' in this address, so nothing shows that it answers this login: open the page that was printed last, and paste the whole address that it leads to; if the channel sends none back, paste the code alone",
+            )),
+        }
     }
 
     /// The authorization code.
@@ -100,11 +106,12 @@ pub fn refresh_token<'a>(
 }
 
 impl Secrets {
-    /// The secret `refresh_token`, which need not be there where the seller can let us in (`login`).
+    /// The secret `refresh_token`, from which the first token is had ([`refresh_token`]). It need not be there where the seller can
+    /// let us in (`login`).
     ///
     /// # Errors
     /// It must be there and is not; see [`Secrets::need`].
-    pub fn refresh_token(&self, login: bool) -> Result<Option<SecretString>, Error> {
+    pub fn first_refresh_token(&self, login: bool) -> Result<Option<SecretString>, Error> {
         match self.get("refresh_token") {
             None if login => Ok(None),
             _ => self.need("refresh_token").cloned().map(Some),
@@ -137,11 +144,17 @@ mod tests {
         assert_eq!(code("v%5E1.1%23i%5E1\n").unwrap(), "v^1.1#i^1");
         assert_eq!(code("3_500102+a").unwrap(), "3_500102+a");
         assert_eq!(code("?code=abc&state=s1").unwrap(), "abc");
+        // Padded as base64 is (RFC 4648 §4).
+        assert_eq!(code("YWI=").unwrap(), "YWI=");
+        assert_eq!(code("YQ==").unwrap(), "YQ==");
     }
 
     #[test]
     fn what_is_no_answer_to_this_question_is_refused() {
         assert!(code("https://shop.example/back?code=abc&state=s2").unwrap_err().contains("another login"));
+        for without in ["https://shop.example/back?code=abc", "?code=abc&x=1", "code=abc"] {
+            assert!(code(without).unwrap_err().contains("no 'state'"), "{without}");
+        }
         let declined = "https://shop.example/back?error=access_denied&error_description=no+thanks&state=s1";
         assert_eq!(code(declined).unwrap_err(), "the channel's page says no: access_denied (no thanks)");
         assert!(code("https://shop.example/back").unwrap_err().contains("no code"));
