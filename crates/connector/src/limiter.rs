@@ -43,7 +43,7 @@ pub struct Caller {
     pub connector: String,
     /// Application registration (client id, app key); accounts with the same one share `app` quotas.
     pub app: String,
-    /// Login that it shares with other accounts; they share `login` quotas.
+    /// Login that it shares with other accounts; those of one application share `login` quotas.
     pub login: Option<String>,
     /// Account.
     pub account: String,
@@ -133,9 +133,10 @@ impl Limiter {
     ) -> Arc<Gate> {
         let (owner, object) = match (scope, object) {
             (Scope::App, _) => (("app", caller.app.as_str()), ""),
-            (Scope::Login, _) => {
-                (caller.login.as_deref().map_or(("account", caller.account.as_str()), |l| ("login", l)), "")
-            }
+            (Scope::Login, _) => match &caller.login {
+                Some(login) => (("login", login.as_str()), caller.app.as_str()),
+                None => (("account", caller.account.as_str()), ""),
+            },
             (Scope::Object, Some(object)) => (("object", caller.account.as_str()), object),
             (Scope::Account | Scope::Object, _) => (("account", caller.account.as_str()), ""),
         };

@@ -56,8 +56,8 @@ pub struct Limits {
 pub enum Scope {
     /// All accounts of one application registration.
     App,
-    /// All accounts of one login at the channel, as [`crate::Protocol::shared_login`] names it; of an account that names none, the
-    /// account's.
+    /// All accounts of one application and one login at the channel, as [`crate::Protocol::shared_login`] names it; of an account
+    /// that names none, the account's.
     Login,
     /// One account.
     Account,

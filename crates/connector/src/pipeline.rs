@@ -33,7 +33,7 @@ use crate::protocol::{Protocol, SignCx, TokenSet};
 use crate::scrub::Scrubber;
 use crate::signals::{self, http_date, retry_after, their_now};
 use crate::transport::Transport;
-use crate::wire::{WireRequest, WireResponse};
+use crate::wire::{WireRequest, WireResponse, segment};
 
 /// What the process gives to every connector: time, chance, network, memory, quotas.
 #[derive(Clone)]
@@ -96,7 +96,7 @@ pub struct Parts {
     pub connector: ConnectorId,
     /// Account.
     pub account: AccountId,
-    /// Application registration, for quotas that its accounts share.
+    /// Application registration, for quotas and logins that its accounts share.
     pub app: String,
     /// Read-only or not.
     pub access: Access,
@@ -163,8 +163,8 @@ impl Pipeline {
     pub fn new(parts: Parts, runtime: Runtime) -> Pipeline {
         let login = parts.protocol.shared_login();
         let owner = match &login {
-            // No account's name begins with a blank.
-            Some(login) => format!(" {}/{login}", parts.connector),
+            // No account's name begins with a blank. A refresh token is of one application (RFC 6749 §6).
+            Some(login) => format!(" {}/{}/{login}", parts.connector, segment(&parts.app)),
             None => parts.account.to_string(),
         };
         let caller = Caller {

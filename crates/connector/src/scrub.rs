@@ -6,8 +6,9 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{
     GeneralPurpose, GeneralPurposeConfig, STANDARD_NO_PAD, URL_SAFE_NO_PAD,
 };
+use serde_json::Value;
 
-use crate::wire::{Body, WireRequest, is_secret_header};
+use crate::wire::{Body, WireRequest, WireResponse, is_secret_header};
 
 /// What stands for a secret.
 const GONE: &str = "***";
@@ -41,23 +42,20 @@ impl Scrubber {
 
     /// What takes out the secrets that a request carries: in headers and fields whose names say so.
     pub(crate) fn of_request(request: &WireRequest) -> Scrubber {
-        let mut secrets = Vec::new();
-        for (name, value) in &request.headers {
-            if let (true, Ok(text)) = (is_secret_header(name.as_str()), value.to_str()) {
-                // `Bearer …`, `Basic …`: the last word is it, and of a Basic login what stands behind the colon.
-                let word = text.rsplit(' ').next().unwrap_or_default();
-                let login = STANDARD_NO_PAD.decode(word.trim_end_matches('=')).ok();
-                let login = login.and_then(|bytes| String::from_utf8(bytes).ok());
-                secrets
-                    .extend(login.and_then(|l| l.split_once(':').map(|(_, password)| password.to_owned())));
-                secrets.push(word.to_owned());
-            }
-        }
-        let typed = request.body_bytes().filter(|(kind, _)| kind.contains("form-urlencoded"));
-        let form = typed.map(|(_, bytes)| bytes).unwrap_or_default();
-        let form = url::form_urlencoded::parse(&form).into_owned();
-        let fields = request.query.iter().cloned().chain(form);
-        secrets.extend(fields.filter(|(name, _)| is_secret_header(name)).map(|(_, value)| value));
+        Scrubber::of_parts(carried(request, is_secret_header))
+    }
+
+    /// What takes out the secrets of a request for a token, a code of the seller's among them, and of its answer.
+    pub(crate) fn of_login(request: &WireRequest, response: &WireResponse) -> Scrubber {
+        let given = |name: &str| is_secret_header(name) || name == "code";
+        let mut secrets = carried(request, given);
+        let sent = request.body_bytes().map(|(_, bytes)| bytes).unwrap_or_default();
+        in_json(&sent, given, &mut secrets);
+        in_json(&response.body, is_secret_header, &mut secrets);
+        Scrubber::of_parts(secrets)
+    }
+
+    fn of_parts(mut secrets: Vec<String>) -> Scrubber {
         // Shorter ones would cut ordinary words out of what the channel says.
         secrets.retain(|s| s.len() >= 8);
         Scrubber::new(secrets, &[])
@@ -147,6 +145,46 @@ impl Scrubber {
             });
             base64.chain(hex::decode(run).ok()).any(|inner| self.holds(&inner, depth - 1))
         })
+    }
+}
+
+/// What a request carries in headers and fields whose names say that it is secret.
+fn carried(request: &WireRequest, secret: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut secrets = Vec::new();
+    for (name, value) in &request.headers {
+        if let (true, Ok(text)) = (is_secret_header(name.as_str()), value.to_str()) {
+            // `Bearer …`, `Basic …`: the last word is it, and of a Basic login what stands behind the colon.
+            let word = text.rsplit(' ').next().unwrap_or_default();
+            let login = STANDARD_NO_PAD.decode(word.trim_end_matches('=')).ok();
+            let login = login.and_then(|bytes| String::from_utf8(bytes).ok());
+            secrets.extend(login.and_then(|l| l.split_once(':').map(|(_, password)| password.to_owned())));
+            secrets.push(word.to_owned());
+        }
+    }
+    let typed = request.body_bytes().filter(|(kind, _)| kind.contains("form-urlencoded"));
+    let form = typed.map(|(_, bytes)| bytes).unwrap_or_default();
+    let form = url::form_urlencoded::parse(&form).into_owned();
+    let fields = request.query.iter().cloned().chain(form);
+    secrets.extend(fields.filter(|(name, _)| secret(name)).map(|(_, value)| value));
+    secrets
+}
+
+/// The texts of a JSON body under names that say that they are secret.
+fn in_json(body: &[u8], secret: impl Fn(&str) -> bool, secrets: &mut Vec<String>) {
+    let mut left: Vec<Value> = serde_json::from_slice(body).into_iter().collect();
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match value {
+                        Value::String(text) if secret(&name) => secrets.push(text),
+                        other => left.push(other),
+                    }
+                }
+            }
+            Value::Array(items) => left.extend(items),
+            _ => {}
+        }
     }
 }
 

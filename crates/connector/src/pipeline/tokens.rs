@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use tradewind_domain::AccountId;
 
 use super::{Pipeline, bump};
 use crate::consent::{Consent, ConsentAnswer};
 use crate::error::{Error, Kind, RetryClass};
 use crate::operation::{OpCx, Priority};
 use crate::protocol::{SignCx, TokenPlan, TokenSet};
+use crate::scrub::Scrubber;
 use crate::wire::WireRequest;
 
 /// A token is fetched anew this long before it ends.
@@ -51,8 +54,32 @@ struct Held {
     token: Option<TokenSet>,
     /// It is not in the journal yet; it is not used before.
     unsaved: bool,
-    /// Why there is none, and when that was found.
-    failed: Option<(Timestamp, Error)>,
+    /// The refresh token that the journal held when it was last looked into, or was given one.
+    stored: Option<SecretString>,
+    /// Why there is none.
+    failed: Option<Failed>,
+}
+
+/// A token that could not be had.
+struct Failed {
+    at: Timestamp,
+    error: Error,
+    /// The account alone that it concerns: one that lacks a setting says nothing of the others of its login.
+    of: Option<AccountId>,
+}
+
+/// Why a token could not be had.
+enum Failure {
+    /// No request could be made: something is missing in the account's configuration.
+    Unasked(Error),
+    /// It was asked for, or the store failed.
+    Asked(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Asked(error)
+    }
 }
 
 impl Pipeline {
@@ -67,12 +94,24 @@ impl Pipeline {
         }))
     }
 
+    /// What the journal holds.
+    async fn stored(&self, audience: &str, held: &mut Held) -> Result<Option<TokenSet>, Error> {
+        let journal = &self.runtime.journal;
+        let mut stored = journal.load_token(&self.owner, audience).await?;
+        if stored.is_none() && self.caller.login.is_some() {
+            // From before the account's login had a name: a rotated refresh token may be its only way in.
+            stored = journal.load_token(self.parts.account.as_str(), audience).await?;
+        }
+        held.stored = stored.as_ref().and_then(|t| t.refresh.clone());
+        Ok(stored)
+    }
+
     /// What is stored by now, where that is not what is held: another process has renewed it.
     async fn renewed_elsewhere(&self, audience: &str, held: &mut Held) -> Result<bool, Error> {
         if held.unsaved {
             return Ok(false);
         }
-        let stored = self.runtime.journal.load_token(&self.owner, audience).await?;
+        let stored = self.stored(audience, held).await?;
         let ours = held.token.as_ref().map(TokenSet::access);
         let Some(stored) = stored.filter(|s| Some(s.access()) != ours) else { return Ok(false) };
         held.token = Some(stored);
@@ -108,9 +147,10 @@ impl Pipeline {
         let mut held = slot.held.lock().await;
         let found = held.token.is_none();
         if found {
-            held.token = self.runtime.journal.load_token(&self.owner, audience).await?;
+            held.token = self.stored(audience, &mut held).await?;
             held.token.iter().for_each(|token| self.warn_of_the_end(token));
         }
+        self.keep_renewed(audience, &mut held).await?;
         let now = self.now();
         let usable = |t: &TokenSet| lasts(t, now);
         // A refresh token may serve once: what another process had for it goes before using it again.
@@ -119,10 +159,10 @@ impl Pipeline {
             self.renewed_elsewhere(audience, &mut held).await?;
         }
         if held.token.as_ref().is_some_and(usable) {
-            self.save(audience, &mut held).await?;
             return Ok(held.token.clone());
         }
-        if let Some((at, error)) = &held.failed {
+        let ours = |failed: &&Failed| failed.of.as_ref().is_none_or(|of| *of == self.parts.account);
+        if let Some(Failed { at, error, .. }) = held.failed.as_ref().filter(ours) {
             let refused = error.kind() == Kind::NeedsReauth && now.duration_since(*at) < REFUSED_FOR;
             if refused || slot.failures.load(Ordering::Acquire) != failures {
                 return Err(error.clone());
@@ -130,11 +170,14 @@ impl Pipeline {
         }
         let had = self.renew(audience, &slot, &mut held, deadline).await;
         held.failed = None;
-        if let Err(error) = &had {
-            held.failed = Some((self.now(), error.clone()));
-            slot.failures.fetch_add(1, Ordering::Release);
-        }
-        had
+        let (error, of) = match had {
+            Ok(token) => return Ok(token),
+            Err(Failure::Unasked(error)) => (error, Some(self.parts.account.clone())),
+            Err(Failure::Asked(error)) => (error, None),
+        };
+        held.failed = Some(Failed { at: self.now(), error: error.clone(), of });
+        slot.failures.fetch_add(1, Ordering::Release);
+        Err(error)
     }
 
     /// The page on which the seller lets this account in. `None`: the channel has none, the secrets of the configuration do.
@@ -196,8 +239,14 @@ impl Pipeline {
 
     /// A login that ends is told in time, by every process that uses its token: no refresh saves it, a person has to act.
     fn warn_of_the_end(&self, token: &TokenSet) {
-        if let Some(until) = ends_soon(token, self.now()) {
-            tracing::warn!(account = %self.parts.account, %until, "the seller's consent ends: run `tradewind login` for this account before");
+        match end_in_sight(token, self.now()) {
+            Some(End::Soon(until)) => {
+                tracing::warn!(account = %self.parts.account, %until, "the seller's consent ends: run `tradewind login` for this account before");
+            }
+            Some(End::Over(until)) => {
+                tracing::warn!(account = %self.parts.account, %until, "the seller's consent has ended: run `tradewind login` for this account");
+            }
+            None => {}
         }
     }
 
@@ -214,11 +263,11 @@ impl Pipeline {
         slot: &Slot,
         held: &mut Held,
         deadline: Timestamp,
-    ) -> Result<Option<TokenSet>, Error> {
+    ) -> Result<Option<TokenSet>, Failure> {
         let (mut number, mut looked) = (0_u32, false);
         loop {
             number += 1;
-            let request = match self.plan(audience, held.token.as_ref())? {
+            let request = match self.plan(audience, held.token.as_ref()).map_err(Failure::Unasked)? {
                 TokenPlan::None => {
                     // Only where nothing is stored either: a stored token may be what the plan was made from.
                     slot.without.store(held.token.is_none(), Ordering::Relaxed);
@@ -237,12 +286,17 @@ impl Pipeline {
             match self.fetch_token(audience, held.token.as_ref(), request, &again, deadline).await {
                 Ok(token) => {
                     bump(&self.meters.refreshed);
-                    self.warn_of_the_end(&token);
+                    // What it said before was told when it was found.
+                    if held.token.as_ref().and_then(TokenSet::login_until) != token.login_until() {
+                        self.warn_of_the_end(&token);
+                    }
                     // Held before it is saved: a refresh token serves once, and the one before is spent.
                     held.token = Some(token);
                     held.unsaved = true;
-                    self.save(audience, held).await?;
-                    return Ok(held.token.clone());
+                    let ours = self.keep_renewed(audience, held).await?;
+                    if ours || held.token.as_ref().is_some_and(|t| lasts(t, self.now())) {
+                        return Ok(held.token.clone());
+                    }
                 }
                 Err(e) if refuses_login(&e) => {
                     // Another process may have spent it while this one asked.
@@ -263,7 +317,7 @@ impl Pipeline {
                     }
                     // A person must act.
                     let text = format!("the channel refuses our login, log in again: {}", e.message());
-                    return Err(Error::new(Kind::NeedsReauth, text).after_send());
+                    return Err(Error::new(Kind::NeedsReauth, text).after_send().into());
                 }
                 Err(e) => {
                     // Nothing of the caller's was sent, so a doubtful token request only costs another one.
@@ -275,7 +329,7 @@ impl Pipeline {
                         && wait <= self.parts.patience.longest_wait
                         && self.runtime.clock.now().checked_add(wait).is_ok_and(|t| t <= deadline);
                     if !again {
-                        return Err(before_send(e));
+                        return Err(before_send(e).into());
                     }
                     bump(&self.meters.retried);
                     self.runtime.clock.sleep(wait).await;
@@ -284,10 +338,28 @@ impl Pipeline {
         }
     }
 
+    /// Persists a renewed token before it is used. Not if the journal holds another refresh token by now, from a new login of the
+    /// seller: that is held then, and `false` is returned.
+    async fn keep_renewed(&self, audience: &str, held: &mut Held) -> Result<bool, Error> {
+        if !held.unsaved {
+            return Ok(true);
+        }
+        let before = held.stored.clone();
+        let stored = self.stored(audience, held).await?;
+        let text = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
+        if held.stored.is_some() && text(&held.stored) != text(&before) {
+            held.token = stored;
+            held.unsaved = false;
+            return Ok(false);
+        }
+        self.save(audience, held).await.map(|()| true)
+    }
+
     /// Persists a token before it is used.
     async fn save(&self, audience: &str, held: &mut Held) -> Result<(), Error> {
         if let (true, Some(token)) = (held.unsaved, &held.token) {
             self.runtime.journal.save_token(&self.owner, audience, token).await?;
+            held.stored.clone_from(&token.refresh);
             held.unsaved = false;
         }
         Ok(())
@@ -316,17 +388,28 @@ impl Pipeline {
         }
         let response = sent?;
         let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: "", key: "" };
-        self.verify(&SignCx { op: cx, operation: "token", token: current }, &response)?;
-        if let Some(refused) = self.upstream_error("token", &request, &response, None) {
-            return Err(refused.error);
-        }
-        self.parts.protocol.read_token(&cx, audience, current, &response)
+        let read = || {
+            self.verify(&SignCx { op: cx, operation: "token", token: current }, &response)?;
+            match self.upstream_error("token", &request, &response, None) {
+                Some(refused) => Err(refused.error),
+                None => self.parts.protocol.read_token(&cx, audience, current, &response),
+            }
+        };
+        read().map_err(|e| e.without(&Scrubber::of_login(&request, &response)))
     }
 }
 
+/// The end of the seller's consent.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Soon(Timestamp),
+    Over(Timestamp),
+}
+
 /// The end of the seller's consent, where it is in sight.
-fn ends_soon(token: &TokenSet, now: Timestamp) -> Option<Timestamp> {
-    token.login_until().filter(|until| until.duration_since(now) < END_IN_SIGHT)
+fn end_in_sight(token: &TokenSet, now: Timestamp) -> Option<End> {
+    let until = token.login_until().filter(|until| until.duration_since(now) < END_IN_SIGHT)?;
+    Some(if until > now { End::Soon(until) } else { End::Over(until) })
 }
 
 /// It does not end within the next moments.
@@ -361,11 +444,14 @@ mod tests {
     fn the_end_of_a_consent_is_in_sight_for_two_weeks() {
         let at = |day: &str| format!("{day}T00:00:00Z").parse::<Timestamp>().unwrap();
         let mut token = TokenSet::fixed("t".to_owned().into());
-        assert_eq!(ends_soon(&token, at("2026-08-01")), None, "a channel that names no end");
+        assert_eq!(end_in_sight(&token, at("2026-08-01")), None, "a channel that names no end");
         token.extra.insert(LOGIN_UNTIL.to_owned(), "2026-08-31T00:00:00Z".to_owned());
         // 31 − 14 = 17
-        assert_eq!(ends_soon(&token, at("2026-08-17")), None);
-        assert_eq!(ends_soon(&token, at("2026-08-18")), Some(at("2026-08-31")));
-        assert_eq!(ends_soon(&token, at("2026-09-01")), Some(at("2026-08-31")), "over is told as well");
+        assert_eq!(end_in_sight(&token, at("2026-08-17")), None);
+        assert_eq!(end_in_sight(&token, at("2026-08-18")), Some(End::Soon(at("2026-08-31"))));
+        // Over is told as well, in other words.
+        for day in ["2026-08-31", "2026-09-01"] {
+            assert_eq!(end_in_sight(&token, at(day)), Some(End::Over(at("2026-08-31"))));
+        }
     }
 }

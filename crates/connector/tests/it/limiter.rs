@@ -71,15 +71,16 @@ async fn accounts_of_one_login_share_its_quotas_and_no_other_login_does() {
     let limits = Limits::parse(table).unwrap();
     let of =
         |account: &str, login: Option<&str>| Caller { login: login.map(str::to_owned), ..caller(account) };
-    let callers =
-        [of("a", Some("seller 1")), of("b", Some("seller 1")), of("c", Some("seller 2")), of("d", None)];
+    let other_app = Caller { app: "app 2".into(), ..of("e", Some("seller 1")) };
+    let one = Some("seller 1");
+    let callers = [of("a", one), of("b", one), of("c", Some("seller 2")), of("d", None), other_app];
     for caller in callers.iter().take(3) {
         let draw = Draw { caller, limits: &limits, buckets: &["w"], object: None, weight: 3, takes: None };
         limiter.acquire(&draw, Priority::Stock, Timestamp::MAX).await.unwrap();
     }
     let left: Vec<_> = callers.iter().map(|c| limiter.available(c, &limits, "w").unwrap()).collect();
-    // 10 − 2·3 twice, 10 − 3, and nothing was drawn by the last.
-    assert_eq!(left, [4, 4, 7, 10]);
+    // 10 − 2·3 twice, 10 − 3, and nothing was drawn by the last two.
+    assert_eq!(left, [4, 4, 7, 10, 10]);
     assert!(Scope::App < Scope::Login && Scope::Login < Scope::Account, "a refusal parks the narrowest");
 }
 

@@ -204,10 +204,22 @@ pub(crate) fn account(
     journal: Arc<dyn Journal>,
     logins: &Arc<Logins>,
 ) -> Pipeline {
-    let mut pipeline = parts(Access::ReadWrite, "", clock, transport, protocol, journal);
-    pipeline.0.account = name.parse().unwrap();
-    pipeline.1.logins = logins.clone();
-    Pipeline::new(pipeline.0, pipeline.1)
+    account_of("app", name, clock, transport, (protocol, journal), logins)
+}
+
+/// The same under an application of the test's own.
+pub(crate) fn account_of(
+    app: &str,
+    name: &str,
+    clock: &VirtualClock,
+    transport: Arc<dyn Transport>,
+    (protocol, journal): (Arc<dyn Protocol>, Arc<dyn Journal>),
+    logins: &Arc<Logins>,
+) -> Pipeline {
+    let (mut parts, mut runtime) = parts(Access::ReadWrite, "", clock, transport, protocol, journal);
+    (parts.app, parts.account) = (app.to_owned(), name.parse().unwrap());
+    runtime.logins = logins.clone();
+    Pipeline::new(parts, runtime)
 }
 
 fn pipeline(

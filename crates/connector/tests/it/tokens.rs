@@ -1,7 +1,7 @@
 //! How often the store is asked for tokens: it stands on a disk that all accounts share.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,16 +32,17 @@ async fn process(
 }
 
 #[tokio::test]
-async fn the_store_is_asked_for_a_token_once_in_a_process() {
+async fn the_store_is_asked_for_a_token_once_in_a_process_and_at_each_refresh() {
     // Without tokens: whether one is stored is looked up with the first call.
     let journal = Arc::new(Moody::default());
     let steps = || (0..5).map(|_| ok("done")).collect();
     assert_eq!(process(Arc::new(Signed), &journal, steps(), 5).await, (1, 0));
-    // With tokens that last an hour: each refresh is of the token at hand. The next process begins with the stored one,
-    // which serves no longer than the clock of its bench says.
+    // With tokens that last an hour: each refresh is of the token at hand, and before it is kept the store is asked whether there
+    // is another login by now. The next process begins with the stored one, which serves no longer than the clock of its bench
+    // says.
     let journal = Arc::new(Moody::default());
     let steps = vec![ok(TOKEN), ok("1"), ok(TOKEN), ok("2"), ok(TOKEN), ok("3")];
-    assert_eq!(process(Arc::new(Toy), &journal, steps, 3).await, (1, 3));
+    assert_eq!(process(Arc::new(Toy), &journal, steps, 3).await, (1 + 3, 3));
     assert_eq!(process(Arc::new(Toy), &journal, vec![ok("4")], 1).await, (1, 0));
 }
 
@@ -280,4 +281,310 @@ async fn a_refusal_because_another_process_was_faster_is_no_dead_login() {
     let b = account("toy-1", &clock, channel.clone(), Arc::new(Rotating), memory, &logins);
     assert_eq!(b.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap(), "done");
     assert_eq!(channel.refused.load(Ordering::SeqCst), 1);
+}
+
+/// A token whose access has ended, as it stands in the store.
+fn ended(refresh: &str, clock: &VirtualClock) -> TokenSet {
+    let mut token = TokenSet::fixed("old".to_owned().into());
+    (token.refresh, token.expires_at) = (Some(refresh.to_owned().into()), Some(clock.now()));
+    token
+}
+
+/// Of the accounts of the login, `lacking` has no refresh token in its configuration.
+struct Lacking(Shared);
+
+impl Protocol for Lacking {
+    fn shared_login(&self) -> Option<String> {
+        self.0.shared_login()
+    }
+    fn token_plan(&self, cx: &OpCx<'_>, audience: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
+        if cx.account.as_str() == "lacking" {
+            refresh_token(current, None)?;
+        }
+        self.0.token_plan(cx, audience, current)
+    }
+    fn read_token(
+        &self,
+        cx: &OpCx<'_>,
+        audience: &str,
+        current: Option<&TokenSet>,
+        response: &WireResponse,
+    ) -> Result<TokenSet> {
+        self.0.read_token(cx, audience, current, response)
+    }
+}
+
+#[tokio::test]
+async fn what_one_account_lacks_locks_no_other_of_its_login_out() {
+    let (read, cx) = (op(Safety::Read), CallCx::new());
+    for at_once in [false, true] {
+        let (clock, channel, memory) = (start(), Arc::new(OnceEach::default()), Arc::new(Memory::default()));
+        let logins = Arc::default();
+        let open =
+            |name| account(name, &clock, channel.clone(), Arc::new(Lacking(Shared)), memory.clone(), &logins);
+        let (lacking, complete) = (open("lacking"), open("complete"));
+        let (one, two) = if at_once {
+            tokio::join!(lacking.call(&read, "x", &cx), complete.call(&read, "x", &cx))
+        } else {
+            (lacking.call(&read, "x", &cx).await, complete.call(&read, "x", &cx).await)
+        };
+        assert_eq!(one.unwrap_err().kind(), Kind::NeedsReauth, "at once: {at_once}");
+        assert_eq!(two.unwrap(), "done", "at once: {at_once}");
+        // What one of them fetched is the other's as well.
+        assert_eq!(lacking.call(&read, "x", &cx).await.unwrap(), "done");
+        assert_eq!((channel.used.load(Ordering::SeqCst), channel.refused.load(Ordering::SeqCst)), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_stored_login_that_died_is_sent_once_in_five_minutes_by_who_has_no_other() {
+    let (clock, memory) = (start(), Arc::new(Memory::default()));
+    let channel = Arc::new(OnceEach::default());
+    memory.save_token("lacking", "", &ended("dead", &clock)).await.unwrap();
+    let logins = Arc::default();
+    let b = account("lacking", &clock, channel.clone(), Arc::new(Lacking(Shared)), memory, &logins);
+    for _ in 0..5 {
+        let e = b.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap_err();
+        assert_eq!(e.kind(), Kind::NeedsReauth);
+    }
+    assert_eq!(channel.refused.load(Ordering::SeqCst), 1);
+}
+
+/// RFC 6749 §6: a refresh token is bound to the client that it was issued to.
+#[tokio::test]
+async fn a_login_is_shared_within_one_application() {
+    let (clock, memory, logins) = (start(), Arc::new(Memory::default()), Arc::default());
+    // Each application's channel takes its own refresh tokens alone.
+    let channels = [Arc::new(OnceEach::default()), Arc::new(OnceEach::default())];
+    let open = |app: &str, channel: &Arc<OnceEach>| {
+        let ends: (Arc<dyn Protocol>, Arc<dyn Journal>) = (Arc::new(Shared), memory.clone());
+        account_of(app, &format!("shop-{app}"), &clock, channel.clone(), ends, &logins)
+    };
+    let (old, new) = (open("old", &channels[0]), open("new", &channels[1]));
+    let (read, cx) = (op(Safety::Read), CallCx::new());
+    for _ in 0..2 {
+        old.call(&read, "x", &cx).await.unwrap();
+        new.call(&read, "x", &cx).await.unwrap();
+        clock.advance(Duration::from_secs(3_600));
+    }
+    for channel in channels {
+        assert_eq!((channel.used.load(Ordering::SeqCst), channel.refused.load(Ordering::SeqCst)), (2, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_token_from_before_its_login_had_a_name_is_found() {
+    let (clock, channel, memory) = (start(), Arc::new(OnceEach::default()), Arc::new(Memory::default()));
+    // Rotated twice since the configuration was written.
+    channel.used.store(2, Ordering::SeqCst);
+    memory.save_token("shop-de", "", &ended("r2", &clock)).await.unwrap();
+    let (read, cx) = (op(Safety::Read), CallCx::new());
+    // The second process begins with what the first stored for the login.
+    for process in 1..=2 {
+        let logins = Arc::default();
+        let b = account("shop-de", &clock, channel.clone(), Arc::new(Shared), memory.clone(), &logins);
+        b.call(&read, "x", &cx).await.unwrap();
+        assert_eq!(
+            (channel.used.load(Ordering::SeqCst), channel.refused.load(Ordering::SeqCst)),
+            (2 + process, 0)
+        );
+        clock.advance(Duration::from_secs(3_600));
+    }
+}
+
+/// A channel that answers each refresh, while which the seller logs in anew in another process.
+struct LoginMeanwhile {
+    memory: Arc<Memory>,
+    fresh: TokenSet,
+    once: AtomicBool,
+    seen: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Transport for LoginMeanwhile {
+    async fn send(
+        &self,
+        request: &WireRequest,
+        _: Duration,
+    ) -> std::result::Result<WireResponse, TransportError> {
+        let header = |name| request.headers.get(name).map(|v| v.to_str().unwrap().to_owned());
+        if request.url.path() != "/token" {
+            self.seen.lock().unwrap().extend(header("authorization"));
+            return Ok(WireResponse::json_text(200, "done"));
+        }
+        self.seen.lock().unwrap().extend(header("x-nonce"));
+        if !self.once.swap(true, Ordering::SeqCst) {
+            self.memory.save_token("toy-1", "", &self.fresh).await.unwrap();
+        }
+        Ok(WireResponse::json_text(200, pair(1)))
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_under_way_does_not_take_the_place_of_a_new_login() {
+    let mut lasting = TokenSet::fixed("theirs".to_owned().into());
+    lasting.refresh = Some("their refresh".to_owned().into());
+    // Its access token serves at once, or is fetched with the new refresh token, not with what the refresh brought.
+    for (fresh, seen, kept) in [
+        (lasting, vec!["first", "theirs"], "their refresh"),
+        (ended("their refresh", &start()), vec!["first", "their refresh", "a1"], "r1"),
+    ] {
+        // From the configuration, and from the store.
+        for stored in [false, true] {
+            let (clock, memory) = (start(), Arc::new(Memory::default()));
+            if stored {
+                memory.save_token("toy-1", "", &ended("first", &clock)).await.unwrap();
+            }
+            let (once, log) = (AtomicBool::new(false), Mutex::default());
+            let channel =
+                Arc::new(LoginMeanwhile { memory: memory.clone(), fresh: fresh.clone(), once, seen: log });
+            let logins = Arc::default();
+            let b = account("toy-1", &clock, channel.clone(), Arc::new(Rotating), memory.clone(), &logins);
+            b.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap();
+            assert_eq!(*channel.seen.lock().unwrap(), seen, "stored: {stored}");
+            let left = memory.load_token("toy-1", "").await.unwrap().unwrap();
+            assert_eq!(left.refresh.unwrap().expose_secret(), kept, "stored: {stored}");
+        }
+    }
+}
+
+/// The standard code grant, with a form.
+struct Consenting;
+
+impl Protocol for Consenting {
+    fn token_plan(&self, cx: &OpCx<'_>, audience: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
+        Rotating.token_plan(cx, audience, current)
+    }
+    fn exchange(&self, _: &OpCx<'_>, answer: &ConsentAnswer) -> Result<WireRequest> {
+        let base = "https://toy.example".parse().unwrap();
+        let form = vec![("code".to_owned(), answer.code()?.to_owned())];
+        Ok(WireRequest::new(http::Method::POST, &base, "/token")?.form(form))
+    }
+    fn read_token(
+        &self,
+        cx: &OpCx<'_>,
+        _: &str,
+        _: Option<&TokenSet>,
+        response: &WireResponse,
+    ) -> Result<TokenSet> {
+        OAuth2::read(response, cx.now, None)
+    }
+    fn verify(&self, _: &SignCx<'_>, response: &WireResponse) -> Result<()> {
+        match response.header("x-proof") {
+            Some(why) => Err(Error::decode(format!("signed was {why}"))),
+            None => Ok(()),
+        }
+    }
+    fn upstream(&self, operation: &str, response: &WireResponse) -> Option<Upstream> {
+        Toy.upstream(operation, response)
+    }
+}
+
+#[tokio::test]
+async fn what_a_login_carries_is_in_no_error_of_it() {
+    const CODE: &str = "hunter2-code";
+    // The channel repeats the code; its answer has a token where a number belongs; what a proof quotes.
+    let quoted = r#"{"access_token":"hunter2-access","token_type":"bearer","expires_in":"hunter2-access"}"#;
+    let proof = vec![("x-proof", format!("over {CODE} and hunter2-access"))];
+    let answers = [
+        ok("ERR the code hunter2-code is spent"),
+        ok(quoted),
+        Step::Answer(200, proof, r#"{"access_token":"hunter2-access"}"#),
+    ];
+    for answer in answers {
+        let journal = Arc::new(Memory::default());
+        let b = assemble(
+            Access::ReadWrite,
+            "",
+            vec![answer],
+            Arc::new(Consenting),
+            journal.clone(),
+            journal.clone(),
+        );
+        let e = b.pipeline.login(&ConsentAnswer::read(CODE, "s1").unwrap()).await.unwrap_err();
+        assert!(e.to_string().contains("***"), "{e}");
+        assert!(!format!("{e} {e:?}").contains("hunter2"), "{e:?}");
+    }
+}
+
+/// What is warned of on this thread, in words.
+#[derive(Clone, Default)]
+struct Warned(Arc<Mutex<Vec<String>>>);
+
+impl tracing::field::Visit for Warned {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.0.lock().unwrap().push(format!("{value:?}"));
+        }
+    }
+}
+
+impl tracing::Subscriber for Warned {
+    fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
+        *of.level() == tracing::Level::WARN
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// A consent that ends on a day.
+struct Ending(&'static str);
+
+impl Protocol for Ending {
+    fn token_plan(&self, cx: &OpCx<'_>, audience: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
+        Rotating.token_plan(cx, audience, current)
+    }
+    fn read_token(
+        &self,
+        cx: &OpCx<'_>,
+        audience: &str,
+        current: Option<&TokenSet>,
+        response: &WireResponse,
+    ) -> Result<TokenSet> {
+        let mut token = Rotating.read_token(cx, audience, current, response)?;
+        token.extra.insert(LOGIN_UNTIL.to_owned(), self.0.to_owned());
+        Ok(token)
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_consent_is_told_once_by_each_process_that_uses_its_token() {
+    const SOON: &str = "2026-08-10T00:00:00Z";
+    const OVER: &str = "2026-07-31T00:00:00Z";
+    // Two calls, an hour apart: each with a refresh.
+    let process = |until: &'static str, stored: bool| async move {
+        let (clock, channel, memory) = (start(), Arc::new(OnceEach::default()), Arc::new(Memory::default()));
+        if stored {
+            let mut token = ended("first", &clock);
+            token.extra.insert(LOGIN_UNTIL.to_owned(), until.to_owned());
+            memory.save_token("toy-1", "", &token).await.unwrap();
+        }
+        let logins = Arc::default();
+        let b = account("toy-1", &clock, channel.clone(), Arc::new(Ending(until)), memory, &logins);
+        let warned = Warned::default();
+        let _listening = tracing::subscriber::set_default(warned.clone());
+        for refresh in 1..=2 {
+            b.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap();
+            assert_eq!(channel.used.load(Ordering::SeqCst), refresh);
+            clock.advance(Duration::from_secs(3_600));
+        }
+        std::mem::take(&mut *warned.0.lock().unwrap())
+    };
+    for stored in [false, true] {
+        let told = process(SOON, stored).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("consent ends") && told[0].contains("before"), "{told:?}");
+        let told = process(OVER, stored).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("has ended") && !told[0].contains("before"), "{told:?}");
+        assert_eq!(process("2027-08-01T00:00:00Z", stored).await, Vec::<String>::new());
+    }
 }
