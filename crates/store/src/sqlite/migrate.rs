@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../../migrations/0005_cases.sql")),
     (6, include_str!("../../migrations/0006_generations.sql")),
     (7, include_str!("../../migrations/0007_allowances.sql")),
+    (8, include_str!("../../migrations/0008_audit_subject.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
