@@ -28,7 +28,10 @@ async fn conformance() {
         ))
         .unmetered("storage.googleapis.com", "the file of a bulk query is not the API")
         .refuses_in_200("", Answer::json(200, DENIED))
-        .call(calls::put("offers.put", Safety::Natural))
+        .call(
+            calls::put("offers.put", Safety::Natural)
+                .leaves_siblings("productSet keeps a variant that is named by its id, units and all"),
+        )
         .call(calls::withdraw("offers.withdraw", Safety::Natural))
         .call(calls::stock("stock.set", Safety::Keyed { ttl: DAY }))
         .call(calls::prices("prices.set", Safety::Natural))

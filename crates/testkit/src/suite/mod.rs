@@ -33,9 +33,11 @@
 //!   request but for the [`Suite::volatile`] parts; those named with [`Suite::fresh`] differ in every attempt; a write
 //!   that must not be repeated is not; every request drew from a quota. A dead login, a refusal with status 200, a store
 //!   that fails, a network that stays away after a lost answer. A keyed write carries its key, one that is read back its
-//!   reference; the second page is another request than the first. What ends deferred can be gone on with.
+//!   reference; the second page is another request than the first. What ends deferred is asked about by its facet's poll.
+//!   Where answers are signed, none is believed that is not.
 //! - **Declaration**: declared facets exist, and what exists is declared; a read-only account writes nothing, also where
-//!   it looks something up first; a revoked facet is refused unsent; batch and title limits hold.
+//!   it looks something up first; a revoked facet is refused unsent; batch and title limits hold; a cancellation takes no more
+//!   than it names; a product that goes as a whole keeps the variants that stay.
 //! - **Robustness**: mutilated answers give errors, never a panic; in yen and in dinars an amount is the same number or
 //!   is refused.
 //! - **Specification**: requests and recorded answers against the official specification, where one is at hand.
@@ -44,6 +46,7 @@
 //!
 //! [`live`] checks the other side: what a simulated channel answers over real HTTP.
 
+mod bounds;
 pub mod calls;
 mod deferred;
 mod faults;
@@ -52,6 +55,7 @@ mod journal;
 mod keys;
 pub mod live;
 mod obligations;
+mod proof;
 mod report;
 mod runs;
 mod script;
@@ -77,7 +81,7 @@ pub use keys::cx;
 pub use live::{Follow, Live, orders};
 pub use report::{Group, Report};
 pub use script::{Answer, Sent};
-use script::{Script, Stage, Step};
+use script::{Proof, Script, Stage, Step};
 
 type Outcome = Result<Value, Error>;
 type Drive =
@@ -97,6 +101,7 @@ pub struct Call {
     open_ended: Option<String>,
     /// Reference, and the case of the look-up.
     read_back: Vec<(String, String)>,
+    leaves_siblings: Option<String>,
     drive: Drive,
 }
 
@@ -120,6 +125,7 @@ impl Call {
             anonymous: None,
             open_ended: None,
             read_back: Vec::new(),
+            leaves_siblings: None,
             drive,
         }
     }
@@ -174,6 +180,14 @@ impl Call {
         self
     }
 
+    /// A variant that stays is named in the product's document, and the channel leaves the rest of it as it is: its quantity
+    /// is not told again. Why; counted as a skip.
+    #[must_use]
+    pub fn leaves_siblings(mut self, why: &str) -> Call {
+        self.leaves_siblings = Some(why.to_owned());
+        self
+    }
+
     /// Drives an opened connector with an input, outside of a suite.
     ///
     /// # Errors
@@ -211,7 +225,7 @@ pub struct Suite {
     unauthorized: Option<Answer>,
     skewed: Option<Answer>,
     broken: Answer,
-    forge: Option<fn(Answer) -> Answer>,
+    proof: Option<Proof>,
     unspecified: Vec<(String, String)>,
     spec: Option<String>,
     spec_set: Option<Arc<SpecSet>>,
@@ -250,7 +264,7 @@ impl Suite {
             unauthorized: None,
             skewed: None,
             broken: Answer::json(500, "{}"),
-            forge: None,
+            proof: None,
             unspecified: Vec::new(),
             spec: None,
             spec_set: None,
@@ -365,11 +379,16 @@ impl Suite {
         self
     }
 
-    /// The channel signs its answers: makes of one an answer that is not the channel's, as by one changed figure. No such
-    /// answer is believed.
+    /// The channel signs its answers. `prove` signs one as the channel does at that instant, with a key of the test's: every answer
+    /// that is played gets it, recorded, made up or damaged. `forge` makes of a signed one an answer that is not the channel's, as
+    /// by one changed figure. No such answer is believed, and no refusal that bears no signature.
     #[must_use]
-    pub fn signs_answers(mut self, forge: fn(Answer) -> Answer) -> Suite {
-        self.forge = Some(forge);
+    pub fn signs_answers(
+        mut self,
+        prove: fn(Answer, jiff::Timestamp) -> Answer,
+        forge: fn(Answer) -> Answer,
+    ) -> Suite {
+        self.proof = Some(Proof { prove, forge });
         self
     }
 
@@ -439,6 +458,8 @@ impl Suite {
             journal: journal.clone(),
             limiter: limiter.clone(),
             latency: opening.latency,
+            proof: self.proof,
+            forges_tokens: opening.forges_tokens,
         };
         let tokens = opening.tokens.as_deref().unwrap_or(&self.tokens);
         let script = Script::new(tokens, opening.steps, opening.rest, stage);
@@ -498,6 +519,7 @@ impl Suite {
         self.settings_checks(&mut report);
         self.declared(&mut report);
         self.dead_logins(&cases, &mut report).await;
+        self.proofs(&cases, &mut report).await;
         for call in &self.calls {
             let own = cases.get(&call.op).map(Vec::as_slice).unwrap_or_default();
             self.codec(call, own, &mut report).await;
@@ -506,7 +528,6 @@ impl Suite {
                 self.our_own_failures(call, happy, &mut report).await;
                 self.keys(call, happy, &cases, &mut report).await;
                 self.refusals(call, happy, &mut report).await;
-                self.forgeries(call, happy, &mut report).await;
                 self.echoed(call, happy, &mut report).await;
                 self.money(call, happy, &mut report).await;
                 self.revoked(call, happy, &mut report).await;
@@ -515,12 +536,14 @@ impl Suite {
                 self.mutilated(call, happy, &mut report).await;
             }
             for case in own {
+                self.forgeries(call, case, &mut report).await;
                 self.deferred(call, case, &mut report).await;
             }
             if call.paged {
                 self.cursor_is_sent(call, own, &mut report).await;
             }
         }
+        self.siblings(&cases, &mut report).await;
         self.freshness(&mut report);
         report.settle();
         report
@@ -541,6 +564,8 @@ struct Opening {
     later: Duration,
     /// How long each answer takes.
     latency: Duration,
+    /// The token endpoint's answers are somebody else's.
+    forges_tokens: bool,
 }
 
 impl Default for Opening {
@@ -553,6 +578,7 @@ impl Default for Opening {
             seed: 1,
             later: Duration::ZERO,
             latency: Duration::ZERO,
+            forges_tokens: false,
         }
     }
 }

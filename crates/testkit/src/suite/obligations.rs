@@ -1,19 +1,19 @@
 //! What every connector owes beside the fault matrix: a dead login, refusals with status 200, currencies without and
-//! with three decimals, declared limits, abilities that were taken away.
+//! with three decimals, abilities that were taken away.
 
 use std::collections::BTreeMap;
 
 use regex::Regex;
 use serde_json::Value;
-use tradewind_connector::{Access, Cancels, Facet, Kind};
+use tradewind_connector::{Access, Kind};
 use tradewind_domain::{Currency, Decimal};
 
 use super::faults::kinds_of;
-use super::fixture::{Case, CaseKind};
+use super::fixture::Case;
 use super::report::{Group, Report};
 use super::runs::render;
-use super::script::{Answer, Step};
-use super::{Call, Opening, Outcome, Suite, happy_steps};
+use super::script::Answer;
+use super::{Call, Opening, Suite, happy_steps};
 
 impl Suite {
     /// A login that the token endpoint refuses pauses the account: nothing else is sent.
@@ -21,11 +21,7 @@ impl Suite {
         if self.tokens.is_empty() {
             return report.skip(Group::Faults, "no token endpoint, no login that dies");
         }
-        let happy = |call: &&Call| {
-            let own = cases.get(&call.op)?;
-            own.iter().find(|c| c.kind == CaseKind::Happy).filter(|_| call.anonymous.is_none())
-        };
-        let Some((call, case)) = self.calls.iter().find_map(|c| happy(&c).map(|case| (c, case))) else {
+        let Some((call, case)) = self.with_a_token(cases) else {
             return report.fail(Group::Faults, "no call with a token: a dead login cannot be shown");
         };
         let tokens = self.tokens.iter().map(|(path, _)| (path.clone(), self.dead_login.clone())).collect();
@@ -74,25 +70,6 @@ impl Suite {
                 format!("{label}: a refusal with status 200 comes out as {}", render(&outcome))
             });
             self.leaks(&label, &outcome, report);
-        }
-    }
-
-    /// Of a channel that signs its answers one is believed only with its signature: a read fails, a write is in doubt.
-    pub(super) async fn forgeries(&self, call: &Call, happy: &Case, report: &mut Report) {
-        let Some(forge) = self.forge else { return };
-        let label = happy.label();
-        let Some((calm, _)) = self.drive(call, happy, happy_steps(happy), None).await else { return };
-        for (at, sent) in calm.script.sent().iter().filter(|s| !s.token).enumerate() {
-            let Some(answer) = happy.answers.get(at) else { continue };
-            let mut steps = happy_steps(happy);
-            steps[at] = Step::Answer(forge(answer.clone()));
-            let Some((_, outcome)) = self.drive(call, happy, steps, None).await else { return };
-            let want = if sent.writes.is_some() { Kind::Indeterminate } else { Kind::Decode };
-            let kinds = kinds_of(&outcome);
-            report.expect(Group::Faults, kinds.iter().any(|k| k == want.name()), || {
-                let n = at + 1;
-                format!("{label} #{n}: a forged answer: {want:?} expected, outcome {}", render(&outcome))
-            });
         }
     }
 
@@ -180,139 +157,6 @@ impl Suite {
             }
         }
     }
-
-    /// Declared limits hold: no request carries more items than a batch, and a title too long is refused unsent.
-    pub(super) async fn bounds(&self, call: &Call, happy: &Case, report: &mut Report) {
-        let bounds = (self.factory.capabilities)().bounds;
-        if call.facet == Facet::Cancel && bounds.cancels != Cancels::Units {
-            self.part_of_a_line(call, happy, report).await;
-        }
-        let batch = match call.facet {
-            Facet::Offers | Facet::Withdraw => bounds.offers_batch,
-            Facet::Stock => bounds.stock_batch,
-            Facet::Prices => bounds.prices_batch,
-            Facet::Listings => bounds.listings_batch,
-            Facet::Tracking => bounds.tracking_batch,
-            _ => None,
-        };
-        let Some(item) = happy.input.as_array().and_then(|items| items.first()) else { return };
-        if let Some(batch) = batch {
-            let (mut items, mut names) = (Vec::new(), Vec::new());
-            for n in 0..=batch {
-                let name = format!("BATCH-{n:04}-END");
-                items.push(renamed(item, &name, n));
-                names.push(items.last().map(idents).unwrap_or_default());
-            }
-            let case = Case { input: Value::Array(items), ..happy.clone() };
-            let Some((bench, outcome)) = self.drive(call, &case, vec![], None).await else { return };
-            let calls = bench.script.calls();
-            let most = calls.iter().map(|r| {
-                let text = super::keys::plain(&self.show(r));
-                names.iter().filter(|own| own.iter().any(|name| text.contains(name.as_str()))).count()
-            });
-            let most = most.max().unwrap_or_default();
-            let refused = outcome.is_err() || !kinds_of(&outcome).is_empty() || most > 0;
-            report.expect(Group::Declaration, refused && most <= batch as usize, || {
-                format!("{}: a batch is {batch}, and {most} items are in one request", happy.label())
-            });
-        }
-        let long = bounds.title_chars.or(bounds.title_bytes);
-        if let (Some(long), Facet::Offers, Some(_)) = (long, call.facet, item.pointer("/content/title")) {
-            let title = "x".repeat(long as usize + 1);
-            let mut item = item.clone();
-            if let Some(place) = item.pointer_mut("/content/title") {
-                *place = Value::String(title.clone());
-            }
-            let case = Case { input: Value::Array(vec![item]), ..happy.clone() };
-            let Some((bench, outcome)) = self.drive(call, &case, happy_steps(happy), None).await else {
-                return;
-            };
-            let sent = bench.script.calls().iter().any(|r| self.show(r).contains(&title));
-            let told = refused_or_left_out(&outcome);
-            report.expect(Group::Declaration, told && !sent, || {
-                format!(
-                    "{}: a title of {} characters is not refused unsent; outcome {}",
-                    happy.label(),
-                    long + 1,
-                    render(&outcome)
-                )
-            });
-        }
-    }
-}
-
-impl Suite {
-    /// A channel that would cancel more than was asked for is not asked.
-    async fn part_of_a_line(&self, call: &Call, happy: &Case, report: &mut Report) {
-        let mut input = happy.input.clone();
-        let Some(line) = input.pointer_mut("/order/lines/0") else { return };
-        let Some(id) = line.get("id").cloned() else { return };
-        line["quantity"] = 1_000.into();
-        input["lines"] = serde_json::json!([{ "line": id, "quantity": 1 }]);
-        let case = Case { input, ..happy.clone() };
-        let Some((bench, outcome)) = self.drive(call, &case, happy_steps(happy), None).await else { return };
-        let told = kinds_of(&outcome).iter().any(|k| k == Kind::Unsupported.name());
-        report.expect(Group::Declaration, told && bench.script.calls().is_empty(), || {
-            format!(
-                "{}: one unit of a thousand is not refused unsent, though Bounds::cancels says that no unit is cancelled alone; outcome {}",
-                happy.label(),
-                render(&outcome)
-            )
-        });
-    }
-}
-
-/// Refused as our own mistake, at once or when the submission is asked for.
-fn refused_or_left_out(outcome: &Outcome) -> bool {
-    let ours = [Kind::InvalidRequest.name(), Kind::Config.name()];
-    let left_out = outcome.as_ref().is_ok_and(|v| v.to_string().contains("left_out"));
-    left_out || kinds_of(outcome).iter().any(|k| ours.contains(&k.as_str()))
-}
-
-/// A copy under another name.
-fn renamed(item: &Value, name: &str, n: u32) -> Value {
-    match item {
-        Value::String(text) => Value::String(numbered(text, n)),
-        Value::Object(map) => Value::Object(
-            map.iter()
-                .map(|(k, v)| {
-                    let v = match (k.as_str(), v) {
-                        ("sku" | "product", Value::String(_)) => Value::String(name.to_owned()),
-                        ("listing", Value::String(text)) => Value::String(numbered(text, n)),
-                        ("key", inner) => renamed(inner, name, n),
-                        (_, other) => other.clone(),
-                    };
-                    (k.clone(), v)
-                })
-                .collect(),
-        ),
-        other => other.clone(),
-    }
-}
-
-/// Its last digits are another number.
-fn numbered(text: &str, n: u32) -> String {
-    let keep = text.len().saturating_sub(4);
-    format!("{}{n:04}", text.get(..keep).unwrap_or_default())
-}
-
-/// What names an item in a request.
-fn idents(item: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    match item {
-        Value::String(text) => found.push(text.clone()),
-        Value::Object(map) => {
-            for (k, v) in map {
-                match (k.as_str(), v) {
-                    ("sku" | "listing", Value::String(text)) => found.push(text.clone()),
-                    ("key", inner) => found.extend(idents(inner)),
-                    _ => {}
-                }
-            }
-        }
-        _ => {}
-    }
-    found
 }
 
 /// Every `{"amount", "currency"}`.

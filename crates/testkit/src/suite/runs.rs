@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tradewind_connector::{Access, Connector, Error, Facet, Handle, Kind, SeededChance, WireRequest};
+use tradewind_connector::{Access, Connector, Facet, Kind, SeededChance, WireRequest};
 
 use super::fixture::{self, Case, CaseKind};
 use super::report::{Group, Report};
@@ -142,27 +142,8 @@ impl Suite {
                 format!("{label}: {}", result.err().unwrap_or_default())
             });
             self.case_kind(case, &outcome, report);
-            self.goes_on(call, &label, &outcome, report).await;
             self.specification(call, case, &requests, report);
         }
-    }
-
-    /// A submission that is done later is asked about by its facet's `poll`, else nobody ever hears of it.
-    async fn goes_on(&self, call: &Call, label: &str, outcome: &Outcome, report: &mut Report) {
-        let Some(deferred) = outcome.as_ref().ok().and_then(|o| o.get("deferred")) else { return };
-        let handle: Handle = match json::read(deferred.clone()) {
-            Ok(handle) => handle,
-            Err(e) => {
-                return report.fail(Group::Codec, format!("{label}: a handle that cannot be kept: {e}"));
-            }
-        };
-        let Ok(bench) = self.open(Access::ReadWrite, vec![], None) else { return };
-        // Nothing answers: what matters is whether anybody asks.
-        let Some(asked) = poll(bench.connector.as_ref(), call.facet, &handle).await else { return };
-        let known = !asked.is_err_and(|e| e.kind() == Kind::Unsupported);
-        report.expect(Group::Codec, known, || {
-            format!("{label}: is done later, and {:?} has no poll for the flow '{}'", call.facet, handle.flow)
-        });
     }
 
     /// The outcome must be what the kind of the case says.
@@ -411,20 +392,6 @@ pub(super) fn render(outcome: &Outcome) -> String {
         Err(e) => serde_json::json!({ "error": json::error(e) }),
     };
     serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
-}
-
-/// Asks about a submission of a marketplace; nothing where the facet has no submissions.
-async fn poll(c: &dyn Connector, facet: Facet, handle: &Handle) -> Option<Result<(), Error>> {
-    let (market, cx) = (c.marketplace()?, super::cx());
-    Some(match facet {
-        Facet::Offers | Facet::Withdraw => market.offers()?.poll(&cx, handle).await.map(drop),
-        Facet::Stock => market.stock()?.poll(&cx, handle).await.map(drop),
-        Facet::Prices => market.prices()?.poll(&cx, handle).await.map(drop),
-        Facet::Ship | Facet::Cancel | Facet::Refund => {
-            market.order_actions()?.poll(&cx, handle).await.map(drop)
-        }
-        _ => return None,
-    })
 }
 
 /// The accessors that give something, with the facets that each serves.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use tradewind_connector::{
     Clock, Limiter, Memory, Transport, TransportError, VirtualClock, WireRequest, WireResponse,
 };
@@ -51,10 +52,24 @@ impl Answer {
 /// Stands in an answer for the request that it answers.
 pub(crate) const ECHO: &str = "%REQUEST%";
 
+/// How a channel signs its answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof {
+    /// Signs an answer at an instant.
+    pub(crate) prove: fn(Answer, Timestamp) -> Answer,
+    /// Makes of a signed answer one that is not the channel's.
+    pub(crate) forge: fn(Answer) -> Answer,
+}
+
 /// What happens to one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
+    /// The channel's, signed where it signs.
     Answer(Answer),
+    /// As it stands: somebody else's, where the channel signs.
+    Bare(Answer),
+    /// Signed, then changed.
+    Forged(Answer),
     /// No connection: certainly not sent.
     Refused,
     /// Sent, and no answer in time.
@@ -93,6 +108,9 @@ pub(crate) struct Stage {
     pub(crate) limiter: Arc<Limiter>,
     /// How long an answer takes.
     pub(crate) latency: Duration,
+    pub(crate) proof: Option<Proof>,
+    /// The token endpoint's answers are not its own.
+    pub(crate) forges_tokens: bool,
 }
 
 /// The scripted transport. Token requests are recognised by path and answered apart.
@@ -149,6 +167,7 @@ impl Transport for Script {
             }
             state.sent.push(Sent { request: request.clone(), token: token.is_some(), writes, drew });
             match token {
+                Some((_, answer)) if self.stage.forges_tokens => Step::Forged(answer.clone()),
                 Some((_, answer)) => Step::Answer(answer.clone()),
                 None => match (state.steps.pop_front(), &state.rest) {
                     (Some(step), _) => step,
@@ -167,19 +186,38 @@ impl Transport for Script {
                 self.stage.clock.advance(timeout); // virtual time: a hang costs nothing
                 Err(broken(true, "no answer in time (scripted)"))
             }
-            Step::Answer(answer) => {
-                let headers = answer.header_map();
-                self.stage.clock.advance(self.stage.latency);
-                let body = answer.body;
-                let echoes = body.windows(ECHO.len()).any(|w| w == ECHO.as_bytes());
-                Ok(WireResponse {
-                    status: answer.status,
-                    headers,
-                    body: if echoes { repeated(&body, request) } else { body },
-                    received_at: self.stage.clock.now(),
-                })
-            }
+            Step::Answer(answer) => Ok(self.answered(request, answer, |a, at| self.proven(a, at))),
+            Step::Bare(answer) => Ok(self.answered(request, answer, |a, _| a)),
+            Step::Forged(answer) => Ok(self.answered(request, answer, |a, at| match self.stage.proof {
+                Some(proof) => (proof.forge)((proof.prove)(a, at)),
+                None => a,
+            })),
         }
+    }
+}
+
+impl Script {
+    fn proven(&self, answer: Answer, at: Timestamp) -> Answer {
+        match self.stage.proof {
+            Some(proof) => (proof.prove)(answer, at),
+            None => answer,
+        }
+    }
+
+    /// The answer as it arrives, after its time.
+    fn answered(
+        &self,
+        request: &WireRequest,
+        mut answer: Answer,
+        sign: impl FnOnce(Answer, Timestamp) -> Answer,
+    ) -> WireResponse {
+        self.stage.clock.advance(self.stage.latency);
+        let received_at = self.stage.clock.now();
+        if answer.body.windows(ECHO.len()).any(|w| w == ECHO.as_bytes()) {
+            answer.body = repeated(&answer.body, request);
+        }
+        let answer = sign(answer, received_at);
+        WireResponse { status: answer.status, headers: answer.header_map(), body: answer.body, received_at }
     }
 }
 

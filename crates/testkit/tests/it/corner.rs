@@ -7,11 +7,13 @@ use async_trait::async_trait;
 use http::Method;
 use serde::Deserialize;
 use tradewind_connector::role::{
-    Draft, DraftOffer, ItemOutcome, Marketplace, Offers, PriceChange, Prices, Stock, StockChange, offers_of,
+    ItemOutcome, Marketplace, Offers, OrderActions, PriceChange, Prices, Stock, StockChange,
 };
 use tradewind_connector::*;
-use tradewind_domain::{ListingRef, Money, Offer};
+use tradewind_domain::{Money, Offer};
 use url::Url;
+
+mod trade;
 
 /// What is wrong with it. The factory is a static, so the defect is, too: one per connector id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,15 +42,26 @@ pub(crate) enum Defect {
     ShiftsMoney,
     IgnoresTheBatch,
     TakesAnyTitle,
+    CountsNoBytes,
     AsksAnotherHost,
     TellsTheSecretInTheIntent,
     LeaksTheToken,
     SwallowsDoubt,
     LogsTheToken,
     ReadsTheErrorItself,
-    NeverTellsTheEnd,
     BelievesForgeries,
+    BelievesRefusals,
     ForgetsItsJobs,
+    EndsJobsUnasked,
+    AsksNobody,
+    EndsJobsOnErrors,
+    DropsSiblings,
+    PutsSiblingsAsShown,
+    CancelsAnything,
+    TakesWholeLines,
+    CancelsMoreThanIsOpen,
+    NamesNoUnits,
+    NamesNoLines,
 }
 
 /// Tests of the suite run one at a time: what is wrong is a static.
@@ -77,6 +90,42 @@ static SELLS: AtomicBool = AtomicBool::new(false);
 /// Whether it has offers, too.
 pub(crate) fn selling(sells: bool) {
     SELLS.store(sells, Ordering::SeqCst);
+}
+
+static DEFERS: AtomicBool = AtomicBool::new(false);
+
+/// Whether it works on quantities and says later what became of them.
+pub(crate) fn deferring(later: bool) {
+    DEFERS.store(later, Ordering::SeqCst);
+}
+
+/// How it takes products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Takes {
+    /// Each SKU alone.
+    Offers,
+    /// A document of the whole product, with the siblings that it is given.
+    Whole,
+    /// The same, with the variants that it reads first: of those that stay the id is enough.
+    WholeAsRead,
+}
+
+static TAKES: AtomicU8 = AtomicU8::new(0);
+
+pub(crate) fn taking(products: Takes) {
+    TAKES.store(products as u8, Ordering::SeqCst);
+}
+
+fn takes(products: Takes) -> bool {
+    TAKES.load(Ordering::SeqCst) == products as u8
+}
+
+static CANCELS: std::sync::Mutex<Option<Cancels>> = std::sync::Mutex::new(None);
+
+/// What it can cancel; `None`: nothing.
+pub(crate) fn cancelling(least: Option<Cancels>) {
+    *CANCELS.lock().unwrap() = least;
 }
 
 static DEFECT: AtomicU8 = AtomicU8::new(0);
@@ -156,10 +205,10 @@ impl Protocol for Wire {
         request.set_header("idempotency-key", key)
     }
     fn verify(&self, _: &SignCx<'_>, r: &WireResponse) -> Result<()> {
-        if r.header("x-forged").is_some() && !is(Defect::BelievesForgeries) {
-            return Err(Error::decode("the signature does not fit"));
-        }
-        Ok(())
+        // A proof as good as this shop needs one: the body's length.
+        let proven = r.header("x-proof") == Some(&r.body.len().to_string());
+        let believed = is(Defect::BelievesForgeries) || (is(Defect::BelievesRefusals) && r.status >= 400);
+        if proven || believed { Ok(()) } else { Err(Error::decode("the signature does not fit")) }
     }
     fn upstream(&self, _: &str, r: &WireResponse) -> Option<Upstream> {
         if is(Defect::ReadsTheErrorItself) {
@@ -305,6 +354,9 @@ impl Marketplace for Corner {
     fn offers(&self) -> Option<&dyn Offers> {
         SELLS.load(Ordering::SeqCst).then_some(self as &dyn Offers)
     }
+    fn order_actions(&self) -> Option<&dyn OrderActions> {
+        CANCELS.lock().unwrap().map(|_| self as &dyn OrderActions)
+    }
 }
 #[async_trait]
 impl Prices for Corner {
@@ -312,24 +364,6 @@ impl Prices for Corner {
         Ok(Submitted::Done(vec![]))
     }
 }
-#[async_trait]
-impl Offers for Corner {
-    async fn put(&self, cx: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>> {
-        let mut out = Vec::new();
-        for DraftOffer { offer, .. } in offers_of(drafts) {
-            let done = self.pipeline.call(&Send::offer(offer), &(), cx).await.map(|_| None);
-            out.push(ItemOutcome::of(&offer.sku, done));
-        }
-        Ok(Submitted::Done(out))
-    }
-    async fn withdraw(&self, _: &CallCx, _: &[ListingRef]) -> Result<Submitted<Vec<ItemOutcome>>> {
-        Err(Error::new(Kind::Unsupported, "no"))
-    }
-    async fn poll(&self, _: &CallCx, _: &Handle) -> Result<Submitted<Vec<ItemOutcome>>> {
-        Err(Error::new(Kind::Unsupported, "no"))
-    }
-}
-
 /// A write or a read of a body made beforehand, for the calls that tests make without a facet.
 pub(crate) struct Send {
     spec: &'static OpSpec,
@@ -342,6 +376,7 @@ static PAGE: OpSpec = OpSpec { name: "stock.page", safety: Safety::Read, ..SPEC 
 static PRICE: OpSpec = OpSpec { name: "stock.price", safety: Safety::Read, ..SPEC };
 static REPRICE: OpSpec = OpSpec { name: "stock.reprice", ..SPEC };
 static MANY: OpSpec = OpSpec { name: "stock.many", ..SPEC };
+static JOB: OpSpec = OpSpec { name: "stock.job", safety: Safety::Read, ..SPEC };
 
 impl Send {
     fn offer(offer: &Offer) -> Send {
@@ -372,8 +407,9 @@ impl Operation for Send {
     }
     fn encode(&self, _: &OpCx<'_>, _: &()) -> Result<WireRequest> {
         let title = self.body["title"].as_str().unwrap_or_default();
-        if title.chars().count() > 10 && !is(Defect::TakesAnyTitle) {
-            return Err(Error::invalid("the title has more than 10 characters"));
+        let bytes = if is(Defect::CountsNoBytes) { 0 } else { title.len() };
+        if (title.chars().count() > 10 || bytes > 14) && !is(Defect::TakesAnyTitle) {
+            return Err(Error::invalid("the title has more than 10 characters, or 14 bytes"));
         }
         let base = "https://api.corner.example".parse().map_err(|_| Error::config("a literal"))?;
         WireRequest::new(Method::POST, &base, self.path)?.json(&self.body)
@@ -417,11 +453,6 @@ impl Stock for Corner {
                 done = self.pipeline.call(&self.op, change, &cx.step("again")).await;
             }
             match done {
-                Ok(_) if is(Defect::NeverTellsTheEnd) => {
-                    let job = serde_json::json!({ "flow": "feed", "id": "1", "step": "" });
-                    let job = serde_json::from_value(job).map_err(|e| Error::decode(e.to_string()))?;
-                    return Ok(Submitted::Deferred(job));
-                }
                 Ok(_) => out.push(ItemOutcome::ok(&change.key.sku, None)),
                 Err(e) if is(Defect::SwallowsDoubt) && e.kind() == Kind::Indeterminate => {
                     out.push(ItemOutcome::ok(&change.key.sku, None));
@@ -438,7 +469,7 @@ impl Stock for Corner {
                 Err(e) => return Err(e),
             }
         }
-        if is(Defect::ForgetsItsJobs) {
+        if DEFERS.load(Ordering::SeqCst) {
             let (flow, id) = ("stock".to_owned(), "J1".to_owned());
             let state = serde_json::Value::Null;
             return Ok(Submitted::Deferred(Handle {
@@ -450,6 +481,26 @@ impl Stock for Corner {
             }));
         }
         Ok(Submitted::Done(out))
+    }
+    async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>> {
+        if is(Defect::ForgetsItsJobs) {
+            return Err(Error::new(Kind::Unsupported, "no"));
+        }
+        if is(Defect::EndsJobsUnasked) {
+            return Ok(Submitted::Done(vec![]));
+        }
+        if is(Defect::AsksNobody) {
+            return Ok(Submitted::Deferred(handle.clone()));
+        }
+        let body = serde_json::json!({ "job": handle.id });
+        let told = self.pipeline.call(&Send { spec: &JOB, path: "/job", body }, &(), cx).await;
+        if is(Defect::EndsJobsOnErrors) && told.is_err() {
+            return Ok(Submitted::Done(vec![]));
+        }
+        Ok(match told?["done"].as_bool() {
+            Some(true) => Submitted::Done(vec![]),
+            _ => Submitted::Deferred(handle.clone()),
+        })
     }
 }
 
@@ -466,8 +517,23 @@ fn info() -> ConnectorInfo {
 fn capabilities() -> Capabilities {
     let prices = if is(Defect::DeclaresTooMuch) { Support::Native } else { Support::NotImplemented };
     let offers = if SELLS.load(Ordering::SeqCst) { Support::Native } else { Support::NotImplemented };
-    let bounds = Bounds { stock_batch: Some(2), title_chars: Some(10), ..Bounds::default() };
-    let support = [(Facet::Stock, Support::Native), (Facet::Prices, prices), (Facet::Offers, offers)];
+    let least = *CANCELS.lock().unwrap();
+    let cancel = if least.is_some() { Support::Native } else { Support::NotImplemented };
+    let bounds = Bounds {
+        stock_batch: Some(2),
+        offers_batch: Some(2),
+        title_chars: Some(10),
+        title_bytes: Some(14),
+        whole_products: !takes(Takes::Offers),
+        cancels: least.unwrap_or_default(),
+        ..Bounds::default()
+    };
+    let support = [
+        (Facet::Stock, Support::Native),
+        (Facet::Prices, prices),
+        (Facet::Offers, offers),
+        (Facet::Cancel, cancel),
+    ];
     Capabilities::new(&support, bounds)
 }
 

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tradewind_connector::{Facet, Safety};
+use tradewind_connector::{Cancels, Facet, Safety};
 use tradewind_domain::Money;
 use tradewind_testkit::spec::{OpenApi, SpecSet, Xsd};
 use tradewind_testkit::{Answer, Call, Report, Suite, calls, cx, json};
 
-use crate::corner::{Defect, ONE, Safe, Send, looking_first, safe, selling, with};
+use crate::corner::{
+    Defect, ONE, Safe, Send, Takes, cancelling, deferring, looking_first, safe, selling, taking, with,
+};
 use crate::suite_bites::{stock, suite};
 
 const OK: &str = r#"{"ok":true}"#;
@@ -52,9 +54,14 @@ fn failures(report: &Report) -> Vec<String> {
 async fn bites(run: impl AsyncFn() -> Report, defects: &[(Defect, &str)]) {
     with(Defect::None);
     assert_eq!(failures(&run().await), Vec::<String>::new());
+    let mut last: Option<(Defect, Vec<String>)> = None;
     for (defect, words) in defects {
-        with(*defect);
-        let found = run().await.failures();
+        // Several words of one defect, one run.
+        if last.as_ref().is_none_or(|(before, _)| before != defect) {
+            with(*defect);
+            last = Some((*defect, run().await.failures()));
+        }
+        let found = last.as_ref().map(|(_, found)| found.as_slice()).unwrap_or_default();
         assert!(found.iter().any(|f| f.contains(words)), "{defect:?} '{words}': {found:#?}");
     }
     with(Defect::None);
@@ -140,10 +147,12 @@ async fn money_is_neither_rounded_nor_shifted() {
     let cases = [("stock.reprice/ok", "happy", r#"{"amount":"12.50","currency":"EUR"}"#, &[OK][..])];
     let folder = fixtures("corner-reprice", &cases);
     let write = || {
-        Call::new("stock.reprice", Facet::Stock, Safety::Natural, |c, input| async move {
+        // One amount is no list of changes: the call is of no facet that has batches.
+        let call = Call::new("stock.reprice", Facet::Acknowledge, Safety::Natural, |c, input| async move {
             let price: Money = json::read(input)?;
             c.pipeline().call(&Send::reprice(price), &(), &cx()).await
-        })
+        });
+        call.serves(&[Facet::Stock])
     };
     let run = async || plain(&folder).call(write()).run().await;
     // 1250 yen as 12.50; 12.500 dinar, 12500 fils, as 125.00.
@@ -154,25 +163,139 @@ async fn money_is_neither_rounded_nor_shifted() {
     bites(run, &defects).await;
 }
 
+const CUP: &str = r#"{"sku":"A-1","product":"A","price":{"amount":"1.00","currency":"EUR"},"quantity":1,"locale":"de",
+    "content":{"title":"Cup","description":"A cup."}}"#;
+
 #[tokio::test]
 async fn a_title_too_long_is_refused_unsent() {
     let _alone = ONE.lock().await;
-    let offer = r#"[{"sku":"A-1","product":"A","price":{"amount":"1.00","currency":"EUR"},"quantity":1,"locale":"de",
-        "content":{"title":"Cup","description":"A cup."}}]"#;
-    let folder = fixtures(
-        "corner-title",
-        &[("stock.set/ok", "happy", CHANGE, &[OK]), ("offers.put/ok", "happy", offer, &[OK])],
-    );
+    let offers = format!("[{CUP}]");
+    let folder = fixtures("corner-title", &[("offers.put/ok", "happy", &offers, &[OK])]);
     selling(true);
-    let put = || {
-        Call::new("offers.put", Facet::Offers, Safety::Natural, |c, input| async move {
-            let facet = c.marketplace().and_then(|m| m.offers()).ok_or_else(json::absent)?;
-            json::outcomes(facet.put(&cx(), &calls::drafts(input)?).await?)
-        })
-    };
-    let run = async || plain(&folder).call(stock(Safety::Natural)).call(put()).run().await;
-    bites(run, &[(Defect::TakesAnyTitle, "a title of 11 characters is not refused unsent")]).await;
+    let put = || calls::put("offers.put", Safety::Natural);
+    let run = async || plain(&folder).call(put()).run().await;
+    let defects = [
+        (Defect::TakesAnyTitle, "a title of 11 characters is not refused unsent"),
+        // Eight letters of two bytes each: more than 14 bytes, fewer than 10 characters.
+        (Defect::CountsNoBytes, "a title of 16 bytes is not refused unsent"),
+        (Defect::IgnoresTheBatch, "offers.put/ok: a batch is 2, and 3 items are in one request"),
+    ];
+    bites(run, &defects).await;
     selling(false);
+}
+
+/// As the gateway puts them: drafts, of which the limits are those of the offers in them, and siblings, which stay.
+#[tokio::test]
+async fn a_product_that_goes_as_a_whole_keeps_the_variants_that_stay() {
+    let _alone = ONE.lock().await;
+    let sibling = CUP.replace("A-1", "A-2");
+    let drafts = format!(
+        r#"[{{"product":"A","offers":[{{"offer":{CUP},"listing":"77/1","shown":1}}],"siblings":[{{"offer":{sibling},"listing":"77/2","shown":1}}]}}]"#
+    );
+    let put = || calls::put("offers.put", Safety::Natural);
+    let alone = format!("[{CUP}]");
+    selling(true);
+    taking(Takes::Whole);
+    let folder = fixtures("corner-whole", &[("offers.put/ok", "happy", &drafts, &[OK])]);
+    let run = async || plain(&folder).call(put()).run().await;
+    let defects = [
+        (Defect::TakesAnyTitle, "offers.put/ok: a title of 11 characters is not refused unsent"),
+        (Defect::IgnoresTheBatch, "offers.put/ok: a batch is 2, and 3 items are in one request"),
+        (Defect::DropsSiblings, "a variant that stays is in no write, by none of [\"77/2\", \"A-2\"]"),
+        (Defect::PutsSiblingsAsShown, "a variant that stays goes without its 4711 units (it showed 4712)"),
+    ];
+    bites(run, &defects).await;
+    let folder = fixtures("corner-no-sibling", &[("offers.put/ok", "happy", &alone, &[OK])]);
+    let none = plain(&folder).call(put()).run().await;
+    assert!(
+        none.failures().iter().any(|f| f.contains("no case of Offers puts a draft with a sibling")),
+        "{none}"
+    );
+    // One that reads the product itself names them by id, and must say that the rest stays.
+    taking(Takes::WholeAsRead);
+    let there = r#"{"variants":["77/1","77/2"]}"#;
+    let folder = fixtures("corner-whole-read", &[("offers.put/ok", "happy", &drafts, &[there, OK])]);
+    let run = async || {
+        let put = put().leaves_siblings("by its id alone it stays as it is");
+        plain(&folder).call(put).run().await
+    };
+    bites(run, &[(Defect::DropsSiblings, "a variant that stays is in no write")]).await;
+    let unsaid = plain(&folder).call(put()).run().await;
+    assert!(unsaid.failures().iter().any(|f| f.contains("goes without its 4711 units")), "{unsaid}");
+    taking(Takes::Offers);
+    selling(false);
+}
+
+/// Each level of `Bounds::cancels`, by what a channel would cancel beyond what was asked for, or not be told.
+#[tokio::test]
+async fn no_more_is_cancelled_than_was_asked_for() {
+    let _alone = ONE.lock().await;
+    let order = |lines: &str| {
+        let none = r#"{"amount":"0.00","currency":"EUR"}"#;
+        let at = r#"{"utc":"2026-07-30T10:00:00Z"}"#;
+        format!(
+            r#"{{"reason":"out_of_stock","order":{{"account":"conformance","id":"O-1","placed_at":{at},"updated_at":{at},"state":"ready_to_ship",
+            "raw_status":"","currency":"EUR","lines":[{lines}],"shipping":{none},"total":{none},"refunded":{none}}}}}"#
+        )
+    };
+    let line = r#"{"id":"L-17","quantity":1,"unit_price":{"amount":"0.00","currency":"EUR"},"total":{"amount":"0.00","currency":"EUR"},
+        "discount":{"amount":"0.00","currency":"EUR"}}"#;
+    let (with_line, without) = (order(line), order(""));
+    let cancel = || calls::cancel("orders.cancel", Safety::Natural);
+    let of = |name: &str, input: &str| fixtures(name, &[("orders.cancel/ok", "happy", input, &[OK])]);
+    let folder = of("corner-cancel", &with_line);
+    let run = async || plain(&folder).call(cancel()).run().await;
+    for (least, defects) in [
+        (
+            Cancels::Orders,
+            &[
+                (Defect::CancelsAnything, "to cancel one unit of a thousand is not refused unsent"),
+                (Defect::CancelsAnything, "to cancel a unit more than is open is not refused unsent"),
+                // What it takes for right refuses one unit, too, and lets one line of two cancel both.
+                (Defect::TakesWholeLines, "to cancel one line of two is not refused unsent"),
+            ][..],
+        ),
+        (
+            Cancels::Lines,
+            &[
+                (Defect::CancelsAnything, "to cancel one unit of a thousand is not refused unsent"),
+                (Defect::CancelsAnything, "to cancel a line of another order is not refused unsent"),
+                (Defect::NamesNoLines, "this line or that: the channel is told the same (1 writes)"),
+            ][..],
+        ),
+        (
+            Cancels::Units,
+            &[
+                (Defect::CancelsMoreThanIsOpen, "to cancel a unit more than is open is not refused unsent"),
+                (Defect::NamesNoUnits, "seven units or eight: the channel is told the same (1 writes)"),
+                (Defect::CancelsAnything, "this line or that: the channel is told the same (1 writes)"),
+            ][..],
+        ),
+    ] {
+        cancelling(Some(least));
+        bites(&run, defects).await;
+    }
+    let bare = of("corner-cancel-bare", &without);
+    let bare = plain(&bare).call(cancel()).run().await;
+    assert!(bare.failures().iter().any(|f| f.contains("orders.cancel/ok: its order has no line")), "{bare}");
+    cancelling(None);
+}
+
+/// Quantities as a feed: asked about by the facet that deferred them, and over when the channel says so.
+#[tokio::test]
+async fn what_is_done_later_is_asked_about() {
+    let _alone = ONE.lock().await;
+    let folder = fixtures("corner-later", &[("stock.set/ok", "happy", CHANGE, &[OK])]);
+    deferring(true);
+    let run = async || plain(&folder).call(stock(Safety::Natural)).run().await;
+    let defects = [
+        (Defect::ForgetsItsJobs, "flow 'stock' is deferred, and poll does not go on with it: "),
+        (Defect::EndsJobsUnasked, "poll does not go on with it: it is done, without an answer that says so"),
+        (Defect::AsksNobody, "poll does not go on with it: nothing was asked"),
+        (Defect::EndsJobsOnErrors, "poll does not go on with it: it is done, without an answer that says so"),
+    ];
+    bites(run, &defects).await;
+    deferring(false);
 }
 
 /// What is not said, not there, or not true any more.
@@ -207,7 +330,11 @@ async fn what_a_suite_leaves_out_fails_it() {
         .call(stock(Safety::Natural))
         .run()
         .await;
-    for words in ["none is said to be fresh in every attempt", "say how it is refused with status 200"] {
+    for words in [
+        "none is said to be fresh in every attempt",
+        "say how it is refused with status 200",
+        "unsigned answers are not believed: say how they are signed with Suite::signs_answers",
+    ] {
         assert!(bare.failures().iter().any(|f| f.contains(words)), "'{words}': {bare}");
     }
     assert!(!bare.failures().iter().any(|f| f.contains("has no rate-limit case")), "{bare}");
