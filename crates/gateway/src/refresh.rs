@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tradewind_connector::role::Listings;
 use tradewind_connector::{CallCx, all_pages};
-use tradewind_domain::{AccountId, ChangeState, ListingRef, ListingState, LiveListing, Sku};
+use tradewind_domain::{AccountId, ChangeState, ListingRef, LiveListing, Sku};
 use tradewind_store::{Batch, Filter, StoreError, typed};
 
 use crate::apply::batch_size;
 use crate::gateway::{Gateway, Result};
-use crate::records::{Asked, Made, OfferRecord, offer_key};
+use crate::records::{Asked, OfferRecord, offer_key};
 
 impl Gateway {
     /// Reads all known listings again: what plans compare with. How many were read.
@@ -80,9 +80,9 @@ impl Gateway {
                     continue;
                 }
                 record.reads(live, self.now());
-                // The channel took the offer, had an objection, and lists it after all.
-                let lists = live.state == ListingState::Live && record.made == Made::Sent;
-                if record.state == ChangeState::Rejected && record.asked != Asked::Withdrawal && lists {
+                // The channel refused the offer or had an objection, and lists it after all.
+                let refused = record.state == ChangeState::Rejected && record.asked != Asked::Withdrawal;
+                if refused && record.is_listed_after_all(live) {
                     record.state = if record.shows(live) { ChangeState::Live } else { ChangeState::Intended };
                     record.note = None;
                 }

@@ -231,6 +231,21 @@ impl OfferRecord {
         self.shows_but_title(live) && !self.title_differs(live, self.desired.as_deref())
     }
 
+    /// It is on sale, made of the offer that was refused: the channel took that and objected later, or what differs from the
+    /// listing's own is all told back and is as it was to be.
+    pub(crate) fn is_listed_after_all(&mut self, live: &LiveListing) -> bool {
+        let made = match (&self.made, &self.desired) {
+            (Made::Sent, _) => true,
+            (Made::Before(was), Some(sent)) => told_back(was, sent, Some(live)) && self.shows(live),
+            _ => false,
+        };
+        let listed = made && live.state == ListingState::Live;
+        if listed {
+            self.made = Made::Sent;
+        }
+        listed
+    }
+
     /// The listing shows another title than this offer's, and than the channel's own for it.
     pub(crate) fn title_differs(&self, live: &LiveListing, offer: Option<&Offer>) -> bool {
         let Some((shown, wanted)) = live.title.as_ref().zip(offer.map(|o| &o.content.title)) else {

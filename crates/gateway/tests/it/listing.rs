@@ -263,6 +263,44 @@ async fn an_objection_to_what_was_there_before_is_none_to_what_was_sent() {
     assert_eq!(offer(&gateway).await.state, ChangeState::Live);
 }
 
+/// The offer is as it was, or all that differs is told back: to see it on sale so is answer enough, whatever was said before.
+#[tokio::test]
+async fn an_offer_that_was_refused_and_is_listed_as_it_was_sent_is_refused_no_more() {
+    for doubt in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (gateway, channel) = shop(dir.path()).await;
+        let turns = |state: ListingState| channel.other().listings.get_mut(&sku()).unwrap().state = state;
+        let price = if doubt { "40.00" } else { "36.00" };
+        if doubt {
+            // The answer to a new price is lost, and the channel objects.
+            put(&gateway, &product(price)).await;
+            channel.other().fail.push(("put", Kind::Indeterminate));
+            gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+            turns(ListingState::Invalid);
+            assert_eq!(settle(&gateway).await.rejected, 1);
+        } else {
+            // Off sale, and the channel refuses to put it on.
+            turns(ListingState::Inactive);
+            channel.other().fail.push(("put", Kind::Rejected));
+            assert_eq!(gateway.apply(&replan(&gateway).await).await.unwrap().rejected, 1);
+            turns(ListingState::Inactive);
+        }
+        let plan = replan(&gateway).await;
+        assert_eq!(plan.changes[0].stop.as_ref().unwrap().guard, Guard::Refused, "{plan:?}");
+        turns(ListingState::Live);
+        let plan = replan(&gateway).await;
+        assert!(plan.changes.is_empty(), "{doubt}: {plan:?}");
+        let record = offer(&gateway).await;
+        assert_eq!(
+            (record.state, record.made, record.note),
+            (ChangeState::Live, Made::Sent, None),
+            "{doubt}"
+        );
+        let live = record.live.unwrap();
+        assert_eq!(live.price.unwrap().amount(), price);
+    }
+}
+
 #[tokio::test]
 async fn a_new_objection_is_a_refusal_at_once() {
     let dir = tempfile::tempdir().unwrap();
