@@ -1,7 +1,8 @@
 //! What the store knows about money, as facts for the ledger.
 //!
 //! Settlement documents are read from their kept bytes; what the providers' interfaces told (movements, payouts) and what we
-//! know ourselves (orders, refunds, parcels) stands beside them. Two rules keep a cent from being counted twice:
+//! know ourselves (orders, refunds, parcels) stands beside them. Money of an account that left the configuration stays in the
+//! books: its provider is kept with it. Two rules keep a cent from being counted twice:
 //!
 //! - Accounts of one seller see the same money (three Amazon stores, one seller): a movement, payout or document that several
 //!   accounts collected is taken once, for the account that sells in its currency.
@@ -30,25 +31,42 @@ fn instant(at: Timestamp) -> Moment {
 /// The accounts, as the books see them.
 struct Accounts {
     provider: BTreeMap<AccountId, Provider>,
+    /// Their connectors by name, also of those whose money no importer reads.
+    connectors: BTreeMap<AccountId, String>,
     /// Providers whose documents restate movements without their ids, as the provider's own table says.
     restating: BTreeSet<Provider>,
     sells_in: BTreeMap<AccountId, Currency>,
 }
 
 impl Accounts {
-    fn of(gateway: &Gateway) -> Accounts {
+    async fn of(gateway: &Gateway) -> Result<Accounts> {
         let entries = &gateway.config.account;
+        let connectors = gateway.connectors().await?;
         let provider: BTreeMap<AccountId, Provider> =
-            entries.iter().filter_map(|e| Some((e.id.clone(), e.connector.parse().ok()?))).collect();
+            connectors.iter().filter_map(|(id, c)| Some((id.clone(), c.parse().ok()?))).collect();
         let restates = |p: &Provider| CodeTable::builtin(*p).is_some_and(|t| t.traits.restates);
-        Accounts {
+        Ok(Accounts {
             restating: provider.values().copied().filter(restates).collect(),
             provider,
+            connectors,
             sells_in: entries
                 .iter()
                 .filter_map(|e| Some((e.id.clone(), e.offers.as_ref()?.currency)))
                 .collect(),
-        }
+        })
+    }
+
+    /// Why rows of an account are not in the books, and what to do.
+    fn left_out(&self, account: &AccountId, rows: u64) -> facts::RowError {
+        let what =
+            format!("{rows} movements, payouts and documents of account '{account}' are not in the books");
+        let message = match self.connectors.get(account) {
+            Some(connector) => format!("{what}: nothing here reads the money of connector '{connector}'"),
+            None => format!(
+                "{what}: it is not in the configuration, and of which provider it was is not kept: put its [[account]] back"
+            ),
+        };
+        facts::RowError { file: "store/money".to_owned(), row: 0, message }
     }
 
     /// The account among several that collected the same thing: the one that sells in its currency, else the first by name.
@@ -69,13 +87,19 @@ struct Once<T> {
     by: BTreeMap<(Provider, String), (T, BTreeSet<AccountId>)>,
 }
 
+/// Rows of accounts whose provider is not known.
+type LeftOut = BTreeMap<AccountId, u64>;
+
 impl<T> Once<T> {
     fn new() -> Once<T> {
         Once { by: BTreeMap::new() }
     }
-    fn add(&mut self, accounts: &Accounts, account: AccountId, id: String, item: T) {
-        if let Some(p) = accounts.provider.get(&account) {
-            self.by.entry((*p, id)).or_insert_with(|| (item, BTreeSet::new())).1.insert(account);
+    fn add(&mut self, accounts: &Accounts, left: &mut LeftOut, account: AccountId, id: String, item: T) {
+        match accounts.provider.get(&account) {
+            Some(p) => {
+                self.by.entry((*p, id)).or_insert_with(|| (item, BTreeSet::new())).1.insert(account);
+            }
+            None => *left.entry(account).or_default() += 1,
         }
     }
 }
@@ -88,11 +112,13 @@ impl Gateway {
     /// # Errors
     /// The store failed. A document that cannot be read is in [`Facts::errors`] or [`Facts::refused`] and stops nothing.
     pub async fn facts(&self) -> Result<Facts> {
-        let accounts = Accounts::of(self);
-        let mut import = self.documents(&accounts).await?;
-        self.movements(&accounts, &mut import).await?;
+        let accounts = Accounts::of(self).await?;
+        let mut left = LeftOut::new();
+        let mut import = self.documents(&accounts, &mut left).await?;
+        self.movements(&accounts, &mut left, &mut import).await?;
         import.settle_overlaps();
         let mut facts = facts::native::from_import(&import);
+        facts.errors.extend(left.iter().map(|(account, rows)| accounts.left_out(account, *rows)));
         self.sales(&mut facts).await?;
         facts.payments_untold = self
             .accounts
@@ -117,12 +143,12 @@ impl Gateway {
         }
     }
 
-    async fn documents(&self, accounts: &Accounts) -> Result<Import> {
+    async fn documents(&self, accounts: &Accounts, left: &mut LeftOut) -> Result<Import> {
         let mut once: Once<StatementRecord> = Once::new();
         for record in typed::list::<StatementRecord>(&*self.store, Filter::all()).await? {
             let r = record.value;
             let (account, payload) = (r.account.clone(), r.payload.clone());
-            once.add(accounts, account, payload, r);
+            once.add(accounts, left, account, payload, r);
         }
         let mut found: Vec<_> = once.by.into_iter().collect();
         // The order of arrival, which tells the first of two versions: by the end of the period, then by name.
@@ -158,7 +184,7 @@ impl Gateway {
     }
 
     /// What the providers' interfaces told, as one document per account.
-    async fn movements(&self, accounts: &Accounts, import: &mut Import) -> Result<()> {
+    async fn movements(&self, accounts: &Accounts, left: &mut LeftOut, import: &mut Import) -> Result<()> {
         let mut settled_until: BTreeMap<(Provider, Currency), Timestamp> = BTreeMap::new();
         for file in &import.files {
             for s in &file.document.statements {
@@ -171,13 +197,13 @@ impl Gateway {
         for record in typed::list::<PayoutRecord>(&*self.store, Filter::all()).await? {
             let PayoutRecord { account, payout } = record.value;
             let id = payout.id.to_string();
-            payouts.add(accounts, account, id, payout);
+            payouts.add(accounts, left, account, id, payout);
         }
         let mut rows: Once<tradewind_domain::BalanceTransaction> = Once::new();
         for record in typed::list::<TransactionRecord>(&*self.store, Filter::all()).await? {
             let TransactionRecord { account, transaction } = record.value;
             let id = transaction.id.to_string();
-            rows.add(accounts, account, id, transaction);
+            rows.add(accounts, left, account, id, transaction);
         }
         let known: BTreeSet<(Provider, String)> = payouts.by.keys().cloned().collect();
         let settled_groups: BTreeSet<&str> = payouts

@@ -12,7 +12,7 @@ use tradewind_store::{Batch, Filter};
 
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::progress::{Progress, back};
-use crate::records::{PayoutRecord, StatementRecord, TransactionRecord};
+use crate::records::{CursorRecord, PayoutRecord, StatementRecord, TransactionRecord};
 use crate::unreached::Unreached;
 
 /// How far a first look goes back.
@@ -201,7 +201,7 @@ impl Gateway {
     {
         let mut new = 0;
         let Stream { account, connector, name, first_look, overlap, audit } = stream;
-        let mut progress = Progress::of(&*self.store, account, name, first_look).await?;
+        let mut progress = Progress::of(&*self.store, account, name, first_look).await?.keeping(connector);
         let given_up = progress.given_up();
         for part in self.windows(&progress, overlap, connector) {
             let mut cursor: Option<Cursor> = None;
@@ -259,7 +259,7 @@ impl Gateway {
         facet: &dyn Statements,
         collected: &mut Collected,
     ) -> Result<Option<Error>> {
-        let mut progress = Progress::of(&*self.store, id, "statements", FIRST_LOOK).await?;
+        let mut progress = Progress::of(&*self.store, id, "statements", FIRST_LOOK).await?.keeping(connector);
         let given_up = progress.given_up();
         for part in self.windows(&progress, overlap(connector), connector) {
             let listed = tradewind_connector::all_pages(|cursor| async move {
@@ -325,6 +325,21 @@ impl Gateway {
         Ok(None)
     }
 
+    /// The connector of every account: of one that left the configuration the one that its money was read with.
+    pub(crate) async fn connectors(&self) -> Result<BTreeMap<AccountId, String>> {
+        let mut known: BTreeMap<AccountId, String> = BTreeMap::new();
+        for statement in typed::list::<StatementRecord>(&*self.store, Filter::all()).await? {
+            known.insert(statement.value.account, statement.value.provider);
+        }
+        for cursor in typed::list::<CursorRecord>(&*self.store, Filter::all()).await? {
+            let CursorRecord { account, connector, .. } = cursor.value;
+            known.extend(connector.map(|c| (account, c)));
+        }
+        known.extend(self.config.account.iter().map(|e| (e.id.clone(), e.connector.clone())));
+        known.extend(self.accounts.iter().map(|(id, c)| (id.clone(), c.info().id.to_string())));
+        Ok(known)
+    }
+
     /// Payouts that reached the bank, per account and currency, as the providers tell. One that several accounts of a seller
     /// see is the first one's.
     ///
@@ -333,11 +348,11 @@ impl Gateway {
     pub async fn paid_out(&self) -> Result<BTreeMap<AccountId, MoneyBag>> {
         let mut bags: BTreeMap<AccountId, MoneyBag> = BTreeMap::new();
         let mut counted = BTreeSet::new();
+        let connectors = self.connectors().await?;
         for payout in typed::list::<PayoutRecord>(&*self.store, Filter::all()).await? {
             let PayoutRecord { account, payout } = payout.value;
-            // Of an account that is not configured any more, its own name stands for the provider's.
-            let provider =
-                self.accounts.get(&account).map_or(account.to_string(), |c| c.info().id.to_string());
+            // Where it is not known any more, the account's own name stands for it.
+            let provider = connectors.get(&account).cloned().unwrap_or_else(|| account.to_string());
             if payout.state == PayoutState::Paid && counted.insert((provider, payout.id)) {
                 bags.entry(account).or_default().add(payout.amount).map_err(Error::from)?;
             }

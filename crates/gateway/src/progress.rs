@@ -25,6 +25,8 @@ pub(crate) struct Progress {
     listed: Option<Timestamp>,
     /// What could not be.
     left: Vec<Error>,
+    /// Of which connector the account is, where that is kept.
+    connector: Option<String>,
 }
 
 impl Progress {
@@ -36,7 +38,20 @@ impl Progress {
     ) -> Result<Progress> {
         let known = typed::get::<CursorRecord>(store, &format!("{account}/{stream}")).await?;
         let (until, listed) = known.map_or((None, None), |c| (c.value.until, c.value.listed_to));
-        Ok(Progress { account: account.clone(), stream, look, until, listed, left: Vec::new() })
+        Ok(Progress {
+            account: account.clone(),
+            stream,
+            look,
+            until,
+            listed,
+            left: Vec::new(),
+            connector: None,
+        })
+    }
+
+    /// Keeps of which connector the account is.
+    pub(crate) fn keeping(self, connector: &dyn Connector) -> Progress {
+        Progress { connector: Some(connector.info().id.to_string()), ..self }
     }
 
     /// Since when to read; an overlap comes on top.
@@ -76,6 +91,7 @@ impl Progress {
             until: self.until,
             listed_to: (!whole).then_some(to),
             cursor: None,
+            connector: self.connector.clone(),
         })?;
         Ok(store.commit(batch).await?)
     }

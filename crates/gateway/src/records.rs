@@ -546,6 +546,9 @@ pub struct CursorRecord {
     pub listed_to: Option<Timestamp>,
     /// The channel's own cursor.
     pub cursor: Option<String>,
+    /// Where money was read: the connector of the account. The books go by it when the account has left the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<String>,
 }
 record!(
     CursorRecord,

@@ -264,6 +264,7 @@ impl Gateway {
                     until: None,
                     listed_to: None,
                     cursor: Some(next.0.clone()),
+                    connector: None,
                 })?;
                 self.store.commit(batch).await?;
                 cursor = Some(next);

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tradewind_connector::{Clock, VirtualClock};
-use tradewind_domain::{BalanceTransaction, Order, Payout, Statement};
+use tradewind_domain::{AccountId, BalanceTransaction, Order, Payout, Statement};
 use tradewind_gateway::config::Config;
-use tradewind_gateway::records::{OrderRecord, PayoutRecord, Stage, StatementRecord, TransactionRecord};
+use tradewind_gateway::records::{
+    CursorRecord, OrderRecord, PayoutRecord, Stage, StatementRecord, TransactionRecord,
+};
 use tradewind_gateway::{Engines, Gateway};
 use tradewind_ledger::recon::{self, Options};
 use tradewind_store::{Batch, KeySource, SqliteStore};
@@ -178,6 +180,45 @@ async fn an_event_group_of_two_stores_in_one_currency_is_booked_once() {
     let at = |name: &str| eur.iter().find(|(a, _)| a.starts_with(name)).map(|(_, m)| m.amount());
     assert_eq!(at("assets:in-transit").as_deref(), Some("1200.00"));
     assert_eq!(at("income:sales").as_deref(), Some("-1200.00"));
+}
+
+/// A shop was closed and its [[account]] taken out: what it sold was paid all the same.
+#[tokio::test]
+async fn money_of_an_account_that_left_the_configuration_stays_in_the_books() {
+    for kept in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let g = gateway(dir.path()).await;
+        let old: AccountId = "closed".parse().unwrap();
+        let mut batch = Batch::new();
+        let payout: Payout = from(
+            json!({"id": "GROUP1", "amount": eur("1200.00"), "state": "paid", "raw_status": "Succeeded",
+            "initiated_at": {"utc": "2026-06-15T00:00:00Z"}, "arrival": "2026-06-16T00:00:00Z"}),
+        );
+        batch.put(&PayoutRecord { account: old.clone(), payout }).unwrap();
+        let row = movement("T1", "302-0000001-0000001", "2026-06-02T10:00:00Z", "1200.00", "GROUP1");
+        batch.put(&TransactionRecord { account: old.clone(), transaction: row }).unwrap();
+        // As it was written while the account was there; versions before did not say of which provider it is.
+        let cursor: CursorRecord = from(
+            json!({"account": old, "stream": "payouts", "until": "2026-06-16T00:00:00Z", "cursor": null}),
+        );
+        let connector = kept.then(|| "amazon".to_owned());
+        batch.put(&CursorRecord { connector, ..cursor }).unwrap();
+        g.store.commit(batch).await.unwrap();
+        let facts = g.facts().await.unwrap();
+        let payouts: Vec<_> = facts.payouts.iter().map(|p| (p.id.as_str(), p.account.as_str())).collect();
+        if kept {
+            assert_eq!(payouts, [("GROUP1", "closed")]);
+            assert_eq!((facts.transactions.len(), facts.errors.len()), (1, 0), "{:?}", facts.errors);
+        } else {
+            // A payout and a movement: not silently.
+            assert_eq!((payouts.len(), facts.errors.len()), (0, 1), "{:?}", facts.errors);
+            let told = &facts.errors[0].message;
+            assert!(
+                told.contains("2 movements") && told.contains("'closed'") && told.contains("put its"),
+                "{told}"
+            );
+        }
+    }
 }
 
 /// An Amazon order has no total before it is paid: it is expected, and its total is not known, which is not zero.

@@ -184,6 +184,9 @@ async fn what_cannot_be_read_keeps_back_no_other_and_is_asked_for_again() {
     assert_eq!((collected.failed, collected.transactions, collected.statements), (0, 1, 1), "{collected:?}");
     let now = Some(shop.gateway.now());
     assert_eq!((shop.until("transactions").await, shop.until("statements").await), (now, now));
+    // The books ask when the account is not configured any more.
+    let kept = typed::list::<CursorRecord>(&*shop.gateway.store, Filter::all()).await.unwrap();
+    assert!(kept.iter().all(|c| c.value.connector.as_deref() == Some("fake")), "{kept:?}");
 }
 
 /// First looks go back 30 days, windows overlap by a day. What is never read is asked for again for 30 days from what was
