@@ -413,7 +413,8 @@ pub struct OfferRules {
     /// Only products of these categories; empty means all.
     #[serde(default)]
     pub only: Vec<String>,
-    /// Share of the stock exposed here, as parts of the sum over accounts (strict mode).
+    /// Share of the stock exposed here, as parts of the sum over accounts (strict mode). Units are allotted as they are counted:
+    /// an account that is added later gets its part of what is counted on top.
     #[serde(default = "one_part", deserialize_with = "rule::parts")]
     #[schemars(range(min = 1))]
     pub stock_parts: u32,

@@ -2,6 +2,7 @@
 //! inputs: `apply` refuses a plan whose world has moved.
 
 mod calls;
+mod untended;
 
 use std::cmp::Ordering as Cmp;
 use std::collections::BTreeMap;
@@ -130,6 +131,9 @@ pub struct Plan {
     pub calls: BTreeMap<AccountId, u32>,
     /// Numbers.
     pub totals: Totals,
+    /// What no change says, a line for each account: listings that nobody tends, SKUs that have no units for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Record for Plan {
@@ -305,9 +309,10 @@ impl Inputs<'_> {
             self.plan_withdrawals(id, &mut changes);
             self.guard_mass_delete(id, first, &mut changes);
         }
+        self.plan_farewells(&mut changes);
         let (calls, totals) = self.totals(&changes);
         let id = name(&inputs, &changes);
-        Plan { id, inputs, made_at: now, changes, calls, totals }
+        Plan { id, inputs, made_at: now, changes, calls, totals, notes: self.notes() }
     }
 
     fn plan_share(
@@ -321,7 +326,7 @@ impl Inputs<'_> {
         let mut changes = Vec::new();
         let terms = prices.terms(account);
         for (sku, (product, variant)) in share.iter().copied() {
-            if !rules.only.is_empty() && !product.category.as_ref().is_some_and(|c| rules.only.contains(c)) {
+            if !is_among(rules, product) {
                 let known = self.offers.get(&offer_key(account, sku));
                 changes.extend(
                     known.and_then(|k| withdrawal(k, "its category is not in offers.only of the account")),
@@ -371,14 +376,18 @@ impl Inputs<'_> {
 
     /// What is live and no longer in the catalogue goes.
     fn plan_withdrawals(&self, account: &AccountId, changes: &mut Vec<Change>) {
-        let prefix = format!("{account}/");
-        for known in
-            self.offers.range(prefix.clone()..).take_while(|(k, _)| k.starts_with(&prefix)).map(|(_, o)| o)
-        {
+        for known in self.known_at(account) {
             if !self.variants.contains_key(&known.sku) {
                 changes.extend(withdrawal(known, "no longer in the catalogue"));
             }
         }
+    }
+
+    /// The known offers of an account, by SKU.
+    fn known_at(&self, account: &AccountId) -> impl Iterator<Item = &OfferRecord> {
+        let prefix = format!("{account}/");
+        let all = self.offers.range(prefix.clone()..);
+        all.take_while(move |(k, _)| k.starts_with(&prefix)).map(|(_, o)| o)
     }
 
     /// The difference between an intended offer and what is known to be live. `may_show`: the most that a listing may show which
@@ -471,13 +480,7 @@ impl Inputs<'_> {
     }
 
     fn guard_mass_delete(&self, account: &AccountId, first: usize, changes: &mut Vec<Change>) {
-        let prefix = format!("{account}/");
-        let live = self
-            .offers
-            .range(prefix.clone()..)
-            .take_while(|(k, _)| k.starts_with(&prefix))
-            .filter(|(_, o)| o.is_on_sale())
-            .count();
+        let live = self.known_at(account).filter(|o| o.is_on_sale()).count();
         let goes = |c: &Change| matches!(c.action, Some(Action::Withdraw { .. }));
         let going = changes[first..].iter().filter(|c| goes(c)).count();
         let limit = rust_decimal::Decimal::from(live) * self.config.guard.mass_delete;
@@ -538,6 +541,11 @@ impl Inputs<'_> {
         });
         (calls.collect(), totals)
     }
+}
+
+/// The rules of an account do not leave the product out.
+fn is_among(rules: &OfferRules, product: &Product) -> bool {
+    rules.only.is_empty() || product.category.as_ref().is_some_and(|c| rules.only.contains(c))
 }
 
 /// What a thread found. Were it to panic, so would its caller have, had it done the work itself.

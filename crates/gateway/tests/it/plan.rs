@@ -10,6 +10,7 @@ use tradewind_gateway::config::Config;
 use tradewind_gateway::desired::Guard;
 use tradewind_gateway::plan::{Action, Plan};
 use tradewind_gateway::pricing::Prices;
+use tradewind_gateway::records::{OfferRecord, offer_key};
 
 use crate::shop::{Shop, live};
 
@@ -286,6 +287,71 @@ fn whatever_of_an_offer_changes_is_sent() {
         let Some(Action::Update { fields, .. }) = &change.action else { panic!("{field}: {change:?}") };
         assert!(fields.iter().any(|f| f.field == field), "{fields:?}");
     }
+}
+
+/// What was put up at an account does not go on selling when the account, or its `[account.offers]`, is taken out.
+#[test]
+fn listings_of_an_account_that_does_not_sell_any_more_are_withdrawn_or_told() {
+    let with = |config: &str| {
+        let mut shop = shop(1);
+        shop.config = Config::parse(config, "tradewind.toml").unwrap();
+        plan(&shop, 1)
+    };
+    assert_eq!(with(CONFIG).notes, Vec::<String>::new());
+    let silent = CONFIG.rsplit_once("[account.offers]").unwrap().0;
+    let at_shop = |plan: &Plan| {
+        let mine = plan.changes.iter().filter(|c| c.account.as_str() == "shop");
+        mine.map(|c| (c.action.clone(), c.stop.as_ref().map(|s| s.guard))).collect::<Vec<_>>()
+    };
+    // One listing, of a SKU that the catalogue does not have.
+    let told = with(silent);
+    assert!(matches!(at_shop(&told)[..], [(Some(Action::Withdraw { .. }), None)]), "{told:?}");
+    // By the same guard as all that goes; what is not there is not sold meanwhile.
+    let told = at_shop(&with(&silent.replace("mass_delete = \"1\"", "mass_delete = \"0.5\"")));
+    let [(Some(Action::Withdraw { .. }), Some(Guard::MassDelete)), (Some(Action::Lower { to: 0, .. }), None)] =
+        &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    let told = with(CONFIG.rsplit_once("[[account]]").unwrap().0);
+    assert_eq!(at_shop(&told), []);
+    let [note] = &told.notes[..] else { panic!("{:?}", told.notes) };
+    assert!(note.contains("'shop'") && note.contains("1 listings") && note.contains("[[account]]"), "{note}");
+}
+
+/// Units do not move to an account that comes later, and nothing is to be changed there: that is said.
+#[test]
+fn an_account_that_has_no_units_at_all_is_told() {
+    let (market, shop_id): (AccountId, AccountId) = ("market".parse().unwrap(), "shop".parse().unwrap());
+    let base = shop(3);
+    let notes = |edit: &dyn Fn(&mut Shop)| {
+        let mut shop = base.clone();
+        edit(&mut shop);
+        plan(&shop, 1).notes
+    };
+    let give = |shop: &mut Shop, units: u32| {
+        shop.stock.values_mut().for_each(|s| s.allotted = [(market.clone(), units)].into());
+    };
+    let told = notes(&|s| give(s, 30));
+    let [note] = &told[..] else { panic!("{told:?}") };
+    assert!(note.contains("'shop'") && note.contains("no units of 3 SKUs"), "{note}");
+    // Of one unit for two accounts one has none; what was listed there is sold out.
+    assert_eq!(notes(&|s| give(s, 1)), Vec::<String>::new());
+    let sold_out = notes(&|s| {
+        give(s, 30);
+        for sku in s.stock.keys() {
+            let record = OfferRecord::new(shop_id.clone(), sku.clone());
+            s.offers.insert(offer_key(&shop_id, sku), record);
+        }
+    });
+    assert_eq!(sold_out, Vec::<String>::new());
+    // Nothing of it is meant to be offered there.
+    let only = CONFIG.replace("channel = \"shop\"", "channel = \"shop\"\nonly = [\"Hats\"]");
+    let none = notes(&|s| {
+        give(s, 30);
+        s.config = Config::parse(&only, "tradewind.toml").unwrap();
+    });
+    assert_eq!(none, Vec::<String>::new());
 }
 
 /// Whatever decides a change is in the hash, and nothing else: not when a listing was read.

@@ -70,6 +70,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         }
         Ok((gateway.plan().await?, unread, asked))
     })?;
+    for note in &plan.notes {
+        out.note(note);
+    }
     if let Some(path) = &args.out {
         let text = serde_json::to_vec_pretty(&plan)?;
         files::replace(path, &text).with_context(|| format!("{} cannot be written", path.display()))?;
