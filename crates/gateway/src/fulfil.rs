@@ -7,6 +7,7 @@ mod call_back;
 mod cancel;
 mod confirm;
 pub(crate) mod declare;
+pub(crate) mod held;
 mod track;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub struct Fulfilled {
     /// Orders found cancelled (or shipped by somebody else) after their parcel was booked, where the label cannot be voided: a
     /// person must stop it.
     pub after_cancellation: u32,
+    /// Orders that their marketplaces hold, or whose buyers want out, after their parcel was booked: a person keeps it back.
+    pub kept_back: u32,
     /// Parcels whose state moved.
     pub moved: u32,
     /// Orders that need a person.

@@ -7,7 +7,7 @@ use tradewind_store::{Filter, typed};
 
 use crate::cases::{DisputeCase, ReturnCase};
 use crate::fulfil::book::shipment_id;
-use crate::fulfil::declare::declaration_id;
+use crate::fulfil::declare::{declaration_id, unidentified};
 use crate::gateway::{Gateway, Result};
 use crate::records::{DeclarationRecord, OrderRecord, ReceiptRecord, ShipmentRecord, order_key};
 
@@ -31,7 +31,7 @@ pub struct History {
     pub shipments: Vec<ShipmentRecord>,
     /// Its declarations.
     pub declarations: Vec<DeclarationRecord>,
-    /// The authority's answers to them.
+    /// The authority's answers to them, without numbers that identify persons.
     pub receipts: Vec<ReceiptRecord>,
     /// Its returns.
     pub returns: Vec<ReturnCase>,
@@ -70,6 +70,10 @@ impl Gateway {
         let mut receipts: Vec<ReceiptRecord> = Vec::new();
         for filed in &declarations {
             receipts.extend(self.receipts_of(&filed.declaration.id).await?);
+        }
+        // As they are told everywhere: customs quote identity cards. The record itself keeps their words whole.
+        for ReceiptRecord(receipt) in &mut receipts {
+            receipt.message = unidentified(&receipt.message);
         }
         let (returns, disputes) = self.cases_of(account, order).await?;
         let mut lines = Lines::default();

@@ -13,8 +13,9 @@ use tradewind_domain::{AccountId, ShipmentState, TrackingState};
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Collection, Expect, Filter};
 
+use crate::fulfil::held::is_held;
 use crate::gateway::{Gateway, GatewayError, Result};
-use crate::records::{OrderRecord, ShipmentRecord};
+use crate::records::{OrderRecord, ShipmentRecord, Stage};
 
 /// How a pickup stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +131,8 @@ impl Gateway {
     }
 
     /// Parcels that are booked, not handed over and not waited for by a courier, by carrier account. A parcel whose order was
-    /// cancelled, or shipped by somebody else, is kept back.
+    /// cancelled or shipped by somebody else is kept back, and one whose order is held by its marketplace or changed before that
+    /// was told.
     ///
     /// # Errors
     /// The store failed.
@@ -146,7 +148,12 @@ impl Gateway {
             if here && s.note.is_none() && !held.contains(s.request.id.as_str()) {
                 // Or is to be kept back, and only the call that voids its label did not get through yet.
                 let order = typed::get::<OrderRecord>(&*self.store, &s.order).await?;
-                if order.is_some_and(|o| o.value.is_unwanted()) {
+                // Once the marketplace was told, it goes: fulfilling does not look at it any more, and nobody would be told.
+                let kept = |o: &OrderRecord| {
+                    let held = is_held(&o.order) || s.changed_since(&o.order).is_some();
+                    o.is_unwanted() || held && o.stage != Stage::Confirmed
+                };
+                if order.is_some_and(|o| kept(&o.value)) {
                     continue;
                 }
                 waiting.entry(s.account.clone()).or_default().push(s);

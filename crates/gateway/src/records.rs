@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use tradewind_connector::{Handle, Submitted};
 use tradewind_domain::{
     AccountId, BalanceTransaction, BookedShipment, CustomsReceipt, Declaration, DeclarationState, Dispute,
-    Filed, FiledDocument, Money, Order, Payout, Product, ReferenceKind, Return, ShipmentRequest,
-    ShipmentState, Sku, Statement, TrackingEvent, TrackingState,
+    Filed, FiledDocument, LineQuantity, Money, Order, Payout, Product, ReferenceKind, Return,
+    ShipmentRequest, ShipmentState, Sku, Statement, TrackingEvent, TrackingState, Waybill,
 };
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
@@ -264,9 +264,21 @@ pub struct ShipmentRecord {
     pub attempt: u32,
     /// A booking that takes longer.
     pub handle: Option<Handle>,
+    /// We declare it: decided when it was booked, and not undone by a configuration that names no customs for it later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub declares: bool,
     /// Released by customs, under this number of theirs.
     #[serde(default)]
     pub cleared: Option<String>,
+    /// Units of each line that the order was for when it was booked. Parcels of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ordered: Vec<LineQuantity>,
+    /// A person lets it go though its order was changed since: as the order was at the channel at this instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreed: Option<Timestamp>,
+    /// Labels that were booked for it besides: for a person to void.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spare: Vec<Waybill>,
     /// What a person must know of it: its order was cancelled after it was booked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

@@ -122,15 +122,14 @@ impl Gateway {
             return Err(refused(format!("is not to be shipped now: {what}")));
         }
         let mut batch = Batch::new();
-        let parcel =
-            typed::get::<ShipmentRecord>(&*self.store, &shipment_id(&record)).await?.map(|p| p.value);
-        if parcel.as_ref().is_some_and(ShipmentRecord::is_called_back) {
+        let parcel = typed::get::<ShipmentRecord>(&*self.store, &shipment_id(&record)).await?;
+        if parcel.as_ref().is_some_and(|p| p.value.is_called_back()) {
             return Err(refused(format!("is not tried again: {CALLED_BACK}")));
         }
-        let stage = match parcel.filter(|p| p.booked.is_some() && record.shipment.is_some()) {
+        let stage = match parcel.filter(|p| p.value.booked.is_some() && record.shipment.is_some()) {
             None => Stage::ToBook,
-            Some(parcel) if self.is_to_be_declared(&parcel) => {
-                let id = declaration_id(parcel.request.id.as_str());
+            Some(parcel) if self.is_to_be_declared(&parcel.value) => {
+                let id = declaration_id(parcel.value.request.id.as_str());
                 let filed = typed::get::<DeclarationRecord>(&*self.store, &id).await?;
                 match filed {
                     Some(filed) if filed.value.state == DeclarationState::Cancelled => {
@@ -163,17 +162,26 @@ impl Gateway {
                     _ => Stage::ToDeclare,
                 }
             }
-            Some(_) => Stage::ToConfirm,
+            Some(mut parcel) => {
+                // That it is not what was booked was told, and whoever says so knows it.
+                let changed = parcel.value.changed_since(&record.order);
+                if changed.is_some() && changed == record.note {
+                    parcel.value.agreed = Some(record.order.updated_at.utc);
+                    batch.put_back(&parcel)?;
+                }
+                Stage::ToConfirm
+            }
         };
         batch.audit(self.now(), "try again", record.key(), stage.name());
         self.stage(record, stage, None, batch).await?;
         Ok(stage)
     }
 
-    /// We declare parcels to its country, and this one was not released yet.
-    fn is_to_be_declared(&self, parcel: &ShipmentRecord) -> bool {
+    /// We declare parcels to its country, or did when it was booked, and this one was not released yet.
+    pub(super) fn is_to_be_declared(&self, parcel: &ShipmentRecord) -> bool {
         let customs = self.config.shipping.as_ref().map(|s| &s.customs);
-        parcel.cleared.is_none() && customs.is_some_and(|c| c.contains_key(&parcel.request.to.country))
+        let named = customs.is_some_and(|c| c.contains_key(&parcel.request.to.country));
+        parcel.cleared.is_none() && (parcel.declares || named)
     }
 
     async fn next_step(&self, record: &OrderRecord, variants: &mut Variants) -> Result<Next> {
@@ -231,6 +239,13 @@ impl Gateway {
         };
         if self.is_to_be_declared(&parcel) {
             return self.next_at_customs(record, &parcel, &once_more).await;
+        }
+        if let Some(why) = parcel.changed_since(&record.order) {
+            let what = format!(
+                "void its label and ship the order by hand, or have the carrier send the parcel elsewhere; where it is right as it is: \
+                 {once_more}"
+            );
+            return Ok(Next::Needs { why: Some(why), what });
         }
         // It stopped when the marketplace was told, or that is all that is left to do.
         Ok(match record.stuck_on {

@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
 use tradewind_domain::{
-    Address, BookedShipment, Commodity, Dimensions, Grams, Incoterm, Invoice, Money, OrderLine, Parcel,
-    Product, ShipmentId, ShipmentRequest, ShipmentState, Sku, TrackingState, Variant,
+    Address, BookedShipment, Commodity, Dimensions, Grams, Incoterm, Invoice, LineQuantity, Money, Order,
+    OrderLine, Parcel, Product, ShipmentId, ShipmentRequest, ShipmentState, Sku, TrackingState, Variant,
+    Waybill,
 };
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Collection, StoreError};
@@ -57,6 +58,7 @@ impl Gateway {
             Some(mut known) => {
                 known.value.account = shipping.carrier.clone();
                 known.value.request = request;
+                known.value.ordered = ordered(&record.order);
                 known
             }
             None => {
@@ -74,7 +76,11 @@ impl Gateway {
                     voids: 0,
                     attempt: 0,
                     handle: None,
+                    declares: false,
                     cleared: None,
+                    ordered: ordered(&record.order),
+                    agreed: None,
+                    spare: Vec::new(),
                     note: None,
                 };
                 Versioned { value, version: 0 }
@@ -112,10 +118,8 @@ impl Gateway {
             let by_now = &shipment.value;
             match (&answer, &by_now.booked) {
                 (Ok(Submitted::Done(ours)), Some(theirs)) if theirs.waybill != ours.waybill => {
-                    let labels = format!("{} and {}", theirs.waybill, ours.waybill);
-                    let order = record.key();
-                    done.urge(format!("order {order}: it has two labels, {labels}: void one at the carrier"));
-                    return Ok(());
+                    let ours = ours.waybill.clone();
+                    return self.second_label(&record, shipment, ours, done).await;
                 }
                 // Found by the other process: its number alone, or with the papers.
                 (Ok(Submitted::Done(_)), Some(theirs)) if theirs.documents.is_empty() => {}
@@ -133,6 +137,38 @@ impl Gateway {
                     shipment = typed::get(&*self.store, &id).await?.ok_or(e)?;
                 }
                 other => return other,
+            }
+        }
+    }
+
+    /// Keeps the number of a label beside the one that the parcel has: nothing else will ever tell of it.
+    async fn second_label(
+        &self,
+        record: &OrderRecord,
+        mut shipment: Versioned<ShipmentRecord>,
+        label: Waybill,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        let id = shipment.value.request.id.to_string();
+        loop {
+            let parcel = &mut shipment.value;
+            if parcel.spare.contains(&label) {
+                return Ok(());
+            }
+            parcel.spare.push(label.clone());
+            let theirs = parcel.booked.as_ref().map(|b| b.waybill.to_string()).unwrap_or_default();
+            let told = format!("{theirs} and {label}: void one at the carrier");
+            let mut batch = Batch::new();
+            batch.put_back(&shipment)?.audit(self.now(), "two labels", record.key(), told.clone());
+            match self.store.commit(batch).await {
+                Err(e @ StoreError::Conflict { .. }) => {
+                    shipment = typed::get(&*self.store, &id).await?.ok_or(e)?;
+                }
+                Err(e) => return Err(e.into()),
+                Ok(()) => {
+                    done.urge(format!("order {}: it has two labels, {told}", record.key()));
+                    return Ok(());
+                }
             }
         }
     }
@@ -164,7 +200,7 @@ impl Gateway {
     pub(super) async fn settle_booking(
         &self,
         record: OrderRecord,
-        shipment: Versioned<ShipmentRecord>,
+        mut shipment: Versioned<ShipmentRecord>,
         done: &mut Fulfilled,
     ) -> Result<()> {
         if shipment.value.booked.is_some() {
@@ -178,6 +214,19 @@ impl Gateway {
                     return Ok(());
                 }
                 match shipments.poll(&CallCx::new(), &handle).await {
+                    // It does not know the job, or the question: whether there is a label the booking itself tells.
+                    Err(e)
+                        if matches!(e.kind(), Kind::NotFound | Kind::InvalidRequest | Kind::Unsupported) =>
+                    {
+                        done.refused(self.told(&e));
+                        shipment.value.state = ShipmentState::CreateUnknown;
+                        shipment.value.handle = None;
+                        let mut batch = Batch::new();
+                        batch.put_back(&shipment)?;
+                        self.store.commit(batch).await?;
+                        shipment.version += 1;
+                        self.look_up(record, shipment, carrier.as_ref(), done).await
+                    }
                     // Asking failed, the booking did not.
                     Err(e) if !e.kind().is_business() => {
                         done.refused(self.told(&e));
@@ -297,14 +346,13 @@ impl Gateway {
         Ok(())
     }
 
-    async fn booked(&self, mut record: OrderRecord, shipment: Versioned<ShipmentRecord>) -> Result<()> {
-        let shipping = self.config.shipping.as_ref();
-        let request = &shipment.value.request;
-        let declared_here = shipping.is_some_and(|s| s.customs.contains_key(&request.to.country));
-        record.shipment = Some(request.id.to_string());
+    async fn booked(&self, mut record: OrderRecord, mut shipment: Versioned<ShipmentRecord>) -> Result<()> {
+        shipment.value.declares = self.is_to_be_declared(&shipment.value);
+        let id = shipment.value.request.id.to_string();
         let mut batch = Batch::new();
-        batch.put_back(&shipment)?.audit(self.now(), "book", record.key(), request.id.to_string());
-        let next = if declared_here { Stage::ToDeclare } else { Stage::ToConfirm };
+        batch.put_back(&shipment)?.audit(self.now(), "book", record.key(), id.clone());
+        record.shipment = Some(id);
+        let next = if shipment.value.declares { Stage::ToDeclare } else { Stage::ToConfirm };
         self.stage(record, next, None, batch).await
     }
 
@@ -416,6 +464,12 @@ impl ShipmentRecord {
             ShipmentState::CreatePending | ShipmentState::CreateUnknown | ShipmentState::LabelPending
         )
     }
+}
+
+/// Units of each line that an order is for, whatever of them left.
+pub(super) fn ordered(order: &Order) -> Vec<LineQuantity> {
+    let wanted = |l: &OrderLine| l.quantity.saturating_sub(l.cancelled);
+    order.lines.iter().map(|l| LineQuantity { line: l.id.clone(), quantity: wanted(l) }).collect()
 }
 
 /// When a parcel that is booked now is handed over.

@@ -10,6 +10,9 @@ use crate::gateway::{Gateway, GatewayError, Result};
 use crate::orders::Pulled;
 use crate::records::{OrderRecord, Reservation, ReservationState, ShipmentRecord, Stage, StockRecord};
 
+/// A marketplace that answers, and shows the order open all the same, is told so often. Then a person looks at it.
+const MOST_TOLD: u32 = 5;
+
 impl Gateway {
     pub(super) async fn confirm(&self, mut record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
         let account = record.order.account.clone();
@@ -18,10 +21,11 @@ impl Gateway {
         let Some(shipment) = typed::get::<ShipmentRecord>(&*self.store, &shipment_id).await? else {
             return Ok(());
         };
-        let (Some(actions), Some(booked)) =
-            (connector.marketplace().and_then(|m| m.order_actions()), shipment.value.booked.as_ref())
-        else {
-            return Ok(());
+        let Some(booked) = shipment.value.booked.as_ref() else { return Ok(()) };
+        let Some(actions) = connector.marketplace().and_then(|m| m.order_actions()) else {
+            let why =
+                format!("account '{account}' is told of no shipments: mark it as shipped in its own pages");
+            return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await;
         };
         let asked = record.confirm.take();
         let lines: Vec<LineQuantity> = record
@@ -33,6 +37,14 @@ impl Gateway {
             .collect();
         if lines.is_empty() {
             return self.confirmed(record, done).await;
+        }
+        if asked.is_none() {
+            if done.keeps_back(&record, &shipment.value) {
+                return Ok(());
+            }
+            if let Some(why) = shipment.value.changed_since(&record.order) {
+                return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await;
+            }
         }
         let carrier = self.account(&shipment.value.account)?.info().id.to_string();
         let notice = ShipmentNotice {
@@ -89,8 +101,15 @@ impl Gateway {
                     // Its parcel is called back within this round.
                     OrderState::Cancelled => Ok(()),
                     _ => {
-                        // It did not arrive: the next round tells it again, under a new key.
+                        // It did not arrive: the next round tells it again, under a new key. Not for ever, where it was answered.
                         record.confirm_attempt += 1;
+                        if e.kind() != Kind::Indeterminate && record.confirm_attempt >= MOST_TOLD {
+                            let why = format!(
+                                "its marketplace was told {} times that it left, and shows it {state} still: {e}",
+                                record.confirm_attempt
+                            );
+                            return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await;
+                        }
                         done.postponed += 1;
                         self.stage(record, Stage::ToConfirm, None, Batch::new()).await
                     }

@@ -8,14 +8,16 @@ mod waiting;
 use jiff::SignedDuration;
 use tradewind_connector::{CallCx, Cursor, Facet, Kind, Submitted};
 use tradewind_domain::{
-    AccountId, Currency, CustomsReceipt, Declaration, DeclarationId, DeclarationLine, DeclarationState,
-    DeclaredPayment, DeclaredWaybill, Filed, FiledDocument, Flow, Money, OrderState, PackedGoods,
+    AccountId, Country, Currency, CustomsReceipt, Declaration, DeclarationId, DeclarationLine,
+    DeclarationState, DeclaredPayment, DeclaredWaybill, Filed, FiledDocument, Flow, Money, OrderState,
+    PackedGoods,
 };
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Collection, Expect, Filter, StoreError};
 
 use super::Fulfilled;
 use super::book::clean;
+use crate::config::ShippingConfig;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::records::{CursorRecord, DeclarationRecord, OrderRecord, ReceiptRecord, ShipmentRecord, Stage};
 
@@ -30,18 +32,32 @@ const DECIDED_WITHIN: SignedDuration = SignedDuration::from_hours(5 * 24);
 
 impl Gateway {
     pub(super) async fn declare(&self, mut record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
-        let Some(shipping) = &self.config.shipping else { return Ok(()) };
         let shipment_id = record.shipment.clone().unwrap_or_default();
         let Some(shipment) = typed::get::<ShipmentRecord>(&*self.store, &shipment_id).await? else {
             return Ok(());
         };
-        let Some(account) = shipping.customs.get(&shipment.value.request.to.country) else { return Ok(()) };
-        let customs = self.account(account)?.clone();
+        let id = declaration_id(&shipment_id);
+        let known = typed::get::<DeclarationRecord>(&*self.store, &id).await?;
+        let begun = known.as_ref().map(|k| &k.value).filter(|k| k.state != DeclarationState::Draft);
+        if begun.is_none_or(|k| k.state == DeclarationState::Matched)
+            && done.keeps_back(&record, &shipment.value)
+        {
+            return Ok(());
+        }
+        let named = match &self.config.shipping {
+            None => Err("[shipping] is missing in the configuration".to_owned()),
+            Some(shipping) => customs_of(shipping, shipment.value.request.to.country),
+        };
+        // What was begun with an authority stays with it, though no parcel is to be declared there any more.
+        let account = match (named, begun) {
+            (Ok(account), _) => account.clone(),
+            (Err(_), Some(begun)) => begun.account.clone(),
+            (Err(why), None) => return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await,
+        };
+        let customs = self.account(&account)?.clone();
         let Some(filing) = customs.customs().and_then(|c| c.declare()) else {
             return Err(GatewayError::Config(format!("account '{account}' files no declarations")));
         };
-        let id = declaration_id(&shipment_id);
-        let known = typed::get::<DeclarationRecord>(&*self.store, &id).await?;
         let mut filed = match known {
             Some(known) if known.value.state != DeclarationState::Draft => known,
             known => {
@@ -108,7 +124,7 @@ impl Gateway {
                 self.became(filed, DeclarationState::Sent, Some(answer), declared, batch).await
             }
             Err(e) if e.kind().is_business() => {
-                let stuck = Some((&record, Stage::Stuck, Some(e.to_string())));
+                let stuck = Some((&record, Stage::Stuck, Some(unidentified(&e.to_string()))));
                 self.became(filed, DeclarationState::Rejected, None, stuck, Batch::new()).await
             }
             Err(e) => {
@@ -131,8 +147,9 @@ impl Gateway {
     ) -> Result<Result<Declaration, String>> {
         let shipping = self.sender()?;
         let country = shipment.request.to.country;
-        let Some(account) = shipping.customs.get(&country) else {
-            return Ok(Err(format!("[shipping.customs] names no account for {country}")));
+        let account = match customs_of(shipping, country) {
+            Ok(account) => account,
+            Err(why) => return Ok(Err(why)),
         };
         let customs = self.account(account)?.clone();
         let Some(filing) = customs.customs().and_then(|c| c.declare()) else {
@@ -209,7 +226,15 @@ impl Gateway {
     ) -> Result<()> {
         let id = &filed.declaration.id;
         let customs = self.account(&filed.account)?.clone();
-        let Some(receipts) = customs.customs().and_then(|c| c.receipts()) else { return Ok(()) };
+        let Some(receipts) = customs.customs().and_then(|c| c.receipts()) else {
+            done.urge(format!(
+                "order {}: whether its declaration {id} arrived cannot be asked of account '{}': look it up there",
+                record.key(),
+                filed.account
+            ));
+            done.postponed += 1;
+            return Ok(());
+        };
         match receipts.of(&CallCx::new(), &filed.numbered()).await {
             // Only an answer to the declaration itself proves that it arrived: the papers of order, payment and waybill are
             // answered on their own. Filing again under the same id is safe: the authority keys on that id.
@@ -405,6 +430,12 @@ impl Gateway {
     pub(super) async fn await_release(&self, record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
         let id = record.declaration.clone().unwrap_or_default();
         let Some(filed) = typed::get::<DeclarationRecord>(&*self.store, &id).await? else { return Ok(()) };
+        let parcel = record.shipment.as_deref().unwrap_or_default();
+        if let Some(parcel) = typed::get::<ShipmentRecord>(&*self.store, parcel).await?
+            && done.keeps_back(&record, &parcel.value)
+        {
+            return Ok(());
+        }
         match filed.value.state {
             DeclarationState::Released | DeclarationState::Assessed => {
                 done.released += 1;
@@ -573,6 +604,12 @@ impl Gateway {
     }
 }
 
+/// The customs account for parcels to a country, or that there is none.
+fn customs_of(shipping: &ShippingConfig, country: Country) -> Result<&AccountId, String> {
+    let named = shipping.customs.get(&country);
+    named.ok_or_else(|| format!("[shipping.customs] names no account for {country}"))
+}
+
 /// Our number of the declaration of a parcel. Twenty characters: what China's customs take.
 pub(crate) fn declaration_id(shipment: &str) -> String {
     format!("TD{}", shipment.strip_prefix("TW").unwrap_or(shipment))
@@ -590,7 +627,7 @@ fn of_declarations(error: &GatewayError) -> bool {
 
 /// Words of an authority without numbers that may identify a person: China's customs quote identity cards. Runs of
 /// fifteen and more digits keep their last four.
-fn unidentified(text: &str) -> String {
+pub(crate) fn unidentified(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut run = String::new();
     for c in text.chars().map(Some).chain([None]) {

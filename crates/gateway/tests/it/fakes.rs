@@ -471,7 +471,16 @@ impl Shipments for Fake {
         self.enter("book").await;
         let waybill = Waybill::new(format!("W{}", self.other().labels.len() + 1)).unwrap();
         self.other().labels.insert(request.id.clone(), waybill.clone());
+        if let Some(handle) = self.deferred("book") {
+            return self.leave("book", Submitted::Deferred(handle));
+        }
         self.leave("book", Submitted::Done(label(&request.id, waybill)))
+    }
+    /// It has no answer of its own.
+    async fn poll(&self, _: &CallCx, _: &Handle) -> Result<Submitted<BookedShipment>> {
+        self.enter("label?").await;
+        self.leave("label?", ())?;
+        Err(Error::new(Kind::Unavailable, "later"))
     }
     async fn find(&self, _: &CallCx, id: &ShipmentId, _: jiff::Timestamp) -> Result<Option<BookedShipment>> {
         self.enter("find").await;

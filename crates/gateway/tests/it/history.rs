@@ -37,6 +37,22 @@ async fn the_history_of_an_order_tells_parcel_declaration_receipt_and_confirmati
     assert!(t.gateway.history(&shop, "A-2").await.unwrap().is_none());
 }
 
+/// China's customs quote identity cards.
+#[tokio::test]
+async fn the_history_of_an_order_does_not_quote_identity_numbers() {
+    let (t, customs) = trade().await;
+    t.gateway.fulfil().await.unwrap();
+    let mut refused = to_declaration(&customs, DeclarationState::Rejected);
+    refused.message = "the payer is not 110101190001011234".to_owned();
+    customs.other().receipts.push(refused);
+    t.gateway.fulfil().await.unwrap();
+    let history = t.gateway.history(&"shop".parse().unwrap(), "A-1").await.unwrap().unwrap();
+    assert_eq!(history.receipts[0].0.message, "the payer is not …1234");
+    let told: Vec<&str> = history.timeline.iter().map(|h| h.what.as_str()).collect();
+    assert!(told.contains(&"customs answered 2 the payer is not …1234: Rejected"), "{told:#?}");
+    assert!(!told.iter().any(|line| line.contains("110101190001011234")), "{told:#?}");
+}
+
 /// When it was cancelled by the channel's word, and when we heard of it.
 #[tokio::test]
 async fn the_history_of_a_cancelled_order_says_when() {

@@ -10,6 +10,7 @@ mod config;
 mod customs;
 mod fakes;
 mod fulfil;
+mod held;
 mod hints;
 mod history;
 mod landed;

@@ -46,6 +46,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             (done.cancelled, "cancelled"),
             (done.voided, "labels voided"),
             (done.after_cancellation, "parcels of cancelled orders"),
+            (done.kept_back, "kept back"),
             (done.moved, "parcels moved"),
             (done.stuck, "stuck"),
             (done.postponed, "to be tried again"),
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
 /// What needs a person comes first: an order that is stuck, a parcel that must be kept back.
 fn exit(done: &Fulfilled) -> Exit {
     let left = done.failed > 0 || !done.gone.is_empty();
-    match (done.stuck + done.after_cancellation > 0, done.postponed > 0) {
+    match (done.stuck + done.after_cancellation + done.kept_back > 0, done.postponed > 0) {
         (true, _) => Exit::Blocked,
         (false, false) => Exit::Ok,
         (false, true) if left && done.did_something() => Exit::Partial,
@@ -151,6 +152,7 @@ mod tests {
     fn a_parcel_that_must_be_kept_back_needs_a_person() {
         let done = Fulfilled { after_cancellation: 1, postponed: 1, ..Fulfilled::default() };
         assert_eq!(exit(&done), Exit::Blocked);
+        assert_eq!(exit(&Fulfilled { kept_back: 1, ..Fulfilled::default() }), Exit::Blocked);
     }
 
     /// As docs/cli.md has the codes.

@@ -7,6 +7,7 @@ use tradewind_store::StoreError;
 use tradewind_store::typed::{self, Record};
 
 use super::super::Fulfilled;
+use super::unidentified;
 use crate::gateway::{Gateway, Result};
 use crate::records::{DeclarationRecord, FilingJob};
 
@@ -43,8 +44,10 @@ impl Gateway {
                 }
                 Err(e) if e.kind().is_business() => {
                     done.refused(self.told(&e));
-                    self.alter(id, Some("declare: refused"), |filed| refused(filed, job, e.to_string()))
-                        .await?;
+                    self.alter(id, Some("declare: refused"), |filed| {
+                        refused(filed, job, unidentified(&e.to_string()))
+                    })
+                    .await?;
                 }
                 Err(e) => {
                     done.refused(self.told(&e));
