@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
-use tradewind_simulator::{CONTROL, Demand, Moment, Profile, Simulator};
+use tradewind_simulator::{CONTROL, Demand, Moment, Profile, Quiet, Simulator};
 use tradewind_store::{Collection, Filter, KeySource, SqliteStore, Store as _};
 
 use crate::{json, text, tradewind};
@@ -24,6 +24,11 @@ use crate::{json, text, tradewind};
 const DAYS: u32 = 3;
 const ORDERS_PER_DAY: u32 = 12;
 const FIRST_DAY: u32 = 1;
+
+/// Hours between two rounds of the demo's selling days, and for how many of them its people keep quiet. What a death may rightly
+/// delay within a round (a booking whose answer was lost is looked up an hour later) then decides nothing: not what is on
+/// offer to whom, nor whether who thinks twice is before the parcel or behind it. Between rounds they come and go.
+const QUIET: Quiet = Quiet { every: 6, hours: 4 };
 
 /// Deaths in each phase.
 const DEATHS: usize = 2;
@@ -100,8 +105,13 @@ impl World {
     fn start(seed: u64) -> World {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let demand =
-            Demand { orders_per_day: ORDERS_PER_DAY, days: DAYS, first_day: FIRST_DAY, ..Demand::default() };
+        let demand = Demand {
+            orders_per_day: ORDERS_PER_DAY,
+            days: DAYS,
+            first_day: FIRST_DAY,
+            quiet: Some(QUIET),
+            ..Demand::default()
+        };
         let builder = Simulator::builder()
             .seed(seed)
             .faults(Profile::Mild)
@@ -190,7 +200,7 @@ fn draw(state: &mut u64) -> u64 {
 
 /// What may differ: how often a thing was tried, under which plan; the hash of a document that is made anew for each who asks
 /// (`payload`); and units whose last sending is over (`took` stays behind where a later one took none).
-const OURS: &[&str] = &["attempt", "confirm_attempt", "payload", "plan", "took", "voids"];
+const OURS: &[&str] = &["attempt", "cancel_attempt", "confirm_attempt", "payload", "plan", "took", "voids"];
 /// What only the answer to a booking tells: nobody can ask for it again when it was lost.
 const BOOKED: &[&str] = &["charge", "documents", "pieces", "warnings"];
 
@@ -203,6 +213,10 @@ fn normal(value: &mut Value) {
             map.retain(|name, _| !OURS.contains(&name.as_str()));
             if let Some(Value::Object(booked)) = map.get_mut("booked") {
                 booked.retain(|name, _| !BOOKED.contains(&name.as_str()));
+            }
+            // A submission is numbered by the channel, in the order in which they come.
+            if let Some(Value::Object(asked)) = map.get_mut("cancel") {
+                asked.remove("id");
             }
             if let Some(Value::Array(scans)) = map.get_mut("events") {
                 let mut codes: Vec<Value> = scans.iter().map(|scan| scan["code"].clone()).collect();

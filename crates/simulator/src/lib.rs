@@ -23,7 +23,7 @@
 pub mod channels;
 pub mod core;
 
-pub use crate::core::buyers::Demand;
+pub use crate::core::buyers::{Demand, Quiet};
 pub use crate::core::channel::{Call, Channel, Credentials, News};
 pub use crate::core::deliver::Delivery;
 pub use crate::core::faults::{Fault, HOOKS, Profile};

@@ -24,6 +24,34 @@ pub struct Demand {
     pub cancel_per_mille: u32,
     /// Orders the buyer sends back after delivery.
     pub refund_per_mille: u32,
+    /// When nobody buys or has second thoughts: for a seller whose work at fixed hours may take shorter or longer, and whose
+    /// world is to be the same.
+    pub quiet: Option<Quiet>,
+}
+
+/// The first hours of each stretch of hours, counted from the beginning of the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quiet {
+    /// Hours of a stretch.
+    pub every: u32,
+    /// Hours in which nobody does anything.
+    pub hours: u32,
+}
+
+impl Demand {
+    /// When somebody acts who would so many milliseconds after the world began: those of a stretch share its hours that are
+    /// not quiet, each in its turn and none earlier than it would.
+    #[must_use]
+    pub fn awake(&self, ms: i64) -> i64 {
+        let hours = |n: u32| i64::from(n) * 3_600_000;
+        match self.quiet {
+            Some(Quiet { every, hours: quiet }) if quiet < every => {
+                let into = ms.rem_euclid(hours(every));
+                ms - into + hours(quiet) + into * (hours(every) - hours(quiet)) / hours(every)
+            }
+            _ => ms,
+        }
+    }
 }
 
 impl Default for Demand {
@@ -36,6 +64,7 @@ impl Default for Demand {
             max_quantity: 3,
             cancel_per_mille: 60,
             refund_per_mille: 80,
+            quiet: None,
         }
     }
 }
@@ -147,7 +176,8 @@ pub fn plan_day(seed: u64, channel: &str, day: u32, demand: &Demand) -> Vec<Visi
     let mut visits: Vec<Visit> = (0..demand.orders_per_day)
         .map(|index| {
             let mut s = stream(seed, channel, day, index, "visit");
-            let offset_ms = s.between(0, DAY_MS - 1);
+            let day_ms = i64::from(day) * DAY_MS;
+            let offset_ms = demand.awake(day_ms + s.between(0, DAY_MS - 1)) - day_ms;
             let afterthought = if s.chance(demand.cancel_per_mille) {
                 // Within six hours of ordering.
                 Some((Afterthought::Cancel, s.between(60_000, 6 * 3_600_000)))
@@ -317,6 +347,22 @@ mod tests {
         // Who comes on a day does not depend on when demand begins.
         assert_eq!(plan_day(5, "ebay", 1, &later), a);
         assert_eq!(plan_day(5, "ebay", demand.days, &later).len(), a.len());
+    }
+
+    #[test]
+    fn nobody_comes_in_quiet_hours_and_the_turn_stays() {
+        let quiet = Quiet { every: 6, hours: 4 };
+        let demand = Demand { quiet: Some(quiet), orders_per_day: 200, ..Demand::default() };
+        let hour = 3_600_000;
+        // Six hours share two: 0 h is 4 h, 3 h is 5 h, 9 h is 6 + 4 + 3/3 = 11 h.
+        assert_eq!([0, 3, 9].map(|h| demand.awake(h * hour)), [4, 5, 11].map(|h| h * hour));
+        assert_eq!(Demand::default().awake(3 * hour), 3 * hour);
+        let (calm, busy) =
+            (plan_day(5, "ebay", 1, &demand), plan_day(5, "ebay", 1, &Demand { quiet: None, ..demand }));
+        assert!(calm.iter().all(|v| v.offset_ms % (6 * hour) >= 4 * hour && v.offset_ms < DAY_MS));
+        let who = |visits: &[Visit]| -> Vec<u32> { visits.iter().map(|v| v.index).collect() };
+        assert_eq!(who(&calm), who(&busy));
+        assert!(calm.iter().zip(&busy).all(|(c, b)| c.offset_ms >= b.offset_ms));
     }
 
     #[test]

@@ -589,7 +589,9 @@ impl World {
         let Some(order) = channel.place(self, &purchase) else { return };
         if let Some((what, after)) = afterthought {
             let key = order.clone();
-            self.push(self.now_ms() + after, name, "~after", &key, Due::After { order, what });
+            let start = self.0.clock.start_ms();
+            let at = start + self.0.demand.awake(self.now_ms() + after - start);
+            self.push(at, name, "~after", &key, Due::After { order, what });
         }
     }
 }

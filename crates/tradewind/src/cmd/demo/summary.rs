@@ -447,6 +447,12 @@ async fn in_doubt(gateway: &Gateway) -> anyhow::Result<BTreeMap<AccountId, u64>>
     Ok(open)
 }
 
+/// Something was sent of which nobody knows whether it was carried out; of offers, what a process that died was sending as well.
+pub(super) async fn is_in_doubt(gateway: &Gateway) -> anyhow::Result<bool> {
+    let sent = gateway.store.count(Collection::Offers, Filter::all().states(&[ChangeState::Sent])).await?;
+    Ok(sent > 0 || in_doubt(gateway).await?.values().any(|n| *n > 0))
+}
+
 async fn calls(gateway: &Gateway) -> anyhow::Result<BTreeMap<String, Calls>> {
     let unsettled = in_doubt(gateway).await?;
     let mut calls = BTreeMap::new();

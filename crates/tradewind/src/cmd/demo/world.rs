@@ -24,6 +24,9 @@ const OPENING: i64 = 15;
 const ROUND: i64 = 6 * 60;
 /// A day, in minutes.
 const DAY: i64 = 24 * 60;
+/// Times that a round which was broken off is turned on, until nothing of it is in doubt: together as long as the longest doubt
+/// takes, a booking that is looked up when the carrier's index has had its hour.
+const SETTLING: i64 = 8;
 /// Days after the last sale with several rounds: parcels leave and travel.
 const BUSY: i64 = 2;
 /// Days after the last sale in which buyers still send things back.
@@ -68,7 +71,8 @@ pub(super) async fn play(
             false if now < (selling + BUSY) * DAY => ROUND,
             false => DAY,
         };
-        let due = if std::mem::take(&mut broken_off) { now / step * step } else { (now / step + 1) * step };
+        let again = std::mem::take(&mut broken_off);
+        let due = if again { now / step * step } else { (now / step + 1) * step };
         side.advance_to(after(side.start(), due)).await?;
         let day = due / DAY;
         bar.set_position(u64::try_from(day).unwrap_or(0));
@@ -79,10 +83,26 @@ pub(super) async fn play(
         bar.set_message(if day < selling { "selling" } else { "delivering, settling" });
         gateway.pull().await?;
         gateway.fulfil().await?;
-        if due % DAY != 0 {
+        let daily = due % DAY == 0;
+        if daily {
+            relist(&gateway).await?;
+        }
+        // What a death left in doubt is settled before the world goes on, or an order waits for the next round whose turn it was.
+        for _ in 0..if again { SETTLING } else { 0 } {
+            if !summary::is_in_doubt(&gateway).await? {
+                break;
+            }
+            let now = minutes(side.now(), side.start());
+            side.advance_to(after(side.start(), now + OPENING)).await?;
+            gateway.pull().await?;
+            gateway.fulfil().await?;
+            if daily {
+                relist(&gateway).await?;
+            }
+        }
+        if !daily {
             continue;
         }
-        relist(&gateway).await?;
         gateway.collect().await?;
         // The end: nothing open on our side, nothing undelivered or unpaid on theirs, for two days.
         let over = day >= selling + RETURNS && summary::is_over(&gateway, &side.ledger().await?).await?;
