@@ -22,7 +22,7 @@ pub use self::settle::Settled;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::plan::{Action, Change, Plan};
 use crate::pricing::Prices;
-use crate::records::{JobFacet, OfferRecord};
+use crate::records::{JobFacet, OfferRecord, offer_key};
 
 /// Items of one call when the channel names no limit.
 const DEFAULT_BATCH: usize = 20;
@@ -90,6 +90,15 @@ impl Applied {
     fn tell(&mut self, text: String) {
         if self.errors.len() < 10 && !self.errors.contains(&text) {
             self.errors.push(text);
+        }
+    }
+
+    /// Quantities that are not sent now, and why.
+    fn waits(&mut self, account: &AccountId, skus: Vec<Sku>, why: &str) {
+        if !skus.is_empty() {
+            self.postponed += skus.len() as u32;
+            let text = format!("its quantity is not set, {why}; apply the next plan");
+            self.tell_items(account, BTreeMap::from([(text, skus)]));
         }
     }
 
@@ -229,9 +238,12 @@ impl Gateway {
             false => BTreeMap::new(),
         };
         // A first load goes in bulk where the channel takes it: it takes effect late, and nothing sells there yet. A new
-        // variant of a product that goes as a whole is no first load: its siblings may sell.
-        let (loads, singles): (Vec<&Offer>, Vec<&Offer>) =
-            creates.into_iter().partition(|offer| !products.contains_key(&offer.product));
+        // variant of a product that goes as a whole is no first load: its siblings may sell. Nor is what was sent before: it may have
+        // come late and sold, and is read first.
+        let sent = |sku: &Sku| run.offers.get(&offer_key(id, sku)).is_some_and(|o| o.sent_at.is_some());
+        let (loads, singles): (Vec<&Offer>, Vec<&Offer>) = creates
+            .into_iter()
+            .partition(|offer| !products.contains_key(&offer.product) && !sent(&offer.sku));
         puts.splice(0..0, singles.into_iter().map(|offer| Put { offer, replaces: None }));
         let loads: Vec<Put<'_>> = loads.into_iter().map(|offer| Put { offer, replaces: None }).collect();
         if bounds.bulk_from.is_some_and(|from| loads.len() >= from as usize) {

@@ -11,9 +11,10 @@ use tradewind_domain::{AccountId, Product, Sku, Variant};
 use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Expect, Filter, Store, StoreError};
 
-use crate::catalogue::{Catalogue, Refused};
+use crate::catalogue::{Catalogue, Problem, Refused};
 use crate::config::Config;
 use crate::landed::Engines;
+use crate::orders::Waiting;
 use crate::plan::Inputs;
 use crate::records::{OfferRecord, ProductRecord, StockRecord};
 
@@ -148,19 +149,23 @@ impl Gateway {
     /// # Errors
     /// A file is refused, or the store failed.
     pub async fn import(&self, folder: &Path) -> Result<(Imported, Vec<crate::catalogue::Problem>)> {
-        let catalogue = Catalogue::load(&self.config.catalogue, folder)?;
+        let mut catalogue = Catalogue::load(&self.config.catalogue, folder)?;
         loop {
             match self.take_catalogue(&catalogue).await {
                 // An order took from the same shelf meanwhile: its reservation must not be overwritten.
                 Err(GatewayError::Store(StoreError::Conflict { .. })) => {}
-                done => return Ok((done?, catalogue.warnings)),
+                done => {
+                    let (numbers, more) = done?;
+                    catalogue.warnings.extend(more);
+                    return Ok((numbers, catalogue.warnings));
+                }
             }
         }
     }
 
-    async fn take_catalogue(&self, catalogue: &Catalogue) -> Result<Imported> {
+    async fn take_catalogue(&self, catalogue: &Catalogue) -> Result<(Imported, Vec<Problem>)> {
         let known = self.products().await?;
-        // By SKU alone: one that moved to another product is counted as before.
+        // As earlier versions kept them; by SKU alone, for one may move to another product.
         let counts: BTreeMap<&Sku, u32> = known
             .values()
             .flat_map(|p| p.variants.iter().map(|v| (&v.sku, v.quantity.unwrap_or(0))))
@@ -168,6 +173,8 @@ impl Gateway {
         let stock = self.stock().await?;
         let parts = self.stock_parts();
         let mut batch = Batch::new();
+        let mut waiting: Option<Waiting> = None;
+        let mut warnings = Vec::new();
         let mut numbers = Imported { products: catalogue.products.len(), variants: 0, new: 0 };
         for product in catalogue.products.values() {
             if known.get(product.id.as_str()) != Some(product) {
@@ -179,11 +186,38 @@ impl Gateway {
                 numbers.new += usize::from(before.is_none());
                 let mut record =
                     before.map_or_else(|| StockRecord::new(variant.sku.clone()), |b| b.value.clone());
-                // A file's count is of the shelf on the day it was written; only a changed count is news.
                 let counted = variant.quantity.unwrap_or(0);
-                if counts.get(&variant.sku) != Some(&counted) {
-                    record.recount(counted);
+                let warn = |message: String| {
+                    let (file, row) =
+                        variant.source.as_ref().map_or_else(Default::default, |s| (s.file.clone(), s.row));
+                    Problem { file, row, field: "quantity".to_owned(), message }
+                };
+                let taken = record.count(counted, counts.get(&variant.sku).copied(), before.is_none());
+                if before.is_none() {
+                    // What orders wait for is on the shelf that was counted, and not for sale.
+                    let waiting = match &mut waiting {
+                        Some(waiting) => waiting,
+                        none => none.insert(self.waiting().await?),
+                    };
+                    self.hold_for(waiting, &mut record, &mut batch).await?;
+                    if record.oversold > 0 {
+                        warnings.push(warn(format!(
+                            "orders wait for {} units of {} more than the {counted} that are counted: get them, or cancel on the channel",
+                            record.oversold, variant.sku
+                        )));
+                    }
+                }
+                if taken {
                     record.allot(&parts, self.config.stock.buffer);
+                } else if record.on_hand < counted
+                    && before.is_some_and(|b| b.value.counted.is_none())
+                    && !counts.contains_key(&variant.sku)
+                {
+                    warnings.push(warn(format!(
+                        "{} was in no file for a while, and it is not known how many of these {counted} were sold before: {} are taken \
+                         to be there. Count them, and import that",
+                        variant.sku, record.on_hand
+                    )));
                 }
                 if before.map(|b| &b.value) != Some(&record) {
                     let expect = before.map_or(Expect::Absent, |b| Expect::Version(b.version));
@@ -198,7 +232,7 @@ impl Gateway {
             batch.audit(self.now(), "import", "catalogue", format!("{} variants", numbers.variants));
             self.store.commit(batch).await?;
         }
-        Ok(numbers)
+        Ok((numbers, warnings))
     }
 
     /// Accounts that sell, with their parts of the stock.

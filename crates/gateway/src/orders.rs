@@ -1,22 +1,22 @@
 //! Orders in: an overlapping poll, each order imported once, its stock reserved in the same commit.
 
+mod reserve;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tradewind_connector::role::{Listed, Orders};
-use tradewind_connector::{CallCx, Connector, Cursor, Error, Window};
+use tradewind_connector::{CallCx, Connector, Cursor, Error, Facet, Window};
 use tradewind_domain::{AccountId, ChangeState, ListingState, Order, OrderId, OrderState};
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Expect, Filter, StoreError};
 
+pub(crate) use self::reserve::Waiting;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::hints::Reading;
 use crate::progress::{Progress, back};
-use crate::records::{
-    CursorRecord, OfferRecord, OrderRecord, Reservation, ReservationState, Stage, StockRecord, offer_key,
-    order_key,
-};
+use crate::records::{CursorRecord, OfferRecord, OrderRecord, Stage, StockRecord, offer_key, order_key};
 use crate::unreached::Unreached;
 
 /// How far a first pull looks back.
@@ -40,6 +40,8 @@ pub struct Pulled {
     pub changed: u32,
     /// Accounts that could not be read; tried again next time.
     pub failed: u32,
+    /// Units that orders take and that are not there: to be got, or the order is cancelled.
+    pub oversold: u32,
     /// Why, for people.
     pub errors: Vec<String>,
     /// Since when orders of the account that is read came in as they were placed; `None` in its first pull, which finds what
@@ -64,6 +66,7 @@ impl Pulled {
         self.new += part.new;
         self.changed += part.changed;
         self.failed += part.failed;
+        self.oversold = self.oversold.saturating_add(part.oversold);
         self.errors.extend(part.errors);
         self.unreached.add(part.unreached);
     }
@@ -116,11 +119,31 @@ impl Gateway {
         Ok(known.and_then(|c| c.value.until).map(|until| back(until, overlap)))
     }
 
+    /// All that an account sold before an instant is heard of. So it is where its channel tells no orders: it never will be.
+    pub(crate) async fn all_heard_before(&self, id: &AccountId, at: Timestamp) -> Result<bool> {
+        let connector = self.account(id)?;
+        let tells = connector.marketplace().is_some_and(|m| m.orders().is_some());
+        if !tells || !connector.capabilities().support(Facet::Orders).works() {
+            return Ok(true);
+        }
+        if self.owes_orders(id).await? {
+            return Ok(false);
+        }
+        let read = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
+        let until = read.and_then(|c| c.value.until);
+        Ok(until.is_some_and(|until| back(until, overlap(connector.as_ref())) >= at))
+    }
+
+    /// Orders of an account are known to be there, and were not read yet.
+    async fn owes_orders(&self, id: &AccountId) -> Result<bool> {
+        let owed = |h: &crate::hints::HintRecord| matches!(h.reading, Reading::Order(_) | Reading::Orders);
+        Ok(self.owed(Some(id)).await?.iter().any(owed))
+    }
+
     /// Units that came back to an account with cancelled orders, as far as its listings do not show them, are fresh again. Known
     /// from a listing that was read after all that we heard of, once every sale before that reading is heard of too.
     async fn look_for_returned(&self, id: &AccountId, read_to: Timestamp) -> Result<()> {
-        let owed = |h: &crate::hints::HintRecord| matches!(h.reading, Reading::Order(_) | Reading::Orders);
-        if self.owed(Some(id)).await?.iter().any(owed) {
+        if self.owes_orders(id).await? {
             return Ok(());
         }
         let overlap = overlap(self.account(id)?.as_ref());
@@ -289,6 +312,7 @@ impl Gateway {
         }
         let mut batch = Batch::new();
         let new = known.is_none();
+        let before = known.as_ref().map(|k| k.value.clone());
         let version = known.as_ref().map_or(Expect::Absent, |k| Expect::Version(k.version));
         let mut record = known.map_or_else(
             || OrderRecord {
@@ -307,13 +331,12 @@ impl Gateway {
             },
             |k| k.value,
         );
-        let (before, was) = (record.order.state, record.stage);
         record.order = order.clone();
         advance(&mut record);
-        let reopened = was == Stage::Cancelled && record.stage != was;
         // What had left before we came is not on the shelf that was counted; what was sold from our offers since is.
         let old = new && pulled.offered_since.is_none_or(|since| order.placed_at.utc < since);
-        self.reserve(&record, old, reopened, &mut batch).await?;
+        let reading = reserve::Reading { before: before.as_ref(), old };
+        let told = self.reserve(&reading, &record, &mut batch).await?;
         batch.put_expecting(&record, version)?;
         if new {
             batch.audit(
@@ -325,116 +348,17 @@ impl Gateway {
                     None => order.raw_status.clone(),
                 },
             );
-        } else if (before, was) != (order.state, record.stage) {
+        } else if before.is_some_and(|b| (b.order.state, b.stage) != (order.state, record.stage)) {
             let told = format!("{} ({}), {}", order.state, order.raw_status, record.stage.name());
             batch.audit(self.now(), "order changed", record.key(), told);
         }
         self.store.commit(batch).await?;
+        pulled.oversold = pulled.oversold.saturating_add(told.oversold);
+        pulled.errors.extend(told.errors);
         if new {
             pulled.new += 1
         } else {
             pulled.changed += 1
-        }
-        Ok(())
-    }
-
-    /// Brings the reservations of an order in line with its lines: the key (account, order, line) makes that happen
-    /// once however often it is imported. Nothing is held for what a channel ships from its own shelf, nor for what had left
-    /// already when we first saw the order (`old`). What left without a parcel of ours leaves the stock here. What a
-    /// cancellation gave back is held again when the order is on after all (`reopened`).
-    async fn reserve(
-        &self,
-        record: &OrderRecord,
-        old: bool,
-        reopened: bool,
-        batch: &mut Batch,
-    ) -> Result<()> {
-        let order = &record.order;
-        let left = record.stage == Stage::Confirmed && (record.shipment.is_none() || record.elsewhere);
-        let now = self.now();
-        let sells = self.stock_parts().get(&order.account).is_some_and(|parts| *parts > 0);
-        let mut stock: std::collections::BTreeMap<String, (StockRecord, i64)> =
-            std::collections::BTreeMap::new();
-        for line in &order.lines {
-            let Some(sku) = &line.sku else { continue };
-            let wanted = if record.stage == Stage::Cancelled || order.channel_fulfilled || (old && left) {
-                0
-            } else if old {
-                line.open()
-            } else {
-                line.quantity.saturating_sub(line.cancelled)
-            };
-            let key = format!("{}/{}/{}", order.account, order.id, line.id);
-            let held = typed::get::<Reservation>(&*self.store, &key).await?;
-            if !stock.contains_key(sku.as_str()) {
-                let Some(s) = typed::get::<StockRecord>(&*self.store, sku.as_str()).await? else { continue };
-                stock.insert(sku.to_string(), (s.value, s.version));
-            }
-            let Some((shelf, _)) = stock.get_mut(sku.as_str()) else { continue };
-            match held {
-                None => {
-                    shelf.reserve(&order.account, wanted);
-                    shelf.heard(&order.account, now);
-                    let state = match wanted {
-                        0 => ReservationState::Released,
-                        _ if left => ReservationState::Shipped,
-                        _ => ReservationState::Held,
-                    };
-                    if left {
-                        shelf.ship(wanted);
-                    }
-                    let reservation = Reservation {
-                        account: order.account.clone(),
-                        order: order.id.to_string(),
-                        line: line.id.to_string(),
-                        sku: sku.clone(),
-                        quantity: wanted,
-                        state,
-                    };
-                    batch.put_expecting(&reservation, Expect::Absent)?;
-                }
-                Some(held) if reopened && held.value.state == ReservationState::Released && wanted > 0 => {
-                    shelf.reserve(&order.account, wanted);
-                    shelf.heard(&order.account, now);
-                    let mut state = ReservationState::Held;
-                    if left {
-                        shelf.ship(wanted);
-                        state = ReservationState::Shipped;
-                    }
-                    batch.put_expecting(
-                        &Reservation { quantity: wanted, state, ..held.value },
-                        Expect::Version(held.version),
-                    )?;
-                }
-                Some(held)
-                    if held.value.state == ReservationState::Held
-                        && (left || wanted < held.value.quantity) =>
-                {
-                    let quantity = wanted.min(held.value.quantity);
-                    let back = held.value.quantity - quantity;
-                    if sells {
-                        shelf.give_back(&order.account, back, self.config.stock.buffer, now);
-                    } else {
-                        shelf.release(back);
-                    }
-                    let state = match quantity {
-                        0 => ReservationState::Released,
-                        _ if left => ReservationState::Shipped,
-                        _ => ReservationState::Held,
-                    };
-                    if left {
-                        shelf.ship(quantity);
-                    }
-                    batch.put_expecting(
-                        &Reservation { quantity, state, ..held.value },
-                        Expect::Version(held.version),
-                    )?;
-                }
-                Some(_) => {}
-            }
-        }
-        for (shelf, version) in stock.values() {
-            batch.put_expecting(shelf, Expect::Version(*version))?;
         }
         Ok(())
     }

@@ -513,7 +513,11 @@ impl Inputs<'_> {
             match &change.action {
                 Some(Action::Create { offer }) => {
                     totals.create += 1;
-                    estimate.creates.push(&offer.product);
+                    // What was sent before is read first, and goes by itself, as an update does.
+                    let known = self.offers.get(&offer_key(&change.account, &change.sku));
+                    let first = known.is_none_or(|k| k.sent_at.is_none());
+                    let all = if first { &mut estimate.creates } else { &mut estimate.updates };
+                    all.push(&offer.product);
                 }
                 Some(Action::Update { offer, .. }) => {
                     totals.update += 1;

@@ -43,7 +43,8 @@ macro_rules! record {
 }
 
 mod offer;
-pub use self::offer::{Asked, Made, OfferRecord, QuantityAlone, offer_key};
+pub(crate) use self::offer::is_gone;
+pub use self::offer::{Asked, Gone, Made, OfferRecord, QuantityAlone, offer_key};
 
 /// A product of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,8 +72,12 @@ pub struct StockRecord {
     /// yet (ADR 3).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub returned: BTreeMap<AccountId, Returned>,
-    /// Units sold beyond what was allotted. Anything above zero is an oversell, and an alarm.
+    /// Units sold beyond what was allotted. Anything above zero is an oversell: told when it is taken in.
     pub oversold: u32,
+    /// The count that was last taken from the catalogue's files: only another one is news (ADR 3). It stays while the SKU is in no
+    /// file. `None`: none was, or an earlier version took it, which did not keep it here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<u32>,
 }
 record!(StockRecord, Stock, |r| r.sku.to_string(), String::new(), {
     if r.returned.is_empty() { String::new() } else { StockRecord::RETURNED.to_owned() }
@@ -119,14 +124,24 @@ pub struct Reservation {
     pub quantity: u32,
     /// State.
     pub state: ReservationState,
+    /// Units of the line beside these that are not on the shelf any more: they left before it was counted, or before the line
+    /// grew. `None`: an earlier version wrote it; then it is all that the order held too little of when it was last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<u32>,
 }
 record!(
     Reservation,
     Reservations,
-    |r| format!("{}/{}/{}", r.account, r.order, r.line),
+    |r| reservation_key(&r.account, &r.order, &r.line),
     r.account.to_string(),
     format!("{:?}", r.state)
 );
+
+/// Key of a reservation.
+#[must_use]
+pub fn reservation_key(account: &AccountId, order: &str, line: &str) -> String {
+    format!("{account}/{order}/{line}")
+}
 
 /// How far an order has come in our hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

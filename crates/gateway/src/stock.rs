@@ -68,7 +68,7 @@ impl StockRecord {
     #[must_use]
     pub fn new(sku: Sku) -> StockRecord {
         let (allotted, fresh, returned) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        StockRecord { sku, on_hand: 0, reserved: 0, allotted, fresh, returned, oversold: 0 }
+        StockRecord { sku, on_hand: 0, reserved: 0, allotted, fresh, returned, oversold: 0, counted: None }
     }
 
     /// What an account may still sell.
@@ -144,6 +144,23 @@ impl StockRecord {
             }
             self.set_fresh(&account, fresh);
         }
+    }
+
+    /// Takes the count of a catalogue's file. That is of the shelf on the day it was written: only another one than was taken last
+    /// is news, however long the SKU was in no file meanwhile. Whether it was taken; no count was before of a shelf that is new.
+    ///
+    /// `was` is the last one where an earlier version took it, which kept it with the product. Where that is gone too, nobody knows
+    /// what was sold of this count: it only takes away then.
+    pub fn count(&mut self, counted: u32, was: Option<u32>, new: bool) -> bool {
+        let last = self.counted.replace(counted).or(was);
+        let news = match last {
+            Some(last) => last != counted,
+            None => new || counted < self.on_hand,
+        };
+        if news {
+            self.recount(counted);
+        }
+        news
     }
 
     /// An account sold units.
@@ -290,6 +307,8 @@ mod tests {
     struct Shown {
         units: u32,
         unheard: u32,
+        /// It was taken down.
+        gone: bool,
     }
 
     /// A channel that also cancels.
@@ -305,13 +324,13 @@ mod tests {
     }
 
     proptest! {
-        /// Listings are put up, sold from, raised and lowered in any order, and sales are heard of late: what all of them show,
-        /// with what they sold, is never more than is on the shelf; and once every sale is heard of, everything
-        /// allotted is shown.
+        /// Listings are put up, sold from, raised, lowered, taken down and put up again in any order, and sales are heard of late: what
+        /// all of them show, with what they sold and what is still to be shown, is never more than is on the shelf; and once every
+        /// sale is heard of, everything allotted is shown.
         #[test]
         fn a_raise_sells_nothing_twice_and_forgets_nothing(
             start in 0_u32..40,
-            steps in prop::collection::vec((0_u8..4, 0_usize..3, 0_u32..30), 0..80),
+            steps in prop::collection::vec((0_u8..6, 0_usize..3, 0_u32..30), 0..80),
         ) {
             let accounts = ["a", "b", "c"].map(id);
             let parts = parts(&[("a", 3), ("b", 2), ("c", 1)]);
@@ -323,10 +342,21 @@ mod tests {
                 shelf.show(account, None, shown[n].units);
             }
             let raise = |shelf: &mut StockRecord, shown: &mut Shown, account: &AccountId| {
+                if shown.gone {
+                    return;
+                }
                 let most = shelf.may_show(account, shown.units);
                 if most > shown.units {
                     shelf.show(account, Some(shown.units), most);
                     shown.units = most;
+                }
+            };
+            // Only once all that it sold before it was gone is heard of (`Gateway::all_heard_before`).
+            let relist = |shelf: &mut StockRecord, shown: &mut Shown, account: &AccountId| {
+                if shown.gone && shown.unheard == 0 {
+                    shown.units = shelf.allotted_to(account);
+                    shelf.show(account, None, shown.units);
+                    shown.gone = false;
                 }
             };
             for (what, n, units) in steps {
@@ -343,6 +373,8 @@ mod tests {
                         shelf.reserve(account, heard);
                     }
                     2 => raise(&mut shelf, listing, account),
+                    3 => (listing.units, listing.gone) = (0, true),
+                    4 => relist(&mut shelf, listing, account),
                     // A delivery.
                     _ => {
                         shelf.recount(shelf.on_hand + units);
@@ -352,9 +384,13 @@ mod tests {
                 let promised: u32 = shown.iter().map(|s| s.units + s.unheard).sum();
                 prop_assert!(promised + shelf.reserved <= shelf.on_hand, "{shown:?} {shelf:?}");
                 prop_assert_eq!(shelf.oversold, 0);
+                for (s, account) in shown.iter().zip(&accounts).filter(|(s, _)| !s.gone) {
+                    prop_assert!(s.units + s.unheard + shelf.fresh_of(account) <= shelf.allotted_to(account), "{shown:?} {shelf:?}");
+                }
             }
             for (n, account) in accounts.iter().enumerate() {
                 shelf.reserve(account, std::mem::take(&mut shown[n].unheard));
+                relist(&mut shelf, &mut shown[n], account);
                 raise(&mut shelf, &mut shown[n], account);
                 prop_assert_eq!(shown[n].units, shelf.allotted_to(account));
             }
@@ -387,6 +423,46 @@ mod tests {
                 prop_assert!(s.is_safe(), "{s:?}");
                 prop_assert_eq!(s.oversold, 0);
                 prop_assert_eq!(s.reserved, open.iter().sum::<u32>());
+            }
+        }
+
+        /// A file that says the same is no news, however often the SKU left it and came back: what is for sale and promised is there.
+        #[test]
+        fn an_old_count_brings_back_nothing(
+            start in 0_u32..30,
+            steps in prop::collection::vec((0_u8..5, 0_u32..10), 0..60),
+        ) {
+            let shop = id("a");
+            let parts = parts(&[("a", 1)]);
+            let mut shelf = StockRecord::new("S".parse().unwrap());
+            // What is there, what the file says of it, whether the SKU is in it, what is promised.
+            let (mut there, mut file, mut listed, mut open) = (start, start, true, 0);
+            shelf.count(file, None, true);
+            shelf.allot(&parts, 0);
+            for (what, units) in steps {
+                match what {
+                    0 => {
+                        let sold = units.min(shelf.allotted_to(&shop));
+                        shelf.reserve(&shop, sold);
+                        open += sold;
+                    }
+                    1 => {
+                        shelf.ship(open);
+                        there -= std::mem::take(&mut open);
+                    }
+                    2 => listed = false,
+                    3 => listed = true,
+                    // A delivery; everything is counted.
+                    _ => {
+                        there += units;
+                        (file, listed) = (there, true);
+                    }
+                }
+                if listed && shelf.count(file, None, false) {
+                    shelf.allot(&parts, 0);
+                }
+                prop_assert!(shelf.on_hand <= there && shelf.is_safe(), "{there} {shelf:?}");
+                prop_assert_eq!((shelf.reserved, shelf.oversold), (open, 0));
             }
         }
 

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_connector::role::{Draft, DraftOffer};
 use tradewind_domain::{
-    ChangeState, ListingId, ListingRef, ListingState, LiveListing, Offer, ProductId, Sku,
+    AccountId, ChangeState, ListingId, ListingRef, ListingState, LiveListing, Offer, ProductId, Sku,
 };
 use tradewind_store::typed;
 
 use super::{Applied, Run};
 use crate::gateway::{Gateway, Result};
-use crate::records::{Asked, Made, OfferRecord, offer_key};
+use crate::records::{Asked, Gone, Made, OfferRecord, is_gone, offer_key};
 
 /// An offer to put up, and the listing it replaces.
 #[derive(Clone, Copy)]
@@ -66,8 +66,8 @@ pub(super) fn by_product<'a>(run: &Run<'a>) -> BTreeMap<&'a ProductId, Vec<&'a S
 
 impl Gateway {
     /// What is about to be put in one call: one that replaces a listing takes no more units than the listing shows and was never
-    /// given. So does one that was sent before and not seen since: it may have come late, and sold. With it, where products
-    /// go as a whole, the siblings by product.
+    /// given. So does one that was sent before and not seen since: it may have come late, and sold. One that was there and is gone is
+    /// put up again when all that it sold is heard of, and not before. With it, where products go as a whole, the siblings by product.
     pub(super) async fn ready(
         &self,
         run: &Run<'_>,
@@ -81,7 +81,7 @@ impl Gateway {
         for put in puts.iter().filter(|p| p.replaces.is_none()) {
             let sku = &put.offer.sku;
             let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
-            if let Some(before) = known.filter(|k| k.value.sent_at.is_some()) {
+            if let Some(before) = known.filter(|k| k.value.sent_at.is_some() || k.value.live.is_some()) {
                 keys.push(ListingRef { sku: sku.clone(), listing: before.value.listing });
                 again.insert(sku);
             }
@@ -106,6 +106,17 @@ impl Gateway {
                 if absent && put.replaces.is_some() {
                     // There is nothing to update any more, and what it sold last is not known: the next plan decides.
                     applied.postponed += 1;
+                    continue;
+                }
+                if is_gone(live)
+                    && let Gone::Since(at) = self.gone(id, sku).await?
+                    && !self.all_heard_before(id, at).await?
+                {
+                    applied.postponed += 1;
+                    applied.tell(format!(
+                        "{sku} at {id} waits: its listing was seen to be gone at {at}, and what it sold before may not be heard of yet; \
+                         pull the orders, then apply the next plan"
+                    ));
                     continue;
                 }
                 if !absent {
@@ -159,6 +170,12 @@ impl Gateway {
             }
         });
         Ok((ready, siblings))
+    }
+
+    /// Since when a listing is gone, as it was read last.
+    async fn gone(&self, id: &AccountId, sku: &Sku) -> Result<Gone> {
+        let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
+        Ok(known.map_or(Gone::No, |k| k.value.gone))
     }
 
     /// The offers of the same products that are not put, as they are stored by now.

@@ -45,18 +45,29 @@ impl Gateway {
     ) -> Result<Vec<StockChange>> {
         let keys = raises.iter().map(|c| c.key.clone()).collect();
         // Without a reading nothing is raised: what the listing shows by now is not known.
-        let Some(shown) = self.shown(id, connector, keys, applied).await? else { return Ok(Vec::new()) };
+        let Some(shown) = self.shown(id, connector, keys, applied).await? else {
+            applied.waits(
+                id,
+                raises.iter().map(|c| c.key.sku.clone()).collect(),
+                "its channel reads nothing back",
+            );
+            return Ok(Vec::new());
+        };
         let mut still = Vec::with_capacity(raises.len());
+        let mut waiting = Vec::new();
         for change in raises {
-            let Some(live) = shown.get(&change.key.sku).filter(|l| l.state == ListingState::Live) else {
+            // One that could not be read is counted already.
+            let Some(live) = shown.get(&change.key.sku) else { continue };
+            let Some(now) = live.quantity.filter(|_| live.state == ListingState::Live) else {
+                waiting.push(change.key.sku.clone());
                 continue;
             };
-            let Some(now) = live.quantity else { continue };
             let most = self.may_show(id, &change.key.sku, now).await?.min(change.quantity);
             if most > now {
                 still.push(StockChange { quantity: most, expected: Some(now), ..change.clone() });
             }
         }
+        applied.waits(id, waiting, "the listing is not on sale at this moment, or tells no quantity");
         Ok(still)
     }
 
@@ -70,11 +81,21 @@ impl Gateway {
     ) -> Result<Vec<StockChange>> {
         let keys = lowers.iter().map(|c| c.key.clone()).collect();
         let Some(shown) = self.shown(id, connector, keys, applied).await? else { return Ok(lowers) };
-        let above = lowers.into_iter().filter_map(|change| {
-            let now = shown.get(&change.key.sku)?.quantity.filter(|q| *q > change.quantity)?;
-            Some(StockChange { expected: Some(now), ..change })
-        });
-        Ok(above.collect())
+        let (mut above, mut waiting) = (Vec::with_capacity(lowers.len()), Vec::new());
+        for change in lowers {
+            let Some(live) = shown.get(&change.key.sku) else { continue };
+            match live.quantity {
+                Some(now) if now > change.quantity => {
+                    above.push(StockChange { expected: Some(now), ..change });
+                }
+                Some(_) => {}
+                // Nothing of it sells.
+                None if matches!(live.state, ListingState::Absent | ListingState::Inactive) => {}
+                None => waiting.push(change.key.sku),
+            }
+        }
+        applied.waits(id, waiting, "the listing tells no quantity at this moment");
+        Ok(above)
     }
 
     /// What an account is allotted of a SKU at this moment: an apply takes its time, and other accounts sell and shelves are

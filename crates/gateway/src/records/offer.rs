@@ -41,6 +41,8 @@ pub struct OfferRecord {
     pub live: Option<LiveListing>,
     /// When that was.
     pub read_at: Option<Timestamp>,
+    /// Since when nothing is there of a listing that was (ADR 3).
+    pub gone: Gone,
     /// What the channel makes of the title that we sent, when it has a way of its own: an edit by a hand is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_title: Option<String>,
@@ -106,6 +108,26 @@ pub enum Made {
     Unknown,
 }
 
+/// Since when nothing is there of a listing that was: what it sold before may not be heard of yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gone {
+    /// It is there; or it was never seen there, nor said to be.
+    #[default]
+    No,
+    /// It was first seen to be gone at this instant.
+    Since(Timestamp),
+}
+
+/// Nothing of a listing is there: nothing, or what is off sale and tells no quantity.
+pub(crate) fn is_gone(live: &LiveListing) -> bool {
+    match live.state {
+        ListingState::Absent => true,
+        ListingState::Inactive => live.quantity.is_none(),
+        _ => false,
+    }
+}
+
 impl Made {
     /// No answer tells, and to see the listing does not either.
     pub(crate) fn is_open(&self) -> bool {
@@ -130,6 +152,7 @@ impl OfferRecord {
             took: 0,
             live: None,
             read_at: None,
+            gone: Gone::No,
             own_title: None,
             note: None,
         }
@@ -257,6 +280,13 @@ impl OfferRecord {
 
     /// What was read of it at the channel.
     pub(crate) fn reads(&mut self, live: &LiveListing, at: Timestamp) {
+        // Seen there, or the channel said that it is.
+        let was = self.live.as_ref().is_some_and(|l| !is_gone(l)) || self.state == ChangeState::Accepted;
+        if !is_gone(live) {
+            self.gone = Gone::No;
+        } else if was {
+            self.gone = Gone::Since(at);
+        }
         self.listing = live.key.listing.clone().or_else(|| self.listing.take());
         self.live = Some(live.clone());
         self.read_at = Some(at);
@@ -299,6 +329,7 @@ struct Stored {
     took: u32,
     live: Option<LiveListing>,
     read_at: Option<Timestamp>,
+    gone: Option<Gone>,
     own_title: Option<String>,
     note: Option<String>,
     #[serde(default)]
@@ -323,6 +354,11 @@ impl From<Stored> for OfferRecord {
             ChangeState::Intended | ChangeState::Sent | ChangeState::Indeterminate => false,
         };
         let made = if taken || s.desired.is_none() { Made::Sent } else { Made::Unknown };
+        // Those did not keep either since when a listing is gone: at the latest since it was last read so.
+        let gone = match (&s.live, s.read_at) {
+            (Some(live), Some(at)) if s.desired.is_some() && is_gone(live) => Gone::Since(at),
+            _ => Gone::No,
+        };
         OfferRecord {
             account: s.account,
             sku: s.sku,
@@ -336,6 +372,7 @@ impl From<Stored> for OfferRecord {
             took: s.took,
             live: s.live,
             read_at: s.read_at,
+            gone: s.gone.unwrap_or(gone),
             own_title: s.own_title,
             note: s.note,
         }

@@ -72,6 +72,7 @@ pub(crate) async fn stocked(dir: &std::path::Path, channel: Arc<Fake>) -> Gatewa
         fresh: [].into(),
         returned: [].into(),
         oversold: 0,
+        counted: None,
     };
     let mut batch = Batch::new();
     batch.put(&product("36.00")).unwrap().put(&stock).unwrap();
@@ -279,6 +280,7 @@ async fn many_listings_are_refreshed_in_one_sweep() {
             fresh: [].into(),
             returned: [].into(),
             oversold: 0,
+            counted: None,
         };
         let mut batch = Batch::new();
         batch.put(&stock).unwrap();
@@ -422,6 +424,7 @@ async fn a_listing_is_put_up_with_no_more_than_may_be_sold_by_then() {
             fresh: [].into(),
             returned: [].into(),
             oversold: 0,
+            counted: None,
         };
         let store = gateway.store.clone();
         let write = async move |left: [u32; 2]| {

@@ -100,6 +100,7 @@ impl Trade {
             fresh: BTreeMap::new(),
             returned: [].into(),
             oversold: 0,
+            counted: None,
         };
         let mut batch = Batch::new();
         batch.put(&ProductRecord(bag)).unwrap().put(&stock).unwrap();

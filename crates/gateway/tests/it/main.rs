@@ -20,5 +20,7 @@ mod overlap;
 mod plan;
 mod pricing;
 mod pull;
+mod relist;
+mod reserve;
 mod shop;
 mod stuck;

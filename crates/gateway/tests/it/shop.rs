@@ -53,6 +53,7 @@ impl Shop {
             fresh: BTreeMap::new(),
             returned: [].into(),
             oversold: 0,
+            counted: None,
         };
         stock.allot(&self.config.account.iter().map(|a| (a.id.clone(), 1)).collect(), 0);
         self.stock.insert(variant.sku.clone(), stock);

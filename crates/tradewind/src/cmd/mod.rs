@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Plan(plan::Args),
     /// Carry a plan out, and read back what is live.
     Apply(apply::Args),
-    /// Pull orders, or list them.
+    /// Pull orders, or list them; units that they take and that are not there are told (exit 3).
     Orders(orders::Args),
     /// Pull returns, or list them; those to be approved or declined first (exit 3).
     Returns(cases::Args),
