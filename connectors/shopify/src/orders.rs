@@ -22,7 +22,7 @@ shippingLine { taxLines { title channelLiable priceSet { shopMoney { amount curr
 shippingAddress { firstName lastName company address1 address2 city provinceCode zip countryCodeV2 phone } \
 localizedFields(first: 5) { nodes { key countryCode value } } \
 transactions(first: 20) { id kind status gateway processedAt paymentId amountSet { shopMoney { amount currencyCode } } } \
-fulfillments(first: 20) { displayStatus trackingInfo(first: 5) { number } } \
+fulfillments(first: 20) { status totalQuantity displayStatus trackingInfo(first: 5) { number } } \
 lineItems(first: 50) { pageInfo { hasNextPage endCursor } nodes { id sku title quantity currentQuantity unfulfilledQuantity \
 originalUnitPriceSet { shopMoney { amount currencyCode } } discountedTotalSet(withCodeDiscounts: true) { shopMoney { amount currencyCode } } \
 originalTotalSet { shopMoney { amount currencyCode } } taxLines { title channelLiable priceSet { shopMoney { amount currencyCode } } } } }"
@@ -83,6 +83,24 @@ pub(crate) struct SearchIn {
 pub(crate) struct Partial {
     pub(crate) order: Order,
     pub(crate) more_lines: Option<String>,
+    /// Units that left, over all its lines.
+    pub(crate) fulfilled: u32,
+}
+
+/// Units that were refunded without coming back are removed in Shopify's words, and left all the same: of a line it tells only what is
+/// removed and what is to be fulfilled, of a fulfilment how many units it has. What of these no line shows as shipped is among
+/// what was removed. Where several lines have something removed, each may be the one: what left must not be taken for back.
+///
+/// UNVERIFIED: that `currentQuantity` leaves out refunded units that were fulfilled (the schema says "excluding refunded and
+/// removed units"), and that a fulfilment's `totalQuantity` stays as it was.
+pub(crate) fn left_and_refunded(order: &mut Order, fulfilled: u32) {
+    let shown: u32 = order.lines.iter().map(|l| l.shipped).fold(0, u32::saturating_add);
+    let hidden = fulfilled.saturating_sub(shown);
+    for line in &mut order.lines {
+        let left = line.cancelled.min(hidden);
+        line.cancelled -= left;
+        line.shipped += left;
+    }
 }
 
 // ---- wire ----------------------------------------------------------------------------------------
@@ -208,6 +226,8 @@ struct WireTransaction {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Fulfillment {
+    status: String,
+    total_quantity: u32,
     display_status: Option<String>,
 }
 
@@ -323,6 +343,11 @@ fn partial(account: &AccountId, o: WireOrder) -> Result<Partial, Error> {
         _ => None,
     };
     let more_lines = o.line_items.next();
+    let went = |f: &&Fulfillment| !matches!(f.status.as_str(), "CANCELLED" | "ERROR" | "FAILURE");
+    let fulfilled = match o.test {
+        true => 0,
+        false => o.fulfillments.iter().filter(went).map(|f| f.total_quantity).fold(0, u32::saturating_add),
+    };
     let included = o.taxes_included;
     let taxes = o.shipping_line.map(|s| s.tax_lines).unwrap_or_default();
     let name =
@@ -360,7 +385,7 @@ fn partial(account: &AccountId, o: WireOrder) -> Result<Partial, Error> {
         ship_by: None,
         channel_fulfilled: false,
     };
-    Ok(Partial { order, more_lines })
+    Ok(Partial { order, more_lines, fulfilled })
 }
 
 /// A number that customs or the tax office asks of the buyer; `LocalizedFieldKey` of the Admin API. E-mail addresses and
@@ -545,6 +570,31 @@ mod tests {
         }
         let voided = order("VOIDED", "UNFULFILLED", false, Some("2026-08-02T00:00:00Z"));
         assert_eq!(voided.state, Cancelled);
+    }
+
+    /// Three of a line, with what Shopify shows of them: how many are left after removals, how many are to be fulfilled still.
+    #[test]
+    fn what_was_fulfilled_and_refunded_left() {
+        for (current, unfulfilled, fulfilled, cancelled, shipped) in [
+            // One went and was refunded as goodwill, two are to go.
+            (2, 2, 1, 0, 1),
+            // One was taken out before anything went; then the other two went.
+            (2, 2, 0, 1, 0),
+            (2, 0, 2, 1, 2),
+            // One went, one was taken out, one is to go.
+            (2, 1, 1, 1, 1),
+            // All went, all were refunded.
+            (0, 0, 3, 0, 3),
+        ] {
+            let mut o = order("PARTIALLY_REFUNDED", "PARTIALLY_FULFILLED", false, None);
+            let l = &mut o.lines[0];
+            l.cancelled = 3 - current;
+            l.shipped = current - unfulfilled;
+            left_and_refunded(&mut o, fulfilled);
+            let l = &o.lines[0];
+            assert_eq!((l.cancelled, l.shipped), (cancelled, shipped), "{current} {unfulfilled} {fulfilled}");
+            assert_eq!(l.open(), unfulfilled);
+        }
     }
 
     #[test]

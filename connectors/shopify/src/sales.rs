@@ -38,7 +38,7 @@ impl Shopify {
             variables: orders::lines_variables,
             read: orders::lines,
         };
-        let orders::Partial { mut order, mut more_lines } = partial;
+        let orders::Partial { mut order, mut more_lines, fulfilled } = partial;
         while let Some(cursor) = more_lines {
             let input = (order.id.clone(), cursor);
             let (lines, next) = self.pipeline.call(&call, &input, cx).await?;
@@ -48,6 +48,7 @@ impl Shopify {
             }
             more_lines = next;
         }
+        orders::left_and_refunded(&mut order, fulfilled);
         Ok(order)
     }
 }
