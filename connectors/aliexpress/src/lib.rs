@@ -353,7 +353,7 @@ impl role::Listings for AliExpress {
         .await
     }
 
-    async fn sweep(&self, _: &CallCx, _: Option<&Cursor>) -> Result<Page<LiveListing>, Error> {
+    async fn sweep(&self, _: &CallCx, _: Option<&Cursor>) -> Result<Page<Result<LiveListing, Error>>, Error> {
         // The list names products, not SKUs; a sweep would cost one detail call per product and status.
         Err(Error::new(Kind::Unsupported, "AliExpress lists products without their SKUs; read them by SKU"))
     }

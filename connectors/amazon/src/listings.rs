@@ -298,7 +298,7 @@ struct Sweep<'a>(&'a Site);
 
 impl Operation for Sweep<'_> {
     type In = Option<Cursor>;
-    type Out = (u64, Page<LiveListing>);
+    type Out = (u64, Page<Result<LiveListing, Error>>);
     fn spec(&self) -> &OpSpec {
         &SWEEP
     }
@@ -312,7 +312,7 @@ impl Operation for Sweep<'_> {
     }
     fn decode(&self, _: &OpCx<'_>, _: &Option<Cursor>, response: &WireResponse) -> Result<Self::Out, Error> {
         let page: w::Items = response.json()?;
-        let items = page.items.iter().map(|i| listing(self.0, i)).collect::<Result<_, _>>()?;
+        let items = page.items.read("listing", "sku", |i: w::Item| listing(self.0, &i)).collect();
         let next = page.pagination.and_then(|p| p.next_token).map(Cursor);
         Ok((page.number_of_results, Page { items, next }))
     }
@@ -442,7 +442,11 @@ impl Listings for Amazon {
         read_each(keys, |key| async move { self.pipeline.call(&Get(&self.site), &key.sku, cx).await }).await
     }
 
-    async fn sweep(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>, Error> {
+    async fn sweep(
+        &self,
+        cx: &CallCx,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Result<LiveListing, Error>>, Error> {
         if let Some(report) = cursor.and_then(report_in) {
             return self.sweep_report(cx, report).await;
         }

@@ -74,6 +74,7 @@ fn price(text: &str, currency: Currency) -> Result<Money, Error> {
     Money::parse(&plain, currency).map_err(|e| Error::decode(format!("price '{text}': {e}")))
 }
 
+/// A row as a listing; one that cannot be read is named by its SKU, where it has one.
 fn row(columns: &Columns, line: &str, currency: Currency) -> Result<LiveListing, Error> {
     let cells: Vec<&str> = line.split('\t').map(str::trim).collect();
     // A row that is cut, or a line feed in a text: which cell is which is not known.
@@ -81,8 +82,17 @@ fn row(columns: &Columns, line: &str, currency: Currency) -> Result<LiveListing,
         return Err(Error::decode(format!("{} columns, got {}", columns.count, cells.len())));
     }
     let cell = |at: Option<usize>| at.and_then(|i| cells.get(i)).copied().filter(|c| !c.is_empty());
-    let asin = cell(columns.asin).map(|a| ListingId::new(a.to_owned())).transpose()?;
     let sku = cell(Some(columns.sku)).ok_or_else(|| Error::decode("a row without seller-sku"))?;
+    listing(columns, &cell, sku, currency).map_err(|e| e.of_record(sku))
+}
+
+fn listing<'a>(
+    columns: &Columns,
+    cell: &impl Fn(Option<usize>) -> Option<&'a str>,
+    sku: &str,
+    currency: Currency,
+) -> Result<LiveListing, Error> {
+    let asin = cell(columns.asin).map(|a| ListingId::new(a.to_owned())).transpose()?;
     // Of goods in Amazon's warehouses, the stock is not ours to tell.
     let ours = cell(columns.channel).is_none_or(|c| c == MERCHANT);
     let quantity = cell(columns.quantity)
@@ -106,24 +116,25 @@ fn row(columns: &Columns, line: &str, currency: Currency) -> Result<LiveListing,
     })
 }
 
-/// The listings of a report: tab-separated, without quoting. One row that cannot be read refuses all: a catalogue with a
-/// hole is no answer.
-fn listings(text: &str, currency: Currency) -> Result<Vec<LiveListing>, Error> {
+/// The listings of a report: tab-separated, without quoting. A row that cannot be read is an error in its place.
+fn listings(text: &str, currency: Currency) -> Result<Vec<Result<LiveListing, Error>>, Error> {
     let mut lines = text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
     let Some((_, header)) = lines.next() else {
         return Err(Error::decode("a report of all listings with a header, got nothing"));
     };
     let columns = Columns::of(header)?;
-    lines
-        .map(|(n, line)| {
-            row(&columns, line, currency)
-                .map_err(|e| e.about(&format!("line {} of the report of all listings", n + 1)))
-        })
-        .collect()
+    let rows = lines.map(|(n, line)| {
+        row(&columns, line, currency)
+            .map_err(|e| e.about(&format!("line {} of the report of all listings", n + 1)))
+    });
+    Ok(rows.collect())
 }
 
 impl Amazon {
-    pub(crate) async fn sweep_by_report(&self, cx: &CallCx) -> Result<Page<LiveListing>, Error> {
+    pub(crate) async fn sweep_by_report(
+        &self,
+        cx: &CallCx,
+    ) -> Result<Page<Result<LiveListing, Error>>, Error> {
         Ok(Page { items: Vec::new(), next: Some(self.want(cx, &ALL, None).await?) })
     }
 
@@ -131,7 +142,7 @@ impl Amazon {
         &self,
         cx: &CallCx,
         report: (u32, &str),
-    ) -> Result<Page<LiveListing>, Error> {
+    ) -> Result<Page<Result<LiveListing, Error>>, Error> {
         match self.wanted(cx, &ALL, report).await? {
             Progress::Running(next) => Ok(Page { items: Vec::new(), next: Some::<Cursor>(next) }),
             Progress::Done(text) => Ok(Page::last(listings(&text, self.site.currency)?)),
@@ -164,8 +175,12 @@ bid-for-featured-placement\tadd-delete\tpending-quantity\tfulfillment-channel\tm
         Currency::new("EUR").unwrap()
     }
 
-    fn read(header: &str, rows: &[String]) -> Result<Vec<LiveListing>, String> {
+    fn rows(header: &str, rows: &[String]) -> Result<Vec<Result<LiveListing, Error>>, String> {
         listings(&format!("{header}\r\n{}\r\n", rows.join("\r\n")), eur()).map_err(|e| e.to_string())
+    }
+
+    fn read(header: &str, lines: &[String]) -> Result<Vec<LiveListing>, String> {
+        rows(header, lines)?.into_iter().collect::<Result<_, _>>().map_err(|e| e.to_string())
     }
 
     #[test]
@@ -202,20 +217,25 @@ bid-for-featured-placement\tadd-delete\tpending-quantity\tfulfillment-channel\tm
     }
 
     #[test]
-    fn a_report_that_cannot_be_read_whole_is_refused_and_the_line_is_named() {
-        let good = line("CUP", "19.99", "7", "DEFAULT", "Active");
-        for (row, why) in [
+    fn a_row_that_cannot_be_read_keeps_back_no_other_and_is_named() {
+        let good = |sku: &str| line(sku, "19.99", "7", "DEFAULT", "Active");
+        for (row, sku, why) in [
             (
                 "cut\tshort".to_owned(),
+                None,
                 "line 3 of the report of all listings: unexpected answer: 29 columns, got 2",
             ),
-            (line("A", "1,234.50", "7", "DEFAULT", "Active"), "price '1,234.50'"),
-            (line("A", "1,234", "7", "DEFAULT", "Active"), "price '1,234'"),
-            (line("A", "1", "-7", "DEFAULT", "Active"), "quantity '-7'"),
-            (line("", "1", "7", "DEFAULT", "Active"), "a row without seller-sku"),
+            (line("A", "1,234.50", "7", "DEFAULT", "Active"), Some("A"), "price '1,234.50'"),
+            (line("A", "1,234", "7", "DEFAULT", "Active"), Some("A"), "price '1,234'"),
+            (line("A", "1", "-7", "DEFAULT", "Active"), Some("A"), "quantity '-7'"),
+            (line("", "1", "7", "DEFAULT", "Active"), None, "a row without seller-sku"),
         ] {
-            let error = read(HEADER, &[good.clone(), row]).unwrap_err();
-            assert!(error.contains(why), "{error}");
+            let found = rows(HEADER, &[good("CUP"), row, good("BAG")]).unwrap();
+            let skus: Vec<&str> = found.iter().flatten().map(|l| l.key.sku.as_str()).collect();
+            assert_eq!((found.len(), skus), (3, vec!["CUP", "BAG"]));
+            let error = found[1].as_ref().unwrap_err();
+            assert_eq!(error.record(), sku);
+            assert!(error.to_string().contains(why), "{error}");
         }
         let error = read("商品名称\t商品描述\t商品编码\t卖家 SKU", &[]).unwrap_err();
         assert!(error.contains("sweep again later"), "{error}");

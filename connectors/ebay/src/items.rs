@@ -198,7 +198,7 @@ pub(crate) struct GetAll<'a>(pub(crate) &'a Site);
 
 impl Operation for GetAll<'_> {
     type In = [Sku];
-    type Out = Vec<w::Answer>;
+    type Out = Vec<Result<w::Answer, Error>>;
 
     fn spec(&self) -> &OpSpec {
         &GET_ALL
@@ -209,8 +209,8 @@ impl Operation for GetAll<'_> {
         request(self.0, Method::POST, "/bulk_get_inventory_item")?.json(&w::Requests { requests: &requests })
     }
 
-    fn decode(&self, _: &OpCx<'_>, _: &[Sku], response: &WireResponse) -> Result<Vec<w::Answer>, Error> {
-        Ok(response.json::<w::Responses>()?.responses)
+    fn decode(&self, _: &OpCx<'_>, _: &[Sku], response: &WireResponse) -> Result<Self::Out, Error> {
+        Ok(response.json::<w::EachResponse>()?.responses.read("listing", "sku", Ok).collect())
     }
 }
 
@@ -219,7 +219,7 @@ pub(crate) struct List<'a>(pub(crate) &'a Site);
 
 impl Operation for List<'_> {
     type In = u32;
-    type Out = Page<w::ReadItem>;
+    type Out = Page<Result<w::ReadItem, Error>>;
 
     fn spec(&self) -> &OpSpec {
         &LIST
@@ -231,12 +231,12 @@ impl Operation for List<'_> {
             .query("offset", page.to_string()))
     }
 
-    fn decode(&self, _: &OpCx<'_>, page: &u32, response: &WireResponse) -> Result<Page<w::ReadItem>, Error> {
+    fn decode(&self, _: &OpCx<'_>, page: &u32, response: &WireResponse) -> Result<Self::Out, Error> {
         let items: w::Items = response.json()?;
         // A list that repeats its `next` ends with its total.
         let seen = page.saturating_add(1).saturating_mul(PAGE);
         let more = items.next.is_some() && items.total.is_none_or(|t| seen < t);
         let next = more.then(|| Cursor(page.saturating_add(1).to_string()));
-        Ok(Page { items: items.inventory_items, next })
+        Ok(Page { items: items.inventory_items.read("listing", "sku", Ok).collect(), next })
     }
 }

@@ -86,12 +86,18 @@ impl Ebay {
     async fn read_chunk(&self, cx: &CallCx, keys: &[ListingRef]) -> Result<Vec<LiveListing>, Error> {
         let skus: Vec<Sku> = keys.iter().map(|k| k.sku.clone()).collect();
         let answers = self.pipeline.call(&GetAll(&self.site), &skus, cx).await?;
-        let answers: HashMap<&str, &w::Answer> =
-            answers.iter().filter_map(|a| Some((a.sku.as_deref()?, a))).collect();
+        let about = |a: &Result<w::Answer, Error>| match a {
+            Ok(answer) => answer.sku.clone(),
+            Err(e) => e.record().map(str::to_owned),
+        };
+        let answers: HashMap<String, Result<w::Answer, Error>> =
+            answers.into_iter().filter_map(|a| Some((about(&a)?, a))).collect();
+        let answers = &answers;
         read_each(keys, |key| {
-            let answer = answers.get(key.sku.as_str()).copied();
             async move {
+                let answer = answers.get(key.sku.as_str());
                 let answer = answer.ok_or_else(|| Error::decode(format!("no answer about '{}'", key.sku)))?;
+                let answer = answer.as_ref().map_err(Error::clone)?;
                 if let (true, Some(item)) = (answer.is_fine(), &answer.inventory_item) {
                     let offer = self.offer_of(cx, &key.sku).await?;
                     return listing(&key.sku, item, offer.as_ref());
@@ -118,7 +124,11 @@ impl Listings for Ebay {
         Ok(found)
     }
 
-    async fn sweep(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>, Error> {
+    async fn sweep(
+        &self,
+        cx: &CallCx,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Result<LiveListing, Error>>, Error> {
         let page = match cursor {
             Some(c) => {
                 c.0.parse()
@@ -127,13 +137,16 @@ impl Listings for Ebay {
             None => 0,
         };
         let page = self.pipeline.call(&List(&self.site), &page, cx).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for item in &page.items {
-            let sku = Sku::new(item.sku.clone().ok_or_else(|| Error::decode("an item without SKU"))?)?;
-            let offer = self.offer_of(cx, &sku).await?;
-            items.push(listing(&sku, item, offer.as_ref())?);
-        }
-        Ok(Page { items, next: page.next })
+        page.complete(|item| async move {
+            let sku = item.sku.clone().ok_or_else(|| Error::decode("listing ?: an item without SKU"))?;
+            let read = async {
+                let sku = Sku::new(sku.clone())?;
+                let offer = self.offer_of(cx, &sku).await?;
+                listing(&sku, &item, offer.as_ref())
+            };
+            read.await.map_err(|e| e.about(&format!("listing {sku}")).of_record(sku))
+        })
+        .await
     }
 }
 

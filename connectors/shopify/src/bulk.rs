@@ -19,8 +19,8 @@ use url::Url;
 
 use crate::Shopify;
 use crate::config::Shop;
-use crate::gql::{Call, Connection, data};
-use crate::products::{Item, ProductOf, Variant};
+use crate::gql::{Call, Each, data};
+use crate::products::{self, Item, ProductOf, Variant, Variants};
 
 /// A job is asked about this often, which is an hour; then a person should look at what it does.
 const MOST_POLLS: u32 = 180;
@@ -50,25 +50,20 @@ fn sweep_variables(shop: &Shop, _: &OpCx<'_>, (): &()) -> Result<Value, Error> {
 }
 
 /// The number of variants, as far as it was counted, and the first of them.
-fn read_sweep(
-    _: &Shop,
-    _: &OpCx<'_>,
-    (): &(),
-    response: &WireResponse,
-) -> Result<(u32, Connection<Variant>), Error> {
+fn read_sweep(_: &Shop, _: &OpCx<'_>, (): &(), response: &WireResponse) -> Result<(u32, Variants), Error> {
     #[derive(Deserialize)]
     struct Data {
         #[serde(rename = "productVariantsCount")]
         count: Option<Count>,
         #[serde(rename = "productVariants")]
-        variants: Connection<Variant>,
+        variants: Each,
     }
     #[derive(Deserialize)]
     struct Count {
         count: u32,
     }
     let data: Data = data(response)?;
-    Ok((data.count.map_or(0, |c| c.count), data.variants))
+    Ok((data.count.map_or(0, |c| c.count), products::variants(&data.variants)))
 }
 
 // ---- start -----------------------------------------------------------------------------------------
@@ -212,53 +207,78 @@ struct Line {
     inventory_item: Option<Item>,
 }
 
-/// The variants of a file with their products. Lines are read one by one; those of a product need not follow it.
-fn variants(file: &[u8], count: usize) -> Result<Vec<Variant>, Error> {
+/// A line of the file. One that cannot be read is named by its SKU, where it tells one.
+fn line(n: usize, text: &[u8]) -> Result<Line, Error> {
+    #[derive(Deserialize)]
+    struct Named {
+        sku: Option<String>,
+    }
+    serde_json::from_slice(text).map_err(|e| {
+        let e = Error::decode(format!("line {} of the file: {e}", n + 1));
+        match serde_json::from_slice::<Named>(text).ok().and_then(|n| n.sku) {
+            Some(sku) => e.about(&format!("listing {sku}")).of_record(sku),
+            None => e,
+        }
+    })
+}
+
+/// The variants of a file with their products. Lines are read one by one, and one that cannot be is an error in its place;
+/// those of a product need not follow it.
+fn variants(file: &[u8], count: usize) -> Result<Vec<Result<Variant, Error>>, Error> {
     let lines = || file.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.trim_ascii().is_empty());
-    let read = |(n, line): (usize, &[u8])| -> Result<Line, Error> {
-        serde_json::from_slice(line).map_err(|e| Error::decode(format!("line {} of the file: {e}", n + 1)))
-    };
     let have = lines().count();
     if have != count {
         return Err(Error::decode(format!("the file has {have} of {count} objects")));
     }
     let mut products = HashMap::new();
     let mut children = Vec::new();
-    for line in lines() {
-        let line = read(line)?;
+    let mut found = Vec::new();
+    for (n, text) in lines() {
+        let line = match line(n, text) {
+            Ok(line) => line,
+            Err(e) => {
+                found.push(Err(e));
+                continue;
+            }
+        };
         match (line.parent, line.status) {
             (None, Some(status)) => {
                 let product = ProductOf { id: line.id.clone(), title: line.title, status };
                 products.insert(line.id, product);
             }
-            (Some(parent), _) => {
-                let part = |what: &str| Error::decode(format!("{} has no {what}", line.id));
-                let price = line.price.ok_or_else(|| part("price"))?;
-                let item = line.inventory_item.ok_or_else(|| part("inventoryItem"))?;
-                children.push((parent, line.id, line.sku, price, item));
+            (Some(parent), _) => children.push((parent, line.id, line.sku, line.price, line.inventory_item)),
+            (None, None) => {
+                found.push(Err(Error::decode(format!("{} is neither product nor variant", line.id))));
             }
-            (None, None) => return Err(Error::decode(format!("{} is neither product nor variant", line.id))),
         }
     }
-    let joined = children.into_iter().map(|(parent, id, sku, price, inventory_item)| {
+    found.extend(children.into_iter().map(|(parent, id, sku, price, item)| {
+        let odd = |what: String| {
+            let e = Error::decode(format!("{id}: {what}"));
+            match &sku {
+                Some(sku) => e.about(&format!("listing {sku}")).of_record(sku.as_str()),
+                None => e,
+            }
+        };
+        let price = price.ok_or_else(|| odd("no price".to_owned()))?;
+        let inventory_item = item.ok_or_else(|| odd("no inventoryItem".to_owned()))?;
         let product = products.get(&parent).cloned();
         let product =
-            product.ok_or_else(|| Error::decode(format!("{id}: its product {parent} is not there")))?;
+            product.ok_or_else(|| odd(format!("its product {parent} is not there, or cannot be read")))?;
         Ok(Variant { id, sku, price, product, inventory_item })
-    });
-    joined.collect()
+    }));
+    Ok(found)
 }
 
 // ---- the sweep -------------------------------------------------------------------------------------
 
 impl Shopify {
     /// The first page, or the start of a job where there is much.
-    pub(crate) async fn sweep_first(&self, cx: &CallCx) -> Result<Page<LiveListing>, Error> {
+    pub(crate) async fn sweep_first(&self, cx: &CallCx) -> Result<Page<Result<LiveListing, Error>>, Error> {
         let call = Call::new(&self.shop, &SWEEP, SWEEP_TEXT, 60, sweep_variables, read_sweep);
         let (count, page) = self.pipeline.call(&call, &(), cx).await?;
         if count < self.shop.bulk_from {
-            let next = page.next().map(Cursor);
-            return Ok(Page { items: self.live(&page.nodes)?, next });
+            return Ok(self.live(page));
         }
         let start = Call::new(&self.shop, &START, START_TEXT, 10, start_variables, read_start);
         let id = self.pipeline.call(&start, &(), cx).await?;
@@ -270,14 +290,19 @@ impl Shopify {
         &self,
         cx: &CallCx,
         text: &str,
-    ) -> Option<Result<Page<LiveListing>, Error>> {
+    ) -> Option<Result<Page<Result<LiveListing, Error>>, Error>> {
         let place = text.strip_prefix(CURSOR)?;
         let (polls, id) = place.split_once(':')?;
         let polls: u32 = polls.parse().ok()?;
         Some(self.ask(cx, polls, id).await)
     }
 
-    async fn ask(&self, cx: &CallCx, polls: u32, id: &str) -> Result<Page<LiveListing>, Error> {
+    async fn ask(
+        &self,
+        cx: &CallCx,
+        polls: u32,
+        id: &str,
+    ) -> Result<Page<Result<LiveListing, Error>>, Error> {
         let poll = Call::new(&self.shop, &POLL, POLL_TEXT, 1, poll_variables, read_poll);
         let job = self.pipeline.call(&poll, id, cx).await?;
         let (count, url) = match progress(id, job)? {
@@ -290,13 +315,13 @@ impl Shopify {
             Progress::Done(count, Some(url)) => (count, url),
         };
         let file = self.pipeline.call(&Fetch, url.as_str(), cx).await?;
-        Ok(Page::last(self.live(&variants(&file, count)?)?))
+        Ok(self.live(Page::last(variants(&file, count)?)))
     }
 
     /// Variants with a SKU, as listings.
-    pub(crate) fn live(&self, variants: &[Variant]) -> Result<Vec<LiveListing>, Error> {
-        let live = variants.iter().map(|v| v.live(&self.shop));
-        Ok(live.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    pub(crate) fn live(&self, page: Variants) -> Page<Result<LiveListing, Error>> {
+        let live = |v: Result<Variant, Error>| v.and_then(|v| v.live(&self.shop)).transpose();
+        Page { items: page.items.into_iter().filter_map(live).collect(), next: page.next }
     }
 }
 
@@ -317,11 +342,14 @@ mod tests {
         )
     }
 
+    fn rows(lines: &[&str], count: usize) -> Result<Vec<Result<Variant, Error>>, String> {
+        variants(format!("{}\n", lines.join("\n")).as_bytes(), count).map_err(|e| e.to_string())
+    }
+
     fn read(lines: &[&str], count: usize) -> Result<Vec<(String, String)>, String> {
-        let found = variants(format!("{}\n", lines.join("\n")).as_bytes(), count);
         let pair =
-            |v: &Variant| (v.sku.clone().unwrap_or_default(), v.product.title.clone().unwrap_or_default());
-        found.map(|v| v.iter().map(pair).collect()).map_err(|e| e.to_string())
+            |v: Variant| (v.sku.clone().unwrap_or_default(), v.product.title.clone().unwrap_or_default());
+        rows(lines, count)?.into_iter().map(|v| v.map(pair).map_err(|e| e.to_string())).collect()
     }
 
     #[test]
@@ -337,15 +365,29 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_whole_is_refused() {
-        let a = variant(1, 1);
-        for (lines, count, why) in [
-            (vec![PRODUCT, &a], 3, "the file has 2 of 3 objects"),
-            (vec![PRODUCT, &a[..40]], 2, "line 2 of the file"),
-            (vec![OTHER, &a], 2, "its product gid://shopify/Product/1 is not there"),
-            (vec![r#"{"id":"gid://shopify/Shop/1"}"#], 1, "neither product nor variant"),
+        let error = read(&[PRODUCT, &variant(1, 1)], 3).unwrap_err();
+        assert!(error.contains("the file has 2 of 3 objects"), "{error}");
+    }
+
+    #[test]
+    fn a_line_that_is_odd_keeps_back_no_other_and_is_named() {
+        let (good, odd) = (variant(1, 1), variant(2, 1));
+        let unpriced = odd.replace(r#""price":"9.99","#, "");
+        let twisted = odd.replace(r#""price":"9.99""#, r#""price":{}"#);
+        let orphan = variant(2, 2);
+        for (line, sku, why) in [
+            (&odd[..40], None, "line 2 of the file"),
+            (&twisted, Some("S-2"), "listing S-2: unexpected answer: line 2 of the file"),
+            (&unpriced, Some("S-2"), "no price"),
+            (&orphan, Some("S-2"), "its product gid://shopify/Product/2 is not there"),
+            (r#"{"id":"gid://shopify/Shop/1"}"#, None, "neither product nor variant"),
         ] {
-            let error = read(&lines, count).unwrap_err();
-            assert!(error.contains(why), "{error}");
+            let found = rows(&[PRODUCT, line, &good], 3).unwrap();
+            let skus: Vec<_> = found.iter().flatten().map(|v| v.sku.as_deref()).collect();
+            assert_eq!((found.len(), skus), (2, vec![Some("S-1")]), "{why}");
+            let error = found.iter().find_map(|r| r.as_ref().err()).unwrap();
+            assert_eq!(error.record(), sku, "{error}");
+            assert!(error.to_string().contains(why), "{error}");
         }
     }
 

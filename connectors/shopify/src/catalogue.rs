@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tradewind_connector::role::{
-    Draft, DraftOffer, ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange,
+    Draft, DraftOffer, ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange, read_each,
 };
 use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted};
 use tradewind_domain::{ListingRef, LiveListing, Offer, Sku};
@@ -13,9 +13,13 @@ use tradewind_domain::{ListingRef, LiveListing, Offer, Sku};
 use crate::gql::Call;
 use crate::{READ_BATCH, Shopify, WRITE_BATCH, inventory, products};
 
+/// Variants by SKU.
+type Found = BTreeMap<Sku, Result<products::Variant, Error>>;
+
 impl Shopify {
-    /// The variants of these SKUs, by SKU. A SKU is not unique in Shopify; the first one found stands for it.
-    async fn variants(&self, cx: &CallCx, skus: &[Sku]) -> Result<BTreeMap<Sku, products::Variant>, Error> {
+    /// The variants of these SKUs, by SKU; an error where there is one that cannot be read. A SKU is not unique in Shopify;
+    /// the first one found stands for it.
+    async fn variants(&self, cx: &CallCx, skus: &[Sku]) -> Result<Found, Error> {
         let call = Call {
             shop: Arc::clone(&self.shop),
             spec: &products::READ_VARIANTS,
@@ -24,22 +28,37 @@ impl Shopify {
             variables: products::read_variants_variables,
             read: products::read_variants,
         };
-        let mut found = BTreeMap::new();
+        let mut found = Found::new();
         for batch in skus.chunks(READ_BATCH) {
             let mut query = products::VariantQuery { skus: batch.to_vec(), after: None };
+            let mut unnamed = None;
             loop {
                 let page = self.pipeline.call(&call, &query, cx).await?;
-                let next = page.next();
-                for variant in page.nodes {
+                for variant in page.items {
+                    let named = match &variant {
+                        Ok(variant) => variant.sku.as_deref(),
+                        Err(e) => e.record(),
+                    };
                     // The search also finds prefixes: only exact SKUs count.
-                    if let Some(sku) = batch.iter().find(|s| variant.sku.as_deref() == Some(s.as_str())) {
-                        found.entry(sku.clone()).or_insert(variant);
+                    match (batch.iter().find(|s| named == Some(s.as_str())), variant) {
+                        (Some(sku), variant) => {
+                            found.entry(sku.clone()).or_insert(variant);
+                        }
+                        (None, Err(e)) if e.record().is_none() => unnamed = Some(e),
+                        (None, _) => {}
                     }
                 }
-                if next.is_none() || next == query.after {
-                    break;
+                let Some(Cursor(next)) = page.next else { break };
+                if query.after.as_ref() == Some(&next) {
+                    return Err(Error::decode("the same cursor came twice"));
                 }
-                query.after = next;
+                query.after = Some(next);
+            }
+            // It may be any of those that were not found: these are not therefore absent.
+            if let Some(e) = unnamed {
+                for sku in batch {
+                    found.entry(sku.clone()).or_insert_with(|| Err(e.clone()));
+                }
             }
         }
         Ok(found)
@@ -131,9 +150,16 @@ impl Shopify {
         if !known.is_empty() {
             let skus: Vec<Sku> = known.iter().map(|o| o.offer.sku.clone()).collect();
             let live = self.variants(cx, &skus).await.map_err(Error::in_part)?;
-            let mut levels = Vec::new();
+            let (mut levels, mut unread) = (Vec::new(), Vec::new());
             for DraftOffer { offer, shown, .. } in known {
-                let Some(variant) = live.get(&offer.sku) else { continue };
+                let variant = match live.get(&offer.sku) {
+                    Some(Ok(variant)) => variant,
+                    Some(Err(e)) => {
+                        unread.push(ItemOutcome::err(&offer.sku, e.clone().in_part()));
+                        continue;
+                    }
+                    None => continue,
+                };
                 // Where the quantity is not meant to change, what was sold since it was read stays sold.
                 if *shown == Some(offer.quantity) || variant.available() == Some(i64::from(offer.quantity)) {
                     continue;
@@ -146,9 +172,8 @@ impl Shopify {
                 };
                 levels.push((offer.sku.clone(), level));
             }
-            for failed in
-                self.set_levels(&step("stock"), &levels).await.into_iter().filter(|o| o.result.is_err())
-            {
+            let set = self.set_levels(&step("stock"), &levels).await;
+            for failed in set.into_iter().filter(|o| o.result.is_err()).chain(unread) {
                 if let Some(outcome) = done.outcomes.iter_mut().find(|o| o.sku == failed.sku) {
                     *outcome = failed;
                 }
@@ -180,10 +205,13 @@ impl Offers for Shopify {
         let skus: Vec<Sku> = listings.iter().map(|l| l.sku.clone()).collect();
         let live = self.variants(cx, &skus).await?;
         let mut by_product: BTreeMap<String, Vec<(Sku, String)>> = BTreeMap::new();
-        for (sku, variant) in &live {
-            by_product.entry(variant.product.id.clone()).or_default().push((sku.clone(), variant.id.clone()));
-        }
         let mut failed: BTreeMap<Sku, Error> = BTreeMap::new();
+        for (sku, variant) in live {
+            match variant {
+                Ok(v) => by_product.entry(v.product.id).or_default().push((sku, v.id)),
+                Err(e) => drop(failed.insert(sku, e)),
+            }
+        }
         for (product, variants) in by_product {
             let result = self.withdraw_from(cx, &product, &variants).await;
             if let Err(e) = result
@@ -256,12 +284,17 @@ impl Stock for Shopify {
         let mut levels = Vec::new();
         for change in changes {
             let sku = &change.key.sku;
-            let Some(variant) = live.get(sku) else {
-                outcomes.insert(
-                    sku.clone(),
-                    ItemOutcome::err(sku, Error::new(Kind::NotFound, "no variant has this SKU").after_send()),
-                );
-                continue;
+            let variant = match live.get(sku) {
+                Some(Ok(variant)) => variant,
+                Some(Err(e)) => {
+                    outcomes.insert(sku.clone(), ItemOutcome::err(sku, e.clone()));
+                    continue;
+                }
+                None => {
+                    let error = Error::new(Kind::NotFound, "no variant has this SKU").after_send();
+                    outcomes.insert(sku.clone(), ItemOutcome::err(sku, error));
+                    continue;
+                }
             };
             let now = variant.available();
             if now == Some(i64::from(change.quantity)) {
@@ -299,7 +332,10 @@ impl Prices for Shopify {
         for change in changes {
             let sku = &change.key.sku;
             match live.get(sku) {
-                Some(v) => by_product.entry(v.product.id.clone()).or_default().push((change, v.id.clone())),
+                Some(Ok(v)) => {
+                    by_product.entry(v.product.id.clone()).or_default().push((change, v.id.clone()));
+                }
+                Some(Err(e)) => drop(outcomes.insert(sku.clone(), ItemOutcome::err(sku, e.clone()))),
                 None => {
                     let error = Error::new(Kind::NotFound, "no variant has this SKU").after_send();
                     outcomes.insert(sku.clone(), ItemOutcome::err(sku, error));
@@ -324,16 +360,22 @@ impl Prices for Shopify {
 impl Listings for Shopify {
     async fn read(&self, cx: &CallCx, keys: &[ListingRef]) -> Result<Vec<LiveListing>, Error> {
         let skus: Vec<Sku> = keys.iter().map(|k| k.sku.clone()).collect();
-        let mut found = self.variants(cx, &skus).await?;
-        let mut out = Vec::with_capacity(keys.len());
-        for key in keys {
-            let live = found.remove(&key.sku).map(|v| v.live(&self.shop)).transpose()?.flatten();
-            out.push(live.unwrap_or_else(|| LiveListing::absent(key.clone())));
-        }
-        Ok(out)
+        let found = &self.variants(cx, &skus).await?;
+        read_each(keys, |key| async move {
+            let live = match found.get(&key.sku) {
+                Some(variant) => variant.as_ref().map_err(Error::clone)?.live(&self.shop)?,
+                None => None,
+            };
+            Ok(live.unwrap_or_else(|| LiveListing::absent(key)))
+        })
+        .await
     }
 
-    async fn sweep(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>, Error> {
+    async fn sweep(
+        &self,
+        cx: &CallCx,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Result<LiveListing, Error>>, Error> {
         let Some(Cursor(after)) = cursor else { return self.sweep_first(cx).await };
         if let Some(page) = self.sweep_job(cx, after).await {
             return page;
@@ -347,8 +389,6 @@ impl Listings for Shopify {
             read: products::read_variants,
         };
         let query = products::VariantQuery { skus: Vec::new(), after: Some(after.clone()) };
-        let page = self.pipeline.call(&call, &query, cx).await?;
-        let next = page.next().map(Cursor);
-        Ok(Page { items: self.live(&page.nodes)?, next })
+        Ok(self.live(self.pipeline.call(&call, &query, cx).await?))
     }
 }

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tradewind_connector::role::{Draft, ItemOutcome};
-use tradewind_connector::{Error, Facet, Kind, OpCx, OpSpec, Priority, Safety, WireResponse};
+use tradewind_connector::{Cursor, Error, Facet, Kind, OpCx, OpSpec, Page, Priority, Safety, WireResponse};
 use tradewind_domain::{ListingId, ListingRef, ListingState, LiveListing, Money, Offer, Sku};
 
 use crate::config::Shop;
-use crate::gql::{Connection, data, term};
+use crate::gql::{Connection, Each, data, term};
 
 /// The one option that tells variants of a product apart.
 const OPTION: &str = "Variant";
@@ -432,22 +432,28 @@ impl Variant {
             .map(|q| q.quantity)
     }
 
+    /// As a listing; none where it has no SKU. An error names the SKU.
     pub(crate) fn live(&self, shop: &Shop) -> Result<Option<LiveListing>, Error> {
         let Some(Ok(sku)) = self.sku.as_deref().map(Sku::new) else { return Ok(None) };
+        let named = |e: Error| e.about(&format!("listing {sku}")).of_record(sku.as_str());
+        self.listing(&sku, shop).map(Some).map_err(named)
+    }
+
+    fn listing(&self, sku: &Sku, shop: &Shop) -> Result<LiveListing, Error> {
         let state = match self.product.status.as_str() {
             "ACTIVE" => ListingState::Live,
             "DRAFT" | "ARCHIVED" | "UNLISTED" => ListingState::Inactive,
             other => ListingState::Other(other.to_owned()),
         };
         let listing = ListingId::new(self.id.clone()).map_err(Error::decode)?;
-        Ok(Some(LiveListing {
-            key: ListingRef { sku, listing: Some(listing) },
+        Ok(LiveListing {
+            key: ListingRef { sku: sku.clone(), listing: Some(listing) },
             state,
             price: Some(Money::parse(&self.price, shop.currency)?),
             quantity: self.available().map(|q| u32::try_from(q).unwrap_or(0)),
             title: self.product.title.clone(),
             issues: Vec::new(),
-        }))
+        })
     }
 }
 
@@ -466,13 +472,21 @@ pub(crate) fn read_variants(
     _: &OpCx<'_>,
     _: &VariantQuery,
     response: &WireResponse,
-) -> Result<Connection<Variant>, Error> {
+) -> Result<Variants, Error> {
     #[derive(Deserialize)]
     struct Data {
         #[serde(rename = "productVariants")]
-        variants: Connection<Variant>,
+        variants: Each,
     }
-    Ok(data::<Data>(response)?.variants)
+    Ok(variants(&data::<Data>(response)?.variants))
+}
+
+/// A page of variants. One that cannot be read is an error in its place, named by its SKU.
+pub(crate) type Variants = Page<Result<Variant, Error>>;
+
+/// The variants of a connection.
+pub(crate) fn variants(page: &Each) -> Variants {
+    Page { items: page.nodes.read("listing", "sku", Ok).collect(), next: page.next().map(Cursor) }
 }
 
 // ---- prices --------------------------------------------------------------------------------------

@@ -47,3 +47,4 @@ mod unreached;
 
 pub use gateway::{Gateway, GatewayError, Imported, Result};
 pub use landed::{Engines, Landed};
+pub use refresh::Refreshed;

@@ -1,7 +1,7 @@
 //! Listings Items API 2021-08-01.
 
 use serde::{Deserialize, Serialize};
-use tradewind_connector::Num;
+use tradewind_connector::{Num, Records};
 
 /// Body of PUT.
 #[derive(Debug, Serialize)]
@@ -110,7 +110,7 @@ pub(crate) struct Items {
     #[serde(rename = "numberOfResults")]
     pub(crate) number_of_results: u64,
     #[serde(default)]
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Records,
     #[serde(default)]
     pub(crate) pagination: Option<Pagination>,
 }

@@ -37,7 +37,7 @@ async fn conformance() {
         .call(calls::stock("listings.patch_stock", Safety::Natural))
         .call(calls::prices("listings.patch_price", Safety::Natural))
         .call(calls::read("listings.get", Safety::Read))
-        .call(calls::sweep("listings.search", Safety::Read).paged())
+        .call(calls::sweep("listings.search", Safety::Read).paged().records("/items"))
         .call(calls::sweep("listings.report", Safety::Read))
         .call(calls::orders("orders.search", Safety::Read).paged())
         .call(calls::order("orders.get", Safety::Read))

@@ -242,7 +242,7 @@ async fn a_sweep_of_more_than_a_thousand_listings_has_them_all() {
     let (offers, listings) = (market.offers().unwrap(), market.listings().unwrap());
     let cx = CallCx::new();
     let cx = &cx;
-    let sweep = async || all_pages(|c| async move { listings.sweep(cx, c.as_ref()).await }).await.unwrap();
+    let sweep = async || all_records(|c| async move { listings.sweep(cx, c.as_ref()).await }).await.unwrap();
     let load = async |from: u32, to: u32, key: &str| {
         let batch = Draft::of((from..to).map(|n| offer(&format!("L-{n:04}"), n % 50 + 1, Some("Acme"))));
         let mut handle = deferred(offers.list(&CallCx::keyed(key), &batch).await.unwrap());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tradewind_connector::Num;
+use tradewind_connector::{Num, Records};
 
 use super::{Amount, NewAmount, Problem};
 
@@ -18,6 +18,13 @@ pub(crate) struct Requests<'a, T> {
 pub(crate) struct Responses {
     #[serde(default = "Vec::new")]
     pub(crate) responses: Vec<Answer>,
+}
+
+/// The same, where one answer that is odd must not keep back the others.
+#[derive(Debug, Deserialize)]
+pub(crate) struct EachResponse {
+    #[serde(default)]
+    pub(crate) responses: Records,
 }
 
 /// One item's answer; which fields there are depends on the call.
@@ -234,8 +241,8 @@ pub(crate) struct ReadListing {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Items {
-    #[serde(default = "Vec::new")]
-    pub(crate) inventory_items: Vec<ReadItem>,
+    #[serde(default)]
+    pub(crate) inventory_items: Records,
     #[serde(default)]
     pub(crate) next: Option<String>,
     #[serde(default)]

@@ -20,7 +20,7 @@ fn listing_calls(suite: Suite) -> Suite {
         .call(calls::stock("stock.set", Safety::Natural))
         .call(calls::prices("prices.set", Safety::Natural))
         .call(calls::read("listings.read", Safety::Read))
-        .call(calls::sweep("listings.sweep", Safety::Read).paged())
+        .call(calls::sweep("listings.sweep", Safety::Read).paged().records("/inventoryItems"))
         .call(calls::categories("categories.find", Safety::Read))
         .call(calls::attributes("categories.attributes", Safety::Read))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tradewind_connector::role::{Cancellation, Draft, ItemOutcome, PriceChange, StockChange};
-use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages, all_records};
+use tradewind_connector::{CallCx, Kind, Submitted, Window, all_records};
 use tradewind_domain::{
     CancelReason, Currency, LineQuantity, ListingId, ListingRef, ListingState, Money, Order, OrderState,
     RefundRequest, ShipmentNotice,
@@ -93,10 +93,9 @@ async fn a_listing_is_live_only_when_ebay_shows_it() {
     let many = Draft::of((2..27).map(|n| offer(&format!("MUG-{n}"), 1, "9.90")));
     let outcomes = done(market.offers().unwrap().put(&CallCx::keyed("many"), &many).await.unwrap());
     assert!(outcomes.iter().all(|o| o.result.is_ok()), "{outcomes:?}");
-    let all =
-        all_pages(
-            |cursor| async move { market.listings().unwrap().sweep(&CallCx::new(), cursor.as_ref()).await },
-        );
+    let all = all_records(|cursor| async move {
+        market.listings().unwrap().sweep(&CallCx::new(), cursor.as_ref()).await
+    });
     assert_eq!(all.await.unwrap().len(), 26);
     // Off sale, twice: the second time there is nothing to do.
     for step in ["w1", "w2"] {

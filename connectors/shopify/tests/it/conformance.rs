@@ -36,7 +36,7 @@ async fn conformance() {
         .call(calls::stock("stock.set", Safety::Keyed { ttl: DAY }))
         .call(calls::prices("prices.set", Safety::Natural))
         .call(calls::read("listings.read", Safety::Read))
-        .call(calls::sweep("listings.sweep", Safety::Read).paged())
+        .call(calls::sweep("listings.sweep", Safety::Read).paged().records("/data/productVariants/nodes"))
         .call(bulk())
         .call(calls::categories("categories.find", Safety::Read))
         .call(calls::attributes("categories.attributes", Safety::Read))
@@ -63,7 +63,7 @@ fn bulk() -> Call {
         let all = all_pages(|cursor: Option<Cursor>| async move {
             listings.sweep(&CallCx::new(), cursor.as_ref()).await
         });
-        json::write(all.await?)
+        json::records(all.await?)
     })
 }
 

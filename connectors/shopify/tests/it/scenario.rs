@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_connector::role::{Cancellation, Draft, ItemOutcome, PriceChange, StockChange};
-use tradewind_connector::{CallCx, Kind, Submitted, Window, all_pages, all_records};
+use tradewind_connector::{CallCx, Kind, Submitted, Window, all_records};
 use tradewind_domain::{
     CancelReason, Content, Currency, LineQuantity, ListingRef, ListingState, LiveListing, Locale, Money,
     Offer, Order, OrderState, RefundRequest, ShipmentNotice,
@@ -225,7 +225,7 @@ async fn put_sell_ship_cancel_refund_pay() {
 async fn swept(live: &Live) -> Vec<LiveListing> {
     let listings = live.connector.marketplace().unwrap().listings().unwrap();
     let cx = &CallCx::new();
-    let all = all_pages(|c| async move { listings.sweep(cx, c.as_ref()).await });
+    let all = all_records(|c| async move { listings.sweep(cx, c.as_ref()).await });
     let mut all = all.await.unwrap();
     all.sort_by(|a, b| a.key.sku.cmp(&b.key.sku));
     all

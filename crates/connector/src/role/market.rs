@@ -246,10 +246,18 @@ pub trait Prices: Send + Sync {
 pub trait Listings: Send + Sync {
     /// The listings asked for, in any order; one that does not exist comes as `Absent`. One that is left out of the
     /// answer was not read and is asked for again; `Err` means that nothing was read. A channel that reads one by one
-    /// uses [`read_each`], so that one broken connection does not throw away what the others said.
+    /// uses [`read_each`], so that one broken connection does not throw away what the others said; one that reads many
+    /// in a call leaves out the one that it cannot understand.
     async fn read(&self, cx: &CallCx, keys: &[ListingRef]) -> Result<Vec<LiveListing>, Error>;
     /// All listings, page by page. `Unsupported` where the channel cannot.
-    async fn sweep(&self, cx: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>, Error>;
+    ///
+    /// A listing that cannot be read is an `Err` in its place, with its SKU in [`Error::of_record`] where one is told: it
+    /// keeps back no other, and is not therefore absent. The outer `Err` says that the page was not read.
+    async fn sweep(
+        &self,
+        cx: &CallCx,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Result<LiveListing, Error>>, Error>;
 }
 
 /// Reads listings one by one, for channels without a batch: what could be read is kept, what could not is left out.

@@ -134,7 +134,8 @@ impl Gateway {
             let skus = self.skus_of(id, &due.listings).await?;
             let read = match skus.is_empty() {
                 true => Ok(()),
-                false => of_channel(self.refresh_some(id, Some(&skus)).await)?.map(drop),
+                false => of_channel(self.refresh_some(id, Some(&skus)).await)?
+                    .and_then(|done| done.unread.into_iter().next().map_or(Ok(()), Err)),
             };
             for hint in due.listings {
                 if self.ends(Some(hint), read.clone(), round).await? {

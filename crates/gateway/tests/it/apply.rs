@@ -260,10 +260,9 @@ async fn an_update_that_cannot_be_read_first_waits() {
     assert!(channel.other().listings.is_empty());
 }
 
-#[tokio::test]
-async fn many_listings_are_refreshed_in_one_sweep() {
-    let dir = tempfile::tempdir().unwrap();
-    let (gateway, channel) = shop(dir.path()).await;
+/// Four variants, live in one shop.
+async fn four_bags(dir: &std::path::Path, channel: &Arc<Fake>) -> Gateway {
+    let gateway = stocked(dir, channel.clone()).await;
     let mut bags = product("36.00");
     for n in 2..=4 {
         let mut variant = bags.0.variants[0].clone();
@@ -287,9 +286,57 @@ async fn many_listings_are_refreshed_in_one_sweep() {
         gateway.store.commit(batch).await.unwrap();
     }
     let plan = gateway.plan().await.unwrap();
-    assert_eq!(plan.totals.create, 3, "{plan:?}");
+    assert_eq!(plan.totals.create, 4, "{plan:?}");
     gateway.apply(&plan).await.unwrap();
     gateway.settle().await.unwrap();
+    gateway
+}
+
+/// One listing of a sweep is odd: the others are read, it is named, and what is known of it stays, also where it is not
+/// found by its name. Without a sweep it is the same.
+#[tokio::test]
+async fn a_listing_that_cannot_be_read_keeps_back_no_other_and_is_not_gone() {
+    for (lost, bounds) in [
+        (false, Bounds { sweep_from: Some(3), ..Bounds::default() }),
+        (true, Bounds { sweep_from: Some(3), ..Bounds::default() }),
+        (false, Bounds::default()),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let channel = Fake::bounded("shop", &FACETS, bounds);
+        let gateway = four_bags(dir.path(), &channel).await;
+        let shop = "shop".parse().unwrap();
+        let odd: Sku = "BAG-3".parse().unwrap();
+        {
+            let mut other = channel.other();
+            other.odd_listings.push(odd.clone());
+            other.lost = lost;
+            for sku in [&sku(), &odd] {
+                let one = Some(tradewind_domain::Money::parse("1.00", "EUR".parse().unwrap()).unwrap());
+                other.listings.get_mut(sku).unwrap().price = one;
+            }
+        }
+        let done = gateway.refresh(&shop).await.unwrap();
+        assert_eq!(done.read, 3, "{done:?}");
+        let told: Vec<String> = done.unread.iter().map(ToString::to_string).collect();
+        assert!(
+            told.len() == 1 && told[0].contains("listing BAG-3") && told[0].contains("no price"),
+            "{told:?}"
+        );
+        // It stands as it was known; the one whose price was changed behind our back is put right.
+        let stored: OfferRecord =
+            typed::get(&*gateway.store, &offer_key(&shop, &odd)).await.unwrap().unwrap().value;
+        assert_eq!(stored.live.unwrap().price.unwrap().amount(), "36.00");
+        let plan = gateway.plan().await.unwrap();
+        let changed: Vec<&str> = plan.changes.iter().map(|c| c.sku.as_str()).collect();
+        assert_eq!(changed, ["BAG-1"], "{plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn many_listings_are_refreshed_in_one_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let channel = Fake::new("shop", &FACETS);
+    let gateway = four_bags(dir.path(), &channel).await;
     // Four are known. One price is changed behind our back; one listing is on no page of the sweep, one is gone.
     {
         let mut other = channel.other();
@@ -299,7 +346,7 @@ async fn many_listings_are_refreshed_in_one_sweep() {
         other.hidden.push("BAG-4".parse().unwrap());
         other.calls.clear();
     }
-    assert_eq!(gateway.refresh(&"shop".parse().unwrap()).await.unwrap(), 4);
+    assert_eq!(gateway.refresh(&"shop".parse().unwrap()).await.unwrap().read, 4);
     // Two pages, and by name what was on none.
     assert_eq!(channel.other().calls, ["sweep", "sweep", "read"]);
     let plan = gateway.plan().await.unwrap();
@@ -341,7 +388,7 @@ async fn what_is_sent_while_listings_are_read_is_not_overwritten() {
             at.other().fail.push(("put", Kind::Indeterminate));
             assert_eq!(other.apply(&plan).await.unwrap().indeterminate, 1);
         });
-        assert_eq!(gateway.refresh(&"shop".parse().unwrap()).await.unwrap(), 1);
+        assert_eq!(gateway.refresh(&"shop".parse().unwrap()).await.unwrap().read, 1);
         let stored = offer(&gateway).await;
         assert_eq!(stored.state, ChangeState::Indeterminate, "{call}");
         assert_eq!(stored.desired.unwrap().price.amount(), "40.00", "{call}");

@@ -24,6 +24,10 @@ pub(crate) struct Other {
     pub(crate) listings: BTreeMap<Sku, LiveListing>,
     /// Listings that a sweep leaves out.
     pub(crate) hidden: Vec<Sku>,
+    /// Listings of which what the channel tells cannot be read.
+    pub(crate) odd_listings: Vec<Sku>,
+    /// By their names they are not found.
+    pub(crate) lost: bool,
     pub(crate) orders: BTreeMap<OrderId, Order>,
     /// Orders of which what the channel tells cannot be read.
     pub(crate) odd: Vec<OrderId>,
@@ -315,17 +319,32 @@ impl Listings for Fake {
         self.enter("read").await;
         let found = {
             let other = self.other();
-            let live = |k: &ListingRef| other.listings.get(&k.sku).cloned();
-            keys.iter().map(|k| live(k).unwrap_or_else(|| LiveListing::absent(k.clone()))).collect()
+            let live = |k: &ListingRef| match other.odd_listings.contains(&k.sku) {
+                true if other.lost => Ok(LiveListing::absent(k.clone())),
+                true => Err(odd_listing(&k.sku)),
+                false => {
+                    Ok(other.listings.get(&k.sku).cloned().unwrap_or_else(|| LiveListing::absent(k.clone())))
+                }
+            };
+            let (read, odd): (Vec<_>, Vec<_>) = keys.iter().map(live).partition(Result::is_ok);
+            match odd.into_iter().next() {
+                Some(e) if read.is_empty() => e.map(|one| vec![one]),
+                _ => read.into_iter().collect(),
+            }
         };
-        self.leave("read", found)
+        self.leave("read", found)?
     }
     /// Two pages; what `hidden` names is on neither.
-    async fn sweep(&self, _: &CallCx, cursor: Option<&Cursor>) -> Result<Page<LiveListing>> {
+    async fn sweep(&self, _: &CallCx, cursor: Option<&Cursor>) -> Result<Page<Result<LiveListing>>> {
         self.enter("sweep").await;
-        let all: Vec<LiveListing> = {
+        let all: Vec<Result<LiveListing>> = {
             let other = self.other();
-            other.listings.values().filter(|l| !other.hidden.contains(&l.key.sku)).cloned().collect()
+            let shown = other.listings.values().filter(|l| !other.hidden.contains(&l.key.sku));
+            let read = |l: &LiveListing| match other.odd_listings.contains(&l.key.sku) {
+                true => Err(odd_listing(&l.key.sku)),
+                false => Ok(l.clone()),
+            };
+            shown.map(read).collect()
         };
         let half = all.len() / 2;
         let page = match cursor {
@@ -339,6 +358,10 @@ impl Listings for Fake {
 /// Changed in the window, both ends included.
 fn within(window: Window, order: &Order) -> bool {
     (window.from..=window.to).contains(&order.updated_at.utc)
+}
+
+fn odd_listing(sku: &Sku) -> Error {
+    Error::decode(format!("listing {sku}: no price")).of_record(sku.as_str())
 }
 
 fn odd(id: &OrderId) -> Error {

@@ -113,10 +113,11 @@ call!(/// `Listings::read`.
     let keys: Vec<ListingRef> = input(v)?;
     json::write(market(&*c)?.listings().ok_or_else(json::absent)?.read(&cx(), &keys).await?)
 });
-call!(/// `Listings::sweep`; input `{"cursor"}`.
+call!(/// `Listings::sweep`; input `{"cursor"}`. A listing that cannot be read is an `error` in its place.
     sweep, Listings, |c, v| {
     let cursor: Option<Cursor> = input(v.get("cursor").cloned().unwrap_or_default())?;
-    json::write(market(&*c)?.listings().ok_or_else(json::absent)?.sweep(&cx(), cursor.as_ref()).await?)
+    let page = market(&*c)?.listings().ok_or_else(json::absent)?.sweep(&cx(), cursor.as_ref()).await?;
+    Ok(j!({ "items": json::records(page.items)?, "next": page.next }))
 });
 call!(/// `Categories::find`; input is the words.
     categories, Categories, |c, v| {

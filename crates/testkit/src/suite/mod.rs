@@ -38,7 +38,8 @@
 //! - **Declaration**: declared facets exist, and what exists is declared; a read-only account writes nothing, also where
 //!   it looks something up first; a revoked facet is refused unsent; batch and title limits hold; a cancellation takes no more
 //!   than it names; a product that goes as a whole keeps the variants that stay.
-//! - **Robustness**: mutilated answers give errors, never a panic; in yen and in dinars an amount is the same number or
+//! - **Robustness**: mutilated answers give errors, never a panic; an odd record of a list ([`Call::records`]) is an error in
+//!   its place and keeps back no other; in yen and in dinars an amount is the same number or
 //!   is refused.
 //! - **Specification**: requests and recorded answers against the official specification, where one is at hand.
 //! - **Secrets**: no secret and no token in an outcome, an error, an intent, what is told of a kept answer, or the log,
@@ -96,6 +97,7 @@ pub struct Call {
     safety: Safety,
     writes: Vec<(String, Safety)>,
     paged: bool,
+    records: Option<String>,
     no_spec: Option<String>,
     anonymous: Option<String>,
     open_ended: Option<String>,
@@ -121,6 +123,7 @@ impl Call {
             safety,
             writes: Vec::new(),
             paged: false,
+            records: None,
             no_spec: None,
             anonymous: None,
             open_ended: None,
@@ -155,6 +158,14 @@ impl Call {
     #[must_use]
     pub fn paged(mut self) -> Call {
         self.paged = true;
+        self
+    }
+
+    /// Where the records of its list stand in the first answer, as a JSON pointer: one of them that is odd must be an error
+    /// in its place and keep back no other. Its outcome has `items`, each a record or an `error` ([`json::records`]).
+    #[must_use]
+    pub fn records(mut self, pointer: &str) -> Call {
+        self.records = Some(pointer.to_owned());
         self
     }
 
@@ -534,6 +545,7 @@ impl Suite {
                 self.bounds(call, happy, &mut report).await;
                 self.read_only(call, happy, &mut report).await;
                 self.mutilated(call, happy, &mut report).await;
+                self.odd_record(call, happy, &mut report).await;
             }
             for case in own {
                 self.forgeries(call, case, &mut report).await;
@@ -625,6 +637,15 @@ pub mod json {
             Err(e) => json!({ "sku": i.sku, "error": error(e) }),
         };
         Ok(Value::Array(items.iter().map(item).collect()))
+    }
+
+    /// Records of a list, of which some may be errors.
+    ///
+    /// # Errors
+    /// One is not serialisable.
+    pub fn records<T: Serialize>(records: Vec<Result<T, Error>>) -> Result<Value, Error> {
+        let show = |r: Result<T, Error>| r.map_or_else(|e| Ok(json!({ "error": error(&e) })), write);
+        records.into_iter().map(show).collect::<Result<Vec<Value>, Error>>().map(Value::Array)
     }
 
     /// An error as goldens show it.

@@ -272,6 +272,32 @@ impl Suite {
         }
     }
 
+    /// One record of a list is odd: it is an error in its place, and the others are what they were.
+    pub(super) async fn odd_record(&self, call: &Call, case: &Case, report: &mut Report) {
+        let (Some(pointer), Some(answer)) = (&call.records, case.answers.first()) else { return };
+        let mut body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let Some(records) =
+            body.pointer_mut(pointer).and_then(|at| at.as_array_mut()).filter(|r| !r.is_empty())
+        else {
+            let text = format!("{}: its first answer has no records at '{pointer}'", case.label());
+            return report.fail(Group::Robustness, text);
+        };
+        // No record of any channel is a number.
+        records.insert(0, 7.into());
+        let mut odd = case.clone();
+        odd.answers[0] = Answer { body: body.to_string().into(), ..answer.clone() };
+        let Some((_, normal)) = self.drive(call, case, super::happy_steps(case), None).await else { return };
+        let Some((_, outcome)) = self.drive(call, &odd, super::happy_steps(&odd), None).await else { return };
+        let items = |outcome: &Outcome| {
+            outcome.as_ref().ok().and_then(|o| o.get("items")?.as_array().cloned()).unwrap_or_default()
+        };
+        let (others, found) = (items(&normal), items(&outcome));
+        let told = found.first().is_some_and(|first| first.get("error").is_some());
+        report.expect(Group::Robustness, told && found.get(1..) == Some(&others[..]), || {
+            format!("{}: one odd record keeps back others: {}", case.label(), render(&outcome))
+        });
+    }
+
     pub(super) fn leaks(&self, label: &str, outcome: &Outcome, report: &mut Report) {
         let text = match outcome {
             Ok(value) => value.to_string(),

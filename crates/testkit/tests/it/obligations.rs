@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tradewind_connector::{Cancels, Facet, Safety};
+use tradewind_connector::{Cancels, Error, Facet, Safety};
 use tradewind_domain::Money;
 use tradewind_testkit::spec::{OpenApi, SpecSet, Xsd};
 use tradewind_testkit::{Answer, Call, Report, Suite, calls, cx, json};
@@ -130,6 +130,37 @@ async fn the_second_page_is_not_the_first() {
     let last = page(r#"{"items":[1],"next":null}"#);
     let report = plain(&last).call(paged()).run().await;
     assert!(report.failures().iter().any(|f| f.contains("no case has a next page")), "{report}");
+}
+
+/// What a connector makes of the records of a page.
+type Reads = fn(Vec<Value>) -> Result<Value, Error>;
+
+fn records(reads: Reads) -> Call {
+    let call = Call::new("stock.page", Facet::Stock, Safety::Read, move |c, input| async move {
+        let cursor = input.get("cursor").and_then(Value::as_str);
+        let page = c.pipeline().call(&Send::page(cursor), &(), &cx()).await?;
+        let items = page["items"].as_array().cloned().unwrap_or_default();
+        Ok(serde_json::json!({ "items": reads(items)?, "next": page["next"] }))
+    });
+    call.paged().records("/items")
+}
+
+#[tokio::test]
+async fn one_odd_record_keeps_back_no_other() {
+    let _alone = ONE.lock().await;
+    let page = r#"{"items":["A","B"],"next":"p2"}"#;
+    let folder = fixtures("corner-records", &[("stock.page/ok", "happy", "null", &[page])]);
+    fn named(v: Value) -> Result<Value, Error> {
+        if v.is_string() { Ok(v) } else { Err(Error::decode("a name")) }
+    }
+    let right: Reads = |all| json::records(all.into_iter().map(named).collect());
+    let refuses: Reads = |all| all.into_iter().map(named).collect::<Result<Vec<_>, _>>().map(Value::Array);
+    let drops: Reads = |all| Ok(all.into_iter().filter(Value::is_string).collect());
+    for (reads, fine) in [(right, true), (refuses, false), (drops, false)] {
+        let report = plain(&folder).call(records(reads)).run().await;
+        let found = report.failures().iter().any(|f| f.contains("one odd record keeps back others"));
+        assert_eq!(found, !fine, "{report}");
+    }
 }
 
 #[tokio::test]

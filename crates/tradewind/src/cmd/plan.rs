@@ -12,6 +12,9 @@ use crate::context::{ConfigArg, block_on};
 use crate::files;
 use crate::output::{self, Entry, Exit, Output, counts};
 
+/// Listings of an account that are named when they cannot be read.
+const UNREAD_TOLD: usize = 5;
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -27,7 +30,7 @@ pub(crate) struct Args {
     rows: usize,
 }
 
-/// An account whose listings could not be read: what is planned for it is planned with what was known.
+/// An account whose listings could not be read, or not all of them: what is planned for it is planned with what was known.
 #[derive(serde::Serialize)]
 struct Unread {
     account: AccountId,
@@ -55,7 +58,19 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             for (id, ..) in gateway.marketplaces() {
                 asked += 1;
                 match gateway.refresh(id).await {
-                    Ok(_) => {}
+                    Ok(done) if done.unread.is_empty() => {}
+                    Ok(done) => {
+                        let mut said: Vec<String> =
+                            done.unread.iter().take(UNREAD_TOLD).map(ToString::to_string).collect();
+                        if done.unread.len() > UNREAD_TOLD {
+                            said.push(format!("and {} more", done.unread.len() - UNREAD_TOLD));
+                        }
+                        let error = said.join("; ");
+                        out.note(format!(
+                            "{id}: not all listings could be read, these are planned with what is known of them: {error}"
+                        ));
+                        unread.push(Unread { account: id.clone(), error });
+                    }
                     // One channel that is away keeps back no plan for the others; `apply` reads before it sends.
                     Err(GatewayError::Channel(e)) => {
                         let error = format!("{e}{}", gateway.login_hint(id, &e));
