@@ -11,7 +11,8 @@ use crate::gql::{Connection, data};
 
 // ---- what can be shipped and refunded ------------------------------------------------------------
 
-pub(crate) static OPEN: OpSpec = OpSpec {
+pub(crate) static OPEN: OpSpec = LIKE;
+const LIKE: OpSpec = OpSpec {
     name: "orders.open",
     facet: Facet::Ship,
     safety: Safety::Read,
@@ -20,10 +21,16 @@ pub(crate) static OPEN: OpSpec = OpSpec {
     keep: false,
     doc: "https://shopify.dev/docs/api/admin-graphql/2026-10/objects/FulfillmentOrder",
 };
-pub(crate) const OPEN_TEXT: &str = "query FO($id: ID!) { order(id: $id) { id cancelledAt \
-fulfillments(first: 50) { id status trackingInfo(first: 5) { number } } \
-transactions(first: 50) { id kind status gateway } \
-fulfillmentOrders(first: 10) { nodes { id status lineItems(first: 100) { nodes { id remainingQuantity lineItem { id } } } } } } }";
+/// Plain lists have no `first`: it would cut them, and nothing would tell.
+pub(crate) const OPEN_TEXT: &str = "query FO($id: ID!, $c: String) { order(id: $id) { id cancelledAt \
+fulfillments { id status trackingInfo { number } } transactions { id kind status gateway } \
+fulfillmentOrders(first: 10, after: $c) { pageInfo { hasNextPage endCursor } nodes { id status \
+lineItems(first: 100) { pageInfo { hasNextPage endCursor } nodes { id remainingQuantity lineItem { id } } } } } } }";
+
+/// Further lines of a fulfilment order.
+pub(crate) static OPEN_LINES: OpSpec = OpSpec { name: "orders.open_lines", ..LIKE };
+pub(crate) const OPEN_LINES_TEXT: &str = "query FOLines($id: ID!, $c: String) { fulfillmentOrder(id: $id) { id \
+lineItems(first: 250, after: $c) { pageInfo { hasNextPage endCursor } nodes { id remainingQuantity lineItem { id } } } } }";
 
 /// The order as far as actions need it.
 #[derive(Debug, Deserialize)]
@@ -73,6 +80,13 @@ pub(crate) struct Ref {
     pub(crate) id: String,
 }
 
+impl FulfillmentOrder {
+    /// Units of it can be fulfilled.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.status.as_str(), "OPEN" | "IN_PROGRESS" | "SCHEDULED")
+    }
+}
+
 impl Open {
     /// The order was already fulfilled with this tracking number.
     pub(crate) fn has_tracking(&self, number: &str) -> bool {
@@ -83,19 +97,47 @@ impl Open {
     }
 }
 
-pub(crate) fn open_variables(_: &Shop, _: &OpCx<'_>, id: &OrderId) -> Result<Value, Error> {
-    Ok(json!({"id": id.as_str()}))
+/// A page of what hangs on an order or a fulfilment order.
+#[derive(Debug)]
+pub(crate) struct PageOf {
+    pub(crate) id: String,
+    pub(crate) after: Option<String>,
 }
 
-pub(crate) fn open(_: &Shop, _: &OpCx<'_>, id: &OrderId, response: &WireResponse) -> Result<Open, Error> {
+pub(crate) fn open_variables(_: &Shop, _: &OpCx<'_>, input: &PageOf) -> Result<Value, Error> {
+    Ok(json!({"id": input.id, "c": input.after}))
+}
+
+pub(crate) fn open(_: &Shop, _: &OpCx<'_>, input: &PageOf, response: &WireResponse) -> Result<Open, Error> {
     #[derive(Deserialize)]
     struct Data {
         order: Option<Open>,
     }
-    let order = data::<Data>(response)?.order;
-    order.ok_or_else(|| {
-        Error::new(tradewind_connector::Kind::NotFound, format!("there is no order {id}")).after_send()
-    })
+    data::<Data>(response)?.order.ok_or_else(|| gone("order", input))
+}
+
+pub(crate) fn open_lines(
+    _: &Shop,
+    _: &OpCx<'_>,
+    input: &PageOf,
+    response: &WireResponse,
+) -> Result<Connection<FulfillmentLine>, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Data {
+        fulfillment_order: Option<Lines>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Lines {
+        line_items: Connection<FulfillmentLine>,
+    }
+    let order = data::<Data>(response)?.fulfillment_order;
+    order.map(|o| o.line_items).ok_or_else(|| gone("fulfilment order", input))
+}
+
+fn gone(what: &str, input: &PageOf) -> Error {
+    Error::new(tradewind_connector::Kind::NotFound, format!("there is no {what} {}", input.id)).after_send()
 }
 
 // ---- ship ----------------------------------------------------------------------------------------
@@ -123,8 +165,7 @@ pub(crate) struct ShipIn<'a> {
 pub(crate) fn spread<'a>(open: &Open, notice: &'a ShipmentNotice) -> Result<ShipIn<'a>, Error> {
     let mut left: Vec<(&str, u32)> = notice.lines.iter().map(|l| (l.line.as_str(), l.quantity)).collect();
     let mut lines = Vec::new();
-    let usable = |s: &str| matches!(s, "OPEN" | "IN_PROGRESS" | "SCHEDULED");
-    for fo in open.fulfillment_orders.nodes.iter().filter(|f| usable(&f.status)) {
+    for fo in open.fulfillment_orders.nodes.iter().filter(|f| f.is_open()) {
         let mut taken = Vec::new();
         for line in &fo.line_items.nodes {
             let Some(want) = left.iter_mut().find(|(id, q)| *id == line.line_item.id && *q > 0) else {

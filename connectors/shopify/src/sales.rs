@@ -15,17 +15,41 @@ use crate::gql::Call;
 use crate::{Shopify, actions, disputes, finance, orders, products, returns};
 
 impl Shopify {
-    /// What is open on an order, and what was done.
+    /// What was done on an order, and the first page of what is open.
+    async fn open_page(&self, cx: &CallCx, asked: &actions::PageOf) -> Result<actions::Open, Error> {
+        let (variables, read) = (actions::open_variables, actions::open);
+        let call = Call::new(&self.shop, &actions::OPEN, actions::OPEN_TEXT, 300, variables, read);
+        self.pipeline.call(&call, asked, cx).await
+    }
+
+    async fn order_now(&self, cx: &CallCx, id: &OrderId) -> Result<actions::Open, Error> {
+        self.open_page(cx, &actions::PageOf { id: id.to_string(), after: None }).await
+    }
+
+    /// What was done on an order, and all that is open: an order may lie in many places, and have many lines in each.
     async fn open_order(&self, cx: &CallCx, id: &OrderId) -> Result<actions::Open, Error> {
-        let call = Call {
-            shop: Arc::clone(&self.shop),
-            spec: &actions::OPEN,
-            text: actions::OPEN_TEXT,
-            cost: 300,
-            variables: actions::open_variables,
-            read: actions::open,
-        };
-        self.pipeline.call(&call, id, cx).await
+        let mut open = self.order_now(cx, id).await?;
+        let orders = &mut open.fulfillment_orders;
+        let mut asked = actions::PageOf { id: id.to_string(), after: None };
+        while let Some(next) = further(&asked, orders.next())? {
+            asked.after = Some(next);
+            let more = self.open_page(cx, &asked).await?.fulfillment_orders;
+            orders.nodes.extend(more.nodes);
+            orders.page = more.page;
+        }
+        let (variables, read) = (actions::open_variables, actions::open_lines);
+        let lines =
+            Call::new(&self.shop, &actions::OPEN_LINES, actions::OPEN_LINES_TEXT, 260, variables, read);
+        for order in orders.nodes.iter_mut().filter(|f| f.is_open()) {
+            let mut asked = actions::PageOf { id: order.id.clone(), after: None };
+            while let Some(next) = further(&asked, order.line_items.next())? {
+                asked.after = Some(next);
+                let more = self.pipeline.call(&lines, &asked, cx).await?;
+                order.line_items.nodes.extend(more.nodes);
+                order.line_items.page = more.page;
+            }
+        }
+        Ok(open)
     }
 
     /// The rest of an order's lines, when there were more than one page.
@@ -50,6 +74,14 @@ impl Shopify {
         }
         orders::left_and_refunded(&mut order, fulfilled);
         Ok(order)
+    }
+}
+
+/// Where to go on after a page.
+fn further(asked: &actions::PageOf, next: Option<String>) -> Result<Option<String>, Error> {
+    match next {
+        Some(_) if next == asked.after => Err(Error::decode("the same cursor came twice")),
+        next => Ok(next),
     }
 }
 
@@ -140,7 +172,7 @@ impl OrderActions for Shopify {
     }
 
     async fn refund(&self, cx: &CallCx, refund: &RefundRequest) -> Result<Submitted<()>, Error> {
-        let open = self.open_order(cx, &refund.order).await?;
+        let open = self.order_now(cx, &refund.order).await?;
         let input = actions::RefundIn { refund, parent: actions::parent(&open, refund)? };
         let call = Call {
             shop: Arc::clone(&self.shop),
@@ -155,7 +187,7 @@ impl OrderActions for Shopify {
 
     async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<()>, Error> {
         let id = OrderId::new(handle.id.clone()).map_err(|e| Error::invalid(e.to_string()))?;
-        let open = self.open_order(cx, &id).await?;
+        let open = self.order_now(cx, &id).await?;
         Ok(if open.cancelled_at.is_some() {
             Submitted::Done(())
         } else {
