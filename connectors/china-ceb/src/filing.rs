@@ -10,7 +10,7 @@ use tradewind_connector::{
     CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, Submitted, WireRequest, WireResponse,
     snippet,
 };
-use tradewind_domain::{CustomsReference, Declaration, Filed, Mismatch, ReferenceKind};
+use tradewind_domain::{CustomsReference, Declaration, Filed, FiledDocument, Mismatch, ReferenceKind};
 
 use crate::ChinaCeb;
 use crate::config::{Paper, Settings};
@@ -233,14 +233,28 @@ impl Declare for ChinaCeb {
                 "customs have not numbered the list yet, and we sent no other paper: wait for receipt 120 and cancel then",
             ));
         }
+        let mut deleted = Filed::default();
         for paper in papers {
-            self.send(&CANCEL, cx, declaration, Kind::Paper(paper), Action::Delete, "").await?;
+            let sent = self.send(&CANCEL, cx, declaration, Kind::Paper(paper), Action::Delete, "").await;
+            match sent {
+                Ok(reference) => {
+                    let document = match paper {
+                        Paper::Order => FiledDocument::Order,
+                        Paper::Payment => FiledDocument::Payment,
+                        Paper::Waybill => FiledDocument::Waybill,
+                        Paper::Declaration => FiledDocument::Declaration,
+                    };
+                    deleted.references.push(CustomsReference { document, ..reference });
+                }
+                Err(e) => return Err(e.having(deleted)),
+            }
         }
         Err(Error::new(
             tradewind_connector::Kind::Conflict,
             "its papers are deleted, but customs have neither numbered nor returned the list yet: if they number it (receipt 120) \
              it is still to be cancelled",
         )
-        .after_send())
+        .after_send()
+        .having(deleted))
     }
 }

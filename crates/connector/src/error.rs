@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tradewind_domain::{AccountId, ConnectorId};
+use tradewind_domain::{AccountId, ConnectorId, Filed};
 
 use crate::scrub::Scrubber;
 
@@ -184,6 +184,7 @@ struct Inner {
     record: Option<String>,
     retry_after: Option<Duration>,
     in_part: bool,
+    given: Filed,
     message: String,
 }
 
@@ -203,6 +204,7 @@ impl Error {
             record: None,
             retry_after: None,
             in_part: false,
+            given: Filed::default(),
             message: message.into(),
         }))
     }
@@ -269,6 +271,19 @@ impl Error {
     #[must_use]
     pub fn is_in_part(&self) -> bool {
         self.0.in_part
+    }
+
+    /// Of a filing or a cancellation that is not yet what was asked for: what the authority gave for the messages that it took.
+    #[must_use]
+    pub fn having(mut self, given: Filed) -> Error {
+        self.0.given = given;
+        self
+    }
+
+    /// What an authority gave all the same, see [`Error::having`].
+    #[must_use]
+    pub fn given(&self) -> &Filed {
+        &self.0.given
     }
 
     /// Of a request that was being made: nothing was sent, and what could not be read was the input.

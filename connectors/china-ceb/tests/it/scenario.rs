@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_connector::role::Connector;
-use tradewind_connector::{CallCx, Clock, Cursor, Kind, all_pages};
-use tradewind_domain::{CustomsReceipt, Declaration, DeclarationState, FiledDocument, Money};
+use tradewind_connector::{CallCx, Clock, Cursor, Error, Kind, all_pages};
+use tradewind_domain::{CustomsReceipt, Declaration, DeclarationState, FiledDocument, Money, ReferenceKind};
 use tradewind_simulator::{Fault, Simulator};
 use tradewind_testkit::{Follow, Live};
 
@@ -217,9 +217,19 @@ async fn papers_of_a_list_without_number_are_deleted() {
     let key = CallCx::keyed("stop");
     let not_yet = declare.cancel(&key, &d, "").await.unwrap_err();
     assert!(not_yet.kind() == Kind::Conflict && not_yet.message().contains("120"), "{not_yet}");
-    // Asked again, nothing is sent again.
+    // Their people look the three deletions up by these: order, payment, waybill.
+    let numbers = |e: &Error| -> Vec<String> {
+        let of: Vec<_> = e.given().references.iter().map(|r| (r.document, r.kind.clone())).collect();
+        let papers = [FiledDocument::Order, FiledDocument::Payment, FiledDocument::Waybill];
+        assert_eq!(of, papers.map(|paper| (paper, ReferenceKind::Message)));
+        e.given().references.iter().map(|r| r.value.clone()).collect()
+    };
+    let deleted = numbers(&not_yet);
+    assert_eq!(deleted.iter().collect::<std::collections::HashSet<_>>().len(), 3, "{deleted:?}");
+    // Asked again, nothing is sent again, and they are the same.
     let sent = port.connector.pipeline().counts().sent;
-    assert_eq!(declare.cancel(&key, &d, "").await.unwrap_err().kind(), Kind::Conflict);
+    let again = declare.cancel(&key, &d, "").await.unwrap_err();
+    assert_eq!((again.kind(), numbers(&again)), (Kind::Conflict, deleted));
     assert_eq!(port.connector.pipeline().counts().sent, sent);
     port.days(2);
     let (state, told) = port.state(&d).await;

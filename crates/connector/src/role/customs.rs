@@ -37,7 +37,8 @@ pub trait Declare: Send + Sync {
         Err(Error::new(crate::error::Kind::Unsupported, "this authority takes no amendments"))
     }
     /// Withdraws a filed one. `Ok` says that the withdrawal of the declaration itself was taken in; as long as that cannot be (the
-    /// authority has given it no number yet) it is an error, and the caller asks again, under the same key.
+    /// authority has given it no number yet) it is an error, and the caller asks again, under the same key. What was given
+    /// for messages that were taken all the same stands on that error ([`Error::having`]).
     async fn cancel(
         &self,
         _cx: &CallCx,

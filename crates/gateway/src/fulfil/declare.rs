@@ -409,12 +409,23 @@ impl Gateway {
                 Ok(answer) => self.withdrew(&declaration.id, answer).await?,
                 // Tried again in the next round; the declaration may have a number then.
                 Err(e) => {
+                    self.given_all_the_same(&declaration, e.given()).await?;
                     done.refused(self.told(&e));
                     done.postponed += 1;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Keeps what was given for the messages of a cancellation that is not one yet.
+    async fn given_all_the_same(&self, declaration: &Declaration, given: &Filed) -> Result<()> {
+        let mut after = declaration.clone();
+        after.took(given.clone(), FiledDocument::Cancellation);
+        match after == *declaration {
+            true => Ok(()),
+            false => self.alter(&declaration.id, None, |filed| filed.took(given.clone(), true)).await,
+        }
     }
 
     /// Writes that a cancellation was asked for, on the declaration as it is stored by now.

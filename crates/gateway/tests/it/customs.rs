@@ -266,16 +266,24 @@ async fn a_withdrawal_is_asked_for_until_the_declaration_itself_is_withdrawn() {
     let (t, customs) = trade().await;
     t.gateway.fulfil().await.unwrap();
     t.take(order(OrderState::Cancelled, 10)).await;
-    customs.other().fail.push(("withdraw", Kind::Conflict));
-    t.gateway.fulfil().await.unwrap();
-    assert!(!t.one::<DeclarationRecord>().await.withdrawn);
+    let deleted = Filed::with(ReferenceKind::Message, "DEL-1", t.gateway.clock.now());
+    // Two rounds; what is given again is kept once.
+    for _ in 0..2 {
+        customs.other().fail.push(("withdraw", Kind::Conflict));
+        customs.other().filing.push_back(Submitted::Done(deleted.clone()));
+        t.gateway.fulfil().await.unwrap();
+        let record = t.one::<DeclarationRecord>().await;
+        assert!(!record.withdrawn);
+        let kept: Vec<_> = record.declaration.references.iter().map(|r| r.value.as_str()).collect();
+        assert_eq!(kept, ["DEL-1"]);
+    }
     let mut numbered = to_declaration(&customs, DeclarationState::Registered);
     numbered.authority_ref = Some("292520262I00000042".to_owned());
     customs.other().receipts.push(numbered);
     t.gateway.fulfil().await.unwrap();
     assert!(t.one::<DeclarationRecord>().await.withdrawn);
     let numbers: Vec<_> = customs.other().withdrawn.iter().map(|d| d.number.clone()).collect();
-    assert_eq!(numbers, [None, Some("292520262I00000042".to_owned())]);
+    assert_eq!(numbers, [None, None, Some("292520262I00000042".to_owned())]);
 }
 
 /// Customs' own trouble (China: -621013, "try again") decides nothing: filed again an hour later, once for each such answer.

@@ -441,7 +441,11 @@ impl Declare for Fake {
         self.enter("withdraw").await;
         self.other().withdrawn.push(declaration.clone());
         let answer = self.other().filing.pop_front().unwrap_or(Submitted::Done(Filed::default()));
-        self.leave("withdraw", answer)
+        // What is given is given, also where the call is told to fail.
+        self.leave("withdraw", answer.clone()).map_err(|e| match answer {
+            Submitted::Done(given) => e.having(given),
+            Submitted::Deferred(_) => e,
+        })
     }
     async fn poll(&self, _: &CallCx, handle: &Handle) -> Result<Submitted<Filed>> {
         self.enter("go on").await;
