@@ -3,6 +3,7 @@
 
 mod amounts;
 mod limits;
+mod orphans;
 mod waiting;
 
 use jiff::SignedDuration;
@@ -294,6 +295,7 @@ impl Gateway {
                 self.store.commit(batch).await?;
                 cursor = Some(next);
             }
+            self.claim_orphans(&id, done).await?;
         }
         Ok(())
     }
@@ -322,11 +324,16 @@ impl Gateway {
         done: &mut Fulfilled,
     ) -> Result<()> {
         let mut record = ReceiptRecord(receipt);
-        if typed::get::<ReceiptRecord>(&*self.store, &record.key()).await?.is_some() {
+        let kept = typed::get::<ReceiptRecord>(&*self.store, &record.key()).await?;
+        if kept.as_ref().is_some_and(|k| k.value.0.declaration.is_some()) {
             return Ok(());
         }
+        let expect = kept.as_ref().map_or(Expect::Absent, |k| Expect::Version(k.version));
         let mut batch = Batch::new();
         let Some(mut known) = self.answered(account, &record.0).await? else {
+            if kept.is_some() {
+                return Ok(());
+            }
             // Nobody's that we know, or one that cannot be read: kept, and a person is told.
             let CustomsReceipt { code, message, key, .. } = &record.0;
             let told = format!(
@@ -368,7 +375,7 @@ impl Gateway {
         if let Some(last) = receipts.last() {
             filed.note = Some(format!("{} {}", last.code, unidentified(&last.message)));
         }
-        batch.put_expecting(&record, Expect::Absent)?.put_back(&known)?;
+        batch.put_expecting(&record, expect)?.put_back(&known)?;
         Ok(self.store.commit(batch).await?)
     }
 

@@ -8,6 +8,7 @@ use tradewind_domain::{
     CustomsReceipt, DeclarationState, Filed, FiledDocument, OrderPayment, OrderState, ReferenceKind,
 };
 use tradewind_gateway::records::{DeclarationRecord, OrderRecord, ReceiptRecord, Stage};
+use tradewind_store::{Filter, typed};
 
 use crate::fakes::Fake;
 use crate::fulfil::{Trade, order};
@@ -130,6 +131,30 @@ async fn a_message_of_customs_that_cannot_be_read_is_told() {
     }
     // Kept, and told once.
     assert_eq!(t.one::<ReceiptRecord>().await.0.reference, "0b5e");
+    assert_eq!(t.gateway.fulfil().await.unwrap().notes, Vec::<String>::new());
+}
+
+/// A tax bill names the authority's number alone. Here it comes before the answer that tells that number, in a round of its own.
+#[tokio::test]
+async fn a_tax_bill_that_comes_before_the_number_it_names_finds_its_declaration() {
+    let (t, customs) = trade().await;
+    t.gateway.fulfil().await.unwrap();
+    let id = t.one::<DeclarationRecord>().await.declaration.id;
+    let mut bill = answer(FiledDocument::TaxBill, "26CN7", Some(DeclarationState::Assessed));
+    bill.at = "2026-08-02T12:00:00Z".parse().unwrap();
+    customs.other().receipts.push(bill);
+    let done = t.gateway.fulfil().await.unwrap();
+    assert!(done.notes.iter().any(|n| n.contains("belongs to no declaration of ours")), "{:?}", done.notes);
+    let mut release = answer(FiledDocument::Declaration, "26CN7", Some(DeclarationState::Released));
+    release.at = "2026-08-02T11:00:00Z".parse().unwrap();
+    (release.declaration, release.authority_ref) = (Some(id.clone()), Some("26CN7".to_owned()));
+    customs.other().receipts.push(release);
+    t.gateway.fulfil().await.unwrap();
+    assert_eq!(t.one::<DeclarationRecord>().await.state, DeclarationState::Assessed);
+    let receipts = typed::list::<ReceiptRecord>(&*t.gateway.store, Filter::all()).await.unwrap();
+    assert_eq!(receipts.len(), 2);
+    assert!(receipts.iter().all(|r| r.value.0.declaration.as_ref() == Some(&id)), "{receipts:?}");
+    // Once.
     assert_eq!(t.gateway.fulfil().await.unwrap().notes, Vec::<String>::new());
 }
 
