@@ -121,8 +121,9 @@ async fn relist(gateway: &Gateway) -> anyhow::Result<bool> {
     let (settled, asked) = gateway.settle().await?;
     let plan = gateway.plan().await?;
     let work = plan.changes.iter().any(|c| c.stop.is_none());
-    if work {
-        gateway.apply(&plan).await?;
+    if work && gateway.apply(&plan).await?.postponed > 0 {
+        // What was there and is gone goes up again when all that it sold is heard of.
+        gateway.pull().await?;
     }
     Ok(!work && settled.waiting + settled.again + asked.deferred == 0)
 }
