@@ -228,8 +228,9 @@ impl tradewind_connector::Journal for Forgetful {
         owner: &str,
         audience: &str,
         token: &tradewind_connector::TokenSet,
-    ) -> Result<(), tradewind_connector::Error> {
-        self.0.save_token(owner, audience, token).await
+        over: tradewind_connector::Over<'_>,
+    ) -> Result<bool, tradewind_connector::Error> {
+        self.0.save_token(owner, audience, token, over).await
     }
 }
 

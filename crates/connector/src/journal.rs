@@ -125,8 +125,36 @@ pub trait Journal: Send + Sync {
     async fn keep(&self, exchange: Exchange) -> Result<(), Error>;
     /// The last tokens of an audience. `owner`: an account, or the login that several share.
     async fn load_token(&self, owner: &str, audience: &str) -> Result<Option<TokenSet>, Error>;
-    /// Persists tokens before they are used.
-    async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<(), Error>;
+    /// Persists tokens before they are used, unless others than `over` are there by now: then nothing is written, and `false`
+    /// is returned. Looked at and written in one step, whatever other process saves at that instant.
+    async fn save_token(
+        &self,
+        owner: &str,
+        audience: &str,
+        token: &TokenSet,
+        over: Over<'_>,
+    ) -> Result<bool, Error>;
+}
+
+/// What a token that is saved takes the place of.
+#[derive(Debug, Clone, Copy)]
+pub enum Over<'a> {
+    /// Whatever is there: a person has logged in.
+    Any,
+    /// These tokens alone, or none at all: a refresh of these. A login that a person saved meanwhile stays.
+    Only(Option<&'a TokenSet>),
+}
+
+impl Over<'_> {
+    /// It may take the place of what is there.
+    #[must_use]
+    pub fn allows(self, there: Option<&TokenSet>) -> bool {
+        match (self, there) {
+            (Over::Any, _) | (Over::Only(None), None) => true,
+            (Over::Only(Some(expected)), Some(there)) => expected.is(there),
+            (Over::Only(_), _) => false,
+        }
+    }
 }
 
 /// A journal in memory, for tests and examples.
@@ -224,9 +252,20 @@ impl Journal for Memory {
         Ok(self.lock().tokens.get(&(owner.to_owned(), audience.to_owned())).cloned())
     }
 
-    async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<(), Error> {
-        self.lock().tokens.insert((owner.to_owned(), audience.to_owned()), token.clone());
-        Ok(())
+    async fn save_token(
+        &self,
+        owner: &str,
+        audience: &str,
+        token: &TokenSet,
+        over: Over<'_>,
+    ) -> Result<bool, Error> {
+        let mut state = self.lock();
+        let place = (owner.to_owned(), audience.to_owned());
+        if !over.allows(state.tokens.get(&place)) {
+            return Ok(false);
+        }
+        state.tokens.insert(place, token.clone());
+        Ok(true)
     }
 }
 

@@ -42,7 +42,7 @@ pub use classify::ErrorTable;
 pub use clock::{Chance, Clock, OsChance, SeededChance, SystemClock, VirtualClock};
 pub use consent::{Consent, ConsentAnswer, LOGIN_UNTIL, refresh_token};
 pub use error::{Error, FieldError, Kind, Phase, RetryClass, Upstream};
-pub use journal::{Begun, Exchange, Intent, Journal, Memory, Outcome};
+pub use journal::{Begun, Exchange, Intent, Journal, Memory, Outcome, Over};
 pub use limiter::{Caller, Draw, Limiter, Refusal};
 pub use limits::{Bucket, Every, FixedWindow, Header, Limits, Meaning, Refill, Scope, Signal, Unit};
 pub use oauth::{ClientAuth, OAuth2};

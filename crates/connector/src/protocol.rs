@@ -36,6 +36,13 @@ impl TokenSet {
     pub fn access(&self) -> &str {
         self.access.expose_secret()
     }
+
+    /// It is this very token: of two logins or two refreshes none has the secrets of the other.
+    #[must_use]
+    pub fn is(&self, other: &TokenSet) -> bool {
+        let refresh = |t: &TokenSet| t.refresh.as_ref().map(|r| r.expose_secret().to_owned());
+        self.access() == other.access() && refresh(self) == refresh(other)
+    }
 }
 
 impl std::fmt::Debug for TokenSet {

@@ -11,6 +11,7 @@ use tradewind_domain::AccountId;
 use super::{Pipeline, bump};
 use crate::consent::{Consent, ConsentAnswer};
 use crate::error::{Error, Kind, RetryClass};
+use crate::journal::Over;
 use crate::operation::{OpCx, Priority};
 use crate::protocol::{SignCx, TokenPlan, TokenSet};
 use crate::scrub::Scrubber;
@@ -24,6 +25,9 @@ const REFUSED_FOR: SignedDuration = SignedDuration::from_mins(5);
 
 /// So long before the seller's consent ends, it is told.
 const END_IN_SIGHT: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// So often a renewed token is offered to a store in which another one is saved each time between looking and saving.
+const SAVES: u32 = 8;
 
 /// What a login brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +58,10 @@ struct Held {
     token: Option<TokenSet>,
     /// It is not in the journal yet; it is not used before.
     unsaved: bool,
-    /// The refresh token that the journal held when it was last looked into, or was given one.
+    /// What the journal held in the login's own place when it was last looked into, or was given it: a save takes the place of
+    /// that alone.
+    seen: Option<TokenSet>,
+    /// The refresh token that the journal held then, be it in the place from before the login had a name.
     stored: Option<SecretString>,
     /// Why there is none.
     failed: Option<Failed>,
@@ -97,11 +104,13 @@ impl Pipeline {
     /// What the journal holds.
     async fn stored(&self, audience: &str, held: &mut Held) -> Result<Option<TokenSet>, Error> {
         let journal = &self.runtime.journal;
-        let mut stored = journal.load_token(&self.owner, audience).await?;
+        let own = journal.load_token(&self.owner, audience).await?;
+        let mut stored = own.clone();
         if stored.is_none() && self.caller.login.is_some() {
             // From before the account's login had a name: a rotated refresh token may be its only way in.
             stored = journal.load_token(self.parts.account.as_str(), audience).await?;
         }
+        held.seen = own;
         held.stored = stored.as_ref().and_then(|t| t.refresh.clone());
         Ok(stored)
     }
@@ -233,7 +242,8 @@ impl Pipeline {
         held.unsaved = true;
         held.failed = None;
         slot.without.store(false, Ordering::Relaxed);
-        self.save(audience, &mut held).await?;
+        // A person's word: it goes before whatever a refresh saved meanwhile.
+        self.save(audience, &mut held, Over::Any).await?;
         Ok(told)
     }
 
@@ -339,30 +349,44 @@ impl Pipeline {
     }
 
     /// Persists a renewed token before it is used. Not if the journal holds another refresh token by now, from a new login of the
-    /// seller: that is held then, and `false` is returned.
+    /// seller or a refresh that was faster: that is held then, and `false` is returned.
     async fn keep_renewed(&self, audience: &str, held: &mut Held) -> Result<bool, Error> {
         if !held.unsaved {
             return Ok(true);
         }
-        let before = held.stored.clone();
-        let stored = self.stored(audience, held).await?;
         let text = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
-        if held.stored.is_some() && text(&held.stored) != text(&before) {
-            held.token = stored;
-            held.unsaved = false;
-            return Ok(false);
+        for _ in 0..SAVES {
+            let seen = held.seen.clone();
+            if self.save(audience, held, Over::Only(seen.as_ref())).await? {
+                return Ok(true);
+            }
+            let before = held.stored.clone();
+            let stored = self.stored(audience, held).await?;
+            if held.stored.is_some() && text(&held.stored) != text(&before) {
+                held.token = stored;
+                held.unsaved = false;
+                return Ok(false);
+            }
+            // The same login with another access token: ours is as good, and the younger.
         }
-        self.save(audience, held).await.map(|()| true)
+        let text = format!(
+            "the token of '{}' could not be kept: other processes saved theirs {SAVES} times meanwhile. Tried again with the next call; \
+             look at how many processes work on this store",
+            self.owner
+        );
+        Err(Error::new(Kind::Internal, text))
     }
 
-    /// Persists a token before it is used.
-    async fn save(&self, audience: &str, held: &mut Held) -> Result<(), Error> {
-        if let (true, Some(token)) = (held.unsaved, &held.token) {
-            self.runtime.journal.save_token(&self.owner, audience, token).await?;
+    /// Persists the token that is held before it is used. `false`: the journal holds another one than it may take the place of.
+    async fn save(&self, audience: &str, held: &mut Held, over: Over<'_>) -> Result<bool, Error> {
+        let Some(token) = &held.token else { return Ok(true) };
+        let saved = self.runtime.journal.save_token(&self.owner, audience, token, over).await?;
+        if saved {
             held.stored.clone_from(&token.refresh);
+            held.seen.clone_from(&held.token);
             held.unsaved = false;
         }
-        Ok(())
+        Ok(saved)
     }
 
     async fn fetch_token(

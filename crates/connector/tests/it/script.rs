@@ -288,6 +288,8 @@ pub(crate) struct Moody {
     pub(crate) full: AtomicBool,
     /// So many tokens are not saved.
     pub(crate) busy: AtomicU32,
+    /// What other processes save at the instants at which this one saves, the last first.
+    pub(crate) meanwhile: Mutex<Vec<TokenSet>>,
 }
 
 impl Moody {
@@ -316,11 +318,21 @@ impl Journal for Moody {
         self.loads.fetch_add(1, Ordering::Relaxed);
         self.memory.load_token(owner, audience).await
     }
-    async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<()> {
+    async fn save_token(
+        &self,
+        owner: &str,
+        audience: &str,
+        token: &TokenSet,
+        over: Over<'_>,
+    ) -> Result<bool> {
         let busy = |left: u32| left.checked_sub(1);
         if self.busy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, busy).is_ok() {
             return Err(Error::new(Kind::Internal, "busy"));
         }
-        self.memory.save_token(owner, audience, token).await
+        let meanwhile = self.meanwhile.lock().unwrap().pop();
+        if let Some(theirs) = meanwhile {
+            self.memory.save_token(owner, audience, &theirs, Over::Any).await?;
+        }
+        self.memory.save_token(owner, audience, token, over).await
     }
 }

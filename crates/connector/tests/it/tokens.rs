@@ -37,12 +37,11 @@ async fn the_store_is_asked_for_a_token_once_in_a_process_and_at_each_refresh() 
     let journal = Arc::new(Moody::default());
     let steps = || (0..5).map(|_| ok("done")).collect();
     assert_eq!(process(Arc::new(Signed), &journal, steps(), 5).await, (1, 0));
-    // With tokens that last an hour: each refresh is of the token at hand, and before it is kept the store is asked whether there
-    // is another login by now. The next process begins with the stored one, which serves no longer than the clock of its bench
-    // says.
+    // With tokens that last an hour: each refresh is of the token at hand, and its save tells whether there is another login by
+    // now. The next process begins with the stored one, which serves no longer than the clock of its bench says.
     let journal = Arc::new(Moody::default());
     let steps = vec![ok(TOKEN), ok("1"), ok(TOKEN), ok("2"), ok(TOKEN), ok("3")];
-    assert_eq!(process(Arc::new(Toy), &journal, steps, 3).await, (1 + 3, 3));
+    assert_eq!(process(Arc::new(Toy), &journal, steps, 3).await, (1, 3));
     assert_eq!(process(Arc::new(Toy), &journal, vec![ok("4")], 1).await, (1, 0));
 }
 
@@ -220,7 +219,7 @@ impl Transport for OnceEach {
         if let Some(memory) = &self.meanwhile {
             let mut token = TokenSet::fixed("theirs".to_owned().into());
             token.refresh = Some("their refresh".to_owned().into());
-            memory.save_token("toy-1", "", &token).await.unwrap();
+            memory.save_token("toy-1", "", &token, Over::Any).await.unwrap();
         }
         if given != valid || self.meanwhile.is_some() {
             self.refused.fetch_add(1, Ordering::SeqCst);
@@ -276,7 +275,7 @@ async fn a_refusal_because_another_process_was_faster_is_no_dead_login() {
     let channel = Arc::new(OnceEach { meanwhile: Some(memory.clone()), ..OnceEach::default() });
     let mut stale = TokenSet::fixed("old".to_owned().into());
     (stale.refresh, stale.expires_at) = (Some("first".to_owned().into()), Some(clock.now()));
-    memory.save_token("toy-1", "", &stale).await.unwrap();
+    memory.save_token("toy-1", "", &stale, Over::Any).await.unwrap();
     let logins = Arc::default();
     let b = account("toy-1", &clock, channel.clone(), Arc::new(Rotating), memory, &logins);
     assert_eq!(b.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap(), "done");
@@ -340,7 +339,7 @@ async fn what_one_account_lacks_locks_no_other_of_its_login_out() {
 async fn a_stored_login_that_died_is_sent_once_in_five_minutes_by_who_has_no_other() {
     let (clock, memory) = (start(), Arc::new(Memory::default()));
     let channel = Arc::new(OnceEach::default());
-    memory.save_token("lacking", "", &ended("dead", &clock)).await.unwrap();
+    memory.save_token("lacking", "", &ended("dead", &clock), Over::Any).await.unwrap();
     let logins = Arc::default();
     let b = account("lacking", &clock, channel.clone(), Arc::new(Lacking(Shared)), memory, &logins);
     for _ in 0..5 {
@@ -377,7 +376,7 @@ async fn a_token_from_before_its_login_had_a_name_is_found() {
     let (clock, channel, memory) = (start(), Arc::new(OnceEach::default()), Arc::new(Memory::default()));
     // Rotated twice since the configuration was written.
     channel.used.store(2, Ordering::SeqCst);
-    memory.save_token("shop-de", "", &ended("r2", &clock)).await.unwrap();
+    memory.save_token("shop-de", "", &ended("r2", &clock), Over::Any).await.unwrap();
     let (read, cx) = (op(Safety::Read), CallCx::new());
     // The second process begins with what the first stored for the login.
     for process in 1..=2 {
@@ -414,7 +413,7 @@ impl Transport for LoginMeanwhile {
         }
         self.seen.lock().unwrap().extend(header("x-nonce"));
         if !self.once.swap(true, Ordering::SeqCst) {
-            self.memory.save_token("toy-1", "", &self.fresh).await.unwrap();
+            self.memory.save_token("toy-1", "", &self.fresh, Over::Any).await.unwrap();
         }
         Ok(WireResponse::json_text(200, pair(1)))
     }
@@ -433,7 +432,7 @@ async fn a_refresh_under_way_does_not_take_the_place_of_a_new_login() {
         for stored in [false, true] {
             let (clock, memory) = (start(), Arc::new(Memory::default()));
             if stored {
-                memory.save_token("toy-1", "", &ended("first", &clock)).await.unwrap();
+                memory.save_token("toy-1", "", &ended("first", &clock), Over::Any).await.unwrap();
             }
             let (once, log) = (AtomicBool::new(false), Mutex::default());
             let channel =
@@ -446,6 +445,48 @@ async fn a_refresh_under_way_does_not_take_the_place_of_a_new_login() {
             assert_eq!(left.refresh.unwrap().expose_secret(), kept, "stored: {stored}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_another_process_saves_at_the_instant_of_a_save_is_not_overwritten() {
+    let mut login = TokenSet::fixed("theirs".to_owned().into());
+    login.refresh = Some("their refresh".to_owned().into());
+    for stored in [false, true] {
+        let journal = Arc::new(Moody { meanwhile: Mutex::new(vec![login.clone()]), ..Moody::default() });
+        let memory = journal.memory.clone();
+        if stored {
+            memory.save_token("toy-1", "", &ended("first", &start()), Over::Any).await.unwrap();
+        }
+        let steps = vec![ok(SECOND), ok("1")];
+        let b = assemble(Access::ReadWrite, "", steps, Arc::new(Rotating), journal, memory.clone());
+        assert_eq!(read(&b).await.unwrap(), "1");
+        // The refresh was sent before; its token serves nobody.
+        assert_eq!((logins(&b), b.calls()[0].authorization.as_str()), (vec!["first".to_owned()], "theirs"));
+        let left = memory.load_token("toy-1", "").await.unwrap().unwrap();
+        assert!(left.is(&login), "stored: {stored}");
+    }
+    // The same login's access token, of another process that looked at the same instant: the younger one stays.
+    let others = (1..=2).map(|n| TokenSet::fixed(format!("of another process {n}").into())).collect();
+    let journal = Arc::new(Moody { meanwhile: Mutex::new(others), ..Moody::default() });
+    let memory = journal.memory.clone();
+    let steps = vec![ok(TOKEN), ok("1")];
+    let b = assemble(Access::ReadWrite, "", steps, Arc::new(Toy), journal.clone(), memory.clone());
+    assert_eq!(read(&b).await.unwrap(), "1");
+    assert!(journal.meanwhile.lock().unwrap().is_empty());
+    let left = memory.load_token("toy-1", "").await.unwrap().unwrap();
+    assert!(b.calls()[0].authorization.ends_with(left.access()), "{:?}", b.calls());
+}
+
+#[tokio::test]
+async fn a_person_s_login_goes_before_what_a_refresh_saves_at_that_instant() {
+    let journal = Arc::new(Moody::default());
+    let memory = journal.memory.clone();
+    memory.save_token("toy-1", "", &ended("first", &start()), Over::Any).await.unwrap();
+    journal.meanwhile.lock().unwrap().push(ended("refreshed", &start()));
+    let b = assemble(Access::ReadWrite, "", vec![ok(SECOND)], Arc::new(Consenting), journal, memory.clone());
+    b.pipeline.login(&ConsentAnswer::read("code", "s1").unwrap()).await.unwrap();
+    let left = memory.load_token("toy-1", "").await.unwrap().unwrap();
+    assert_eq!(left.refresh.unwrap().expose_secret(), "second");
 }
 
 /// The standard code grant, with a form.
@@ -565,7 +606,7 @@ async fn the_end_of_a_consent_is_told_once_by_each_process_that_uses_its_token()
         if stored {
             let mut token = ended("first", &clock);
             token.extra.insert(LOGIN_UNTIL.to_owned(), until.to_owned());
-            memory.save_token("toy-1", "", &token).await.unwrap();
+            memory.save_token("toy-1", "", &token, Over::Any).await.unwrap();
         }
         let logins = Arc::default();
         let b = account("toy-1", &clock, channel.clone(), Arc::new(Ending(until)), memory, &logins);

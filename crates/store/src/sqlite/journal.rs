@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use tradewind_connector::{
-    Begun, Error, Exchange, Intent, Journal, Kind, Outcome, TokenSet, WireResponse, is_secret_header,
+    Begun, Error, Exchange, Intent, Journal, Kind, Outcome, Over, TokenSet, WireResponse, is_secret_header,
 };
 use tradewind_domain::{AccountId, ConnectorId};
 
@@ -55,36 +55,65 @@ impl Journal for SqliteStore {
     }
 
     async fn load_token(&self, owner: &str, audience: &str) -> Result<Option<TokenSet>, Error> {
-        let (account, audience) = (owner.to_owned(), audience.to_owned());
-        let place = token_place(&account, &audience);
-        let sealed: Option<Vec<u8>> = self
-            .read(move |connection| {
-                Ok(connection
-                    .prepare_cached("SELECT sealed FROM tokens WHERE account = ?1 AND audience = ?2")?
-                    .query_row([&account, &audience], |r| r.get(0))
-                    .optional()?)
-            })
-            .await?;
-        let Some(sealed) = sealed else { return Ok(None) };
-        let plain = self.sealer.unseal(&place, &sealed)?;
-        let stored: StoredToken = serde_json::from_slice(&plain)
-            .map_err(|e| Error::new(Kind::Internal, format!("stored token: {e}")))?;
-        Ok(Some(stored.into()))
+        let (owner, audience) = (owner.to_owned(), audience.to_owned());
+        let sealer = Arc::clone(&self.sealer);
+        Ok(self.read(move |connection| token(connection, &sealer, &owner, &audience)).await?)
     }
 
-    async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<(), Error> {
-        let (account, audience) = (owner.to_owned(), audience.to_owned());
+    async fn save_token(
+        &self,
+        owner: &str,
+        audience: &str,
+        token: &TokenSet,
+        over: Over<'_>,
+    ) -> Result<bool, Error> {
+        let (owner, audience) = (owner.to_owned(), audience.to_owned());
         let plain = serde_json::to_vec(&StoredToken::from(token))
             .map_err(|e| Error::new(Kind::Internal, format!("token not storable: {e}")))?;
-        let sealed = self.sealer.seal(&token_place(&account, &audience), &plain)?;
+        let sealed = self.sealer.seal(&token_place(&owner, &audience), &plain)?;
+        // A token that cannot be opened any more is no reason to refuse a person's new login: only the other case looks.
+        let expected = match over {
+            Over::Any => None,
+            Over::Only(expected) => Some(expected.cloned()),
+        };
+        let sealer = Arc::clone(&self.sealer);
+        // The transaction is one that writes from its beginning: no other process writes between the look and the save.
         let saved = self.writer.run_single(move |connection| {
+            if let Some(expected) = &expected {
+                let there = self::token(connection, &sealer, &owner, &audience)?;
+                if !Over::Only(expected.as_ref()).allows(there.as_ref()) {
+                    return Ok(false);
+                }
+            }
             connection
                 .prepare_cached("INSERT INTO tokens (account, audience, sealed) VALUES (?1, ?2, ?3) ON CONFLICT (account, audience) DO UPDATE SET sealed = ?3")?
-                .execute(params![account, audience, sealed])?;
-            Ok(())
+                .execute(params![owner, audience, sealed])?;
+            Ok(true)
         });
         Ok(saved.await?)
     }
+}
+
+/// The tokens of an audience, opened.
+fn token(
+    connection: &Connection,
+    sealer: &Sealer,
+    owner: &str,
+    audience: &str,
+) -> Result<Option<TokenSet>, StoreError> {
+    let sealed: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT sealed FROM tokens WHERE account = ?1 AND audience = ?2")?
+        .query_row([owner, audience], |r| r.get(0))
+        .optional()?;
+    let Some(sealed) = sealed else { return Ok(None) };
+    let place = token_place(owner, audience);
+    let plain = sealer.unseal(&place, &sealed)?;
+    let stored: StoredToken = serde_json::from_slice(&plain).map_err(|e| StoreError::Corrupt {
+        collection: "tokens",
+        key: place,
+        why: e.to_string(),
+    })?;
+    Ok(Some(stored.into()))
 }
 
 /// Where a token is bound to.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tradewind_connector::{
-    Begun, Exchange, Intent, Journal, Memory, Outcome, SecretString, TokenSet, WireResponse,
+    Begun, Exchange, Intent, Journal, Memory, Outcome, Over, SecretString, TokenSet, WireResponse,
 };
 use tradewind_store::{Batch, Collection, Expect, Filter, KeySource, SqliteStore, Store, StoreError};
 
@@ -184,6 +184,71 @@ async fn an_outcome_is_written_before_what_follows_it_and_before_the_store_close
     drop(dir);
 }
 
+fn tokens(access: &str, refresh: Option<&str>) -> TokenSet {
+    let mut token = TokenSet::fixed(SecretString::from(access.to_owned()));
+    token.refresh = refresh.map(|r| SecretString::from(r.to_owned()));
+    token
+}
+
+async fn save(journal: &dyn Journal, token: &TokenSet, over: Over<'_>) -> bool {
+    journal.save_token("shop", "", token, over).await.unwrap()
+}
+
+/// A save takes the place of the tokens that it names alone.
+async fn saves_of_tokens(journal: &dyn Journal) {
+    let (first, second, login) =
+        (tokens("a1", Some("r1")), tokens("a2", Some("r2")), tokens("a9", Some("r9")));
+    let there = || async { journal.load_token("shop", "").await.unwrap().unwrap() };
+    // Of nothing.
+    assert!(!save(journal, &first, Over::Only(Some(&second))).await);
+    assert!(journal.load_token("shop", "").await.unwrap().is_none());
+    assert!(save(journal, &first, Over::Only(None)).await);
+    assert!(!save(journal, &second, Over::Only(None)).await && there().await.is(&first));
+    // Of these: both secrets count, and what else is known of them does not.
+    for other in [tokens("a1", Some("r0")), tokens("a0", Some("r1")), tokens("a1", None)] {
+        assert!(!save(journal, &second, Over::Only(Some(&other))).await && there().await.is(&first));
+    }
+    let mut spent = first.clone();
+    spent.expires_at = Some(Timestamp::MIN);
+    assert!(save(journal, &second, Over::Only(Some(&spent))).await && there().await.is(&second));
+    // A person's login goes before all; the refresh that looked before it does not.
+    assert!(save(journal, &login, Over::Any).await);
+    assert!(!save(journal, &first, Over::Only(Some(&second))).await && there().await.is(&login));
+    // Each audience by itself.
+    assert!(journal.save_token("shop", "other", &first, Over::Only(None)).await.unwrap());
+    assert!(there().await.is(&login));
+}
+
+#[tokio::test]
+async fn a_token_takes_the_place_of_what_its_refresh_saw_alone() {
+    let (_dir, s) = fresh();
+    saves_of_tokens(&s).await;
+    saves_of_tokens(&Memory::default()).await;
+}
+
+/// Each has its own connection, as two processes have.
+#[tokio::test]
+async fn of_saves_at_one_instant_in_several_processes_one_takes_the_place() {
+    let (dir, s) = fresh();
+    let old = tokens("old", Some("r"));
+    s.save_token("shop", "", &old, Over::Any).await.unwrap();
+    let tasks: Vec<_> = (0..4)
+        .map(|n| {
+            let (store, old) = (open(dir.path()), old.clone());
+            tokio::spawn(async move {
+                let token = tokens(&format!("new {n}"), Some("r"));
+                store.save_token("shop", "", &token, Over::Only(Some(&old))).await.unwrap().then_some(token)
+            })
+        })
+        .collect();
+    let mut saved = Vec::new();
+    for task in tasks {
+        saved.extend(task.await.unwrap());
+    }
+    assert_eq!(saved.len(), 1);
+    assert!(s.load_token("shop", "").await.unwrap().unwrap().is(&saved[0]));
+}
+
 #[tokio::test]
 async fn tokens_are_sealed_at_rest() {
     let (dir, s) = fresh();
@@ -193,7 +258,7 @@ async fn tokens_are_sealed_at_rest() {
         expires_at: Some(Timestamp::UNIX_EPOCH),
         extra: Default::default(),
     };
-    s.save_token("shop", "", &token).await.unwrap();
+    s.save_token("shop", "", &token, Over::Any).await.unwrap();
     assert_eq!(s.load_token("shop", "").await.unwrap().unwrap().access(), "access-plain-text");
     assert!(s.load_token("shop", "other").await.unwrap().is_none());
     drop(s);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tradewind_connector::{Exchange, Intent, Journal, Outcome, SecretString, TokenSet, WireResponse};
+use tradewind_connector::{Exchange, Intent, Journal, Outcome, Over, SecretString, TokenSet, WireResponse};
 use tradewind_store::{Batch, Collection, Expect, Filter, KeySource, SqliteStore, Store, StoreError};
 
 /// No card of anybody: 999999 is no region.
@@ -172,7 +172,7 @@ async fn another_key_is_refused_before_anything_is_written_with_it() {
         expires_at: None,
         extra: Default::default(),
     };
-    s.save_token("shop", "", &token).await.unwrap();
+    s.save_token("shop", "", &token, Over::Any).await.unwrap();
     drop(s);
     let raw = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
     raw.execute_batch("DELETE FROM sealing").unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tradewind_connector::{
-    Access, Begun, Error, Exchange, Intent, Journal, Kind, Memory, Outcome as Ended, Result, TokenSet,
+    Access, Begun, Error, Exchange, Intent, Journal, Kind, Memory, Outcome as Ended, Over, Result, TokenSet,
 };
 
 use super::faults::kinds_of;
@@ -54,8 +54,14 @@ impl Journal for Failing {
     async fn load_token(&self, owner: &str, audience: &str) -> Result<Option<TokenSet>> {
         self.inner.load_token(owner, audience).await
     }
-    async fn save_token(&self, owner: &str, audience: &str, token: &TokenSet) -> Result<()> {
-        self.inner.save_token(owner, audience, token).await
+    async fn save_token(
+        &self,
+        owner: &str,
+        audience: &str,
+        token: &TokenSet,
+        over: Over<'_>,
+    ) -> Result<bool> {
+        self.inner.save_token(owner, audience, token, over).await
     }
 }
 
