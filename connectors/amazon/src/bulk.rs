@@ -65,7 +65,7 @@ struct Message<'a> {
     listing: w::Put,
 }
 
-/// A feed of at most so many bytes, and why offers are not in it: they cannot be written, or there is no room for them.
+/// A feed of at most so many bytes and [`MOST`] messages, and why offers are not in it: they cannot be written, or there is no room for them.
 fn document(
     site: &Site,
     offers: &[&Offer],
@@ -94,11 +94,9 @@ fn document(
             Some(Error::invalid(format!(
                 "its listing takes {bytes} bytes, and a feed takes {most}: shorten its texts"
             )))
-        } else if size + bytes > most {
-            Some(Error::new(
-                Kind::Unavailable,
-                format!("the feed is full ({most} bytes): the next plan lists it"),
-            ))
+        } else if size + bytes > most || document.messages.len() >= MOST as usize {
+            let text = format!("the feed is full ({most} bytes, {MOST} listings): the next plan lists it");
+            Some(Error::new(Kind::Unavailable, text))
         } else {
             size += bytes;
             document.messages.push(message);

@@ -30,6 +30,8 @@ impl Suite {
     /// No request carries more items than a batch.
     async fn batch(&self, call: &Call, happy: &Case, bounds: &Bounds, report: &mut Report) {
         let batch = match call.facet {
+            // Counted by itself.
+            Facet::Offers if call.bulk => return self.bulk(call, happy, bounds.bulk_batch, report).await,
             Facet::Offers | Facet::Withdraw => bounds.offers_batch,
             Facet::Stock => bounds.stock_batch,
             Facet::Prices => bounds.prices_batch,
@@ -236,19 +238,19 @@ fn written(suite: &Suite, bench: &Bench) -> Vec<String> {
     writes.map(|s| plain(&suite.masked(&s.request))).collect()
 }
 
-fn first(input: &Value) -> Option<&Value> {
+pub(super) fn first(input: &Value) -> Option<&Value> {
     input.as_array().and_then(|items| items.first())
 }
 
 /// Refused as our own mistake, at once or when the submission is asked for.
-fn ours(outcome: &Outcome) -> bool {
+pub(super) fn ours(outcome: &Outcome) -> bool {
     let ours = [Kind::InvalidRequest.name(), Kind::Config.name()];
     let left_out = outcome.as_ref().is_ok_and(|v| v.to_string().contains("left_out"));
     left_out || kinds_of(outcome).iter().any(|k| ours.contains(&k.as_str()))
 }
 
 /// A copy under another name: an offer, a draft of its first offer, a change, a reference, a number alone.
-fn renamed(item: &Value, name: &str, n: u32) -> Value {
+pub(super) fn renamed(item: &Value, name: &str, n: u32) -> Value {
     match item {
         Value::String(text) => Value::String(numbered(text, n)),
         Value::Object(map) => {

@@ -37,7 +37,7 @@ fn input<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
 }
 
 /// When to ask again depends on how long the call took, and says nothing of what was done.
-fn untimed<T>(mut done: Submitted<T>) -> Submitted<T> {
+pub(super) fn untimed<T>(mut done: Submitted<T>) -> Submitted<T> {
     if let Submitted::Deferred(handle) = &mut done {
         handle.not_before = None;
     }
@@ -88,11 +88,15 @@ call!(/// `Offers::put` of a list of [`drafts`].
     put, Offers, |c, v| {
     json::outcomes(market(&*c)?.offers().ok_or_else(json::absent)?.put(&cx(), &drafts(v)?).await?)
 });
-call!(/// `Offers::list` of a list of [`drafts`]: one submission for many.
-    list, Offers, |c, v| {
-    let listed = market(&*c)?.offers().ok_or_else(json::absent)?.list(&cx(), &drafts(v)?).await?;
-    json::outcomes(untimed(listed))
-});
+/// `Offers::list` of a list of [`drafts`]: one submission for many.
+#[must_use]
+pub fn list(op: &str, safety: Safety) -> Call {
+    let call = Call::new(op, Facet::Offers, safety, |c, v| async move {
+        let listed = market(&*c)?.offers().ok_or_else(json::absent)?.list(&cx(), &drafts(v)?).await?;
+        json::outcomes(untimed(listed))
+    });
+    call.bulk()
+}
 call!(/// `Offers::withdraw` of a list of references.
     withdraw, Withdraw, |c, v| {
     let keys: Vec<ListingRef> = input(v)?;

@@ -7,6 +7,8 @@
 //! | `response` (`response.2`, ...) | status line, headers, blank line, body |
 //! | `request` (`request.2`, ...) | golden: method and path with query, host, headers, blank line, body |
 //! | `expected` | golden: the outcome as JSON; `{"error":…}` for a refusal |
+//! | `later` (`later.2`, ...) | of a submission of items that is worked on later: what the questions about it are answered |
+//! | `asked` (`asked.2`, ...), `ended` | golden: these questions, and the outcomes of the items |
 //!
 //! Kinds: `happy`, `business_error`, `rate_limit`, `unknown_enum`, `other`.
 //! With `TRADEWIND_BLESS=1` the goldens are written from what the connector does. Read them before you commit them:
@@ -54,6 +56,8 @@ pub(crate) struct Case {
     pub(crate) folder: PathBuf,
     pub(crate) input: Value,
     pub(crate) answers: Vec<Answer>,
+    /// To the questions about it, where it is worked on later.
+    pub(crate) later: Vec<Answer>,
 }
 
 impl Case {
@@ -96,19 +100,24 @@ fn read(op: &str, folder: &Path) -> Result<Case, String> {
         Ok(text) => serde_json::from_str(&text).map_err(|e| format!("input.json: {e}"))?,
         Err(_) => Value::Null,
     };
-    let mut answers = Vec::new();
-    for n in 1.. {
-        let Ok(bytes) = std::fs::read(folder.join(numbered("response", n))) else { break };
-        answers.push(answer(&bytes).map_err(|e| format!("{}: {e}", numbered("response", n)))?);
-    }
     Ok(Case {
         op: op.to_owned(),
         name: name(folder),
         kind: meta.kind,
         folder: folder.to_owned(),
         input,
-        answers,
+        answers: answers(folder, "response")?,
+        later: answers(folder, "later")?,
     })
+}
+
+fn answers(folder: &Path, base: &str) -> Result<Vec<Answer>, String> {
+    let mut answers = Vec::new();
+    for n in 1.. {
+        let Ok(bytes) = std::fs::read(folder.join(numbered(base, n))) else { break };
+        answers.push(answer(&bytes).map_err(|e| format!("{}: {e}", numbered(base, n)))?);
+    }
+    Ok(answers)
 }
 
 pub(crate) fn numbered(base: &str, n: usize) -> String {

@@ -37,7 +37,8 @@
 //!   Where answers are signed, none is believed that is not.
 //! - **Declaration**: declared facets exist, and what exists is declared; a read-only account writes nothing, also where
 //!   it looks something up first; a revoked facet is refused unsent; batch and title limits hold; a cancellation takes no more
-//!   than it names; a product that goes as a whole keeps the variants that stay.
+//!   than it names; a product that goes as a whole keeps the variants that stay. Each item of a call has one outcome, in the
+//!   items' order, also when a submission that is worked on later is over; a bulk submission takes as many as is said.
 //! - **Robustness**: mutilated answers give errors, never a panic; an odd record of a list ([`Call::records`]) is an error in
 //!   its place and keeps back no other; in yen and in dinars an amount is the same number or
 //!   is refused.
@@ -52,6 +53,7 @@ pub mod calls;
 mod deferred;
 mod faults;
 pub mod fixture;
+mod items;
 mod journal;
 mod keys;
 pub mod live;
@@ -104,6 +106,7 @@ pub struct Call {
     /// Reference, and the case of the look-up.
     read_back: Vec<(String, String)>,
     leaves_siblings: Option<String>,
+    bulk: bool,
     drive: Drive,
 }
 
@@ -129,6 +132,7 @@ impl Call {
             open_ended: None,
             read_back: Vec::new(),
             leaves_siblings: None,
+            bulk: false,
             drive,
         }
     }
@@ -196,6 +200,13 @@ impl Call {
     #[must_use]
     pub fn leaves_siblings(mut self, why: &str) -> Call {
         self.leaves_siblings = Some(why.to_owned());
+        self
+    }
+
+    /// It is the bulk submission of [`Bounds::bulk_from`](tradewind_connector::Bounds): `Offers::list`.
+    #[must_use]
+    pub fn bulk(mut self) -> Call {
+        self.bulk = true;
         self
     }
 
@@ -529,6 +540,7 @@ impl Suite {
         self.manifest(&cases, &mut report);
         self.settings_checks(&mut report);
         self.declared(&mut report);
+        self.bulk_is_declared(&mut report);
         self.dead_logins(&cases, &mut report).await;
         self.proofs(&cases, &mut report).await;
         for call in &self.calls {
@@ -547,6 +559,7 @@ impl Suite {
                 self.mutilated(call, happy, &mut report).await;
                 self.odd_record(call, happy, &mut report).await;
             }
+            self.items(call, own, &mut report).await;
             for case in own {
                 self.forgeries(call, case, &mut report).await;
                 self.deferred(call, case, &mut report).await;

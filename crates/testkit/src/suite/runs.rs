@@ -179,7 +179,13 @@ impl Suite {
         }
     }
 
-    fn specification(&self, call: &Call, case: &Case, requests: &[WireRequest], report: &mut Report) {
+    pub(super) fn specification(
+        &self,
+        call: &Call,
+        case: &Case,
+        requests: &[WireRequest],
+        report: &mut Report,
+    ) {
         let label = case.label();
         if let Some(why) = &call.no_spec {
             return report.skip(Group::Specification, format!("{label}: {why}"));

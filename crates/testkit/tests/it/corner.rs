@@ -62,6 +62,11 @@ pub(crate) enum Defect {
     CancelsMoreThanIsOpen,
     NamesNoUnits,
     NamesNoLines,
+    ReversesOutcomes,
+    LeavesOutcomesOut,
+    OverfillsTheBulk,
+    LosesTheRest,
+    FillsHalfTheBulk,
 }
 
 /// Tests of the suite run one at a time: what is wrong is a static.
@@ -90,6 +95,13 @@ static SELLS: AtomicBool = AtomicBool::new(false);
 /// Whether it has offers, too.
 pub(crate) fn selling(sells: bool) {
     SELLS.store(sells, Ordering::SeqCst);
+}
+
+static LOADS: AtomicBool = AtomicBool::new(false);
+
+/// Whether it takes three new offers in one submission, and works on them later.
+pub(crate) fn loading(in_bulk: bool) {
+    LOADS.store(in_bulk, Ordering::SeqCst);
 }
 
 static DEFERS: AtomicBool = AtomicBool::new(false);
@@ -522,6 +534,8 @@ fn capabilities() -> Capabilities {
     let bounds = Bounds {
         stock_batch: Some(2),
         offers_batch: Some(2),
+        bulk_from: LOADS.load(Ordering::SeqCst).then_some(2),
+        bulk_batch: LOADS.load(Ordering::SeqCst).then_some(3),
         title_chars: Some(10),
         title_bytes: Some(14),
         whole_products: !takes(Takes::Offers),

@@ -9,7 +9,8 @@ use tradewind_testkit::spec::{OpenApi, SpecSet, Xsd};
 use tradewind_testkit::{Answer, Call, Report, Suite, calls, cx, json};
 
 use crate::corner::{
-    Defect, ONE, Safe, Send, Takes, cancelling, deferring, looking_first, safe, selling, taking, with,
+    Defect, ONE, Safe, Send, Takes, cancelling, deferring, loading, looking_first, safe, selling, taking,
+    with,
 };
 use crate::suite_bites::{stock, suite};
 
@@ -327,6 +328,69 @@ async fn what_is_done_later_is_asked_about() {
     ];
     bites(run, &defects).await;
     deferring(false);
+}
+
+#[tokio::test]
+async fn each_item_has_one_outcome_in_the_order_of_the_items() {
+    let _alone = ONE.lock().await;
+    let offers = format!("[{CUP}]");
+    // Three are put one by one, each with an answer of its own.
+    let folder = fixtures("corner-outcomes", &[("offers.put/ok", "happy", &offers, &[OK])]);
+    selling(true);
+    let run = async || plain(&folder).call(calls::put("offers.put", Safety::Natural)).run().await;
+    let defects = [
+        (
+            Defect::ReversesOutcomes,
+            "offers.put/ok, three of it: one outcome per item in their order: 3 items have 3 outcomes; number 1 is 'ITEM-0002-END', and 'ITEM-0003-END' is told",
+        ),
+        (
+            Defect::LeavesOutcomesOut,
+            "offers.put/ok: one outcome per item in their order: 1 items have 0 outcomes; number 1 is 'A-1', and 'none' is told",
+        ),
+    ];
+    bites(run, &defects).await;
+    selling(false);
+}
+
+/// `Offers::list`: one submission of at most three, which is asked about when it is over.
+#[tokio::test]
+async fn a_bulk_submission_takes_as_many_as_is_said_and_tells_of_each() {
+    let _alone = ONE.lock().await;
+    let offers = format!("[{CUP},{}]", CUP.replace("A-1", "A-0"));
+    let folder = fixtures("corner-load", &[("offers.load/ok", "happy", &offers, &[OK])]);
+    let later = folder.join("offers.load/ok/later");
+    let _ = std::fs::remove_file(&later);
+    selling(true);
+    loading(true);
+    let list = || calls::list("offers.load", Safety::Natural);
+    let run = async || plain(&folder).call(list()).run().await;
+    with(Defect::None);
+    let untold = run().await;
+    assert!(
+        untold.failures().iter().any(|f| f.contains("nothing shows what becomes of each item")),
+        "{untold}"
+    );
+    std::fs::write(&later, "200\ncontent-type: application/json\n\n{\"done\":true}\n").unwrap();
+    let defects = [
+        (
+            Defect::ReversesOutcomes,
+            "asked later: one outcome per item in their order: 2 items have 2 outcomes",
+        ),
+        (Defect::LeavesOutcomesOut, "and of 4: one outcome per item in their order: 4 items have 3 outcomes"),
+        (Defect::OverfillsTheBulk, "a bulk submission takes 3, and of 4 4 are in one request"),
+        (Defect::LosesTheRest, "and of 4: one outcome per item in their order: 4 items have 3 outcomes"),
+        (Defect::FillsHalfTheBulk, "a bulk submission takes 3, and of 3 2 are in one request"),
+    ];
+    bites(&run, &defects).await;
+    // Declared and not made, made and not declared.
+    let words = "Bounds::bulk_from is set, and no call of the suite makes a bulk submission";
+    let put = plain(&folder).call(calls::put("offers.load", Safety::Natural)).run().await;
+    assert!(put.failures().iter().any(|f| f.contains(words)), "{put}");
+    loading(false);
+    let words = "a call makes a bulk submission, and Bounds::bulk_from says that there is none";
+    let list = run().await;
+    assert!(list.failures().iter().any(|f| f.contains(words)), "{list}");
+    selling(false);
 }
 
 /// What is not said, not there, or not true any more.

@@ -6,13 +6,15 @@ use tradewind_connector::role::{
     Cancellation, Draft, DraftOffer, ItemOutcome, Offers, OrderActions, offers_of,
 };
 use tradewind_connector::*;
-use tradewind_domain::{ListingRef, ShipmentNotice};
+use tradewind_domain::{ListingRef, ShipmentNotice, Sku};
 
-use super::{CANCELS, Corner, Defect, SPEC, Send, Takes, is, takes};
+use super::{CANCELS, Corner, Defect, LOADS, Ordering, SPEC, Send, Takes, is, takes};
 
 static PRODUCT: OpSpec = OpSpec { name: "products.put", facet: Facet::Offers, ..SPEC };
 static VARIANTS: OpSpec = OpSpec { name: "products.get", facet: Facet::Offers, safety: Safety::Read, ..SPEC };
 static MANY: OpSpec = OpSpec { name: "offers.many", facet: Facet::Offers, ..SPEC };
+static LOAD: OpSpec = OpSpec { name: "offers.load", facet: Facet::Offers, ..SPEC };
+static LOADED: OpSpec = OpSpec { name: "offers.loaded", facet: Facet::Offers, safety: Safety::Read, ..SPEC };
 static CANCEL: OpSpec = OpSpec { name: "orders.cancel", facet: Facet::Cancel, ..SPEC };
 
 impl Corner {
@@ -63,14 +65,62 @@ impl Offers for Corner {
             let done = self.put_product(cx, draft).await.map(|_| None);
             out.extend(draft.offers.iter().map(|o| ItemOutcome::of(&o.offer.sku, done.clone())));
         }
-        Ok(Submitted::Done(out))
+        Ok(Submitted::Done(told(out)))
+    }
+    async fn list(&self, cx: &CallCx, drafts: &[Draft]) -> Result<Submitted<Vec<ItemOutcome>>> {
+        let mut all: Vec<&Sku> = offers_of(drafts).map(|o| &o.offer.sku).collect();
+        let title = |o: &DraftOffer| o.offer.content.title.clone();
+        if offers_of(drafts).map(title).any(|t| t.chars().count() > 10 || t.len() > 14) {
+            return Err(Error::invalid("the title has more than 10 characters, or 14 bytes"));
+        }
+        let room = match () {
+            () if is(Defect::OverfillsTheBulk) => all.len(),
+            () if is(Defect::FillsHalfTheBulk) => 2,
+            () => 3,
+        };
+        let sent: Vec<&Sku> = all.iter().take(room).copied().collect();
+        self.pipeline
+            .call(&Send { spec: &LOAD, path: "/load", body: json!({ "skus": sent }) }, &(), cx)
+            .await?;
+        if is(Defect::LosesTheRest) {
+            all.truncate(room);
+        }
+        let state = json!({ "all": all, "sent": sent.len() });
+        let (flow, id) = ("load".to_owned(), "L1".to_owned());
+        Ok(Submitted::Deferred(Handle { flow, id, step: String::new(), state, not_before: None }))
     }
     async fn withdraw(&self, _: &CallCx, _: &[ListingRef]) -> Result<Submitted<Vec<ItemOutcome>>> {
         Err(Error::new(Kind::Unsupported, "no"))
     }
-    async fn poll(&self, _: &CallCx, _: &Handle) -> Result<Submitted<Vec<ItemOutcome>>> {
-        Err(Error::new(Kind::Unsupported, "no"))
+    async fn poll(&self, cx: &CallCx, handle: &Handle) -> Result<Submitted<Vec<ItemOutcome>>> {
+        if !LOADS.load(Ordering::SeqCst) {
+            return Err(Error::new(Kind::Unsupported, "no"));
+        }
+        let body = json!({ "job": handle.id });
+        let answer = self.pipeline.call(&Send { spec: &LOADED, path: "/loaded", body }, &(), cx).await?;
+        if answer["done"] != true {
+            return Ok(Submitted::Deferred(handle.clone()));
+        }
+        let all: Vec<Sku> = serde_json::from_value(handle.state["all"].clone())
+            .map_err(|e| Error::invalid(format!("the job is not readable: {e}")))?;
+        let sent = handle.state["sent"].as_u64();
+        let outcome = |(n, sku): (usize, &Sku)| match u64::try_from(n).ok() < sent {
+            true => ItemOutcome::ok(sku, None),
+            false => ItemOutcome::err(sku, Error::new(Kind::Unavailable, "the load is full")),
+        };
+        Ok(Submitted::Done(told(all.iter().enumerate().map(outcome).collect())))
     }
+}
+
+/// The outcomes as they are told.
+fn told(mut outcomes: Vec<ItemOutcome>) -> Vec<ItemOutcome> {
+    if is(Defect::ReversesOutcomes) {
+        outcomes.reverse();
+    }
+    if is(Defect::LeavesOutcomesOut) {
+        outcomes.pop();
+    }
+    outcomes
 }
 
 #[async_trait]
