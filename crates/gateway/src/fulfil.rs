@@ -18,7 +18,7 @@ use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Collection, Expect, Filter, StoreError};
 
 use crate::gateway::{Gateway, GatewayError, Result};
-use crate::orders::advance;
+use crate::orders::{Pulled, advance};
 use crate::records::{OrderRecord, Stage};
 
 /// Numbers of a round.
@@ -47,6 +47,8 @@ pub struct Fulfilled {
     pub moved: u32,
     /// Orders that need a person.
     pub stuck: u32,
+    /// Units that orders take and that are not there, of orders that were read again in this round.
+    pub oversold: u32,
     /// Steps that wait, or failed for now and are tried again.
     pub postponed: u32,
     /// Calls that a channel, carrier or authority did not answer with a yes.
@@ -90,6 +92,12 @@ impl Fulfilled {
     /// What a person must do: said however much else is.
     fn urge(&mut self, text: String) {
         self.notes.push(text);
+    }
+
+    /// An order was read again, and this is what taking it in told: no pull tells it a second time.
+    fn heard(&mut self, pulled: Pulled) {
+        self.oversold = self.oversold.saturating_add(pulled.oversold);
+        pulled.errors.into_iter().for_each(|text| self.urge(text));
     }
 
     /// A step of an account that was taken out of the configuration: it waits, and keeps back no other account's.

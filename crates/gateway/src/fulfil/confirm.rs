@@ -93,7 +93,9 @@ impl Gateway {
                 };
                 let state = now.state;
                 // In by the pull's door: what is held for it follows its state.
-                self.take_order(now, &mut Pulled::default()).await?;
+                let mut pulled = Pulled::default();
+                self.take_order(now, &mut pulled).await?;
+                done.heard(pulled);
                 match state {
                     OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup => {
                         self.confirmed(record, done).await

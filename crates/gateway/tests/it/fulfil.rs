@@ -533,6 +533,28 @@ async fn a_cancellation_found_by_reading_after_a_refusal_releases_the_units() {
     assert_eq!(t.shelf().await, (10, 0));
 }
 
+/// Read while a confirmation is settled, an order takes more than is there: nobody else tells it.
+#[tokio::test]
+async fn what_an_order_read_while_confirming_takes_too_much_is_told() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    let channel = t.channel.clone();
+    t.channel.before("ship", move || async move {
+        // Twelve of ten.
+        let mut grown = order(OrderState::ReadyToShip, 11);
+        grown.lines[0].quantity = 12;
+        let mut other = channel.other();
+        other.orders.insert(grown.id.clone(), grown);
+        other.fail.push(("ship", Kind::Conflict));
+    });
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!((done.confirmed, done.postponed, done.oversold), (0, 1, 2), "{done:?}");
+    let told = "order shop/A-1 takes 2 of BAG-1 that are not there: get them, or cancel it on the channel";
+    assert_eq!(done.notes.iter().filter(|n| *n == told).count(), 1, "{done:?}");
+    // The pull finds it as it is known.
+    t.gateway.clock.sleep(Duration::from_secs(7_200)).await;
+    assert_eq!(t.gateway.pull().await.unwrap().oversold, 0);
+}
+
 /// Three bags of a cancelled order go back to the shop. Its channel shows ten again by itself, or seven: only what it does not
 /// show may be added, once a reading later than all that we heard of tells (an overlap of 15 minutes on both sides).
 #[tokio::test]

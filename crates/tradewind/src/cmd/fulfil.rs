@@ -49,6 +49,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             (done.kept_back, "kept back"),
             (done.moved, "parcels moved"),
             (done.stuck, "stuck"),
+            (done.oversold, "units oversold"),
             (done.postponed, "to be tried again"),
         ];
         out.text(counts(&parts, "nothing to do"))?;
@@ -56,10 +57,11 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     Ok(exit(&done))
 }
 
-/// What needs a person comes first: an order that is stuck, a parcel that must be kept back.
+/// What needs a person comes first: an order that is stuck, a parcel that must be kept back, units that must be got.
 fn exit(done: &Fulfilled) -> Exit {
     let left = done.failed > 0 || !done.gone.is_empty();
-    match (done.stuck + done.after_cancellation + done.kept_back > 0, done.postponed > 0) {
+    let person = [done.stuck, done.after_cancellation, done.kept_back, done.oversold];
+    match (person.iter().any(|n| *n > 0), done.postponed > 0) {
         (true, _) => Exit::Blocked,
         (false, false) => Exit::Ok,
         (false, true) if left && done.did_something() => Exit::Partial,
@@ -153,6 +155,8 @@ mod tests {
         let done = Fulfilled { after_cancellation: 1, postponed: 1, ..Fulfilled::default() };
         assert_eq!(exit(&done), Exit::Blocked);
         assert_eq!(exit(&Fulfilled { kept_back: 1, ..Fulfilled::default() }), Exit::Blocked);
+        // As `orders` ends that finds the same.
+        assert_eq!(exit(&Fulfilled { oversold: 2, confirmed: 1, ..Fulfilled::default() }), Exit::Blocked);
     }
 
     /// As docs/cli.md has the codes.
