@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use tradewind_connector::{
-    Cursor, Error, Facet, OpCx, OpSpec, Operation, Page, Priority, Safety, Window, WireRequest, WireResponse,
-    segment,
+    Cursor, Error, Facet, OpCx, OpSpec, Operation, Page, Priority, Records, Safety, Window, WireRequest,
+    WireResponse, segment,
 };
 use tradewind_domain::{Dispute, DisputeState, TransactionId};
 use url::Url;
@@ -40,7 +40,7 @@ pub(crate) struct ListIn {
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
-    items: Vec<Item>,
+    items: Records,
     #[serde(default)]
     links: Vec<Link>,
 }
@@ -56,7 +56,7 @@ struct Link {
 
 impl Operation for List {
     type In = ListIn;
-    type Out = Page<String>;
+    type Out = Page<Result<String, Error>>;
 
     fn spec(&self) -> &OpSpec {
         &LIST
@@ -70,10 +70,11 @@ impl Operation for List {
             .query("page_size", "50")
             .query_opt("next_page_token", input.token.as_deref()))
     }
-    fn decode(&self, _: &OpCx<'_>, _: &ListIn, response: &WireResponse) -> Result<Page<String>, Error> {
+    fn decode(&self, _: &OpCx<'_>, _: &ListIn, response: &WireResponse) -> Result<Self::Out, Error> {
         let answer: Answer = response.json()?;
         let next = answer.links.iter().find(|l| l.rel == "next").map(|l| token(&l.href)).transpose()?;
-        Ok(Page { items: answer.items.into_iter().map(|i| i.dispute_id).collect(), next })
+        let items = answer.items.read("dispute", "dispute_id", |i: Item| Ok(i.dispute_id)).collect();
+        Ok(Page { items, next })
     }
 }
 

@@ -320,7 +320,7 @@ impl Disputes for Paypal {
             let told = pipeline.call(get, id.as_str(), cx).await;
             told.map_err(|e| e.about(&format!("dispute {id}")))
         };
-        page.map(Ok).complete(read).await
+        page.complete(read).await
     }
 }
 

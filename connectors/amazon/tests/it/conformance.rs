@@ -39,7 +39,7 @@ async fn conformance() {
         .call(calls::read("listings.get", Safety::Read))
         .call(calls::sweep("listings.search", Safety::Read).paged().records("/items"))
         .call(calls::sweep("listings.report", Safety::Read))
-        .call(calls::orders("orders.search", Safety::Read).paged())
+        .call(calls::orders("orders.search", Safety::Read).paged().records("/orders"))
         .call(calls::order("orders.get", Safety::Read))
         .call(calls::ship("orders.confirm", Safety::Natural))
         .call(
@@ -53,10 +53,10 @@ async fn conformance() {
                 .writes("document.download", Safety::Read),
         )
         .call(calls::returns("returns.list", Safety::Read))
-        .call(calls::statements("reports.list", Safety::Read).paged())
+        .call(calls::statements("reports.list", Safety::Read).paged().records("/reports"))
         .call(calls::statement("reports.document", Safety::Read))
-        .call(calls::transactions("finances.transactions", Safety::Read).paged())
-        .call(calls::payouts("finances.groups", Safety::Read).paged())
+        .call(calls::transactions("finances.transactions", Safety::Read).paged().records("/payload/transactions"))
+        .call(calls::payouts("finances.groups", Safety::Read).paged().records("/payload/FinancialEventGroupList"))
         .call(calls::fees("fees.estimate", Safety::Read))
         .call(calls::categories("definitions.search", Safety::Read))
         .call(calls::attributes("definitions.get", Safety::Read))

@@ -27,7 +27,7 @@ fn listing_calls(suite: Suite) -> Suite {
 
 fn order_calls(suite: Suite) -> Suite {
     suite
-        .call(calls::orders("orders.changed", Safety::Read).paged())
+        .call(calls::orders("orders.changed", Safety::Read).paged().records("/orders"))
         .call(calls::order("orders.get", Safety::Read))
         .call(calls::ship("orders.ship", Safety::ReadBack).read_back("1234567890", "orders.ship/told_before"))
         .call(calls::refund_order("orders.refund", Safety::Unsafe))
@@ -40,14 +40,14 @@ fn order_calls(suite: Suite) -> Suite {
             calls::cancel("orders.cancel", Safety::ReadBack)
                 .read_back("01-03955-36441", "orders.cancel/already_cancelled"),
         )
-        .call(calls::returns("returns.changed", Safety::Read).paged())
+        .call(calls::returns("returns.changed", Safety::Read).paged().records("/members"))
 }
 
 fn money_calls(suite: Suite) -> Suite {
     suite
-        .call(calls::transactions("transactions.changed", Safety::Read).paged())
-        .call(calls::payouts("payouts.changed", Safety::Read).paged())
-        .call(calls::disputes("disputes.changed", Safety::Read).paged())
+        .call(calls::transactions("transactions.changed", Safety::Read).paged().records("/transactions"))
+        .call(calls::payouts("payouts.changed", Safety::Read).paged().records("/payouts"))
+        .call(calls::disputes("disputes.changed", Safety::Read).paged().records("/paymentDisputeSummaries"))
 }
 
 /// Legacy listings, by item id.

@@ -18,8 +18,10 @@ async fn conformance() {
             r#"{"error":"invalid_client","error_description":"Client Authentication failed"}"#,
         ))
         .never_refuses_in_200("PayPal says no by status; a report that is none is a case of statements.fetch")
-        .call(calls::transactions("transactions.search", Safety::Read).paged())
-        .call(calls::payouts("payouts.search", Safety::Read).paged())
+        .call(
+            calls::transactions("transactions.search", Safety::Read).paged().records("/transaction_details"),
+        )
+        .call(calls::payouts("payouts.search", Safety::Read).paged().records("/transaction_details"))
         .call(
             calls::statements("statements.list", Safety::Read)
                 .without_spec("PayPal serves these files by SFTP; no specification of an HTTP folder exists")
@@ -36,7 +38,7 @@ async fn conformance() {
             "refunds.create",
             Safety::Keyed { ttl: std::time::Duration::from_secs(45 * 24 * 3600) },
         ))
-        .call(calls::disputes("disputes.list", Safety::Read).paged())
+        .call(calls::disputes("disputes.list", Safety::Read).paged().records("/items"))
         .run()
         .await
         .assert();

@@ -40,17 +40,29 @@ async fn conformance() {
         .call(bulk())
         .call(calls::categories("categories.find", Safety::Read))
         .call(calls::attributes("categories.attributes", Safety::Read))
-        .call(calls::orders("orders.search", Safety::Read).paged())
+        .call(calls::orders("orders.search", Safety::Read).paged().records("/data/orders/nodes"))
         .call(calls::order("orders.get", Safety::Read))
         .call(
             calls::ship("orders.ship", Safety::ReadBack).read_back("1234567890", "orders.ship/known-already"),
         )
         .call(calls::cancel("orders.cancel", Safety::Natural))
         .call(calls::refund_order("orders.refund", Safety::Keyed { ttl: DAY }))
-        .call(calls::payouts("payouts.list", Safety::Read).paged())
-        .call(calls::transactions("transactions.list", Safety::Read).paged())
-        .call(calls::returns("returns.list", Safety::Read).paged())
-        .call(calls::disputes("disputes.list", Safety::Read).paged())
+        .call(
+            calls::payouts("payouts.list", Safety::Read)
+                .paged()
+                .records("/data/shopifyPaymentsAccount/payouts/nodes"),
+        )
+        .call(
+            calls::transactions("transactions.list", Safety::Read)
+                .paged()
+                .records("/data/shopifyPaymentsAccount/balanceTransactions/nodes"),
+        )
+        .call(
+            calls::returns("returns.list", Safety::Read)
+                .paged()
+                .records("/data/orders/nodes/0/returns/nodes"),
+        )
+        .call(calls::disputes("disputes.list", Safety::Read).paged().records("/data/disputes/nodes"))
         .run()
         .await
         .assert();

@@ -59,10 +59,9 @@ fn timeless(done: Submitted<()>) -> Result<Value, Error> {
     json::write(untimed(done))
 }
 
-/// The records of a page; one that cannot be read is the error.
-fn whole<T: Serialize>(page: Page<Result<T, Error>>) -> Result<Value, Error> {
-    let items = page.items.into_iter().collect::<Result<Vec<T>, Error>>()?;
-    json::write(Page { items, next: page.next })
+/// The records of a page, one that cannot be read as an error in its place: see [`Call::records`].
+fn each<T: Serialize>(page: Page<Result<T, Error>>) -> Result<Value, Error> {
+    Ok(j!({ "items": json::records(page.items)?, "next": page.next }))
 }
 
 macro_rules! call {
@@ -121,7 +120,7 @@ call!(/// `Listings::sweep`; input `{"cursor"}`. A listing that cannot be read i
     sweep, Listings, |c, v| {
     let cursor: Option<Cursor> = input(v.get("cursor").cloned().unwrap_or_default())?;
     let page = market(&*c)?.listings().ok_or_else(json::absent)?.sweep(&cx(), cursor.as_ref()).await?;
-    Ok(j!({ "items": json::records(page.items)?, "next": page.next }))
+    each(page)
 });
 call!(/// `Categories::find`; input is the words.
     categories, Categories, |c, v| {
@@ -133,16 +132,19 @@ call!(/// `Categories::attributes`; input is the category.
     let category: String = input(v)?;
     json::write(market(&*c)?.categories().ok_or_else(json::absent)?.attributes(&cx(), &category).await?)
 });
-call!(/// `Orders::changed`, each order read where the list names it alone; one that cannot be read is the error.
+call!(/// `Orders::changed`, each order read where the list names it alone; that this read fails is the outcome's error.
     orders, Orders, |c, v| {
     let w: Windowed = input(v)?;
     let facet = market(&*c)?.orders().ok_or_else(json::absent)?;
     let page = facet.changed(&cx(), w.window, w.cursor.as_ref()).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for listed in page.items {
-        items.push(listed?.read(facet, &cx()).await?);
+        items.push(match listed {
+            Ok(listed) => Ok(listed.read(facet, &cx()).await?),
+            Err(odd) => Err(odd),
+        });
     }
-    json::write(Page { items, next: page.next })
+    each(Page { items, next: page.next })
 });
 call!(/// `Orders::get`; input is the order's id.
     order, Orders, |c, v| {
@@ -167,7 +169,7 @@ call!(/// `OrderActions::refund`.
 call!(/// `Returns::changed`.
     returns, Returns, |c, v| {
     let w: Windowed = input(v)?;
-    whole(market(&*c)?.returns().ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
+    each(market(&*c)?.returns().ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
 });
 call!(/// `FeeEstimates::estimate`; input `{"key", "price"}`.
     fees, FeeEstimates, |c, v| {
@@ -184,19 +186,19 @@ call!(/// `Transactions::changed`, of a marketplace or a payment provider.
     transactions, Transactions, |c, v| {
     let w: Windowed = input(v)?;
     let facet = c.marketplace().and_then(Marketplace::transactions).or_else(|| c.payments().and_then(Payments::transactions));
-    whole(facet.ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
+    each(facet.ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
 });
 call!(/// `Payouts::changed`, of a marketplace or a payment provider.
     payouts, Payouts, |c, v| {
     let w: Windowed = input(v)?;
     let facet = c.marketplace().and_then(Marketplace::payouts).or_else(|| c.payments().and_then(Payments::payouts));
-    whole(facet.ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
+    each(facet.ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
 });
 call!(/// `Statements::list`, of a marketplace or a payment provider.
     statements, Statements, |c, v| {
     let w: Windowed = input(v)?;
     let facet = c.marketplace().and_then(Marketplace::statements).or_else(|| c.payments().and_then(Payments::statements));
-    whole(facet.ok_or_else(json::absent)?.list(&cx(), w.window, w.cursor.as_ref()).await?)
+    each(facet.ok_or_else(json::absent)?.list(&cx(), w.window, w.cursor.as_ref()).await?)
 });
 call!(/// `Statements::fetch`; input is the statement's id; the bytes are shown as text.
     statement, Statements, |c, v| {
@@ -219,7 +221,7 @@ call!(/// `Refunds::poll` of a payment provider; input is the handle.
 call!(/// `Disputes::changed`.
     disputes, Disputes, |c, v| {
     let w: Windowed = input(v)?;
-    whole(money(&*c)?.disputes().ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
+    each(money(&*c)?.disputes().ok_or_else(json::absent)?.changed(&cx(), w.window, w.cursor.as_ref()).await?)
 });
 call!(/// `Rates::quote`.
     rates, Rates, |c, v| {
