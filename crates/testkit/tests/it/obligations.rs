@@ -12,7 +12,7 @@ use crate::corner::{
     Defect, ONE, Safe, Send, Takes, cancelling, deferring, loading, looking_first, safe, selling, taking,
     with,
 };
-use crate::suite_bites::{stock, suite};
+use crate::suite_bites::{Runs, stock, suite};
 
 const OK: &str = r#"{"ok":true}"#;
 const CHANGE: &str = r#"[{"key":{"sku":"A-1"},"quantity":7}]"#;
@@ -55,14 +55,13 @@ fn failures(report: &Report) -> Vec<String> {
 async fn bites(run: impl AsyncFn() -> Report, defects: &[(Defect, &str)]) {
     with(Defect::None);
     assert_eq!(failures(&run().await), Vec::<String>::new());
-    let mut last: Option<(Defect, Vec<String>)> = None;
+    let mut runs = Runs::default();
     for (defect, words) in defects {
-        // Several words of one defect, one run.
-        if last.as_ref().is_none_or(|(before, _)| before != defect) {
+        let one = async || {
             with(*defect);
-            last = Some((*defect, run().await.failures()));
-        }
-        let found = last.as_ref().map(|(_, found)| found.as_slice()).unwrap_or_default();
+            run().await
+        };
+        let found = runs.failures(*defect, one).await;
         assert!(found.iter().any(|f| f.contains(words)), "{defect:?} '{words}': {found:#?}");
     }
     with(Defect::None);

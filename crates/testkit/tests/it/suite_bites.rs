@@ -24,6 +24,19 @@ async fn run_with(defect: Defect, fixtures: &Path, set: std::sync::Arc<SpecSet>)
     suite(fixtures, set).call(stock(Safety::Natural)).run().await
 }
 
+/// What fails with a defect. Several rows about one, that follow each other, have one run.
+#[derive(Default)]
+pub(crate) struct Runs(Option<(Defect, Vec<String>)>);
+
+impl Runs {
+    pub(crate) async fn failures(&mut self, defect: Defect, run: impl AsyncFnOnce() -> Report) -> &[String] {
+        if self.0.as_ref().is_none_or(|(last, _)| *last != defect) {
+            self.0 = Some((defect, run().await.failures()));
+        }
+        self.0.as_ref().map_or(&[], |(_, failures)| failures)
+    }
+}
+
 /// The suite without a call.
 pub(crate) fn suite(fixtures: &Path, set: std::sync::Arc<SpecSet>) -> Suite {
     Suite::new(&FACTORY, env!("CARGO_MANIFEST_DIR"))
@@ -67,7 +80,7 @@ async fn the_suite_bites() {
     if std::env::var_os("TRADEWIND_BLESS").is_some() {
         return; // a defect must never become a golden
     }
-    let (mut last, mut failures) = (Defect::None, Vec::new());
+    let mut runs = Runs::default();
     for (defect, group, words) in [
         (Defect::WrongField, "Specification", "\"quantity\" is a required"),
         (Defect::WrongField, "Codec", "differs"),
@@ -113,11 +126,7 @@ async fn the_suite_bites() {
         (Defect::ReadsTheErrorItself, "Secrets", "'access_token of /token' is in the outcome"),
         (Defect::SwallowsDoubt, "Faults", "hang, then no connection: Indeterminate expected"),
     ] {
-        // Several words of one defect, one run.
-        if last != defect {
-            failures = run(defect, &fixtures).await.failures();
-            last = defect;
-        }
+        let failures = runs.failures(defect, async || run(defect, &fixtures).await).await;
         let found = failures.iter().any(|f| f.starts_with(group) && f.contains(words));
         assert!(found, "{defect:?} was not found as {group} '{words}': {failures:#?}");
     }
