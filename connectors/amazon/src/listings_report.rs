@@ -83,7 +83,7 @@ fn row(columns: &Columns, line: &str, currency: Currency) -> Result<LiveListing,
     }
     let cell = |at: Option<usize>| at.and_then(|i| cells.get(i)).copied().filter(|c| !c.is_empty());
     let sku = cell(Some(columns.sku)).ok_or_else(|| Error::decode("a row without seller-sku"))?;
-    listing(columns, &cell, sku, currency).map_err(|e| e.of_record(sku))
+    listing(columns, &cell, sku, currency).map_err(|e| e.of_named("listing", sku))
 }
 
 fn listing<'a>(
@@ -227,7 +227,11 @@ bid-for-featured-placement\tadd-delete\tpending-quantity\tfulfillment-channel\tm
             ),
             (line("A", "1,234.50", "7", "DEFAULT", "Active"), Some("A"), "price '1,234.50'"),
             (line("A", "1,234", "7", "DEFAULT", "Active"), Some("A"), "price '1,234'"),
-            (line("A", "1", "-7", "DEFAULT", "Active"), Some("A"), "quantity '-7'"),
+            (
+                line("A", "1", "-7", "DEFAULT", "Active"),
+                Some("A"),
+                "listings: listing A: unexpected answer: quantity '-7'",
+            ),
             (line("", "1", "7", "DEFAULT", "Active"), None, "a row without seller-sku"),
         ] {
             let found = rows(HEADER, &[good("CUP"), row, good("BAG")]).unwrap();

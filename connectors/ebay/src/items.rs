@@ -219,7 +219,7 @@ pub(crate) struct List<'a>(pub(crate) &'a Site);
 
 impl Operation for List<'_> {
     type In = u32;
-    type Out = Page<Result<w::ReadItem, Error>>;
+    type Out = Page<Result<(Sku, w::ReadItem), Error>>;
 
     fn spec(&self) -> &OpSpec {
         &LIST
@@ -237,6 +237,10 @@ impl Operation for List<'_> {
         let seen = page.saturating_add(1).saturating_mul(PAGE);
         let more = items.next.is_some() && items.total.is_none_or(|t| seen < t);
         let next = more.then(|| Cursor(page.saturating_add(1).to_string()));
-        Ok(Page { items: items.inventory_items.read("listing", "sku", Ok).collect(), next })
+        let with_sku = |item: w::ReadItem| {
+            let sku = item.sku.as_deref().ok_or_else(|| Error::decode("an item without SKU"))?;
+            Ok((Sku::new(sku)?, item))
+        };
+        Ok(Page { items: items.inventory_items.read("listing", "sku", with_sku).collect(), next })
     }
 }

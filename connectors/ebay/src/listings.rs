@@ -137,14 +137,12 @@ impl Listings for Ebay {
             None => 0,
         };
         let page = self.pipeline.call(&List(&self.site), &page, cx).await?;
-        page.complete(|item| async move {
-            let sku = item.sku.clone().ok_or_else(|| Error::decode("listing ?: an item without SKU"))?;
+        page.complete(|(sku, item)| async move {
             let read = async {
-                let sku = Sku::new(sku.clone())?;
                 let offer = self.offer_of(cx, &sku).await?;
                 listing(&sku, &item, offer.as_ref())
             };
-            read.await.map_err(|e| e.about(&format!("listing {sku}")).of_record(sku))
+            read.await.map_err(|e| e.of_named("listing", sku.as_str()))
         })
         .await
     }

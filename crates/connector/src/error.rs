@@ -337,6 +337,13 @@ impl Error {
         self
     }
 
+    /// Names the record of a list that it is about, in the words and by its number: `order 17-3: …`.
+    #[must_use]
+    pub fn of_named(self, what: &str, number: impl Into<String>) -> Error {
+        let number = number.into();
+        self.about(&format!("{what} {number}")).of_record(number)
+    }
+
     /// Which record of a list it is about, when that is known.
     #[must_use]
     pub fn record(&self) -> Option<&str> {

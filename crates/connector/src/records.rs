@@ -27,7 +27,7 @@ impl Records {
         self.0.iter().map(move |raw| {
             let read = serde_json::from_str(raw.get()).map_err(|e| Error::decode(format!("JSON: {e}")));
             read.and_then(&mut map).map_err(|e| match named(raw, id) {
-                Some(number) => e.about(&format!("{what} {number}")).of_record(number),
+                Some(number) => e.of_named(what, number),
                 None => e.about(&format!("{what} ?")),
             })
         })
