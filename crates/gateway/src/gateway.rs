@@ -207,9 +207,12 @@ impl Gateway {
                         )));
                     }
                 }
-                if taken {
+                let freed = self.take_back(&mut record, &mut batch).await?;
+                if taken || freed {
                     record.allot(&parts, self.config.stock.buffer);
-                } else if record.on_hand < counted
+                }
+                if !taken
+                    && record.on_hand < counted
                     && before.is_some_and(|b| b.value.counted.is_none())
                     && !counts.contains_key(&variant.sku)
                 {

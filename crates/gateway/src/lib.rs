@@ -44,6 +44,7 @@ pub mod records;
 mod refresh;
 pub mod stock;
 mod unreached;
+pub mod untended;
 
 pub use gateway::{Gateway, GatewayError, Imported, Result};
 pub use landed::{Engines, Landed};

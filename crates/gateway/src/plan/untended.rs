@@ -6,6 +6,7 @@ use tradewind_domain::AccountId;
 
 use super::{Change, Inputs, is_among, withdrawal};
 use crate::records::offer_key;
+use crate::untended::untended;
 
 impl Inputs<'_> {
     /// What we put up at an account that is there and has no rules for offers any more goes, as what left the catalogue does.
@@ -23,12 +24,9 @@ impl Inputs<'_> {
     /// A line for each account of which something is to be said.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = Vec::new();
-        for (id, listings) in self.left_behind() {
-            notes.push(format!(
-                "account '{id}' is not in the configuration any more, and {listings} listings of it were on sale when they were last \
-                 read: take them down there, or put its [[account]] back"
-            ));
-        }
+        // Of those that are configured, each is a change of its own.
+        let left_behind = untended(self.config, self.offers.values()).into_iter().filter(|u| !u.configured);
+        notes.extend(left_behind.map(|u| u.to_string()));
         for (id, skus) in self.without_units() {
             notes.push(format!(
                 "account '{id}' has no units of {skus} SKUs, all are allotted to other accounts: it gets its part of what is counted \
@@ -36,16 +34,6 @@ impl Inputs<'_> {
             ));
         }
         notes
-    }
-
-    /// Listings on sale at accounts that cannot be reached.
-    fn left_behind(&self) -> BTreeMap<&AccountId, u32> {
-        let mut gone: BTreeMap<&AccountId, u32> = BTreeMap::new();
-        let configured = |id: &AccountId| self.config.account.iter().any(|a| a.id == *id);
-        for offer in self.offers.values().filter(|o| o.is_on_sale() && !configured(&o.account)) {
-            *gone.entry(&offer.account).or_default() += 1;
-        }
-        gone
     }
 
     /// SKUs that an account should offer, never offered, and has no units of, though its part of what the others have is one or

@@ -173,6 +173,17 @@ impl OfferRecord {
         self.live.as_ref().is_some_and(|l| matches!(l.state, ListingState::Live | ListingState::Pending))
     }
 
+    /// It was seen to be off sale, and does not come back by itself: nothing is there, or it was taken down as we asked. One that is
+    /// sold out may be put on again by its channel when an order is cancelled.
+    pub(crate) fn is_down(&self) -> bool {
+        !self.is_under_way()
+            && self.live.as_ref().is_some_and(|l| match l.state {
+                ListingState::Absent => true,
+                ListingState::Inactive => self.asked == Asked::Withdrawal,
+                _ => false,
+            })
+    }
+
     /// What was asked last is on its way or in doubt: to be settled before more is asked.
     #[must_use]
     pub fn is_under_way(&self) -> bool {

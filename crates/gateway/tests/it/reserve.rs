@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use serde_json::json;
 use tradewind_connector::Facet;
-use tradewind_domain::{Order, OrderState, ShipmentState};
+use tradewind_domain::{AccountId, Order, OrderState, ShipmentState};
 use tradewind_gateway::Gateway;
 use tradewind_gateway::catalogue::Problem;
 use tradewind_gateway::orders::Pulled;
 use tradewind_gateway::records::{
-    OrderRecord, Reservation, ReservationState, ShipmentRecord, Stage, StockRecord, reservation_key,
+    OfferRecord, OrderRecord, Reservation, ReservationState, ShipmentRecord, Stage, StockRecord,
+    reservation_key,
 };
 use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Collection};
 
+use crate::fakes::Fake;
 use crate::fulfil::{Trade, order, stock};
 
 const FILE: &str = "[[catalogue]]\npath = \"c.csv\"\n";
@@ -89,6 +91,60 @@ async fn a_count_of_which_the_last_one_is_not_known_only_takes_away() {
         // The next one is compared with this.
         import(&t.gateway, dir.path(), &[("HAT-1", counted + 10)]).await;
         assert_eq!(counts(&t.gateway, "HAT-1").await, (counted + 10, 0, counted + 10));
+    }
+}
+
+/// Six of ten bags are the part of an account whose [account.offers] was taken out: they are promised as long as it may show them.
+#[tokio::test]
+async fn units_of_an_account_that_sells_no_more_are_for_others_once_its_listing_is_down() {
+    const READ: &str = "2026-08-01T10:00:00Z";
+    let (shop, old): (AccountId, AccountId) = ("shop".parse().unwrap(), "old".parse().unwrap());
+    let listing = |state: &str, asked: serde_json::Value, change: &str| {
+        json!({"account": "old", "sku": "BAG-1", "desired": null, "asked": asked, "state": change, "plan": "", "listing": null,
+            "read_at": READ, "note": null,
+            "live": {"sku": "BAG-1", "state": state, "quantity": if state == "absent" { None } else { Some(6) }, "issues": []}})
+    };
+    let (offer, withdrawal) = (json!("offer"), json!("withdrawal"));
+    // Whether the account is configured, its listing, what the shop has after an import at once and one after a pull.
+    for (n, (configured, known, at_once, pulled)) in [
+        (true, None, 10, 10),
+        (true, Some(listing("live", offer.clone(), "live")), 4, 4),
+        // Off sale, and not by our word: the channel may put it on again.
+        (true, Some(listing("inactive", offer.clone(), "live")), 4, 4),
+        (true, Some(listing("inactive", withdrawal.clone(), "live")), 4, 10),
+        (true, Some(listing("absent", withdrawal.clone(), "live")), 4, 10),
+        // Something that we sent may come late.
+        (true, Some(listing("absent", offer, "indeterminate")), 4, 4),
+        (false, Some(listing("absent", withdrawal, "live")), 4, 4),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let fake = Fake::new("old", &[Facet::Offers, Facet::Orders]);
+        let more = if configured { vec![("old", fake)] } else { vec![] };
+        let (t, dir) = (Trade::with(FILE, &more, &[]).await, tempfile::tempdir().unwrap());
+        let mut bags = shelf(&t.gateway, "BAG-1").await;
+        bags.allotted = [(shop.clone(), 4), (old.clone(), 6)].into();
+        let mut batch = Batch::new();
+        batch.put(&bags).unwrap();
+        if let Some(known) = known {
+            let offer: OfferRecord = serde_json::from_value(known).unwrap();
+            batch.put(&offer).unwrap();
+        }
+        t.gateway.store.commit(batch).await.unwrap();
+        // Pulled when it was read, and fourteen minutes later: what it sold before may turn up a quarter of an hour late.
+        for wait in [0, 14] {
+            t.gateway.clock.sleep(Duration::from_secs(60 * wait)).await;
+            t.gateway.pull().await.unwrap();
+            import(&t.gateway, dir.path(), &[]).await;
+            assert_eq!(shelf(&t.gateway, "BAG-1").await.allotted_to(&shop), at_once, "{n}");
+        }
+        t.gateway.clock.sleep(Duration::from_secs(60)).await;
+        t.gateway.pull().await.unwrap();
+        import(&t.gateway, dir.path(), &[]).await;
+        let bags = shelf(&t.gateway, "BAG-1").await;
+        let all: u32 = bags.allotted.values().sum();
+        assert_eq!((bags.allotted_to(&shop), bags.fresh_of(&shop), all), (pulled, pulled - 4, 10), "{n}");
     }
 }
 

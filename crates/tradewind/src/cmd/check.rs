@@ -2,6 +2,7 @@
 //! configuration to check.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -9,8 +10,11 @@ use tradewind_connector::{HttpTransport, Role};
 use tradewind_gateway::Engines;
 use tradewind_gateway::catalogue::{Catalogue, Problem};
 use tradewind_gateway::config::{Config, ConfigError};
+use tradewind_gateway::records::OfferRecord;
+use tradewind_gateway::untended::untended;
+use tradewind_store::{Filter, typed};
 
-use crate::context::ConfigArg;
+use crate::context::{self, ConfigArg, block_on};
 use crate::listen::{Told as Hook, door};
 use crate::output::{self, Exit, Output};
 use crate::registry;
@@ -90,7 +94,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if let Err(e) = Engines::load(&config, &folder) {
         problems.push(Told::of(&e.into()));
     }
-    let (variants, warnings) = match Catalogue::load(&config.catalogue, &folder) {
+    let (variants, mut warnings) = match Catalogue::load(&config.catalogue, &folder) {
         Ok(catalogue) => {
             let mut warnings = categories(&config, &catalogue);
             warnings.extend(catalogue.warnings.iter().cloned());
@@ -101,6 +105,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             (0, Vec::new())
         }
     };
+    warnings.extend(on_sale(&config, &folder));
     Found { accounts: config.account.len(), variants, problems, hooks, warnings }.tell(out)
 }
 
@@ -198,6 +203,34 @@ fn roles(config: &Config) -> Vec<ConfigError> {
     wrong.collect()
 }
 
+/// What is on sale, as far as the store knows, at accounts that do not sell any more: it goes on selling, and nobody lowers it.
+fn on_sale(config: &Config, folder: &Path) -> Vec<Problem> {
+    let path = folder.join(&config.store.path);
+    // A shop that has done nothing yet has no store, and this makes none.
+    if !path.exists() {
+        return Vec::new();
+    }
+    let whole = |file: String, message: String| Problem { file, row: 0, field: String::new(), message };
+    let offers = block_on(async {
+        let store = context::open_store(config, folder)?;
+        Ok(typed::list::<OfferRecord>(&*store, Filter::all()).await?)
+    });
+    let offers = match offers {
+        Ok(offers) => offers,
+        Err(e) => {
+            let message = format!("the store cannot be read, so what is on sale was not looked at: {e:#}");
+            return vec![whole(path.display().to_string(), message)];
+        }
+    };
+    let told = untended(config, offers.iter().map(|o| &o.value)).into_iter().map(|found| {
+        let n = config.account.iter().position(|a| a.id == found.account);
+        let place = config.places.find(&n.map_or_else(|| "account".to_owned(), |n| format!("account.{n}")));
+        let row = n.and_then(|_| u64::try_from(place.line).ok()).unwrap_or_default();
+        Problem { row, ..whole(place.path, found.to_string()) }
+    });
+    told.collect()
+}
+
 /// Categories of offer rules that no product of the catalogue has: a misspelt one offers nothing.
 fn categories(config: &Config, catalogue: &Catalogue) -> Vec<Problem> {
     let known: BTreeSet<&str> = catalogue.products.values().filter_map(|p| p.category.as_deref()).collect();
@@ -222,4 +255,69 @@ fn categories(config: &Config, catalogue: &Catalogue) -> Vec<Problem> {
         }
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a panic is the failure report
+
+    use tradewind_store::{Batch, Store};
+
+    use super::*;
+
+    #[test]
+    fn what_is_on_sale_at_accounts_that_sell_no_more_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        // `silent` begins on line 6: its [account.offers] was taken out. `gone` is not here at all.
+        let text = r#"[[account]]
+id = "shop"
+connector = "amazon"
+[account.offers]
+currency = "EUR"
+[[account]]
+id = "silent"
+connector = "amazon"
+"#;
+        let config = Config::parse(text, "tradewind.toml").unwrap();
+        assert_eq!(on_sale(&config, dir.path()), []);
+        assert!(!dir.path().join(&config.store.path).exists(), "looking makes no store");
+        let offer = json!({"sku": "A", "product": "A", "quantity": 3, "price": {"amount": "36.00", "currency": "EUR"}, "locale": "en",
+            "content": {"title": "A"}});
+        let record = |account: &str, sku: &str, ours: bool, state: &str| -> OfferRecord {
+            let desired = if ours { offer.clone() } else { Value::Null };
+            serde_json::from_value(json!({"account": account, "sku": sku, "desired": desired, "state": "live", "plan": "", "listing": null,
+                "read_at": "2026-08-01T10:00:00Z", "note": null, "live": {"sku": sku, "state": state, "quantity": 3, "issues": []}}))
+            .unwrap()
+        };
+        let store = context::open_store(&config, dir.path()).unwrap();
+        let mut batch = Batch::new();
+        for (account, sku, ours, state) in [
+            ("shop", "A", true, "live"),
+            ("silent", "A", true, "live"),
+            ("silent", "B", true, "pending"),
+            // Found there, and off sale.
+            ("silent", "C", false, "live"),
+            ("silent", "D", true, "inactive"),
+            ("gone", "A", true, "live"),
+            ("gone", "B", true, "absent"),
+        ] {
+            batch.put(&record(account, sku, ours, state)).unwrap();
+        }
+        block_on(async { Ok(store.commit(batch).await?) }).unwrap();
+        let told: Vec<String> = on_sale(&config, dir.path()).iter().map(ToString::to_string).collect();
+        let [gone, silent] = &told[..] else { panic!("{told:?}") };
+        assert!(
+            gone.starts_with(
+                "tradewind.toml: account 'gone' is not in the configuration any more, and 1 listings"
+            ),
+            "{gone}"
+        );
+        let begins = "tradewind.toml:6: account 'silent' has no [account.offers] any more, and 2 listings";
+        assert!(silent.starts_with(begins), "{silent}");
+        // A store that cannot be read hides nothing.
+        drop(store);
+        std::fs::write(dir.path().join(&config.store.path), "no store").unwrap();
+        let told = on_sale(&config, dir.path());
+        assert!(told.len() == 1 && told[0].message.contains("cannot be read"), "{told:?}");
+    }
 }

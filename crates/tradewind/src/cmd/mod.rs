@@ -41,7 +41,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Write a configuration to start from.
     Init(init::Args),
-    /// Check the configuration, the secrets and the catalogue files, offline.
+    /// Check the configuration, the secrets and the catalogue files, offline; name the accounts that do not sell any more and whose
+    /// listings are on sale.
     Check(check::Args),
     /// Let an account in: the page on which the seller agrees, and the tokens for what it answers.
     ///
