@@ -7,7 +7,8 @@ use tradewind_connector::{Error, Facet, OpCx, OpSpec, Priority, Safety, WireResp
 use tradewind_domain::{CancelReason, Money, OrderId, RefundRequest, ShipmentNotice};
 
 use crate::config::Shop;
-use crate::gql::{Connection, data};
+use crate::gql::{Connection, data, gone};
+use crate::orders::stands;
 
 // ---- what can be shipped and refunded ------------------------------------------------------------
 
@@ -92,7 +93,7 @@ impl Open {
     pub(crate) fn has_tracking(&self, number: &str) -> bool {
         self.fulfillments
             .iter()
-            .filter(|f| f.status != "CANCELLED")
+            .filter(|f| stands(&f.status))
             .any(|f| f.tracking_info.iter().any(|t| t.number.as_deref() == Some(number)))
     }
 }
@@ -113,7 +114,7 @@ pub(crate) fn open(_: &Shop, _: &OpCx<'_>, input: &PageOf, response: &WireRespon
     struct Data {
         order: Option<Open>,
     }
-    data::<Data>(response)?.order.ok_or_else(|| gone("order", input))
+    data::<Data>(response)?.order.ok_or_else(|| gone("order", &input.id))
 }
 
 pub(crate) fn open_lines(
@@ -133,11 +134,7 @@ pub(crate) fn open_lines(
         line_items: Connection<FulfillmentLine>,
     }
     let order = data::<Data>(response)?.fulfillment_order;
-    order.map(|o| o.line_items).ok_or_else(|| gone("fulfilment order", input))
-}
-
-fn gone(what: &str, input: &PageOf) -> Error {
-    Error::new(tradewind_connector::Kind::NotFound, format!("there is no {what} {}", input.id)).after_send()
+    order.map(|o| o.line_items).ok_or_else(|| gone("fulfilment order", &input.id))
 }
 
 // ---- ship ----------------------------------------------------------------------------------------
@@ -305,4 +302,23 @@ pub(crate) fn refund_variables(shop: &Shop, cx: &OpCx<'_>, input: &RefundIn<'_>)
                 "kind": "REFUND", "gateway": input.parent.1}]},
         "k": uuid8(cx.key)}),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `FulfillmentStatus` of the Admin API 2026-10: of one that was called off or failed nothing left, whatever number it has.
+    #[test]
+    fn a_number_of_a_fulfilment_that_failed_ships_nothing() {
+        for (status, shipped) in
+            [("SUCCESS", true), ("PENDING", true), ("CANCELLED", false), ("ERROR", false), ("FAILURE", false)]
+        {
+            let open = json!({"fulfillments": [{"status": status, "trackingInfo": [{"number": "WB-1"}]}],
+                "fulfillmentOrders": {"nodes": [], "pageInfo": null}});
+            let open: Open = serde_json::from_value(open).unwrap();
+            assert_eq!(open.has_tracking("WB-1"), shipped, "{status}");
+            assert!(!open.has_tracking("WB-2"), "{status}");
+        }
+    }
 }

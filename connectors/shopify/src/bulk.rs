@@ -216,14 +216,14 @@ fn line(n: usize, text: &[u8]) -> Result<Line, Error> {
     serde_json::from_slice(text).map_err(|e| {
         let e = Error::decode(format!("line {} of the file: {e}", n + 1));
         match serde_json::from_slice::<Named>(text).ok().and_then(|n| n.sku) {
-            Some(sku) => e.about(&format!("listing {sku}")).of_record(sku),
+            Some(sku) => e.of_named("listing", sku),
             None => e,
         }
     })
 }
 
-/// The variants of a file with their products. Lines are read one by one, and one that cannot be is an error in its place;
-/// those of a product need not follow it.
+/// The variants of a file with their products. Lines are read one by one, and one that cannot be is an error of its own,
+/// before the variants; those of a product need not follow it.
 fn variants(file: &[u8], count: usize) -> Result<Vec<Result<Variant, Error>>, Error> {
     let lines = || file.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.trim_ascii().is_empty());
     let have = lines().count();
@@ -256,7 +256,7 @@ fn variants(file: &[u8], count: usize) -> Result<Vec<Result<Variant, Error>>, Er
         let odd = |what: String| {
             let e = Error::decode(format!("{id}: {what}"));
             match &sku {
-                Some(sku) => e.about(&format!("listing {sku}")).of_record(sku.as_str()),
+                Some(sku) => e.of_named("listing", sku.as_str()),
                 None => e,
             }
         };

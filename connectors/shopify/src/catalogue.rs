@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tradewind_connector::role::{
     Draft, DraftOffer, ItemOutcome, Listings, Offers, PriceChange, Prices, Stock, StockChange, read_each,
 };
-use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted};
+use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted, all_pages};
 use tradewind_domain::{ListingRef, LiveListing, Offer, Sku};
 
 use crate::gql::Call;
@@ -20,7 +20,7 @@ impl Shopify {
     /// The variants of these SKUs, by SKU; an error where there is one that cannot be read. A SKU is not unique in Shopify;
     /// the first one found stands for it.
     async fn variants(&self, cx: &CallCx, skus: &[Sku]) -> Result<Found, Error> {
-        let call = Call {
+        let call = &Call {
             shop: Arc::clone(&self.shop),
             spec: &products::READ_VARIANTS,
             text: products::READ_VARIANTS_TEXT,
@@ -30,29 +30,25 @@ impl Shopify {
         };
         let mut found = Found::new();
         for batch in skus.chunks(READ_BATCH) {
-            let mut query = products::VariantQuery { skus: batch.to_vec(), after: None };
+            let pages = all_pages(|at| async move {
+                let after = at.map(|Cursor(after)| after);
+                let query = products::VariantQuery { skus: batch.to_vec(), after };
+                self.pipeline.call(call, &query, cx).await
+            });
             let mut unnamed = None;
-            loop {
-                let page = self.pipeline.call(&call, &query, cx).await?;
-                for variant in page.items {
-                    let named = match &variant {
-                        Ok(variant) => variant.sku.as_deref(),
-                        Err(e) => e.record(),
-                    };
-                    // The search also finds prefixes: only exact SKUs count.
-                    match (batch.iter().find(|s| named == Some(s.as_str())), variant) {
-                        (Some(sku), variant) => {
-                            found.entry(sku.clone()).or_insert(variant);
-                        }
-                        (None, Err(e)) if e.record().is_none() => unnamed = Some(e),
-                        (None, _) => {}
+            for variant in pages.await? {
+                let named = match &variant {
+                    Ok(variant) => variant.sku.as_deref(),
+                    Err(e) => e.record(),
+                };
+                // The search also finds prefixes: only exact SKUs count.
+                match (batch.iter().find(|s| named == Some(s.as_str())), variant) {
+                    (Some(sku), variant) => {
+                        found.entry(sku.clone()).or_insert(variant);
                     }
+                    (None, Err(e)) if e.record().is_none() => unnamed = Some(e),
+                    (None, _) => {}
                 }
-                let Some(Cursor(next)) = page.next else { break };
-                if query.after.as_ref() == Some(&next) {
-                    return Err(Error::decode("the same cursor came twice"));
-                }
-                query.after = Some(next);
             }
             // It may be any of those that were not found: these are not therefore absent.
             if let Some(e) = unnamed {
@@ -147,11 +143,13 @@ impl Shopify {
             // New variants of a product that is on sale are on sale with their units.
             published.map_err(Error::in_part)?;
         }
-        if !known.is_empty() {
-            let skus: Vec<Sku> = known.iter().map(|o| o.offer.sku.clone()).collect();
+        // Where the quantity is not meant to change, what was sold since it was read stays sold.
+        let moved: Vec<_> = known.into_iter().filter(|o| o.shown != Some(o.offer.quantity)).collect();
+        if !moved.is_empty() {
+            let skus: Vec<Sku> = moved.iter().map(|o| o.offer.sku.clone()).collect();
             let live = self.variants(cx, &skus).await.map_err(Error::in_part)?;
             let (mut levels, mut unread) = (Vec::new(), Vec::new());
-            for DraftOffer { offer, shown, .. } in known {
+            for DraftOffer { offer, shown, .. } in moved {
                 let variant = match live.get(&offer.sku) {
                     Some(Ok(variant)) => variant,
                     Some(Err(e)) => {
@@ -160,8 +158,7 @@ impl Shopify {
                     }
                     None => continue,
                 };
-                // Where the quantity is not meant to change, what was sold since it was read stays sold.
-                if *shown == Some(offer.quantity) || variant.available() == Some(i64::from(offer.quantity)) {
+                if variant.available() == Some(i64::from(offer.quantity)) {
                     continue;
                 }
                 let level = inventory::Level {

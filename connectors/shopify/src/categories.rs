@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tradewind_connector::role::{Categories, Category, CategoryAttribute};
-use tradewind_connector::{CallCx, Error, Facet, Kind, OpCx, OpSpec, Priority, Safety, WireResponse};
+use tradewind_connector::{
+    CallCx, Cursor, Error, Facet, Kind, OpCx, OpSpec, Page, Priority, Safety, WireResponse, all_pages,
+};
 
 use crate::Shopify;
 use crate::config::Shop;
-use crate::gql::{Call, Connection, data};
+use crate::gql::{Call, Connection, data, rest};
 
 static FIND: OpSpec = OpSpec {
     name: "categories.find",
@@ -132,20 +134,13 @@ impl Shopify {
         id: &str,
         first: Connection<Named>,
     ) -> Result<Vec<String>, Error> {
-        let call = Call::new(&self.shop, &VALUES, VALUES_TEXT, 252, at_variables, read_values);
-        let mut page = first;
-        let mut values = Vec::new();
-        let mut last = None;
-        loop {
-            let next = page.next();
-            values.extend(page.nodes.into_iter().map(|v| v.name));
-            if next.is_none() || next == last {
-                return Ok(values);
-            }
-            let at = At { id: id.to_owned(), after: next.clone() };
-            page = self.pipeline.call(&call, &at, cx).await?;
-            last = next;
-        }
+        let call = &Call::new(&self.shop, &VALUES, VALUES_TEXT, 252, at_variables, read_values);
+        let more = rest(first.next(), |after| {
+            let at = At { id: id.to_owned(), after: Some(after) };
+            async move { self.pipeline.call(call, &at, cx).await.map(Page::from) }
+        });
+        let more = more.await?;
+        Ok(first.nodes.into_iter().chain(more).map(|v| v.name).collect())
     }
 }
 
@@ -163,12 +158,12 @@ impl Categories for Shopify {
                  a text of the shop's own)"
             )));
         }
-        let call = Call::new(&self.shop, &ATTRIBUTES, ATTRIBUTES_TEXT, 832, at_variables, read_attributes);
-        let mut at = At { id: category.to_owned(), after: None };
-        let mut found = Vec::new();
-        loop {
-            let page = self.pipeline.call(&call, &at, cx).await?;
-            let next = page.next();
+        let call = &Call::new(&self.shop, &ATTRIBUTES, ATTRIBUTES_TEXT, 832, at_variables, read_attributes);
+        let all = all_pages(|at| async move {
+            let at = At { id: category.to_owned(), after: at.map(|Cursor(after)| after) };
+            let page = self.pipeline.call(call, &at, cx).await?;
+            let next = page.next().map(Cursor);
+            let mut items = Vec::with_capacity(page.nodes.len());
             for attribute in page.nodes {
                 // A bare id has no name to be told by.
                 let (Some(id), Some(name)) = (attribute.id, attribute.name) else { continue };
@@ -177,12 +172,10 @@ impl Categories for Shopify {
                     None => Vec::new(),
                 };
                 // The taxonomy proposes; no product is refused for an attribute that it does not have.
-                found.push(CategoryAttribute { name, required: false, values });
+                items.push(CategoryAttribute { name, required: false, values });
             }
-            if next.is_none() || next == at.after {
-                return Ok(found);
-            }
-            at.after = next;
-        }
+            Ok(Page { items, next })
+        });
+        all.await
     }
 }

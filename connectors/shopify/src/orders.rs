@@ -10,7 +10,7 @@ use tradewind_domain::{
 };
 
 use crate::config::Shop;
-use crate::gql::{Connection, Each, data};
+use crate::gql::{Connection, Each, data, gone};
 
 macro_rules! order_fields {
     () => {
@@ -281,9 +281,7 @@ pub(crate) fn get(_: &Shop, cx: &OpCx<'_>, id: &OrderId, response: &WireResponse
         order: Option<WireOrder>,
     }
     let order = data::<Data>(response)?.order;
-    let order = order.ok_or_else(|| {
-        Error::new(tradewind_connector::Kind::NotFound, format!("there is no order {id}")).after_send()
-    })?;
+    let order = order.ok_or_else(|| gone("order", id.as_str()))?;
     partial(cx.account, order)
 }
 
@@ -291,13 +289,13 @@ pub(crate) fn lines_variables(_: &Shop, _: &OpCx<'_>, input: &(OrderId, String))
     Ok(json!({"id": input.0.as_str(), "c": input.1}))
 }
 
-/// More lines and where to go on.
+/// More lines.
 pub(crate) fn lines(
     _: &Shop,
     _: &OpCx<'_>,
     _: &(OrderId, String),
     response: &WireResponse,
-) -> Result<(Vec<OrderLine>, Option<String>), Error> {
+) -> Result<Page<OrderLine>, Error> {
     #[derive(Deserialize)]
     struct Data {
         order: Option<Order2>,
@@ -312,18 +310,23 @@ pub(crate) fn lines(
         line_items: Connection<WireLine>,
     }
     let order = data::<Data>(response)?.order.ok_or_else(|| Error::decode("the order is gone"))?;
-    let next = order.line_items.next();
+    let next = order.line_items.next().map(tradewind_connector::Cursor);
     let currency = Currency::new(&order.currency_code).map_err(Error::decode)?;
     let cancelled = order.cancelled_at.is_some() || order.test;
     let lines =
         order.line_items.nodes.into_iter().map(|l| line(l, currency, order.taxes_included, cancelled));
-    Ok((lines.collect::<Result<_, _>>()?, next))
+    Ok(Page { items: lines.collect::<Result<_, _>>()?, next })
 }
 
 // ---- wire → domain -------------------------------------------------------------------------------
 
 fn time(text: &str) -> Result<SourceTime, Error> {
     text.parse().map(SourceTime::utc).map_err(|e| Error::decode(format!("time '{text}': {e}")))
+}
+
+/// Units of a fulfilment left, or will: it was not called off, and did not fail.
+pub(crate) fn stands(status: &str) -> bool {
+    !matches!(status, "CANCELLED" | "ERROR" | "FAILURE")
 }
 
 fn partial(account: &AccountId, o: WireOrder) -> Result<Partial, Error> {
@@ -343,10 +346,14 @@ fn partial(account: &AccountId, o: WireOrder) -> Result<Partial, Error> {
         _ => None,
     };
     let more_lines = o.line_items.next();
-    let went = |f: &&Fulfillment| !matches!(f.status.as_str(), "CANCELLED" | "ERROR" | "FAILURE");
     let fulfilled = match o.test {
         true => 0,
-        false => o.fulfillments.iter().filter(went).map(|f| f.total_quantity).fold(0, u32::saturating_add),
+        false => o
+            .fulfillments
+            .iter()
+            .filter(|f| stands(&f.status))
+            .map(|f| f.total_quantity)
+            .fold(0, u32::saturating_add),
     };
     let included = o.taxes_included;
     let taxes = o.shipping_line.map(|s| s.tax_lines).unwrap_or_default();

@@ -435,8 +435,7 @@ impl Variant {
     /// As a listing; none where it has no SKU. An error names the SKU.
     pub(crate) fn live(&self, shop: &Shop) -> Result<Option<LiveListing>, Error> {
         let Some(Ok(sku)) = self.sku.as_deref().map(Sku::new) else { return Ok(None) };
-        let named = |e: Error| e.about(&format!("listing {sku}")).of_record(sku.as_str());
-        self.listing(&sku, shop).map(Some).map_err(named)
+        self.listing(&sku, shop).map(Some).map_err(|e| e.of_named("listing", sku.as_str()))
     }
 
     fn listing(&self, sku: &Sku, shop: &Shop) -> Result<LiveListing, Error> {

@@ -11,7 +11,7 @@ use tradewind_domain::{
     BalanceTransaction, Dispute, Order, OrderId, Payout, RefundRequest, Return, ShipmentNotice,
 };
 
-use crate::gql::Call;
+use crate::gql::{Call, rest};
 use crate::{Shopify, actions, disputes, finance, orders, products, returns};
 
 impl Shopify {
@@ -30,24 +30,22 @@ impl Shopify {
     async fn open_order(&self, cx: &CallCx, id: &OrderId) -> Result<actions::Open, Error> {
         let mut open = self.order_now(cx, id).await?;
         let orders = &mut open.fulfillment_orders;
-        let mut asked = actions::PageOf { id: id.to_string(), after: None };
-        while let Some(next) = further(&asked, orders.next())? {
-            asked.after = Some(next);
-            let more = self.open_page(cx, &asked).await?.fulfillment_orders;
-            orders.nodes.extend(more.nodes);
-            orders.page = more.page;
-        }
+        let more = rest(orders.next(), |after| async move {
+            let asked = actions::PageOf { id: id.to_string(), after: Some(after) };
+            self.open_page(cx, &asked).await.map(|open| open.fulfillment_orders.into())
+        });
+        orders.nodes.extend(more.await?);
         let (variables, read) = (actions::open_variables, actions::open_lines);
         let lines =
-            Call::new(&self.shop, &actions::OPEN_LINES, actions::OPEN_LINES_TEXT, 260, variables, read);
+            &Call::new(&self.shop, &actions::OPEN_LINES, actions::OPEN_LINES_TEXT, 260, variables, read);
         for order in orders.nodes.iter_mut().filter(|f| f.is_open()) {
-            let mut asked = actions::PageOf { id: order.id.clone(), after: None };
-            while let Some(next) = further(&asked, order.line_items.next())? {
-                asked.after = Some(next);
-                let more = self.pipeline.call(&lines, &asked, cx).await?;
-                order.line_items.nodes.extend(more.nodes);
-                order.line_items.page = more.page;
-            }
+            let of = order.id.as_str();
+            let more = rest(order.line_items.next(), |after| async move {
+                let asked = actions::PageOf { id: of.to_owned(), after: Some(after) };
+                self.pipeline.call(lines, &asked, cx).await.map(Page::from)
+            });
+            let more = more.await?;
+            order.line_items.nodes.extend(more);
         }
         Ok(open)
     }
@@ -62,26 +60,14 @@ impl Shopify {
             variables: orders::lines_variables,
             read: orders::lines,
         };
-        let orders::Partial { mut order, mut more_lines, fulfilled } = partial;
-        while let Some(cursor) = more_lines {
-            let input = (order.id.clone(), cursor);
-            let (lines, next) = self.pipeline.call(&call, &input, cx).await?;
-            order.lines.extend(lines);
-            if next.as_ref() == Some(&input.1) {
-                return Err(Error::decode("the same cursor came twice"));
-            }
-            more_lines = next;
-        }
+        let orders::Partial { mut order, more_lines, fulfilled } = partial;
+        let (call, id) = (&call, &order.id);
+        let more =
+            rest(more_lines, |after| async move { self.pipeline.call(call, &(id.clone(), after), cx).await });
+        let more = more.await?;
+        order.lines.extend(more);
         orders::left_and_refunded(&mut order, fulfilled);
         Ok(order)
-    }
-}
-
-/// Where to go on after a page.
-fn further(asked: &actions::PageOf, next: Option<String>) -> Result<Option<String>, Error> {
-    match next {
-        Some(_) if next == asked.after => Err(Error::decode("the same cursor came twice")),
-        next => Ok(next),
     }
 }
 
