@@ -354,7 +354,10 @@ impl Pipeline {
         if !held.unsaved {
             return Ok(true);
         }
-        let text = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
+        // Compared where they are: a copy in a plain text would stay in memory behind them.
+        fn plain(secret: Option<&SecretString>) -> Option<&str> {
+            secret.map(ExposeSecret::expose_secret)
+        }
         for _ in 0..SAVES {
             let seen = held.seen.clone();
             if self.save(audience, held, Over::Only(seen.as_ref())).await? {
@@ -362,7 +365,7 @@ impl Pipeline {
             }
             let before = held.stored.clone();
             let stored = self.stored(audience, held).await?;
-            if held.stored.is_some() && text(&held.stored) != text(&before) {
+            if held.stored.is_some() && plain(held.stored.as_ref()) != plain(before.as_ref()) {
                 held.token = stored;
                 held.unsaved = false;
                 return Ok(false);
