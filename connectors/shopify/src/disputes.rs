@@ -19,8 +19,9 @@ pub(crate) static DISPUTES: OpSpec = OpSpec {
     keep: true,
     doc: "https://shopify.dev/docs/api/admin-graphql/2026-10/queries/disputes",
 };
+/// The payments of an order are a plain list: `first` would cut it, and nothing would tell.
 pub(crate) const DISPUTES_TEXT: &str = "query Disputes($c: String, $q: String) { disputes(first: 20, after: $c, query: $q) { pageInfo { hasNextPage endCursor } \
-nodes { id status type initiatedAt evidenceDueBy amount { amount currencyCode } order { id transactions(first: 20) { id kind status } } } } }";
+nodes { id status type initiatedAt evidenceDueBy amount { amount currencyCode } order { id transactions { id kind status } } } } }";
 
 /// Disputes can be searched by when they began, not by when they changed: each look goes back as far as one may
 /// still change. Card schemes end a case within half a year.

@@ -12,6 +12,7 @@ use tradewind_domain::{
 use crate::config::Shop;
 use crate::gql::{Connection, Each, data, gone};
 
+/// Plain lists (payments, fulfilments, taxes) have no `first`: it would cut them, and nothing would tell. Connections tell where to go on.
 macro_rules! order_fields {
     () => {
         "id name createdAt updatedAt cancelledAt currencyCode taxesIncluded displayFinancialStatus displayFulfillmentStatus test email \
@@ -20,9 +21,9 @@ totalRefundedSet { shopMoney { amount currencyCode } } \
 totalShippingPriceSet { shopMoney { amount currencyCode } } \
 shippingLine { taxLines { title channelLiable priceSet { shopMoney { amount currencyCode } } } } \
 shippingAddress { firstName lastName company address1 address2 city provinceCode zip countryCodeV2 phone } \
-localizedFields(first: 5) { nodes { key countryCode value } } \
-transactions(first: 20) { id kind status gateway processedAt paymentId amountSet { shopMoney { amount currencyCode } } } \
-fulfillments(first: 20) { status totalQuantity displayStatus trackingInfo(first: 5) { number } } \
+localizedFields(first: 5) { pageInfo { hasNextPage endCursor } nodes { key countryCode value } } \
+transactions { id kind status gateway processedAt paymentId amountSet { shopMoney { amount currencyCode } } } \
+fulfillments { status totalQuantity displayStatus } \
 lineItems(first: 50) { pageInfo { hasNextPage endCursor } nodes { id sku title quantity currentQuantity unfulfilledQuantity \
 originalUnitPriceSet { shopMoney { amount currencyCode } } discountedTotalSet(withCodeDiscounts: true) { shopMoney { amount currencyCode } } \
 originalTotalSet { shopMoney { amount currencyCode } } taxLines { title channelLiable priceSet { shopMoney { amount currencyCode } } } } }"
@@ -71,6 +72,11 @@ nodes { id sku title quantity currentQuantity unfulfilledQuantity originalUnitPr
 discountedTotalSet(withCodeDiscounts: true) { shopMoney { amount currencyCode } } originalTotalSet { shopMoney { amount currencyCode } } \
 taxLines { title channelLiable priceSet { shopMoney { amount currencyCode } } } } } } }";
 
+pub(crate) static FIELDS: OpSpec = OpSpec { name: "orders.localized_fields", ..LINES };
+/// The schema has fewer keys than this.
+pub(crate) const FIELDS_TEXT: &str = "query Fields($id: ID!, $c: String) { order(id: $id) { localizedFields(first: 50, after: $c) { \
+pageInfo { hasNextPage endCursor } nodes { key countryCode value } } } }";
+
 /// One page of a window.
 #[derive(Debug)]
 pub(crate) struct SearchIn {
@@ -78,11 +84,12 @@ pub(crate) struct SearchIn {
     pub(crate) after: Option<String>,
 }
 
-/// An order whose lines may go on.
+/// An order whose lines and numbers of the buyer may go on.
 #[derive(Debug)]
 pub(crate) struct Partial {
     pub(crate) order: Order,
     pub(crate) more_lines: Option<String>,
+    pub(crate) more_fields: Option<String>,
     /// Units that left, over all its lines.
     pub(crate) fulfilled: u32,
 }
@@ -150,8 +157,7 @@ pub(crate) struct WireOrder {
     total_shipping_price_set: MoneyBag,
     shipping_line: Option<ShippingLine>,
     shipping_address: Option<MailingAddress>,
-    #[serde(default)]
-    localized_fields: LocalizedFields,
+    localized_fields: Connection<LocalizedField>,
     #[serde(default)]
     transactions: Vec<WireTransaction>,
     #[serde(default)]
@@ -189,14 +195,7 @@ struct MailingAddress {
     phone: Option<String>,
 }
 
-/// What the checkout asked of the buyer for customs or tax.
-#[derive(Debug, Default, Deserialize)]
-struct LocalizedFields {
-    #[serde(default)]
-    nodes: Vec<LocalizedField>,
-}
-
-/// Personal data: its debug form shows no value.
+/// What the checkout asked of the buyer for customs or tax. Personal data: its debug form shows no value.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LocalizedField {
@@ -285,7 +284,7 @@ pub(crate) fn get(_: &Shop, cx: &OpCx<'_>, id: &OrderId, response: &WireResponse
     partial(cx.account, order)
 }
 
-pub(crate) fn lines_variables(_: &Shop, _: &OpCx<'_>, input: &(OrderId, String)) -> Result<Value, Error> {
+pub(crate) fn rest_variables(_: &Shop, _: &OpCx<'_>, input: &(OrderId, String)) -> Result<Value, Error> {
     Ok(json!({"id": input.0.as_str(), "c": input.1}))
 }
 
@@ -318,6 +317,27 @@ pub(crate) fn lines(
     Ok(Page { items: lines.collect::<Result<_, _>>()?, next })
 }
 
+/// More numbers of the buyer.
+pub(crate) fn fields(
+    _: &Shop,
+    _: &OpCx<'_>,
+    _: &(OrderId, String),
+    response: &WireResponse,
+) -> Result<Page<TaxId>, Error> {
+    #[derive(Deserialize)]
+    struct Data {
+        order: Option<Order2>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Order2 {
+        localized_fields: Connection<LocalizedField>,
+    }
+    let order = data::<Data>(response)?.order.ok_or_else(|| Error::decode("the order is gone"))?;
+    let next = order.localized_fields.next().map(tradewind_connector::Cursor);
+    Ok(Page { items: order.localized_fields.nodes.into_iter().filter_map(credential).collect(), next })
+}
+
 // ---- wire → domain -------------------------------------------------------------------------------
 
 fn time(text: &str) -> Result<SourceTime, Error> {
@@ -345,7 +365,7 @@ fn partial(account: &AccountId, o: WireOrder) -> Result<Partial, Error> {
         Some(p) if p.currency_code != o.currency_code => Some(p.money()?),
         _ => None,
     };
-    let more_lines = o.line_items.next();
+    let (more_lines, more_fields) = (o.line_items.next(), o.localized_fields.next());
     let fulfilled = match o.test {
         true => 0,
         false => o
@@ -392,7 +412,7 @@ fn partial(account: &AccountId, o: WireOrder) -> Result<Partial, Error> {
         ship_by: None,
         channel_fulfilled: false,
     };
-    Ok(Partial { order, more_lines, fulfilled })
+    Ok(Partial { order, more_lines, more_fields, fulfilled })
 }
 
 /// A number that customs or the tax office asks of the buyer; `LocalizedFieldKey` of the Admin API. E-mail addresses and
@@ -551,6 +571,7 @@ mod tests {
             "updatedAt": "2026-08-01T00:00:00Z", "cancelledAt": cancelled, "currencyCode": "USD", "taxesIncluded": false,
             "displayFinancialStatus": payment, "displayFulfillmentStatus": fulfilment, "test": test,
             "totalPriceSet": usd("30.0"), "totalRefundedSet": usd("0.0"), "totalShippingPriceSet": usd("0.0"),
+            "localizedFields": {"nodes": []},
             "lineItems": {"nodes": [line], "pageInfo": {"hasNextPage": false, "endCursor": null}}});
         partial(&"shop".parse().unwrap(), serde_json::from_value(order).unwrap()).unwrap().order
     }

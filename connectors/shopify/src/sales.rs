@@ -50,22 +50,25 @@ impl Shopify {
         Ok(open)
     }
 
-    /// The rest of an order's lines, when there were more than one page.
+    /// The rest of an order's lines and of the buyer's numbers, where there was more than one page.
     async fn complete(&self, cx: &CallCx, partial: orders::Partial) -> Result<Order, Error> {
-        let call = Call {
-            shop: Arc::clone(&self.shop),
-            spec: &orders::LINES,
-            text: orders::LINES_TEXT,
-            cost: 300,
-            variables: orders::lines_variables,
-            read: orders::lines,
-        };
-        let orders::Partial { mut order, more_lines, fulfilled } = partial;
-        let (call, id) = (&call, &order.id);
-        let more =
+        let orders::Partial { mut order, more_lines, more_fields, fulfilled } = partial;
+        let (id, variables) = (&order.id, orders::rest_variables);
+        let call = Call::new(&self.shop, &orders::LINES, orders::LINES_TEXT, 300, variables, orders::lines);
+        let call = &call;
+        let lines =
             rest(more_lines, |after| async move { self.pipeline.call(call, &(id.clone(), after), cx).await });
-        let more = more.await?;
-        order.lines.extend(more);
+        let lines = lines.await?;
+        let call = Call::new(&self.shop, &orders::FIELDS, orders::FIELDS_TEXT, 52, variables, orders::fields);
+        let call = &call;
+        let fields =
+            rest(
+                more_fields,
+                |after| async move { self.pipeline.call(call, &(id.clone(), after), cx).await },
+            );
+        let fields = fields.await?;
+        order.lines.extend(lines);
+        order.buyer.tax_ids.extend(fields);
         orders::left_and_refunded(&mut order, fulfilled);
         Ok(order)
     }

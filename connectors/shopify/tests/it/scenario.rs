@@ -13,8 +13,19 @@ use tradewind_simulator::{Demand, Fault, Simulator};
 use tradewind_testkit::{Follow, Live};
 
 async fn start() -> (Arc<Simulator>, Live) {
-    let demand =
-        Demand { orders_per_day: 12, days: 1, cancel_per_mille: 0, refund_per_mille: 0, ..Demand::default() };
+    start_with(3).await
+}
+
+/// Buyers take at most so many units of a line.
+async fn start_with(max_quantity: u32) -> (Arc<Simulator>, Live) {
+    let demand = Demand {
+        orders_per_day: 12,
+        days: 1,
+        max_quantity,
+        cancel_per_mille: 0,
+        refund_per_mille: 0,
+        ..Demand::default()
+    };
     let sim =
         Arc::new(Simulator::builder().seed(9).demand(demand).channels(["shopify"]).start().await.unwrap());
     let live = open(&sim, "", &["client_secret", "refresh_token"]);
@@ -220,6 +231,58 @@ async fn put_sell_ship_cancel_refund_pay() {
     accepted(offers.withdraw(&CallCx::keyed("w-1"), &keys).await.unwrap());
     assert!(read().await.iter().all(|l| l.state != ListingState::Live));
     live.assert_exchanges(30);
+}
+
+/// Payments and fulfilments are plain lists: with a `first` the rest of them is cut, here as there, and nothing tells.
+#[tokio::test]
+async fn an_order_of_many_parcels_and_refunds_is_read_whole() {
+    let (sim, live) = start_with(40).await;
+    let from = sim.now();
+    let market = live.connector.marketplace().unwrap();
+    let offers = market.offers().unwrap();
+    accepted(offers.put(&CallCx::keyed("put"), &Draft::of([offer("RED", 1_999, 2_000)])).await.unwrap());
+    sim.advance(Duration::from_secs(30 * 3_600));
+    let found = orders(&live, Window { from, to: sim.now() }).await;
+    let large =
+        found.iter().filter(|o| o.lines[0].quantity > 21).min_by_key(|o| o.lines[0].quantity).unwrap();
+    let (line, units) = (large.lines[0].id.clone(), large.lines[0].quantity);
+    let actions = market.order_actions().unwrap();
+    for n in 1..=units {
+        let notice = ShipmentNotice {
+            order: large.id.clone(),
+            shipment: format!("S-{n}").parse().unwrap(),
+            fulfilment: None,
+            lines: vec![LineQuantity { line: line.clone(), quantity: 1 }],
+            carrier: "dhl-express".into(),
+            waybill: format!("W-{n}").parse().unwrap(),
+            shipped_at: sim.now(),
+        };
+        let shipped = actions.ship(&CallCx::keyed(format!("ship-{n}")), &notice).await.unwrap();
+        assert_eq!(shipped, Submitted::Done(()));
+    }
+    for n in 1..=21 {
+        let refund = RefundRequest {
+            id: format!("r-{n}").parse().unwrap(),
+            order: large.id.clone(),
+            lines: vec![LineQuantity { line: line.clone(), quantity: 1 }],
+            amount: usd(1),
+            reason: CancelReason::BuyerRequest,
+            transaction: None,
+        };
+        let refunded = actions.refund(&CallCx::keyed(format!("refund-{n}")), &refund).await.unwrap();
+        assert_eq!(refunded, Submitted::Done(()));
+    }
+    // All left, one by one; that 21 of them were refunded takes none of them back.
+    let one = market.orders().unwrap().get(&CallCx::new(), &large.id).await.unwrap();
+    let listed = orders(&live, Window { from, to: sim.now() }).await;
+    let listed = listed.iter().find(|o| o.id == large.id).unwrap();
+    for order in [&one, listed] {
+        assert_eq!((order.lines[0].cancelled, order.lines[0].shipped), (0, units));
+        assert_eq!((order.state, order.refunded), (OrderState::Shipped, usd(21)));
+        // The one payment, among the 22 transactions.
+        assert_eq!(order.payments.iter().map(|p| p.amount).collect::<Vec<_>>(), [order.total]);
+    }
+    live.assert_exchanges(100);
 }
 
 async fn swept(live: &Live) -> Vec<LiveListing> {
