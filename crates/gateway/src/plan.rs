@@ -480,7 +480,7 @@ impl Inputs<'_> {
     }
 
     fn guard_mass_delete(&self, account: &AccountId, first: usize, changes: &mut Vec<Change>) {
-        let live = self.known_at(account).filter(|o| o.is_on_sale()).count();
+        let live = self.known_at(account).filter(|o| o.may_sell()).count();
         let goes = |c: &Change| matches!(c.action, Some(Action::Withdraw { .. }));
         let going = changes[first..].iter().filter(|c| goes(c)).count();
         let limit = rust_decimal::Decimal::from(live) * self.config.guard.mass_delete;
@@ -567,14 +567,14 @@ enum Against {
     Stopped(Option<Action>, Stop),
 }
 
-/// The listing sells and should not.
+/// The listing sells, or may at any moment, and should not.
 fn withdrawal(known: &OfferRecord, cause: &str) -> Option<Change> {
     let waits = match known.state {
         ChangeState::Sent | ChangeState::Indeterminate => true,
         ChangeState::Accepted => known.asked == Asked::Withdrawal,
         _ => false,
     };
-    (known.is_on_sale() && !waits).then(|| Change {
+    (known.may_sell() && !waits).then(|| Change {
         account: known.account.clone(),
         sku: known.sku.clone(),
         action: Some(Action::Withdraw {
@@ -585,9 +585,10 @@ fn withdrawal(known: &OfferRecord, cause: &str) -> Option<Change> {
     })
 }
 
-/// The listing shows more than there is for it. That does not wait for what is on its way, but for an offer that lowers it, too.
+/// The listing shows more than there is for it. That does not wait for what is on its way, but for an offer that lowers it, too;
+/// nor for a listing that was put to go on sale: it does so with what it shows.
 fn lowered(known: Option<&OfferRecord>, quantity: u32) -> Option<Action> {
-    let known = known.filter(|k| k.is_on_sale() && k.state != ChangeState::Sent)?;
+    let known = known.filter(|k| k.may_sell() && k.state != ChangeState::Sent)?;
     let whole = matches!(known.asked, Asked::Offer | Asked::Bulk);
     let lowers = whole && known.desired.as_ref().is_some_and(|d| d.quantity <= quantity);
     if known.is_under_way() && lowers {

@@ -116,7 +116,7 @@ fn offered(
             seen(record)
         }
         // Asked for again it would be the same.
-        ListingState::Inactive if old && !doubt && matches!(record.asked, Asked::Offer | Asked::Bulk) => {
+        ListingState::Inactive if old && !doubt && took_offer(record) => {
             let why = "the channel took the offer, and its listing is still not on sale: put it on sale in the channel's own pages";
             Verdict::Refused(why.to_owned())
         }
@@ -140,6 +140,15 @@ fn seen(record: &mut OfferRecord) -> Verdict {
         record.made = Made::Sent;
     }
     Verdict::Done
+}
+
+/// What the channel works on is the offer itself; its quantity may have been lowered meanwhile.
+fn took_offer(record: &OfferRecord) -> bool {
+    match &record.asked {
+        Asked::Offer | Asked::Bulk => true,
+        Asked::Quantity(alone) => alone.before == ChangeState::Accepted,
+        Asked::Withdrawal => false,
+    }
 }
 
 fn unknown(raw: &str) -> String {

@@ -173,6 +173,14 @@ impl OfferRecord {
         self.live.as_ref().is_some_and(|l| matches!(l.state, ListingState::Live | ListingState::Pending))
     }
 
+    /// Buyers buy of it, or may at any moment: it is on sale; or it was put, was not seen on sale since, and its channel may show it
+    /// when it is done with it, or a person there may. One that was seen on sale and is not any more was taken off by somebody.
+    pub(crate) fn may_sell(&self) -> bool {
+        let put =
+            self.desired.is_some() && self.asked != Asked::Withdrawal && self.state != ChangeState::Live;
+        self.is_on_sale() || put && self.live.as_ref().is_some_and(|l| l.state == ListingState::Inactive)
+    }
+
     /// It was seen to be off sale, and does not come back by itself: nothing is there, or it was taken down as we asked. One that is
     /// sold out may be put on again by its channel when an order is cancelled.
     pub(crate) fn is_down(&self) -> bool {

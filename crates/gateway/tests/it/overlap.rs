@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tradewind_connector::role::DraftOffer;
 use tradewind_connector::{Bounds, Kind};
-use tradewind_domain::{ChangeState, Sku, Variant};
+use tradewind_domain::{ChangeState, ListingState, Sku, Variant};
 use tradewind_gateway::Gateway;
 use tradewind_gateway::desired::Guard;
 use tradewind_gateway::plan::Action;
@@ -52,6 +52,73 @@ async fn a_quantity_that_is_raised_again_by_a_hand_is_lowered_again() {
     let [.., first, second] = keys.as_slice() else { panic!("{keys:?}") };
     assert_ne!(first, second);
     assert_eq!(channel.other().listings[&sku()].quantity, Some(6));
+}
+
+/// Some channels take an offer and put it on sale minutes later, with the units that it has by then: what was sold elsewhere
+/// meanwhile must not be among them.
+#[tokio::test]
+async fn a_listing_on_its_way_on_sale_is_lowered_before_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let channel = Fake::new("shop", &FACETS);
+    let gateway = stocked(dir.path(), channel.clone()).await;
+    gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+    let listing = |state: ListingState| channel.other().listings.get_mut(&sku()).unwrap().state = state;
+    listing(ListingState::Inactive);
+    assert_eq!(gateway.settle().await.unwrap().0.waiting, 1);
+    // Ten would be on sale, and six are there.
+    left(&gateway, 6).await;
+    let plan = gateway.plan().await.unwrap();
+    let [change] = plan.changes.as_slice() else { panic!("{plan:?}") };
+    assert!(matches!(change.action, Some(Action::Lower { from: 10, to: 6, .. })), "{change:?}");
+    assert_eq!(gateway.apply(&plan).await.unwrap().accepted, 1);
+    assert_eq!(channel.other().listings[&sku()].quantity, Some(6));
+    // Once, and the offer is waited for as before.
+    assert_eq!(gateway.settle().await.unwrap().0.waiting, 1);
+    assert!(gateway.plan().await.unwrap().changes.is_empty());
+    listing(ListingState::Live);
+    assert_eq!(gateway.settle().await.unwrap().0.live, 1);
+    assert!(gateway.plan().await.unwrap().changes.is_empty());
+    assert_eq!(offer(&gateway).await.state, ChangeState::Live);
+    // Taken off sale there, it is put on sale again with what there is: nothing has to be lowered first.
+    listing(ListingState::Inactive);
+    left(&gateway, 4).await;
+    gateway.refresh(&"shop".parse().unwrap()).await.unwrap();
+    let plan = gateway.plan().await.unwrap();
+    let [change] = plan.changes.as_slice() else { panic!("{plan:?}") };
+    let Some(Action::Update { offer: sent, .. }) = &change.action else { panic!("{change:?}") };
+    assert_eq!(sent.quantity, 4);
+}
+
+/// That it was lowered meanwhile changes nothing of what is said of an offer that never came on sale; a person who puts it there
+/// by hand puts six there, and later three.
+#[tokio::test]
+async fn a_listing_that_was_lowered_and_never_came_on_sale_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let channel = Fake::new("shop", &FACETS);
+    let gateway = stocked(dir.path(), channel.clone()).await;
+    gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+    channel.other().listings.get_mut(&sku()).unwrap().state = ListingState::Inactive;
+    gateway.settle().await.unwrap();
+    left(&gateway, 6).await;
+    gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+    gateway.clock.sleep(Duration::from_secs(4 * 3_600)).await;
+    assert_eq!(gateway.settle().await.unwrap().0.rejected, 1);
+    let note = offer(&gateway).await.note.unwrap();
+    assert!(note.contains("still not on sale"), "{note}");
+    left(&gateway, 3).await;
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!((plan.totals.blocked, plan.totals.lower), (1, 1), "{plan:?}");
+    gateway.apply(&plan).await.unwrap();
+    assert_eq!(channel.other().listings[&sku()].quantity, Some(3));
+    // Out of the catalogue, it is not left for anybody to put on sale.
+    let mut gateway = gateway;
+    gateway.config.guard.mass_delete = "1".parse().unwrap();
+    let mut none = product("36.00");
+    none.0.variants.clear();
+    put(&gateway, &none).await;
+    gateway.clock.sleep(Duration::from_secs(4 * 3_600)).await;
+    gateway.settle().await.unwrap();
+    assert_eq!(gateway.plan().await.unwrap().totals.withdraw, 1);
 }
 
 /// Both held the plan against the same world. The late one reads the listing when the early one's write is on its way, and by then
