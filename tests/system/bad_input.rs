@@ -382,6 +382,18 @@ fn nothing_to_do_says_what_is_missing() {
         1,
         &["there is no account 'shpo'", "[[account]]"],
     );
+    // `o.csv` is there, the report is not.
+    std::fs::write(folder.path().join("o.csv"), "id,currency,total\n1,EUR,1.00\n").unwrap();
+    run(
+        &["bulk", "--orders", "nowhere.csv", "s.txt"],
+        1,
+        &["nowhere.csv cannot be read: give --orders the CSV", "id, currency, total"],
+    );
+    run(
+        &["bulk", "--orders", "o.csv", "s.txt"],
+        1,
+        &["s.txt cannot be read: give the settlement report as it was downloaded"],
+    );
     run(&["why", "order", "1"], 1, &["was never imported from any account", "tradewind orders"]);
     run(&["why", "order", "1", "--channel", "shpo"], 1, &["there is no account 'shpo'"]);
     run(&["apply", "catalogue.csv"], 1, &["catalogue.csv is no plan", "tradewind plan --out"]);

@@ -98,6 +98,11 @@ pub struct Imported {
     pub new: usize,
 }
 
+/// The channel knows us no more: whatever else is asked of this account ends the same way, until a person has acted.
+pub(crate) fn ends_all(error: &tradewind_connector::Error) -> bool {
+    matches!(error.kind(), Kind::Unauthenticated | Kind::NeedsReauth | Kind::AccountSuspended)
+}
+
 impl Gateway {
     /// Now.
     #[must_use]

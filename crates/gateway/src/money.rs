@@ -10,7 +10,7 @@ use tradewind_domain::{AccountId, MoneyBag, PayoutState};
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Filter};
 
-use crate::gateway::{Gateway, GatewayError, Result};
+use crate::gateway::{Gateway, GatewayError, Result, ends_all};
 use crate::progress::{Progress, back};
 use crate::records::{CursorRecord, PayoutRecord, StatementRecord, TransactionRecord};
 use crate::unreached::Unreached;
@@ -24,7 +24,8 @@ pub(crate) const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 /// Numbers of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Collected {
-    /// Streams asked: transactions, payouts and statements of every account that has them.
+    /// Streams asked: transactions, payouts and statements of every account that has them. After a login that is refused, no
+    /// further one of its account.
     pub asked: u32,
     /// New or changed transactions.
     pub transactions: u32,
@@ -160,6 +161,9 @@ impl Gateway {
             collected.transactions += new;
             if let Some(e) = failed {
                 collected.failed("transactions", &e, &self.login_hint(id, &e));
+                if ends_all(&e) {
+                    return Ok(Some(e));
+                }
                 first.get_or_insert(e);
             }
         }
@@ -174,6 +178,9 @@ impl Gateway {
             collected.payouts += new;
             if let Some(e) = failed {
                 collected.failed("payouts", &e, &self.login_hint(id, &e));
+                if ends_all(&e) {
+                    return Ok(first.or(Some(e)));
+                }
                 first.get_or_insert(e);
             }
         }

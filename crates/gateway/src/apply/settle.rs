@@ -1,6 +1,6 @@
 //! Settling: the results of deferred submissions, and the read-back that alone makes a change live.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Filter, StoreError};
 
 use super::{Applied, batch_size, judge};
-use crate::gateway::{Gateway, GatewayError, LONGEST_CALL, Result};
+use crate::gateway::{Gateway, GatewayError, LONGEST_CALL, Result, ends_all};
 use crate::records::{JobFacet, JobRecord, OfferRecord, offer_key};
 
 /// How long the question about a submission may fail before its end is looked for in the listings. Channels end one within a
@@ -70,6 +70,7 @@ impl Gateway {
     /// The store failed. Channels that fail are asked again next time.
     pub async fn settle(&self) -> Result<(Settled, Applied)> {
         let mut applied = Applied::default();
+        let mut dead: BTreeSet<AccountId> = BTreeSet::new();
         for job in typed::list::<JobRecord>(&*self.store, Filter::all()).await? {
             let Versioned { value: job, version } = job;
             if job.handle.not_before.is_some_and(|t| t > self.now()) {
@@ -86,6 +87,10 @@ impl Gateway {
                 continue;
             };
             let n = job.skus.len() as u32;
+            if dead.contains(&job.account) {
+                applied.deferred += n;
+                continue;
+            }
             match poll(connector.as_ref(), &job).await {
                 Ok(Submitted::Deferred(handle)) => {
                     applied.deferred += n;
@@ -101,6 +106,9 @@ impl Gateway {
                     self.items(&job.account, items, Some(&job.id), &mut applied).await?;
                 }
                 Err(e) if self.is_lost(&job, &e).await? => {
+                    if ends_all(&e) {
+                        dead.insert(job.account.clone());
+                    }
                     // Nobody will say what became of it: the read-back decides, as for a call whose answer was lost.
                     let lost = e.into_indeterminate();
                     let items = job.skus.iter().map(|sku| ItemOutcome::err(sku, lost.clone())).collect();
@@ -109,14 +117,20 @@ impl Gateway {
                 Err(e) => {
                     applied.tell(self.told(&e));
                     applied.deferred += n;
+                    if ends_all(&e) {
+                        dead.insert(job.account);
+                    }
                 }
             }
         }
         let mut settled = Settled::default();
-        let work = self.accounts.keys().map(|id| async move {
-            let (mut settled, mut applied) = (Settled::default(), Applied::default());
-            self.read_back(id, &mut settled, &mut applied).await?;
-            Ok::<_, GatewayError>((settled, applied))
+        let work = self.accounts.keys().map(|id| {
+            let dead = dead.contains(id);
+            async move {
+                let (mut settled, mut applied) = (Settled::default(), Applied::default());
+                self.read_back(id, dead, &mut settled, &mut applied).await?;
+                Ok::<_, GatewayError>((settled, applied))
+            }
         });
         for part in self.at_once(work).await {
             let (found, said) = part?;
@@ -140,7 +154,14 @@ impl Gateway {
         Ok(sent.is_some_and(|at| self.now().duration_since(at) > JOB_LIFE))
     }
 
-    async fn read_back(&self, id: &AccountId, settled: &mut Settled, applied: &mut Applied) -> Result<()> {
+    /// `dead`: the channel has said already that it knows this account no more. What is open stays so, and nothing is asked.
+    async fn read_back(
+        &self,
+        id: &AccountId,
+        mut dead: bool,
+        settled: &mut Settled,
+        applied: &mut Applied,
+    ) -> Result<()> {
         let connector = self.account(id)?.clone();
         let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(()) };
         let open = [ChangeState::Accepted, ChangeState::Indeterminate];
@@ -165,6 +186,12 @@ impl Gateway {
         }
         let size = batch_size(connector.capabilities().bounds.listings_batch);
         for chunk in records.chunks(size) {
+            let n = chunk.len() as u32;
+            if dead {
+                settled.waiting += n;
+                settled.unread += n;
+                continue;
+            }
             let keys: Vec<ListingRef> = chunk
                 .iter()
                 .map(|r| ListingRef { sku: r.value.sku.clone(), listing: r.value.listing.clone() })
@@ -173,8 +200,9 @@ impl Gateway {
                 Ok(found) => found,
                 Err(e) => {
                     applied.tell(self.told(&e));
-                    settled.waiting += chunk.len() as u32;
-                    settled.unread += chunk.len() as u32;
+                    settled.waiting += n;
+                    settled.unread += n;
+                    dead = ends_all(&e);
                     continue;
                 }
             };

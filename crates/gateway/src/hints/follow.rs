@@ -13,7 +13,7 @@ use tradewind_store::{Batch, Collection, Filter, StoreError};
 use super::{HintRecord, Reading};
 use crate::cases::PulledCases;
 use crate::fulfil::Fulfilled;
-use crate::gateway::{Gateway, GatewayError, Result};
+use crate::gateway::{Gateway, GatewayError, Result, ends_all};
 use crate::money::Collected;
 use crate::orders::{LEFT_TOLD, Pulled};
 use crate::records::OfferRecord;
@@ -360,8 +360,7 @@ impl Gateway {
 
 /// The next reading of this account would end the same way: the channel is away, throttles, or knows us no more.
 fn halts(error: &Error) -> bool {
-    matches!(error.kind().retry(), RetryClass::IfSafe | RetryClass::AfterWait)
-        || matches!(error.kind(), Kind::Unauthenticated | Kind::NeedsReauth | Kind::AccountSuspended)
+    matches!(error.kind().retry(), RetryClass::IfSafe | RetryClass::AfterWait) || ends_all(error)
 }
 
 /// A record of a list that cannot be read is asked for by the next poll: the others came in, and the reading was made.

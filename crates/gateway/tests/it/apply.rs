@@ -11,7 +11,7 @@ use tradewind_gateway::config::Config;
 use tradewind_gateway::plan::{Action, Plan};
 use tradewind_gateway::records::{JobFacet, JobRecord, OfferRecord, ProductRecord, StockRecord, offer_key};
 use tradewind_gateway::{Engines, Gateway, GatewayError};
-use tradewind_store::{Batch, Filter, KeySource, SqliteStore, Store, typed};
+use tradewind_store::{Batch, Collection, Filter, KeySource, SqliteStore, Store, typed};
 
 use crate::fakes::Fake;
 
@@ -634,4 +634,47 @@ async fn a_submission_of_an_account_that_is_gone_stops_no_other() {
     let (_, applied) = gateway.settle().await.unwrap();
     assert_eq!((applied.deferred, jobs(&gateway).await), (1, 1));
     assert!(applied.errors[0].contains("account 'old' is not configured any more"), "{applied:?}");
+}
+
+/// Two submissions and two listings that are not known to be live: the channel says once that it knows the account no more.
+#[tokio::test]
+async fn an_account_that_its_channel_knows_no_more_is_asked_once() {
+    for kind in [Kind::NeedsReauth, Kind::AccountSuspended] {
+        let dir = tempfile::tempdir().unwrap();
+        let one_by_one = Bounds { listings_batch: Some(1), ..Bounds::default() };
+        let channel = Fake::bounded("shop", &FACETS, one_by_one);
+        let gateway = stocked(dir.path(), channel.clone()).await;
+        gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+        submitted(&gateway, "shop").await;
+        let job = typed::list::<JobRecord>(&*gateway.store, Filter::all()).await.unwrap().remove(0).value;
+        let mut batch = Batch::new();
+        batch.put(&JobRecord { id: "shop/2".to_owned(), ..job }).unwrap();
+        for sku in ["BAG-2", "BAG-3"] {
+            let key = offer_key(&"shop".parse().unwrap(), &crate::apply::sku());
+            let known = typed::get::<OfferRecord>(&*gateway.store, &key).await.unwrap().unwrap().value;
+            let state = ChangeState::Accepted;
+            batch.put(&OfferRecord { sku: sku.parse().unwrap(), state, ..known }).unwrap();
+        }
+        gateway.store.commit(batch).await.unwrap();
+        channel.other().calls.clear();
+        channel.other().fail.push(("job", kind));
+        let (settled, applied) = gateway.settle().await.unwrap();
+        assert_eq!(channel.other().calls, ["job"], "{kind:?}");
+        assert_eq!((applied.deferred, settled.waiting, settled.unread), (2, 2, 2), "{kind:?} {applied:?}");
+        assert_eq!((jobs(&gateway).await, applied.errors.len()), (2, 1), "{applied:?}");
+        // The same where it is the listings that are asked for first.
+        let mut batch = Batch::new();
+        for n in 1..=2 {
+            batch.delete(Collection::Jobs, format!("shop/{n}"));
+        }
+        gateway.store.commit(batch).await.unwrap();
+        channel.other().calls.clear();
+        channel.other().fail.push(("read", kind));
+        let (settled, applied) = gateway.settle().await.unwrap();
+        assert_eq!(
+            (channel.other().calls.clone(), settled.unread),
+            (vec!["read"], 2),
+            "{kind:?} {applied:?}"
+        );
+    }
 }

@@ -25,6 +25,10 @@ struct Till {
     /// What the channel answers to a document that is odd.
     refusal: Mutex<Kind>,
     asked: Mutex<Vec<Window>>,
+    /// How often the list of documents was asked for.
+    listed: Mutex<u32>,
+    /// It knows the account no more.
+    dead: bool,
     /// Answers nobody before so many have asked.
     gate: Option<Arc<tokio::sync::Barrier>>,
 }
@@ -72,6 +76,9 @@ impl Transactions for Till {
         if let Some(gate) = &self.gate {
             gate.wait().await;
         }
+        if self.dead {
+            return Err(Error::new(Kind::NeedsReauth, "the channel refuses our login"));
+        }
         let eur = json!({"amount": "10.00", "currency": "EUR"});
         let movement = |id: &str| {
             let at = json!({"utc": "2026-08-01T00:00:00Z"});
@@ -85,6 +92,7 @@ impl Transactions for Till {
 #[async_trait]
 impl Statements for Till {
     async fn list(&self, _: &CallCx, _: Window, _: Option<&Cursor>) -> Result<Page<Result<Statement>>> {
+        *self.listed.lock().unwrap() += 1;
         let statement = |id: &str| {
             Ok(Statement {
                 id: id.parse().unwrap(),
@@ -135,6 +143,8 @@ impl Shop {
             odd: Mutex::new(odd.to_vec()),
             refusal: Mutex::new(Kind::Decode),
             asked: Mutex::default(),
+            listed: Mutex::default(),
+            dead: false,
             gate: None,
         });
         let accounts: BTreeMap<_, Arc<dyn Connector>> =
@@ -187,6 +197,26 @@ async fn what_cannot_be_read_keeps_back_no_other_and_is_asked_for_again() {
     // The books ask when the account is not configured any more.
     let kept = typed::list::<CursorRecord>(&*shop.gateway.store, Filter::all()).await.unwrap();
     assert!(kept.iter().all(|c| c.value.connector.as_deref() == Some("fake")), "{kept:?}");
+}
+
+#[tokio::test]
+async fn an_account_whose_login_is_refused_is_asked_for_one_stream_alone() {
+    let mut shop = Shop::new(&[]);
+    let dead = Till {
+        fake: Fake::new("till", &[]),
+        odd: Mutex::default(),
+        refusal: Mutex::new(Kind::Decode),
+        asked: Mutex::default(),
+        listed: Mutex::default(),
+        dead: true,
+        gate: None,
+    };
+    let dead = Arc::new(dead);
+    shop.gateway.accounts.insert("till".parse().unwrap(), dead.clone());
+    let collected = shop.collect().await;
+    let asked = (dead.asked.lock().unwrap().len(), *dead.listed.lock().unwrap());
+    assert_eq!((asked, collected.asked, collected.failed), ((1, 0), 1, 1), "{collected:?}");
+    assert_eq!(collected.errors.len(), 1, "{collected:?}");
 }
 
 /// First looks go back 30 days, windows overlap by a day. What is never read is asked for again for 30 days from what was
@@ -285,6 +315,8 @@ async fn accounts_are_asked_at_once() {
             odd: Mutex::default(),
             refusal: Mutex::new(Kind::Decode),
             asked: Mutex::default(),
+            listed: Mutex::default(),
+            dead: false,
             gate: Some(gate.clone()),
         };
         (id.parse().unwrap(), Arc::new(till) as Arc<dyn Connector>)

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use tradewind_ledger::bulk::{OpenItems, Report, read_open_items};
@@ -23,14 +23,19 @@ pub(crate) struct Args {
     unsettled: Option<PathBuf>,
 }
 
+/// A file that was named, or what to name.
+fn opened(path: &Path, remedy: &str) -> anyhow::Result<File> {
+    File::open(path).with_context(|| format!("{} cannot be read: {remedy}", path.display()))
+}
+
 pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let mut open = OpenItems::new();
-    let file = File::open(&args.orders).with_context(|| format!("reading {}", args.orders.display()))?;
+    let file = opened(&args.orders, "give --orders the CSV of what is due: id, currency, total")?;
     let rows = read_open_items(file, &mut open).map_err(|r| anyhow::anyhow!(r.at(&args.orders)))?;
     let mut reports: Vec<(&PathBuf, Report)> = Vec::new();
     let mut refused = Vec::new();
     for path in &args.settlements {
-        let file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
+        let file = opened(path, "give the settlement report as it was downloaded and unpacked")?;
         match open.settle(Provider::Amazon, file) {
             Ok(report) => reports.push((path, report)),
             Err(refusal) => refused.push(refusal.at(path)),
@@ -39,7 +44,12 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let unsettled = open.unsettled().count();
     let whole = refused.is_empty() && reports.iter().all(|(_, r)| r.conflicts.is_empty());
     if let Some(path) = &args.unsettled {
-        let file = File::create(path).with_context(|| format!("writing {}", path.display()))?;
+        let file = File::create(path).with_context(|| {
+            format!(
+                "{} cannot be written: name a file in a folder that is there for --unsettled",
+                path.display()
+            )
+        })?;
         let mut w = std::io::BufWriter::new(file);
         writeln!(w, "reference,currency,due,paid")?;
         for i in open.unsettled() {

@@ -464,3 +464,54 @@ async fn calls(gateway: &Gateway) -> anyhow::Result<BTreeMap<String, Calls>> {
     }
     Ok(calls)
 }
+
+#[cfg(test)]
+mod tests {
+    use tradewind_simulator::core::ledger::{OrderRecord as Placed, PayoutRecord as Payout};
+
+    use super::*;
+
+    fn summary(orders: Orders) -> Summary {
+        Summary {
+            seed: 1,
+            listings: Listings::default(),
+            orders,
+            oversold: 0,
+            declarations: Declarations::default(),
+            parcels: Parcels::default(),
+            quotes: BTreeMap::new(),
+            quotes_miss: BTreeMap::new(),
+            money: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            resumed: false,
+            complaints: BTreeSet::new(),
+        }
+    }
+
+    /// Four orders at two channels: one is cancelled, which no payout covers; of the others one more is paid out each time.
+    #[test]
+    fn an_order_that_no_payout_covers_is_no_clean_run() {
+        let mut truth = Ledger::default();
+        for (channel, id) in [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")] {
+            truth.placed(
+                channel,
+                id,
+                Placed { currency: "EUR".to_owned(), total: 1_000, ..Placed::default() },
+            );
+        }
+        truth.cancelled("b", "2", "buyer");
+        let verdict =
+            |truth: &Ledger| summary(Orders { unpaid: unpaid(truth), ..Orders::default() }).faults();
+        for (channel, id, left) in [("a", "1", 2), ("a", "2", 1)] {
+            let payout =
+                Payout { currency: "EUR".to_owned(), orders: vec![id.to_owned()], ..Payout::default() };
+            truth.paid_out(channel, &format!("P{id}"), payout);
+            assert_eq!(verdict(&truth), [format!("{left} orders never paid out")]);
+        }
+        let payout = Payout { currency: "EUR".to_owned(), orders: vec!["1".to_owned()], ..Payout::default() };
+        // The order 1 of b, not that of a.
+        truth.paid_out("b", "P3", payout);
+        assert_eq!(verdict(&truth), Vec::<String>::new());
+    }
+}

@@ -123,18 +123,16 @@ fn show(history: &History, out: &Output) -> anyhow::Result<()> {
         out.text(format!("  line {:<12} {} × {}{total}", line.id, line.quantity, line.channel_sku))?;
     }
     for s in shipments {
-        let waybill = s.booked.as_ref().map(|b| b.waybill.to_string()).unwrap_or_default();
-        out.text(format!(
-            "shipment     {} {} waybill {waybill}, parcel {:?}",
-            s.request.id, s.state, s.tracking
-        ))?;
+        // Not booked yet, it has none.
+        let waybill = s.booked.as_ref().map(|b| format!("waybill {}, ", b.waybill)).unwrap_or_default();
+        out.text(format!("shipment     {} {} {waybill}parcel {:?}", s.request.id, s.state, s.tracking))?;
         if let Some(note) = &s.note {
             out.text(format!("  {note}"))?;
         }
     }
     for d in declarations {
-        let number = d.authority_ref.as_deref().unwrap_or_default();
-        out.text(format!("declaration  {} {} {number}", d.declaration.id, d.state))?;
+        let number = behind(d.authority_ref.as_deref());
+        out.text(format!("declaration  {} {}{number}", d.declaration.id, d.state))?;
         for r in &d.declaration.references {
             out.text(format!("  {} {} since {}", r.kind, r.value, r.at))?;
         }
@@ -165,5 +163,23 @@ fn show(history: &History, out: &Output) -> anyhow::Result<()> {
             d.case.raw_status
         ))?;
     }
-    out.text(format!("stage        {} {}", record.stage.name(), record.note.as_deref().unwrap_or_default()))
+    out.text(format!("stage        {}{}", record.stage.name(), behind(record.note.as_deref())))
+}
+
+/// What stands behind a word, with its blank; where there is nothing, nothing.
+fn behind(more: Option<&str>) -> String {
+    more.filter(|m| !m.is_empty()).map(|m| format!(" {m}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::behind;
+
+    #[test]
+    fn no_line_ends_in_a_blank() {
+        let line = |note| format!("stage        confirmed{}", behind(note));
+        assert_eq!(line(None), "stage        confirmed");
+        assert_eq!(line(Some("")), "stage        confirmed");
+        assert_eq!(line(Some("by hand")), "stage        confirmed by hand");
+    }
 }
