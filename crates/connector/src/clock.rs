@@ -76,7 +76,7 @@ pub trait Chance: Send + Sync {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.next_u64().to_be_bytes());
         bytes[8..].copy_from_slice(&self.next_u64().to_be_bytes());
-        hex::encode(bytes)
+        crate::signing::hex(&bytes)
     }
 
     /// A duration between zero and `most`, evenly spread (full jitter).

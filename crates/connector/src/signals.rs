@@ -39,7 +39,8 @@ pub(crate) fn their_now(response: &WireResponse, ours: Timestamp) -> Timestamp {
 
 /// Reads the headers that a quota table names.
 pub(crate) fn headers(rules: &[Header], response: &WireResponse, ours: Timestamp) -> Told {
-    let theirs = their_now(response, ours);
+    // Most tables name no instant, and reading a date takes longer than all the rest.
+    let theirs = || their_now(response, ours);
     let mut told = Told::default();
     let mut resets: Vec<(Option<&String>, Duration)> = Vec::new();
     for rule in rules {
@@ -77,7 +78,7 @@ enum Read {
     Reset(Duration),
 }
 
-fn read(rule: &Header, text: &str, theirs: Timestamp) -> Option<Read> {
+fn read(rule: &Header, text: &str, theirs: impl FnOnce() -> Timestamp) -> Option<Read> {
     let number = parse_decimal(text);
     let bucket = rule.bucket.clone();
     match rule.means {
@@ -96,7 +97,7 @@ fn read(rule: &Header, text: &str, theirs: Timestamp) -> Option<Read> {
                 Ok(number) => Timestamp::from_millisecond(millis(number, rule.unit)?).ok()?,
                 Err(_) => http_date(text).or_else(|| text.parse().ok())?,
             };
-            Some(Read::Reset(Duration::try_from(at.duration_since(theirs)).unwrap_or(Duration::ZERO)))
+            Some(Read::Reset(Duration::try_from(at.duration_since(theirs())).unwrap_or(Duration::ZERO)))
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -119,7 +119,10 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     async fn send(&self, request: &WireRequest, timeout: Duration) -> Result<WireResponse, TransportError> {
         let mut sent = reqwest::Request::new(request.method.clone(), request.full_url());
-        *sent.headers_mut() = request.headers.clone();
+        // With room for what is added to it here and by the client: a plain copy has none, and would be made twice more.
+        let mut headers = HeaderMap::with_capacity(request.headers.len() + 4);
+        headers.extend(request.headers.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
+        *sent.headers_mut() = headers;
         *sent.timeout_mut() = Some(timeout);
         if let Some((content_type, bytes)) = request.body_bytes() {
             if !sent.headers().contains_key(CONTENT_TYPE) {

@@ -93,7 +93,10 @@ pub fn from_base64(text: &str) -> Result<Vec<u8>, Error> {
 /// Lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    ::hex::encode(bytes)
+    let mut text = vec![0; bytes.len() * 2];
+    let written = ::hex::encode_to_slice(bytes, &mut text);
+    // The same from the library in one step goes from character to character, which takes several times as long.
+    written.ok().and_then(|()| String::from_utf8(text).ok()).unwrap_or_else(|| ::hex::encode(bytes))
 }
 
 /// Checks a webhook whose header carries base64(HMAC-SHA256(secret, body)): Shopify, WooCommerce, Adyen.
