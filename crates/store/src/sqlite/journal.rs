@@ -14,7 +14,7 @@ use tradewind_connector::{
 };
 use tradewind_domain::{AccountId, ConnectorId};
 
-use super::{SqliteStore, keep_payload, payload, sealed};
+use super::{SqliteStore, keep_payload, payload, payload_hash, sealed};
 use crate::StoreError;
 use crate::seal::Sealer;
 
@@ -31,14 +31,16 @@ impl Journal for SqliteStore {
         let (intent, told) = (Arc::clone(intent), Arc::clone(intent));
         let sealer = Arc::clone(&self.sealer);
         let what = move || format!("outcome of {} {} {}", told.account, told.operation, told.key);
-        let work = move |connection: &Connection| finish(connection, &sealer, &intent, generation, &outcome);
+        let ended = Ended::from(outcome);
+        let work = move |connection: &Connection| finish(connection, &sealer, &intent, generation, &ended);
         Ok(self.writer.run_behind(what, work)?)
     }
 
     async fn keep(&self, exchange: Exchange) -> Result<(), Error> {
         let sealer = Arc::clone(&self.sealer);
+        let hash = payload_hash(&exchange.body);
         let kept = self.writer.run_single(move |connection| {
-            let hash = keep_payload(connection, &sealer, &exchange.body)?;
+            keep_payload(connection, &sealer, &hash, &exchange.body)?;
             connection
                 .prepare_cached("INSERT INTO exchanges (account, connector, operation, at, status, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
                 .execute(params![
@@ -193,36 +195,68 @@ fn begin(connection: &Connection, sealer: &Sealer, intent: &Intent) -> Result<Be
     Ok(Begun::Finished { response, generation })
 }
 
+/// An outcome as its row has it.
+enum Ended {
+    Done { status: u16, headers: String, hash: String, body: Bytes },
+    Failed(String),
+    Refused(String),
+    Indeterminate(String),
+}
+
+/// A body up to this size is copied, in bytes.
+const COPIED: usize = 4096;
+
+impl From<Outcome> for Ended {
+    /// Made by whoever tells of it, not on the writer's thread, and the answer is let go of: it stands in the buffer that its
+    /// connection reads into, and as long as it is held the connection needs a new one for every answer.
+    fn from(outcome: Outcome) -> Ended {
+        match outcome {
+            Outcome::Done(response) => Ended::Done {
+                status: response.status,
+                headers: headers(&response),
+                hash: payload_hash(&response.body),
+                body: match response.body.len() {
+                    ..=COPIED => Bytes::copy_from_slice(&response.body),
+                    _ => response.body,
+                },
+            },
+            Outcome::Failed(why) => Ended::Failed(why),
+            Outcome::Refused(why) => Ended::Refused(why),
+            Outcome::Indeterminate(why) => Ended::Indeterminate(why),
+        }
+    }
+}
+
 /// An outcome is of the generation that went out: another process may have begun the next one since, or ended this one.
 fn finish(
     connection: &Connection,
     sealer: &Sealer,
     intent: &Intent,
     generation: u32,
-    outcome: &Outcome,
+    ended: &Ended,
 ) -> Result<(), StoreError> {
     let (account, operation, key) = (intent.account.as_str(), intent.operation, intent.key.as_str());
-    match outcome {
+    match ended {
         // Done in an earlier generation than the one under way is done.
-        Outcome::Done(response) => {
-            let hash = keep_payload(connection, sealer, &response.body)?;
+        Ended::Done { status, headers, hash, body } => {
+            keep_payload(connection, sealer, hash, body)?;
             connection
                 .prepare_cached("UPDATE intents SET state = 'done', status = ?4, headers = ?5, payload = ?6, generation = ?7, note = NULL WHERE account = ?1 AND operation = ?2 AND key = ?3 AND state <> 'done'")?
-                .execute(params![account, operation, key, response.status, headers(response), hash, generation])?;
+                .execute(params![account, operation, key, status, headers, hash, generation])?;
         }
-        Outcome::Indeterminate(note) => {
+        Ended::Indeterminate(note) => {
             connection
                 .prepare_cached("UPDATE intents SET state = 'indeterminate', note = ?4 WHERE account = ?1 AND operation = ?2 AND key = ?3 AND generation = ?5 AND state <> 'done'")?
                 .execute(params![account, operation, key, sealed::text(sealer, "intents", key, note)?, generation])?;
         }
         // Certainly not carried out: the key is free again, in the generation that it has.
-        Outcome::Failed(_) if generation == 0 => {
+        Ended::Failed(_) if generation == 0 => {
             connection
                 .prepare_cached("DELETE FROM intents WHERE account = ?1 AND operation = ?2 AND key = ?3 AND generation = 0 AND state <> 'done'")?
                 .execute(params![account, operation, key])?;
         }
-        Outcome::Failed(why) => refused(connection, sealer, intent, generation, generation, why)?,
-        Outcome::Refused(why) => refused(connection, sealer, intent, generation, generation + 1, why)?,
+        Ended::Failed(why) => refused(connection, sealer, intent, generation, generation, why)?,
+        Ended::Refused(why) => refused(connection, sealer, intent, generation, generation + 1, why)?,
     }
     Ok(())
 }

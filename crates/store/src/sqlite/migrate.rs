@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../../migrations/0006_generations.sql")),
     (7, include_str!("../../migrations/0007_allowances.sql")),
     (8, include_str!("../../migrations/0008_audit_subject.sql")),
+    (9, include_str!("../../migrations/0009_intents_by_key.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

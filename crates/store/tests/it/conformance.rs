@@ -122,6 +122,40 @@ async fn a_key_that_the_channel_refuses_for_ever_has_a_next_generation() {
     assert_eq!(s.begin(&second).await.unwrap(), Begun::Finished { response: answer, generation: 2 });
 }
 
+/// Migration 9 makes the table of intents anew: a store of the program before, with an intent in every state.
+#[tokio::test]
+async fn intents_are_what_they_were_after_their_table_is_made_anew() {
+    let (dir, s) = fresh();
+    for key in ["begun", "done", "refused", "indeterminate"] {
+        s.begin(&intent(key)).await.unwrap();
+    }
+    let answer =
+        WireResponse { received_at: Timestamp::UNIX_EPOCH, ..WireResponse::json_text(200, r#"{"ok":1}"#) };
+    s.finish(&intent("done"), 0, Outcome::Done(answer.clone())).await.unwrap();
+    s.finish(&intent("refused"), 0, Outcome::Refused("declined".into())).await.unwrap();
+    s.finish(&intent("indeterminate"), 0, Outcome::Indeterminate("lost".into())).await.unwrap();
+    drop(s);
+    let before = include_str!("../../migrations/0006_generations.sql");
+    // Migration 6 copies the columns that were there before it: the generations follow.
+    let raw = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
+    raw.execute_batch("CREATE TEMP TABLE was AS SELECT key, generation FROM intents").unwrap();
+    raw.execute_batch(before).unwrap();
+    raw.execute_batch(
+        "UPDATE intents SET generation = (SELECT generation FROM was WHERE was.key = intents.key);
+         DELETE FROM migrations WHERE version >= 9",
+    )
+    .unwrap();
+    drop(raw);
+    let s = open(dir.path());
+    let unfinished = Begun::Unfinished { since: Timestamp::UNIX_EPOCH, generation: 0 };
+    assert_eq!(s.begin(&intent("begun")).await.unwrap(), unfinished);
+    assert_eq!(s.begin(&intent("indeterminate")).await.unwrap(), unfinished);
+    assert_eq!(s.begin(&intent("refused")).await.unwrap(), Begun::Again { generation: 1 });
+    let done = Begun::Finished { response: answer, generation: 0 };
+    assert_eq!(s.begin(&intent("done")).await.unwrap(), done);
+    assert_eq!(s.begin(&intent("new")).await.unwrap(), Begun::Fresh);
+}
+
 /// What two processes on one store do, which both have the same keyed write under way.
 async fn late_outcomes(journal: &dyn Journal) {
     let refused = || Outcome::Refused("declined".into());
