@@ -26,9 +26,69 @@ const TOGETHER: usize = 512;
 /// How long a piece that nobody waits for may stay uncommitted.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
-/// Runs inside the transaction. `None`: there is no transaction, nothing runs, and the reply tells why.
-type Execute = Box<dyn FnOnce(Option<&Connection>) -> Reply + Send>;
+/// So many pieces are worth waking the writer for while a flush is under way: it cannot commit before that is done, and to wake
+/// it for each costs more than the piece.
+const WORTH_IT: usize = 16;
+
+/// One caller's work.
+trait Piece: Send {
+    /// Runs inside the transaction. `None`: there is no transaction, nothing runs, and [`Piece::tell`] says why.
+    fn execute(&mut self, connection: Option<&Connection>);
+    /// Tells the caller how it ended.
+    fn tell(self: Box<Self>, durable: Result<(), String>);
+}
+
+/// A piece whose caller waits.
+struct Awaited<T, F> {
+    work: Option<F>,
+    result: Option<Result<T, StoreError>>,
+    caller: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T: Send, F: FnOnce(&Connection) -> Result<T, StoreError> + Send> Piece for Awaited<T, F> {
+    fn execute(&mut self, connection: Option<&Connection>) {
+        self.result = connection.zip(self.work.take()).map(|(connection, work)| work(connection));
+    }
+
+    fn tell(self: Box<Self>, durable: Result<(), String>) {
+        let _ = self.caller.send(told(durable, self.result));
+    }
+}
+
+/// A piece that nobody waits for.
+struct Behind<N, F> {
+    work: Option<F>,
+    result: Option<Result<(), StoreError>>,
+    what: N,
+}
+
+impl<N, F> Piece for Behind<N, F>
+where
+    N: FnOnce() -> String + Send,
+    F: FnOnce(&Connection) -> Result<(), StoreError> + Send,
+{
+    fn execute(&mut self, connection: Option<&Connection>) {
+        self.result = connection.zip(self.work.take()).map(|(connection, work)| work(connection));
+    }
+
+    fn tell(self: Box<Self>, durable: Result<(), String>) {
+        if let Err(error) = told(durable, self.result) {
+            tracing::error!(what = (self.what)(), %error, "a write that nobody waits for was lost");
+        }
+    }
+}
+
+type Pieces = Vec<Box<dyn Piece>>;
+
+/// What the writer waits for.
+#[derive(Default, PartialEq, Eq)]
+enum Waits {
+    /// Nothing: it looks at the queue before it does.
+    #[default]
+    No,
+    ForWork,
+    ForTheFlush,
+}
 
 /// What the callers, the writer and the flusher share.
 #[derive(Default)]
@@ -42,11 +102,13 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: Vec<Execute>,
+    queue: Pieces,
     /// Somebody waits for a piece of the queue.
     awaited: bool,
-    /// Replies of a commit that is to be flushed, or is being flushed (then empty).
-    flushing: Option<Vec<Reply>>,
+    /// What the writer waits for: a wake costs a call of the system, whether somebody waits or not.
+    waits: Waits,
+    /// The pieces of a commit that is to be flushed, or is being flushed (then empty).
+    flushing: Option<Pieces>,
     /// The disk refused a flush. What it holds of later ones cannot be known, so there are none.
     broken: Option<String>,
     /// No more pieces come.
@@ -119,15 +181,9 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (tx, rx) = oneshot::channel();
-        let execute: Execute = Box::new(move |connection| {
-            let result = connection.map(work);
-            Box::new(move |durable: Result<(), String>| {
-                let _ = tx.send(told(durable, result));
-            })
-        });
-        self.send(execute, true)?;
-        rx.await.map_err(|_| stopped())?
+        let (caller, told) = oneshot::channel();
+        self.send(Box::new(Awaited { work: Some(work), result: None, caller }), true)?;
+        told.await.map_err(|_| stopped())?
     }
 
     /// Writes in the order of the calls, and does not wait: it is durable no later than whatever is written next. For
@@ -138,18 +194,10 @@ impl Writer {
         N: FnOnce() -> String + Send + 'static,
         F: FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
     {
-        let execute: Execute = Box::new(move |connection| {
-            let result = connection.map(work);
-            Box::new(move |durable: Result<(), String>| {
-                if let Err(error) = told(durable, result) {
-                    tracing::error!(what = what(), %error, "a write that nobody waits for was lost");
-                }
-            })
-        });
-        self.send(execute, false)
+        self.send(Box::new(Behind { work: Some(work), result: None, what }), false)
     }
 
-    fn send(&self, execute: Execute, awaited: bool) -> Result<(), StoreError> {
+    fn send(&self, piece: Box<dyn Piece>, awaited: bool) -> Result<(), StoreError> {
         let mut state = self.shared.lock();
         if let Some(why) = &state.broken {
             return Err(StoreError::Database(why.clone()));
@@ -157,9 +205,13 @@ impl Writer {
         if state.closed {
             return Err(stopped());
         }
-        // The writer looks up by itself for what nobody waits for.
-        let wake = awaited && !state.awaited || state.queue.is_empty();
-        state.queue.push(execute);
+        let wake = match state.waits {
+            Waits::No => false,
+            // It looks up by itself for what nobody waits for.
+            Waits::ForWork => awaited && !state.awaited || state.queue.is_empty(),
+            Waits::ForTheFlush => state.queue.len() + 1 == WORTH_IT,
+        };
+        state.queue.push(piece);
         state.awaited |= awaited;
         drop(state);
         if wake {
@@ -194,15 +246,18 @@ fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    // Prepared once: parsing these would cost more than many a piece.
-    let run = |sql| connection.prepare_cached(sql)?.execute([]);
-    run("SAVEPOINT piece")?;
+    run(connection, "SAVEPOINT piece")?;
     let result = work(connection);
     if result.is_err() {
-        run("ROLLBACK TO piece")?;
+        run(connection, "ROLLBACK TO piece")?;
     }
-    run("RELEASE piece")?;
+    run(connection, "RELEASE piece")?;
     result
+}
+
+/// A statement without an answer, prepared once: parsing these would cost more than many a piece.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// Sets what the others must know when a thread ends, be it by a panic: nobody waits for it any more.
@@ -225,37 +280,37 @@ fn serve(connection: &Connection, shared: &Shared) {
         state.queue.clear();
         state.drained = true;
     });
-    while let Some(first) = next_pieces(shared) {
-        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| e.to_string());
+    while let Some(mut pieces) = next_pieces(shared) {
+        let begun = run(connection, "BEGIN IMMEDIATE").map_err(|e| e.to_string());
         // Outside a transaction each statement commits by itself: a piece that runs there is written although its caller is
         // told that it is not.
         // So it is after a failure that made SQLite roll back by itself (SQLite, "Transaction", §3.2: a full disk is one).
         let inside = || (begun.is_ok() && !connection.is_autocommit()).then_some(connection);
-        let mut replies: Vec<Reply> = first.into_iter().map(|execute| execute(inside())).collect();
-        while let Some(more) = company(shared, replies.len()) {
-            replies.extend(more.into_iter().map(|execute| execute(inside())));
+        pieces.iter_mut().for_each(|piece| piece.execute(inside()));
+        while let Some(mut more) = company(shared, pieces.len()) {
+            more.iter_mut().for_each(|piece| piece.execute(inside()));
+            pieces.append(&mut more);
         }
-        let committed =
-            begun.clone().and_then(|()| connection.execute_batch("COMMIT").map_err(|e| e.to_string()));
+        let committed = begun.clone().and_then(|()| run(connection, "COMMIT").map_err(|e| e.to_string()));
         if let Err(why) = committed {
             if !connection.is_autocommit() {
                 let _ = connection.execute_batch("ROLLBACK");
             }
-            replies.into_iter().for_each(|reply| reply(Err(why.clone())));
+            pieces.into_iter().for_each(|piece| piece.tell(Err(why.clone())));
             continue;
         }
         let mut state = shared.lock();
         if state.deaf {
             return;
         }
-        state.flushing = Some(replies);
+        state.flushing = Some(pieces);
         drop(state);
         shared.to_flusher.notify_one();
     }
 }
 
 /// Waits for work; `None`: there is no more.
-fn next_pieces(shared: &Shared) -> Option<Vec<Execute>> {
+fn next_pieces(shared: &Shared) -> Option<Pieces> {
     let mut state = shared.lock();
     let mut since = None;
     loop {
@@ -268,25 +323,33 @@ fn next_pieces(shared: &Shared) -> Option<Vec<Execute>> {
             let pieces = std::mem::take(&mut state.queue);
             return (!pieces.is_empty() || !state.closed).then_some(pieces);
         }
+        state.waits = Waits::ForWork;
         state = if state.queue.is_empty() {
             shared.to_writer.wait(state).unwrap_or_else(PoisonError::into_inner)
         } else {
             since.get_or_insert_with(Instant::now);
             shared.to_writer.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
         };
+        state.waits = Waits::No;
     }
 }
 
 /// Waits until the last commit is flushed; what comes meanwhile goes into the transaction that waits.
-fn company(shared: &Shared, so_far: usize) -> Option<Vec<Execute>> {
+fn company(shared: &Shared, so_far: usize) -> Option<Pieces> {
     let mut state = shared.lock();
     loop {
-        if !state.queue.is_empty() && so_far < TOGETHER {
+        let flushed = state.flushing.is_none();
+        let worth_it = state.queue.len() >= if flushed { 1 } else { WORTH_IT };
+        if worth_it && so_far < TOGETHER {
             state.awaited = false;
             return Some(std::mem::take(&mut state.queue));
         }
-        state.flushing.as_ref()?;
+        if flushed {
+            return None;
+        }
+        state.waits = Waits::ForTheFlush;
         state = shared.to_writer.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.waits = Waits::No;
     }
 }
 
@@ -298,7 +361,7 @@ fn flush_commits(shared: &Shared, flush: &dyn Fn() -> Result<(), String>) {
     });
     let mut state = shared.lock();
     loop {
-        let Some(replies) = state.flushing.as_mut().map(std::mem::take) else {
+        let Some(pieces) = state.flushing.as_mut().map(std::mem::take) else {
             if state.drained {
                 return;
             }
@@ -321,7 +384,7 @@ fn flush_commits(shared: &Shared, flush: &dyn Fn() -> Result<(), String>) {
         }
         drop(done);
         shared.to_writer.notify_one();
-        replies.into_iter().for_each(|reply| reply(durable.clone()));
+        pieces.into_iter().for_each(|piece| piece.tell(durable.clone()));
         state = shared.lock();
     }
 }
@@ -456,6 +519,30 @@ mod tests {
         assert_eq!(rows(&dir), 6);
         drop(writer);
         assert!(begun.try_recv().is_err(), "no third flush");
+    }
+
+    #[tokio::test]
+    async fn whatever_comes_during_a_flush_few_or_many_is_in_the_next_commit() {
+        for many in [1, WORTH_IT - 1, WORTH_IT, WORTH_IT + 1, TOGETHER + WORTH_IT] {
+            let (dir, ours, _other) = table();
+            let (flush, begun, leave) = gated();
+            let writer = Writer::with_flush(ours, flush).unwrap();
+            let mut first = Box::pin(writer.run(insert));
+            assert!(futures::poll!(&mut first).is_pending());
+            begun.recv().unwrap();
+            // All but the last are such that nobody waits for.
+            for _ in 1..many {
+                writer.run_behind(|| "test".to_owned(), insert).unwrap();
+            }
+            let mut last = Box::pin(writer.run(insert));
+            assert!(futures::poll!(&mut last).is_pending());
+            for _ in 0..3 {
+                leave.send(Ok(())).unwrap();
+            }
+            first.await.unwrap();
+            last.await.unwrap();
+            assert_eq!(usize::try_from(rows(&dir)).unwrap(), 1 + many);
+        }
     }
 
     #[tokio::test]
