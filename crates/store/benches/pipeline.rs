@@ -2,7 +2,7 @@
 //! sends the same bytes to the same server and remembers nothing.
 //!
 //! `cargo bench -p tradewind-store --bench pipeline`. The figures to read are the ratios of the lines that it prints
-//! first: rounds of the two sides in turn (`TRADEWIND_BENCH_ROUNDS`, 10; `TRADEWIND_BENCH_MS`, "0 5 50"; `TRADEWIND_BENCH_FLIGHT`, requests in flight, 64),
+//! first: rounds of the two sides in turn (`TRADEWIND_BENCH_ROUNDS`, 10; `TRADEWIND_BENCH_MS`, "0 1 5 50"; `TRADEWIND_BENCH_FLIGHT`, requests in flight, 64),
 //! their throughputs and the processor time of
 //! the whole process a call, which other work on the machine moves less. `docs/performance.md` has them. The server
 //! stands in this process, on threads of its own, and answers at once or after a latency as channels have one.
@@ -269,8 +269,8 @@ impl Sides {
 }
 
 fn requests(c: &mut Criterion) {
-    // At once, as only a process on this machine does; a fast server nearby; a channel.
-    let latencies = std::env::var("TRADEWIND_BENCH_MS").unwrap_or_else(|_| "0 5 50".to_owned());
+    // At once, as only a process on this machine does; two fast servers nearby; a channel.
+    let latencies = std::env::var("TRADEWIND_BENCH_MS").unwrap_or_else(|_| "0 1 5 50".to_owned());
     let latencies = latencies.split(' ').map(|ms| Duration::from_millis(ms.parse().unwrap()));
     let flight = std::env::var("TRADEWIND_BENCH_FLIGHT").map_or(64, |text| text.parse().unwrap());
     let sides =
