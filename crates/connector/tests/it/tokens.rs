@@ -46,10 +46,26 @@ async fn the_store_is_asked_for_a_token_once_in_a_process_and_at_each_refresh() 
 }
 
 /// A login with a refresh token, which is spent by its use: the configured one is `first`.
-struct Rotating;
+#[derive(Default)]
+struct Rotating {
+    /// The seller whose login it is, where several accounts are one's.
+    login: Option<&'static str>,
+    /// The day on which the consent ends.
+    until: Option<&'static str>,
+}
+
+/// The login of one seller, whose accounts are several (mercadolibre.md: a refresh token is of single use).
+const SHARED: Rotating = Rotating { login: Some("seller 1"), until: None };
 
 impl Protocol for Rotating {
-    fn token_plan(&self, _: &OpCx<'_>, _: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
+    fn shared_login(&self) -> Option<String> {
+        self.login.map(str::to_owned)
+    }
+    fn token_plan(&self, cx: &OpCx<'_>, _: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
+        // Of the accounts of a login, this one has no refresh token in its configuration.
+        if cx.account.as_str() == "lacking" {
+            refresh_token(current, None)?;
+        }
         let refresh = current.and_then(|t| t.refresh.as_ref()).map_or("first", |r| r.expose_secret());
         let request =
             WireRequest::new(http::Method::POST, &"https://toy.example".parse().unwrap(), "/token")?;
@@ -62,7 +78,9 @@ impl Protocol for Rotating {
         _: Option<&TokenSet>,
         response: &WireResponse,
     ) -> Result<TokenSet> {
-        OAuth2::read(response, cx.now, None)
+        let mut token = OAuth2::read(response, cx.now, None)?;
+        token.extra.extend(self.until.map(|day| (LOGIN_UNTIL.to_owned(), day.to_owned())));
+        Ok(token)
     }
     fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<()> {
         request.set_header("authorization", cx.token.map_or("", TokenSet::access))
@@ -86,7 +104,7 @@ async fn a_new_login_in_the_configuration_follows_a_stored_one_that_died() {
     let journal = Arc::new(Moody::default());
     let memory = journal.memory.clone();
     let steps = vec![ok(SECOND), ok("1"), status(401), ok(SECOND), ok("2")];
-    let b = assemble(Access::ReadWrite, "", steps, Arc::new(Rotating), journal, memory);
+    let b = assemble(Access::ReadWrite, "", steps, Arc::new(Rotating::default()), journal, memory);
     read(&b).await.unwrap();
     b.clock.advance(Duration::from_secs(3_600));
     read(&b).await.unwrap();
@@ -115,7 +133,7 @@ async fn a_token_that_could_not_be_saved_is_saved_before_it_is_used() {
     let journal = Arc::new(Moody { busy: AtomicU32::new(1), ..Moody::default() });
     let memory = journal.memory.clone();
     let steps = vec![ok(SECOND), ok("1")];
-    let b = assemble(Access::ReadWrite, "", steps, Arc::new(Rotating), journal, memory.clone());
+    let b = assemble(Access::ReadWrite, "", steps, Arc::new(Rotating::default()), journal, memory.clone());
     assert_eq!(read(&b).await.unwrap_err().kind(), Kind::Internal);
     assert!(b.calls().is_empty());
     // The refresh token that was spent for it serves no second time: this one is the account's only way in.
@@ -162,30 +180,6 @@ async fn a_late_refusal_of_the_old_token_does_not_end_the_new_one() {
     one.unwrap();
     two.unwrap();
     assert_eq!(transport.issued.load(Ordering::SeqCst), 2);
-}
-
-/// The login of one seller, whose accounts are several. A refresh token is spent by its use (mercadolibre.md: single use).
-struct Shared;
-
-impl Protocol for Shared {
-    fn shared_login(&self) -> Option<String> {
-        Some("seller 1".to_owned())
-    }
-    fn token_plan(&self, cx: &OpCx<'_>, audience: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
-        Rotating.token_plan(cx, audience, current)
-    }
-    fn read_token(
-        &self,
-        cx: &OpCx<'_>,
-        audience: &str,
-        current: Option<&TokenSet>,
-        response: &WireResponse,
-    ) -> Result<TokenSet> {
-        Rotating.read_token(cx, audience, current, response)
-    }
-    fn sign(&self, cx: &SignCx<'_>, request: &mut WireRequest) -> Result<()> {
-        Rotating.sign(cx, request)
-    }
 }
 
 /// A channel that takes a refresh token once: `first`, then `r1`, `r2`, …
@@ -238,7 +232,7 @@ fn start() -> VirtualClock {
 async fn accounts_of_one_login_share_its_token_and_one_is_fetched_at_a_time() {
     let (clock, channel, memory) = (start(), Arc::new(OnceEach::default()), Arc::new(Memory::default()));
     let logins = Arc::default();
-    let open = |name| account(name, &clock, channel.clone(), Arc::new(Shared), memory.clone(), &logins);
+    let open = |name| account(name, &clock, channel.clone(), Arc::new(SHARED), memory.clone(), &logins);
     let (de, fr) = (open("shop-de"), open("shop-fr"));
     let (read, cx) = (op(Safety::Read), CallCx::new());
     for round in 1..=3 {
@@ -249,7 +243,7 @@ async fn accounts_of_one_login_share_its_token_and_one_is_fetched_at_a_time() {
     }
     assert_eq!(channel.refused.load(Ordering::SeqCst), 0, "no refresh token was used twice");
     // A later process begins with what the login has, whichever of its accounts calls.
-    let later = account("shop-it", &clock, channel.clone(), Arc::new(Shared), memory, &Arc::default());
+    let later = account("shop-it", &clock, channel.clone(), Arc::new(SHARED), memory, &Arc::default());
     later.call(&read, "x", &cx).await.unwrap();
     assert_eq!((channel.used.load(Ordering::SeqCst), channel.refused.load(Ordering::SeqCst)), (4, 0));
 }
@@ -257,8 +251,16 @@ async fn accounts_of_one_login_share_its_token_and_one_is_fetched_at_a_time() {
 #[tokio::test]
 async fn a_refresh_token_that_another_process_has_spent_is_not_used_again() {
     let (clock, channel, memory) = (start(), Arc::new(OnceEach::default()), Arc::new(Memory::default()));
-    let process =
-        || account("toy-1", &clock, channel.clone(), Arc::new(Rotating), memory.clone(), &Arc::default());
+    let process = || {
+        account(
+            "toy-1",
+            &clock,
+            channel.clone(),
+            Arc::new(Rotating::default()),
+            memory.clone(),
+            &Arc::default(),
+        )
+    };
     let (one, two) = (process(), process());
     let (read, cx) = (op(Safety::Read), CallCx::new());
     for _ in 0..3 {
@@ -273,11 +275,9 @@ async fn a_refresh_token_that_another_process_has_spent_is_not_used_again() {
 async fn a_refusal_because_another_process_was_faster_is_no_dead_login() {
     let (clock, memory) = (start(), Arc::new(Memory::default()));
     let channel = Arc::new(OnceEach { meanwhile: Some(memory.clone()), ..OnceEach::default() });
-    let mut stale = TokenSet::fixed("old".to_owned().into());
-    (stale.refresh, stale.expires_at) = (Some("first".to_owned().into()), Some(clock.now()));
-    memory.save_token("toy-1", "", &stale, Over::Any).await.unwrap();
+    memory.save_token("toy-1", "", &ended("first", &clock), Over::Any).await.unwrap();
     let logins = Arc::default();
-    let b = account("toy-1", &clock, channel.clone(), Arc::new(Rotating), memory, &logins);
+    let b = account("toy-1", &clock, channel.clone(), Arc::new(Rotating::default()), memory, &logins);
     assert_eq!(b.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap(), "done");
     assert_eq!(channel.refused.load(Ordering::SeqCst), 1);
 }
@@ -289,38 +289,13 @@ fn ended(refresh: &str, clock: &VirtualClock) -> TokenSet {
     token
 }
 
-/// Of the accounts of the login, `lacking` has no refresh token in its configuration.
-struct Lacking(Shared);
-
-impl Protocol for Lacking {
-    fn shared_login(&self) -> Option<String> {
-        self.0.shared_login()
-    }
-    fn token_plan(&self, cx: &OpCx<'_>, audience: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
-        if cx.account.as_str() == "lacking" {
-            refresh_token(current, None)?;
-        }
-        self.0.token_plan(cx, audience, current)
-    }
-    fn read_token(
-        &self,
-        cx: &OpCx<'_>,
-        audience: &str,
-        current: Option<&TokenSet>,
-        response: &WireResponse,
-    ) -> Result<TokenSet> {
-        self.0.read_token(cx, audience, current, response)
-    }
-}
-
 #[tokio::test]
 async fn what_one_account_lacks_locks_no_other_of_its_login_out() {
     let (read, cx) = (op(Safety::Read), CallCx::new());
     for at_once in [false, true] {
         let (clock, channel, memory) = (start(), Arc::new(OnceEach::default()), Arc::new(Memory::default()));
         let logins = Arc::default();
-        let open =
-            |name| account(name, &clock, channel.clone(), Arc::new(Lacking(Shared)), memory.clone(), &logins);
+        let open = |name| account(name, &clock, channel.clone(), Arc::new(SHARED), memory.clone(), &logins);
         let (lacking, complete) = (open("lacking"), open("complete"));
         let (one, two) = if at_once {
             tokio::join!(lacking.call(&read, "x", &cx), complete.call(&read, "x", &cx))
@@ -341,7 +316,7 @@ async fn a_stored_login_that_died_is_sent_once_in_five_minutes_by_who_has_no_oth
     let channel = Arc::new(OnceEach::default());
     memory.save_token("lacking", "", &ended("dead", &clock), Over::Any).await.unwrap();
     let logins = Arc::default();
-    let b = account("lacking", &clock, channel.clone(), Arc::new(Lacking(Shared)), memory, &logins);
+    let b = account("lacking", &clock, channel.clone(), Arc::new(SHARED), memory, &logins);
     for _ in 0..5 {
         let e = b.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap_err();
         assert_eq!(e.kind(), Kind::NeedsReauth);
@@ -356,7 +331,7 @@ async fn a_login_is_shared_within_one_application() {
     // Each application's channel takes its own refresh tokens alone.
     let channels = [Arc::new(OnceEach::default()), Arc::new(OnceEach::default())];
     let open = |app: &str, channel: &Arc<OnceEach>| {
-        let ends: (Arc<dyn Protocol>, Arc<dyn Journal>) = (Arc::new(Shared), memory.clone());
+        let ends: (Arc<dyn Protocol>, Arc<dyn Journal>) = (Arc::new(SHARED), memory.clone());
         account_of(app, &format!("shop-{app}"), &clock, channel.clone(), ends, &logins)
     };
     let (old, new) = (open("old", &channels[0]), open("new", &channels[1]));
@@ -381,7 +356,7 @@ async fn a_token_from_before_its_login_had_a_name_is_found() {
     // The second process begins with what the first stored for the login.
     for process in 1..=2 {
         let logins = Arc::default();
-        let b = account("shop-de", &clock, channel.clone(), Arc::new(Shared), memory.clone(), &logins);
+        let b = account("shop-de", &clock, channel.clone(), Arc::new(SHARED), memory.clone(), &logins);
         b.call(&read, "x", &cx).await.unwrap();
         assert_eq!(
             (channel.used.load(Ordering::SeqCst), channel.refused.load(Ordering::SeqCst)),
@@ -438,7 +413,14 @@ async fn a_refresh_under_way_does_not_take_the_place_of_a_new_login() {
             let channel =
                 Arc::new(LoginMeanwhile { memory: memory.clone(), fresh: fresh.clone(), once, seen: log });
             let logins = Arc::default();
-            let b = account("toy-1", &clock, channel.clone(), Arc::new(Rotating), memory.clone(), &logins);
+            let b = account(
+                "toy-1",
+                &clock,
+                channel.clone(),
+                Arc::new(Rotating::default()),
+                memory.clone(),
+                &logins,
+            );
             b.call(&op(Safety::Read), "x", &CallCx::new()).await.unwrap();
             assert_eq!(*channel.seen.lock().unwrap(), seen, "stored: {stored}");
             let left = memory.load_token("toy-1", "").await.unwrap().unwrap();
@@ -458,7 +440,8 @@ async fn what_another_process_saves_at_the_instant_of_a_save_is_not_overwritten(
             memory.save_token("toy-1", "", &ended("first", &start()), Over::Any).await.unwrap();
         }
         let steps = vec![ok(SECOND), ok("1")];
-        let b = assemble(Access::ReadWrite, "", steps, Arc::new(Rotating), journal, memory.clone());
+        let b =
+            assemble(Access::ReadWrite, "", steps, Arc::new(Rotating::default()), journal, memory.clone());
         assert_eq!(read(&b).await.unwrap(), "1");
         // The refresh was sent before; its token serves nobody.
         assert_eq!((logins(&b), b.calls()[0].authorization.as_str()), (vec!["first".to_owned()], "theirs"));
@@ -494,7 +477,7 @@ struct Consenting;
 
 impl Protocol for Consenting {
     fn token_plan(&self, cx: &OpCx<'_>, audience: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
-        Rotating.token_plan(cx, audience, current)
+        Rotating::default().token_plan(cx, audience, current)
     }
     fn exchange(&self, _: &OpCx<'_>, answer: &ConsentAnswer) -> Result<WireRequest> {
         let base = "https://toy.example".parse().unwrap();
@@ -576,26 +559,6 @@ impl tracing::Subscriber for Warned {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// A consent that ends on a day.
-struct Ending(&'static str);
-
-impl Protocol for Ending {
-    fn token_plan(&self, cx: &OpCx<'_>, audience: &str, current: Option<&TokenSet>) -> Result<TokenPlan> {
-        Rotating.token_plan(cx, audience, current)
-    }
-    fn read_token(
-        &self,
-        cx: &OpCx<'_>,
-        audience: &str,
-        current: Option<&TokenSet>,
-        response: &WireResponse,
-    ) -> Result<TokenSet> {
-        let mut token = Rotating.read_token(cx, audience, current, response)?;
-        token.extra.insert(LOGIN_UNTIL.to_owned(), self.0.to_owned());
-        Ok(token)
-    }
-}
-
 #[tokio::test]
 async fn the_end_of_a_consent_is_told_once_by_each_process_that_uses_its_token() {
     const SOON: &str = "2026-08-10T00:00:00Z";
@@ -609,7 +572,14 @@ async fn the_end_of_a_consent_is_told_once_by_each_process_that_uses_its_token()
             memory.save_token("toy-1", "", &token, Over::Any).await.unwrap();
         }
         let logins = Arc::default();
-        let b = account("toy-1", &clock, channel.clone(), Arc::new(Ending(until)), memory, &logins);
+        let b = account(
+            "toy-1",
+            &clock,
+            channel.clone(),
+            Arc::new(Rotating { until: Some(until), login: None }),
+            memory,
+            &logins,
+        );
         let warned = Warned::default();
         let _listening = tracing::subscriber::set_default(warned.clone());
         for refresh in 1..=2 {

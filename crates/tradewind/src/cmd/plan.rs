@@ -1,5 +1,5 @@
 //! `tradewind plan`: what would change, and why not. Exit 0: nothing, 2: changes, 3: something is blocked; with `--refresh`
-//! 4: no channel could be read, 5: some could not. The plan is made all the same, of what is known.
+//! 4: no channel could be read, 5: some could not, or some listings. The plan is made all the same, of what is known.
 
 use std::path::PathBuf;
 
@@ -52,8 +52,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if gateway.config.account.iter().all(|a| a.offers.is_none()) {
         out.note("no account sells anything: add [[account]] with [account.offers]");
     }
-    let (plan, unread, asked) = block_on(async {
-        let (mut unread, mut asked) = (Vec::new(), 0);
+    let (plan, unread, failed, asked) = block_on(async {
+        let (mut unread, mut failed, mut asked) = (Vec::new(), 0, 0);
         if args.refresh {
             for (id, ..) in gateway.marketplaces() {
                 asked += 1;
@@ -73,6 +73,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     }
                     // One channel that is away keeps back no plan for the others; `apply` reads before it sends.
                     Err(GatewayError::Channel(e)) => {
+                        failed += 1;
                         let error = format!("{e}{}", gateway.login_hint(id, &e));
                         out.note(format!(
                             "{id}: its listings could not be read, planned with what is known: {error}"
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 }
             }
         }
-        Ok((gateway.plan().await?, unread, asked))
+        Ok((gateway.plan().await?, unread, failed, asked))
     })?;
     for note in &plan.notes {
         out.note(note);
@@ -98,11 +99,12 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         show(&plan, args.rows, out)?
     }
     let go = plan.changes.iter().any(|c| c.stop.is_none());
-    Ok(match (plan.totals.blocked > 0, go) {
-        _ if !unread.is_empty() => Exit::of_failures(unread.len() as u32, asked),
-        (true, _) => Exit::Blocked,
-        (false, true) => Exit::Changes,
-        (false, false) => Exit::Ok,
+    Ok(match Exit::of_failures(failed, asked) {
+        // Channels were read, but for some listings.
+        Exit::Ok if !unread.is_empty() => Exit::Partial,
+        Exit::Ok if plan.totals.blocked > 0 => Exit::Blocked,
+        Exit::Ok if go => Exit::Changes,
+        other => other,
     })
 }
 
