@@ -26,8 +26,9 @@ const ORDERS_PER_DAY: u32 = 12;
 const FIRST_DAY: u32 = 1;
 
 /// Hours between two rounds of the demo's selling days, and for how many of them its people keep quiet. What a death may rightly
-/// delay within a round (a booking whose answer was lost is looked up an hour later) then decides nothing: not what is on
-/// offer to whom, nor whether who thinks twice is before the parcel or behind it. Between rounds they come and go.
+/// delay within a round (a booking whose answer was lost is looked up an hour later), or bring earlier (orders that a fault kept
+/// back are asked for once more), then decides nothing: not what is on offer to whom, nor whether who calls an order off is before
+/// the parcel or behind it: here he is before the seller's next round, or stays.
 const QUIET: Quiet = Quiet { every: 6, hours: 4 };
 
 /// Deaths in each phase.

@@ -52,7 +52,24 @@ impl Demand {
             _ => ms,
         }
     }
+
+    /// When a buyer of `ms` after the world began thinks twice, who would so many milliseconds later. Where hours are quiet, an
+    /// order is called off before the next of them or not at all: later, it would race the parcel.
+    #[must_use]
+    pub fn thinks_twice(&self, ms: i64, what: Afterthought, after: i64) -> i64 {
+        match (self.quiet, what) {
+            (Some(quiet), Afterthought::Cancel) => {
+                let stretch = i64::from(quiet.every.max(1)) * 3_600_000;
+                let left = stretch - ms.rem_euclid(stretch);
+                ms + (left - 1) * after.min(CANCEL_WITHIN_MS) / CANCEL_WITHIN_MS
+            }
+            _ => self.awake(ms + after),
+        }
+    }
 }
+
+/// Who calls an order off does so within six hours of placing it.
+const CANCEL_WITHIN_MS: i64 = 6 * 3_600_000;
 
 impl Default for Demand {
     fn default() -> Self {
@@ -179,8 +196,7 @@ pub fn plan_day(seed: u64, channel: &str, day: u32, demand: &Demand) -> Vec<Visi
             let day_ms = i64::from(day) * DAY_MS;
             let offset_ms = demand.awake(day_ms + s.between(0, DAY_MS - 1)) - day_ms;
             let afterthought = if s.chance(demand.cancel_per_mille) {
-                // Within six hours of ordering.
-                Some((Afterthought::Cancel, s.between(60_000, 6 * 3_600_000)))
+                Some((Afterthought::Cancel, s.between(60_000, CANCEL_WITHIN_MS)))
             } else if s.chance(demand.refund_per_mille) {
                 // 6 to 10 days after ordering, when the parcel has usually arrived.
                 Some((Afterthought::Return, s.between(6 * DAY_MS, 10 * DAY_MS)))
@@ -357,6 +373,11 @@ mod tests {
         // Six hours share two: 0 h is 4 h, 3 h is 5 h, 9 h is 6 + 4 + 3/3 = 11 h.
         assert_eq!([0, 3, 9].map(|h| demand.awake(h * hour)), [4, 5, 11].map(|h| h * hour));
         assert_eq!(Demand::default().awake(3 * hour), 3 * hour);
+        // At 4 h 30 the next quiet hours begin in 90 minutes: half of six hours is half of these, all of them the last moment.
+        let cancel = |after: i64| demand.thinks_twice(9 * hour / 2, Afterthought::Cancel, after * hour);
+        assert_eq!([cancel(3), cancel(6)], [21 * hour / 4 - 1, 6 * hour - 1]);
+        assert_eq!(demand.thinks_twice(0, Afterthought::Return, 9 * hour), 11 * hour);
+        assert_eq!(Demand::default().thinks_twice(hour, Afterthought::Cancel, hour), 2 * hour);
         let (calm, busy) =
             (plan_day(5, "ebay", 1, &demand), plan_day(5, "ebay", 1, &Demand { quiet: None, ..demand }));
         assert!(calm.iter().all(|v| v.offset_ms % (6 * hour) >= 4 * hour && v.offset_ms < DAY_MS));

@@ -590,7 +590,7 @@ impl World {
         if let Some((what, after)) = afterthought {
             let key = order.clone();
             let start = self.0.clock.start_ms();
-            let at = start + self.0.demand.awake(self.now_ms() + after - start);
+            let at = start + self.0.demand.thinks_twice(self.now_ms() - start, what, after);
             self.push(at, name, "~after", &key, Due::After { order, what });
         }
     }
