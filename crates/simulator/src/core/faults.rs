@@ -1,7 +1,8 @@
 //! Fault injection: which request is disturbed, and how.
 //!
-//! The decision is a function of (seed, channel, operation, key, ordinal of the request under that
-//! key), so it does not depend on how requests of different keys interleave. A budget ends every
+//! The decision is a function of (seed, channel, operation, key, quarter of an hour, ordinal of the
+//! request under that key in that quarter), so it does not depend on how requests of different keys
+//! interleave, and a client that asks once more now meets no other faults later. A budget ends every
 //! streak: after `max_streak` disturbed requests in a row under one key the next one is served
 //! honestly, so a client that retries always gets through.
 
@@ -179,9 +180,22 @@ pub struct Faults {
     by_channel: BTreeMap<String, Profile>,
     /// Faults set by hand, in order: (channel, operation or any, fault, how many more times).
     scripted: VecDeque<(String, Option<String>, Fault, u32)>,
-    /// (channel, operation, key) → (requests seen, current streak).
-    seen: BTreeMap<(String, String, String), (u64, u32)>,
+    /// By channel, operation and key.
+    seen: BTreeMap<(String, String, String), Seen>,
 }
+
+/// What was seen of one key.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The quarter of an hour of its last request.
+    quarter: i64,
+    /// Requests in that quarter.
+    requests: u64,
+    /// Disturbed requests in a row, whenever they came.
+    streak: u32,
+}
+
+const QUARTER_MS: i64 = 15 * 60_000;
 
 impl Faults {
     pub(crate) fn new(seed: u64, base: Profile) -> Self {
@@ -214,8 +228,15 @@ impl Faults {
         self.by_channel.get(channel).copied().unwrap_or(self.base)
     }
 
-    /// Decides about the next request of `operation` under `key`; `list`: it is answered with one.
-    pub fn decide(&mut self, channel: &str, operation: &str, key: &str, list: bool) -> Option<Fault> {
+    /// Decides about the next request of `operation` under `key`, at `now` milliseconds; `list`: it is answered with one.
+    pub fn decide(
+        &mut self,
+        channel: &str,
+        operation: &str,
+        key: &str,
+        list: bool,
+        now: i64,
+    ) -> Option<Fault> {
         let at = self.scripted.iter().position(|(c, op, fault, times)| {
             let strikes = list || !fault.of_lists();
             *times > 0 && strikes && c == channel && op.as_deref().is_none_or(|op| op == operation)
@@ -228,22 +249,23 @@ impl Faults {
             return None;
         }
         let seen = self.seen.entry((channel.to_owned(), operation.to_owned(), key.to_owned())).or_default();
-        let ordinal = seen.0;
-        seen.0 += 1;
-        if seen.1 >= profile.max_streak() {
-            seen.1 = 0;
+        let quarter = now.div_euclid(QUARTER_MS);
+        if seen.quarter != quarter {
+            (seen.quarter, seen.requests) = (quarter, 0);
+        }
+        let (quarter, ordinal) = (quarter.to_string(), seen.requests.to_string());
+        seen.requests += 1;
+        if seen.streak >= profile.max_streak() {
+            seen.streak = 0;
             return None;
         }
-        let mut stream = Stream::open(self.seed, &["fault", channel, operation, key, &ordinal.to_string()]);
+        let request = [channel, operation, key, &quarter, &ordinal];
+        let mut stream = Stream::open(self.seed, &[&["fault"], &request[..]].concat());
         if !stream.chance(profile.per_mille()) {
-            seen.1 = 0;
-            return if list {
-                self.retold(profile, &[channel, operation, key, &ordinal.to_string()])
-            } else {
-                None
-            };
+            seen.streak = 0;
+            return if list { self.retold(profile, &request) } else { None };
         }
-        seen.1 += 1;
+        seen.streak += 1;
         let total: u64 = MENU.iter().map(|(_, weight)| weight).sum();
         let mut draw = stream.below(total);
         for (fault, weight) in MENU {
@@ -304,7 +326,7 @@ mod tests {
             let mut faults = Faults::new(9, Profile::Hostile);
             let mut out: BTreeMap<String, Vec<Option<Fault>>> = BTreeMap::new();
             for key in keys {
-                out.entry((*key).to_owned()).or_default().push(faults.decide("amazon", "put", key, false));
+                out.entry((*key).to_owned()).or_default().push(faults.decide("amazon", "put", key, false, 0));
             }
             out
         };
@@ -315,11 +337,26 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_once_more_meets_no_other_faults_later() {
+        let later = |asked: usize| {
+            let mut faults = Faults::new(9, Profile::Hostile);
+            for _ in 0..asked {
+                faults.decide("amazon", "orders", "", false, QUARTER_MS - 1);
+            }
+            // The streak is over: what the first quarter leaves is nothing but its number of requests.
+            faults.seen.values_mut().for_each(|seen| seen.streak = 0);
+            (0..50).map(|_| faults.decide("amazon", "orders", "", false, QUARTER_MS)).collect::<Vec<_>>()
+        };
+        assert_eq!(later(1), later(2));
+        assert!(later(1).iter().any(Option::is_some));
+    }
+
+    #[test]
     fn streaks_end_and_rates_are_about_right() {
         let mut faults = Faults::new(3, Profile::Hostile);
         let (mut hit, mut streak) = (0_u32, 0_u32);
         for _ in 0..4_000 {
-            if faults.decide("c", "op", "k", false).is_some() {
+            if faults.decide("c", "op", "k", false, 0).is_some() {
                 hit += 1;
                 streak += 1;
                 assert!(streak <= 3);
@@ -329,7 +366,7 @@ mod tests {
         }
         // 25 % less the forced honest answers; a wide band is enough.
         assert!((800..=1_100).contains(&hit), "{hit}");
-        assert_eq!(Faults::new(3, Profile::None).decide("c", "op", "k", false), None);
+        assert_eq!(Faults::new(3, Profile::None).decide("c", "op", "k", false, 0), None);
     }
 
     #[test]
@@ -337,10 +374,10 @@ mod tests {
         let mut faults = Faults::new(3, Profile::Mild);
         let mut hit: BTreeMap<&str, u32> = BTreeMap::new();
         for n in 0..2_000 {
-            let fault = faults.decide("c", "list", &n.to_string(), true);
+            let fault = faults.decide("c", "list", &n.to_string(), true, 0);
             *hit.entry(fault.map_or("none", Fault::name)).or_default() += 1;
             // The same request without a list: the same fault, or none.
-            let plain = Faults::new(3, Profile::Mild).decide("c", "list", &n.to_string(), false);
+            let plain = Faults::new(3, Profile::Mild).decide("c", "list", &n.to_string(), false, 0);
             let told = matches!(fault, Some(Fault::Duplicate | Fault::Reorder));
             assert_eq!(plain, if told { None } else { fault });
         }
@@ -348,7 +385,7 @@ mod tests {
         for way in ["duplicate", "reorder"] {
             assert!((25..=75).contains(&hit[way]), "{hit:?}");
         }
-        assert_eq!(Faults::new(3, Profile::None).decide("c", "list", "k", true), None);
+        assert_eq!(Faults::new(3, Profile::None).decide("c", "list", "k", true, 0), None);
     }
 
     #[test]
@@ -364,9 +401,9 @@ mod tests {
     fn scripted_faults_come_first_and_run_out() {
         let mut faults = Faults::new(3, Profile::None);
         faults.script("c", Some("op"), Fault::Hang, 2);
-        assert_eq!(faults.decide("c", "other", "k", false), None);
-        assert_eq!(faults.decide("c", "op", "k", false), Some(Fault::Hang));
-        assert_eq!(faults.decide("c", "op", "k", false), Some(Fault::Hang));
-        assert_eq!(faults.decide("c", "op", "k", false), None);
+        assert_eq!(faults.decide("c", "other", "k", false, 0), None);
+        assert_eq!(faults.decide("c", "op", "k", false, 0), Some(Fault::Hang));
+        assert_eq!(faults.decide("c", "op", "k", false, 0), Some(Fault::Hang));
+        assert_eq!(faults.decide("c", "op", "k", false, 0), None);
     }
 }

@@ -454,10 +454,14 @@ impl World {
     }
 
     pub(crate) fn decide(&self, channel: &str, call: &Call, list: bool) -> Option<Fault> {
+        let now = self.now_ms();
         let mut inner = lock(&self.0.inner);
         inner.ledger.call(channel, &call.operation).received += 1;
-        let fault =
-            if call.faults { inner.faults.decide(channel, &call.operation, &call.key, list) } else { None };
+        let fault = if call.faults {
+            inner.faults.decide(channel, &call.operation, &call.key, list, now)
+        } else {
+            None
+        };
         if let Some(fault) = fault {
             let record = inner.ledger.call(channel, &call.operation);
             record.faulted += 1;
