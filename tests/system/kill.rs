@@ -1,5 +1,5 @@
 //! SIGKILL at random points of a whole demo, again and again; the world goes on. Once both came to rest, the end must be that of a
-//! run that nobody disturbed: in the store, record by record, and in the world's own ledger.
+//! run that nobody disturbed: in the store, record by record (plans aside), and in the world's own ledger.
 //!
 //! A point is a request: the program dies before it is handled, after it was handled and before its answer arrives, or while
 //! it works on the answer. The first two are exact; the third lands where the machine's timing puts it, between two commits
@@ -215,6 +215,11 @@ fn normal(value: &mut Value) {
             if let Some(Value::Object(booked)) = map.get_mut("booked") {
                 booked.retain(|name, _| !BOOKED.contains(&name.as_str()));
             }
+            // The count that a listing was last told: one that sold meanwhile may have come there by itself. What it shows is
+            // compared, here and in the world's listings.
+            if map.get("asked").is_some_and(|asked| asked.get("quantity").is_some()) {
+                map.remove("asked");
+            }
             // A submission is numbered by the channel, in the order in which they come.
             if let Some(Value::Object(asked)) = map.get_mut("cancel") {
                 asked.remove("id");
@@ -327,7 +332,7 @@ fn end_of(world: &World, mut summary: Value, folder: &Path) -> BTreeMap<String, 
 fn killed_again_and_again_it_ends_as_if_nothing_had_happened() {
     let seed = std::env::var("TRADEWIND_KILL_SEED").map_or(11, |seed| seed.parse().unwrap());
     let player = Player::default();
-    let (unharmed, folder) = (World::start(seed), tempfile::tempdir().unwrap());
+    let (unharmed, calm) = (World::start(seed), tempfile::tempdir().unwrap());
     // How long the import takes on this machine: the catalogue is read between these two calls.
     let import = Arc::new(Mutex::new(Vec::new()));
     for call in ["channels", "own"] {
@@ -336,9 +341,9 @@ fn killed_again_and_again_it_ends_as_if_nothing_had_happened() {
             times.lock().unwrap().push(Instant::now());
         });
     }
-    let end = unharmed.play(folder.path(), &player).expect("nobody kills it");
-    rest(&unharmed, folder.path());
-    let expected = end_of(&unharmed, end, folder.path());
+    let end = unharmed.play(calm.path(), &player).expect("nobody kills it");
+    rest(&unharmed, calm.path());
+    let expected = end_of(&unharmed, end, calm.path());
     let import = {
         let times = import.lock().unwrap();
         times[1].duration_since(times[0])
@@ -391,5 +396,10 @@ fn killed_again_and_again_it_ends_as_if_nothing_had_happened() {
         differ.map(|n| format!("{n}\n  {:?}\n  {:?}", expected.get(n), found.get(n))).collect();
     // Offers, orders and their parcels alone are more than a thousand.
     assert!(expected.len() > 2_000, "{} facts", expected.len());
-    assert!(differ.is_empty(), "{} of {} facts differ:\n{}", differ.len(), expected.len(), differ.join("\n"));
+    if !differ.is_empty() {
+        // For who has to find out why: both shops, with their journals.
+        let (unharmed, harmed) = (calm.keep(), folder.keep());
+        let of = expected.len();
+        panic!("{} of {of} facts differ ({unharmed:?}, {harmed:?}):\n{}", differ.len(), differ.join("\n"));
+    }
 }

@@ -223,6 +223,9 @@ async fn quotes(gateway: &Gateway) -> anyhow::Result<(BTreeMap<String, usize>, B
     Ok((found, miss))
 }
 
+/// States of an offer whose last change has not come to its end.
+const UNDER_WAY: [ChangeState; 3] = [ChangeState::Sent, ChangeState::Accepted, ChangeState::Indeterminate];
+
 /// Nothing is under way on either side.
 pub(super) async fn is_over(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<bool> {
     let all = list::<OrderRecord>(gateway).await?;
@@ -232,8 +235,7 @@ pub(super) async fn is_over(gateway: &Gateway, truth: &Ledger) -> anyhow::Result
         return Ok(false);
     }
     let collected = money(gateway, truth).await?.values().all(|m| m.missing == 0);
-    let under_way = [ChangeState::Sent, ChangeState::Accepted, ChangeState::Indeterminate];
-    let offers = gateway.store.count(Collection::Offers, Filter::all().states(&under_way)).await?;
+    let offers = gateway.store.count(Collection::Offers, Filter::all().states(&UNDER_WAY)).await?;
     let declared = declarations(gateway).await?.open == 0;
     let planned = gateway.plan().await?.changes.iter().any(|c| c.stop.is_none());
     Ok(collected && declared && offers == 0 && !planned)
@@ -423,16 +425,23 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
     Ok(shown)
 }
 
-/// Writes of which nobody knows yet whether they were carried out, by the account they were sent through: offers, parcels,
-/// declarations; of confirmations and cancellations, which are settled by reading the order, those that are still due.
+/// Writes of which nobody knows yet whether they were carried out, by the account they were sent through: offers, and what
+/// [`orders_in_doubt`] counts.
 async fn in_doubt(gateway: &Gateway) -> anyhow::Result<BTreeMap<AccountId, u64>> {
+    let mut open = orders_in_doubt(gateway).await?;
+    for offer in list::<OfferRecord>(gateway).await? {
+        *open.entry(offer.account).or_default() += u64::from(offer.state == ChangeState::Indeterminate);
+    }
+    Ok(open)
+}
+
+/// Of parcels and declarations; of confirmations and cancellations, which are settled by reading the order, those that are
+/// still due.
+async fn orders_in_doubt(gateway: &Gateway) -> anyhow::Result<BTreeMap<AccountId, u64>> {
     let mut open: BTreeMap<AccountId, u64> = BTreeMap::new();
     let mut count = |account: AccountId, doubtful: bool| {
         *open.entry(account).or_default() += u64::from(doubtful);
     };
-    for offer in list::<OfferRecord>(gateway).await? {
-        count(offer.account, offer.state == ChangeState::Indeterminate);
-    }
     for parcel in list::<ShipmentRecord>(gateway).await? {
         let doubtful = matches!(parcel.state, ShipmentState::CreateUnknown | ShipmentState::CreatePending);
         count(parcel.account, doubtful);
@@ -447,10 +456,12 @@ async fn in_doubt(gateway: &Gateway) -> anyhow::Result<BTreeMap<AccountId, u64>>
     Ok(open)
 }
 
-/// Something was sent of which nobody knows whether it was carried out; of offers, what a process that died was sending as well.
-pub(super) async fn is_in_doubt(gateway: &Gateway) -> anyhow::Result<bool> {
-    let sent = gateway.store.count(Collection::Offers, Filter::all().states(&[ChangeState::Sent])).await?;
-    Ok(sent > 0 || in_doubt(gateway).await?.values().any(|n| *n > 0))
+/// Something was sent of which nobody knows whether it was carried out; with `listings` of these as well, until the channel
+/// has published them.
+pub(super) async fn is_in_doubt(gateway: &Gateway, listings: bool) -> anyhow::Result<bool> {
+    let listings =
+        listings && gateway.store.count(Collection::Offers, Filter::all().states(&UNDER_WAY)).await? > 0;
+    Ok(listings || orders_in_doubt(gateway).await?.values().any(|n| *n > 0))
 }
 
 async fn calls(gateway: &Gateway) -> anyhow::Result<BTreeMap<String, Calls>> {

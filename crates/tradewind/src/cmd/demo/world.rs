@@ -24,9 +24,9 @@ const OPENING: i64 = 15;
 const ROUND: i64 = 6 * 60;
 /// A day, in minutes.
 const DAY: i64 = 24 * 60;
-/// Times that a round which was broken off is turned on, until nothing of it is in doubt: together as long as the longest doubt
-/// takes, a booking that is looked up when the carrier's index has had its hour.
-const SETTLING: i64 = 8;
+/// Minutes for which a round is turned on while something of it is in doubt: longer than the longest doubt takes, a booking that
+/// is looked up when the carrier's index has had its hour.
+const SETTLING: i64 = 2 * 60;
 /// Days after the last sale with several rounds: parcels leave and travel.
 const BUSY: i64 = 2;
 /// Days after the last sale in which buyers still send things back.
@@ -81,24 +81,15 @@ pub(super) async fn play(
             continue;
         }
         bar.set_message(if day < selling { "selling" } else { "delivering, settling" });
-        gateway.pull().await?;
-        gateway.fulfil().await?;
         let daily = due % DAY == 0;
-        if daily {
-            relist(&gateway).await?;
-        }
-        // What a death left in doubt is settled before the world goes on, or an order waits for the next round whose turn it was.
-        for _ in 0..if again { SETTLING } else { 0 } {
-            if !summary::is_in_doubt(&gateway).await? {
-                break;
-            }
+        turn(&gateway, daily).await?;
+        // What a lost answer, or a death, left in doubt is settled before the world goes on, as the daemon does: an order would wait
+        // for the next round whose turn it was. Each round ends the same, however it came to its end.
+        let until = minutes(side.now(), side.start()) + SETTLING;
+        while minutes(side.now(), side.start()) < until && summary::is_in_doubt(&gateway, daily).await? {
             let now = minutes(side.now(), side.start());
             side.advance_to(after(side.start(), now + OPENING)).await?;
-            gateway.pull().await?;
-            gateway.fulfil().await?;
-            if daily {
-                relist(&gateway).await?;
-            }
+            turn(&gateway, daily).await?;
         }
         if !daily {
             continue;
@@ -114,6 +105,16 @@ pub(super) async fn play(
     bar.finish_and_clear();
     let summary = Summary::of(seed, &gateway, &side.ledger().await?).await?;
     Ok(Summary { resumed, ..summary })
+}
+
+/// Orders in, and on their way; on a day's first round the listings as well.
+async fn turn(gateway: &Gateway, daily: bool) -> anyhow::Result<()> {
+    gateway.pull().await?;
+    gateway.fulfil().await?;
+    if daily {
+        relist(gateway).await?;
+    }
+    Ok(())
 }
 
 /// One round of read-back, plan and apply, as the daemon turns it. Whether nothing is left to do.
