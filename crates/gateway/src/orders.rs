@@ -368,7 +368,11 @@ impl Gateway {
 pub(crate) fn advance(record: &mut OrderRecord) {
     let order = &record.order;
     match order.state {
-        OrderState::Cancelled if record.stage != Stage::Confirmed => record.stage = Stage::Cancelled,
+        OrderState::Cancelled if !matches!(record.stage, Stage::Confirmed | Stage::Cancelled) => {
+            // What it waited for, or was stopped by, is over, and so is the asking.
+            (record.note, record.stuck_on, record.cancel) = (None, None, None);
+            record.stage = Stage::Cancelled;
+        }
         // A buyer who wants out stops what has not left yet; so does money that did not come or went back.
         OrderState::CancelRequested
         | OrderState::PendingPayment
