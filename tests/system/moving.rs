@@ -192,8 +192,14 @@ async fn nothing_is_missed(shop: &Shop, operation: &str, pages: usize) {
     shop.wait(8);
     shop.simulator.world().faults(|f| f.script(shop.channel, Some(operation), Fault::Shift, 1));
     let placed: BTreeSet<String> = shop.simulator.ledger().orders[shop.channel].keys().cloned().collect();
+    let called_off = || {
+        let ledger = shop.simulator.ledger();
+        ledger.orders[shop.channel].values().filter(|order| order.cancelled).count()
+    };
+    let before = called_off();
     let pulled = shop.gateway.pull().await.unwrap();
     assert_eq!(pulled.failed, 0, "{pulled:?}");
+    assert!(called_off() > before, "nobody called anything off while {} was read", shop.channel);
     let asked = shop.simulator.world().journal();
     let asked = asked.iter().filter(|l| l.operation == operation && l.status == 200).count();
     assert!(asked >= pages, "{asked} pages of {} orders", placed.len());

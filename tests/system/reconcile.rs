@@ -87,6 +87,21 @@ fn a_folder_reconciles_in_json_and_for_people() {
     assert_eq!(run.status.code(), Some(1));
 }
 
+/// An account that left the configuration, or was never in it: what is known of its order is in the books.
+#[test]
+fn an_order_that_no_account_told_is_explained_by_the_books() {
+    let (files, shop) = (folder(), tempfile::tempdir().unwrap());
+    assert_eq!(tradewind(shop.path(), &["init"]).status.code(), Some(0));
+    let with = files.path().to_str().unwrap();
+    let why = ["why", "order", "302-0000001-0000001", "--with", with];
+    let run = tradewind(shop.path(), &why);
+    assert!(run.status.success() && text(&run).contains("ItemFees/Commission"), "{}", text(&run));
+    let all = json(&tradewind(shop.path(), &[&why[..], &["--json"]].concat()));
+    // As in the test above: 1,020.00 of 1,428.00.
+    assert!(all["money"].to_string().contains("1020.00"), "{all}");
+    assert!(all.get("order").is_none(), "{all}");
+}
+
 #[test]
 fn a_second_version_is_told_by_the_order_of_the_names() {
     let dir = folder();

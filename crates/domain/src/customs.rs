@@ -346,12 +346,14 @@ impl std::fmt::Display for Mismatch {
 
 impl Declaration {
     /// Takes in what the authority gave, each once. `asked`: what was filed, the declaration or a cancellation of it; what an
-    /// adapter says of a reference (of the order's paper, the waybill's) stands.
+    /// adapter says of a reference (of the order's paper, the waybill's) stands, and the authority's number names the
+    /// declaration, whichever call told it.
     pub fn took(&mut self, filed: Filed, asked: FiledDocument) {
         for mut reference in filed.references {
             let known = |r: &CustomsReference| r.kind == reference.kind && r.value == reference.value;
             if !self.references.iter().any(known) {
-                if reference.document == FiledDocument::Declaration {
+                if reference.document == FiledDocument::Declaration && reference.kind != ReferenceKind::Number
+                {
                     reference.document = asked;
                 }
                 self.references.push(reference);
@@ -363,10 +365,7 @@ impl Declaration {
     /// answer for one about the declaration; where a cancellation began that conversation, it is about the cancellation.
     #[must_use]
     pub fn document_of(&self, receipt: &CustomsReceipt) -> FiledDocument {
-        let given = |r: &&CustomsReference| {
-            // The number names the declaration, whichever call told it.
-            r.kind != ReferenceKind::Number && r.value == receipt.reference
-        };
+        let given = |r: &&CustomsReference| r.value == receipt.reference;
         match receipt.document {
             FiledDocument::Declaration => {
                 self.references.iter().find(given).map_or(FiledDocument::Declaration, |r| r.document)

@@ -3,7 +3,7 @@
 //!
 //! After the customs territory of the Union (Regulation (EU) 952/2013, article 4), the territory of its VAT (Directive
 //! 2006/112/EC, articles 6 and 7, and annex of the Protocol on Northern Ireland), and the customs unions of the United Kingdom
-//! with Man and of Switzerland with Liechtenstein. A place that is inside for duties and outside for VAT (the Canary Islands,
+//! with Man and of Switzerland with Liechtenstein and Büsingen. A place that is inside for duties and outside for VAT (the Canary Islands,
 //! Åland, the Channel Islands) counts as outside: its parcels are declared.
 
 use crate::{Address, Country};
@@ -133,7 +133,7 @@ mod tests {
             ("GB JE2-3AB", "JE"),
             ("CH", "LI"),
             ("IT 23030 Valdisotto", "DE"),
-            // Leading zeros that a spreadsheet ate: Benidorm, Ávila, Helsinki, Foix.
+            // Leading zeros that a spreadsheet ate: of Alicante, Ávila, Helsinki and Ariège.
             ("ES 28001", "ES 3501"),
             ("ES 28001", "ES 5200"),
             ("FI 00100", "FI 220"),

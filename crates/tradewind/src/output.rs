@@ -50,11 +50,12 @@ impl Exit {
         if decide { Exit::Blocked } else { Exit::Failed }
     }
 
-    /// Of so many calls to channels so many failed: all is a channel error, some is partial.
-    pub(crate) fn of_failures(failed: u32, asked: u32) -> Exit {
+    /// Of so many calls to channels so many failed: all is a channel error, some is partial, and so is one where something
+    /// `came` all the same.
+    pub(crate) fn of_failures(failed: u32, asked: u32, came: bool) -> Exit {
         match failed {
             0 => Exit::Ok,
-            n if n >= asked => Exit::Channel,
+            n if n >= asked && !came => Exit::Channel,
             _ => Exit::Partial,
         }
     }

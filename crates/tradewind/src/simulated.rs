@@ -216,10 +216,10 @@ pub(crate) fn write_shop(
 /// The first line of a configuration that [`write_shop`] wrote.
 const HEAD: &str = "# A shop connected to simulated channels: every name and credential is made up.\n";
 
-/// Whether a folder has a configuration that is not to be written over; one that [`write_shop`] wrote may be, where `ours`.
-pub(crate) fn foreign_shop(folder: &Path, ours: bool) -> bool {
+/// Whether a folder has a configuration that is not to be written over; one that [`write_shop`] wrote may be.
+pub(crate) fn foreign_shop(folder: &Path) -> bool {
     let file = folder.join("tradewind.toml");
-    file.exists() && !(ours && std::fs::read_to_string(&file).is_ok_and(|text| text.starts_with(HEAD)))
+    file.exists() && !std::fs::read_to_string(&file).is_ok_and(|text| text.starts_with(HEAD))
 }
 
 /// Days from the newest of the shop's rates to this day; zero before it.

@@ -156,7 +156,7 @@ fn tell(
 /// What waits for us comes first: a person must decide, whether or not every account could be read.
 fn exit(waiting: usize, pulled: &PulledCases) -> Exit {
     match waiting {
-        0 => Exit::of_failures(pulled.failed, pulled.asked),
+        0 => Exit::of_failures(pulled.failed, pulled.asked, pulled.new > 0),
         _ => Exit::Blocked,
     }
 }

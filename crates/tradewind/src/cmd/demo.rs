@@ -56,17 +56,14 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let profile: Profile = args.faults.parse().map_err(|e| anyhow::anyhow!("--faults: {e}"))?;
     let temporary = match &args.dir {
         // Anybody else's shop is not written over, and nobody is told to remove it.
-        Some(dir) if simulated::foreign_shop(dir, true) => {
+        Some(dir) if simulated::foreign_shop(dir) => {
             bail!("{} holds a shop already: choose another folder", dir.display())
         }
         Some(dir) if !dir.join("tradewind.toml").exists() && dir.join("tradewind.db").exists() => {
             bail!("{} holds a store already: choose another folder", dir.display())
         }
-        // A demo that was killed goes on with the shop that it wrote.
-        Some(dir) if args.world.is_none() && dir.join("tradewind.db").exists() => {
-            bail!("{} holds a simulated shop already: choose another folder", dir.display())
-        }
-        Some(dir) if simulated::foreign_shop(dir, args.world.is_some()) => {
+        // A demo that was killed goes on with the shop that it wrote, in the world that it left.
+        Some(dir) if args.world.is_none() && dir.join("tradewind.toml").exists() => {
             bail!("{} holds a simulated shop already: choose another folder", dir.display())
         }
         Some(_) => None,

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                 (tried, failed) = (tried + t, failed + f);
             }
             teller.tell(&Event::Stopped { owed: gateway.owed(None).await?.len() });
-            return Ok(Exit::of_failures(failed, tried));
+            return Ok(Exit::of_failures(failed, tried, false));
         }
         listen(args, gateway, teller).await
     })

@@ -68,11 +68,9 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         };
         out.text(format!("{} orders{asked}", orders.len()))?;
     }
-    Ok(match Exit::of_failures(pulled.failed, pulled.asked) {
+    Ok(match pulled.oversold {
+        0 => Exit::of_failures(pulled.failed, pulled.asked, pulled.seen > 0),
         // Units that are not there are a person's to get, whether or not every account could be read.
-        _ if pulled.oversold > 0 => Exit::Blocked,
-        // One order that cannot be read, among others that were.
-        Exit::Channel if pulled.seen > 0 => Exit::Partial,
-        other => other,
+        _ => Exit::Blocked,
     })
 }

@@ -124,7 +124,7 @@ fn booked(done: &Ordered, out: &Output) -> anyhow::Result<Exit> {
             out.text(table(&done.pickups).to_string())?;
         }
     }
-    Ok(if done.unknown > 0 { Exit::Blocked } else { Exit::of_failures(done.failed, done.asked) })
+    Ok(if done.unknown > 0 { Exit::Blocked } else { Exit::of_failures(done.failed, done.asked, false) })
 }
 
 fn changed(done: Result<PickupRecord, GatewayError>, out: &Output) -> anyhow::Result<Exit> {

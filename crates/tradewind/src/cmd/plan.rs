@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         show(&plan, args.rows, out)?
     }
     let go = plan.changes.iter().any(|c| c.stop.is_none());
-    Ok(match Exit::of_failures(failed, asked) {
+    Ok(match Exit::of_failures(failed, asked, false) {
         // Channels were read, but for some listings.
         Exit::Ok if !unread.is_empty() => Exit::Partial,
         Exit::Ok if plan.totals.blocked > 0 => Exit::Blocked,

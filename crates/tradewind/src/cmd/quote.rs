@@ -95,25 +95,28 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         written.map_err(|e| e.to_string())
     };
     let mut result = batch::for_each(input, shape, &mut each);
-    let mut broke_off = false;
+    let mut broke_off: Option<String> = None;
     // What was answered stands: an input that breaks off later is the last thing said among the answers.
     if count > 0
         && let Err(e @ (BatchError::Json(_) | BatchError::Io(_))) = &result
     {
         let message = format!("{name}: after {count} requests: {e}");
         out.note(format!("error: {message}"));
-        if out.is_json() {
-            sink.write_all(if array { b",\n" } else { b"" })?;
-            serde_json::to_writer(&mut sink, &said(&message)).map_err(std::io::Error::from)?;
-            sink.write_all(if array { b"" } else { b"\n" })?;
-        }
-        broke_off = true;
+        broke_off = Some(message);
         result = Ok(count);
     }
-    if array && count > 0 {
-        sink.write_all(b"]\n")?;
-    }
-    if let Err(e) = sink.flush()
+    let mut end = || -> std::io::Result<()> {
+        if let Some(message) = broke_off.as_ref().filter(|_| out.is_json()) {
+            sink.write_all(if array { b",\n" } else { b"" })?;
+            serde_json::to_writer(&mut sink, &said(message))?;
+            sink.write_all(if array { b"" } else { b"\n" })?;
+        }
+        if array && count > 0 {
+            sink.write_all(b"]\n")?;
+        }
+        sink.flush()
+    };
+    if let Err(e) = end()
         && e.kind() != std::io::ErrorKind::BrokenPipe
     {
         return Err(e.into());
@@ -123,7 +126,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     if count == 0 {
         bail!("{name}: no request in it: give a JSON object, an array, or JSON lines");
     }
-    if failed > 0 || broke_off {
+    if failed > 0 || broke_off.is_some() {
         return Ok(if failed == count { Exit::Failed } else { Exit::Partial });
     }
     if open > 0 {

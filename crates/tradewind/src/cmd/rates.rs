@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     } else {
         tell(out, &offers)?;
     }
-    Ok(Exit::of_failures(offers.failed, offers.asked))
+    Ok(Exit::of_failures(offers.failed, offers.asked, false))
 }
 
 fn tell(out: &Output, offers: &Offers) -> anyhow::Result<()> {

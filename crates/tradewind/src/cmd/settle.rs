@@ -32,5 +32,6 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             }
         }
     }
-    Ok(Exit::of_failures(collected.failed, collected.asked))
+    let came = collected.transactions + collected.payouts + collected.statements > 0;
+    Ok(Exit::of_failures(collected.failed, collected.asked, came))
 }

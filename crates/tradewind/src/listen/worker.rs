@@ -79,8 +79,8 @@ pub(crate) async fn read_all(
     teller: &Teller,
 ) -> anyhow::Result<(u32, u32)> {
     let (mut tried, mut failed) = (0, 0);
+    caught_up(gateway).await;
     loop {
-        caught_up(gateway).await;
         let round = gateway.follow(account).await?;
         tried += round.tried.len() as u32;
         failed += round.tried.iter().filter(|(_, o)| *o != Outcome::Read).count() as u32;
