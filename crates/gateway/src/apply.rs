@@ -87,7 +87,7 @@ impl Applied {
         }
     }
 
-    fn tell(&mut self, text: String) {
+    pub(crate) fn tell(&mut self, text: String) {
         if self.errors.len() < 10 && !self.errors.contains(&text) {
             self.errors.push(text);
         }

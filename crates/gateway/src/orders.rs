@@ -1,6 +1,7 @@
 //! Orders in: an overlapping poll, each order imported once, its stock reserved in the same commit.
 
 mod reserve;
+mod returned;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,15 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tradewind_connector::role::{Listed, Orders};
 use tradewind_connector::{CallCx, Connector, Cursor, Error, Facet, Window};
-use tradewind_domain::{AccountId, ChangeState, ListingState, Order, OrderId, OrderState};
+use tradewind_domain::{AccountId, Order, OrderId, OrderState};
 use tradewind_store::typed::{self, Record};
-use tradewind_store::{Batch, Expect, Filter, StoreError};
+use tradewind_store::{Batch, Expect};
 
 pub(crate) use self::reserve::Waiting;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::hints::Reading;
 use crate::progress::{Progress, back};
-use crate::records::{CursorRecord, OfferRecord, OrderRecord, Stage, StockRecord, offer_key, order_key};
+use crate::records::{CursorRecord, OrderRecord, Stage, order_key};
 use crate::unreached::Unreached;
 
 /// How far a first pull looks back.
@@ -138,43 +139,6 @@ impl Gateway {
     async fn owes_orders(&self, id: &AccountId) -> Result<bool> {
         let owed = |h: &crate::hints::HintRecord| matches!(h.reading, Reading::Order(_) | Reading::Orders);
         Ok(self.owed(Some(id)).await?.iter().any(owed))
-    }
-
-    /// Units that came back to an account with cancelled orders, as far as its listings do not show them, are fresh again. Known
-    /// from a listing that was read after all that we heard of, once every sale before that reading is heard of too.
-    async fn look_for_returned(&self, id: &AccountId, read_to: Timestamp) -> Result<()> {
-        if self.owes_orders(id).await? {
-            return Ok(());
-        }
-        let overlap = overlap(self.account(id)?.as_ref());
-        let returned = Filter::all().states(&[StockRecord::RETURNED]);
-        for mut shelf in typed::list::<StockRecord>(&*self.store, returned).await? {
-            let Some(heard_at) = shelf.value.returned.get(id).map(|r| r.heard_at) else { continue };
-            let key = offer_key(id, &shelf.value.sku);
-            let Some(offer) = typed::get::<OfferRecord>(&*self.store, &key).await? else { continue };
-            let offer = offer.value;
-            let (Some(live), Some(read_at)) = (&offer.live, offer.read_at) else { continue };
-            // Some channels take a listing off sale with its last unit.
-            let shown = match (&live.state, live.quantity) {
-                (ListingState::Live, Some(shown)) => shown,
-                (ListingState::Inactive, Some(0)) => 0,
-                _ => continue,
-            };
-            let told = back(read_at, overlap) >= heard_at && back(read_to, overlap) >= read_at;
-            // What is on its way may show another quantity than was read.
-            let still = offer.state == ChangeState::Live && offer.sent_at.is_none_or(|at| at < read_at);
-            if told && still {
-                shelf.value.found(id, shown);
-                let mut batch = Batch::new();
-                batch.put_back(&shelf)?;
-                match self.store.commit(batch).await {
-                    // Somebody sold or counted meanwhile: looked at again by the next pull.
-                    Ok(()) | Err(StoreError::Conflict { .. }) => {}
-                    Err(e) => return Err(e.into()),
-                }
-            }
-        }
-        Ok(())
     }
 
     pub(crate) async fn pull_account(&self, id: &AccountId, pulled: &mut Pulled) -> Result<()> {

@@ -85,7 +85,7 @@ record!(StockRecord, Stock, |r| r.sku.to_string(), String::new(), {
 
 impl StockRecord {
     /// The state of a record with units that came back.
-    pub(crate) const RETURNED: &'static str = "returned";
+    pub const RETURNED: &'static str = "returned";
 }
 
 /// Units that came back to an account.

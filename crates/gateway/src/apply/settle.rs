@@ -63,8 +63,8 @@ async fn poll(connector: &dyn Connector, job: &JobRecord) -> Result<Submitted<Ve
 }
 
 impl Gateway {
-    /// Asks for the results of deferred submissions, then reads back everything that is not known to be live. What
-    /// channels said meanwhile is in the second answer.
+    /// Asks for the results of deferred submissions, then reads back everything that is not known to be live, and the
+    /// listings of units that came back with cancelled orders. What channels said meanwhile is in the second answer.
     ///
     /// # Errors
     /// The store failed. Channels that fail are asked again next time.
@@ -137,6 +137,7 @@ impl Gateway {
             settled.add(found);
             applied.add(said);
         }
+        self.read_returned(&mut applied).await?;
         Ok((settled, applied))
     }
 
