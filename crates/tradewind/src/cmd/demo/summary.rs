@@ -457,11 +457,16 @@ async fn orders_in_doubt(gateway: &Gateway) -> anyhow::Result<BTreeMap<AccountId
 }
 
 /// Something was sent of which nobody knows whether it was carried out; with `listings` of these as well, until the channel
-/// has published them.
+/// has published them, and units that came back with cancelled orders, until they are for sale again.
 pub(super) async fn is_in_doubt(gateway: &Gateway, listings: bool) -> anyhow::Result<bool> {
-    let listings =
-        listings && gateway.store.count(Collection::Offers, Filter::all().states(&UNDER_WAY)).await? > 0;
-    Ok(listings || orders_in_doubt(gateway).await?.values().any(|n| *n > 0))
+    if listings {
+        let under_way = gateway.store.count(Collection::Offers, Filter::all().states(&UNDER_WAY)).await?;
+        let returned = Filter::all().states(&[StockRecord::RETURNED]);
+        if under_way > 0 || gateway.store.count(Collection::Stock, returned).await? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(orders_in_doubt(gateway).await?.values().any(|n| *n > 0))
 }
 
 async fn calls(gateway: &Gateway) -> anyhow::Result<BTreeMap<String, Calls>> {

@@ -24,9 +24,11 @@ const OPENING: i64 = 15;
 const ROUND: i64 = 6 * 60;
 /// A day, in minutes.
 const DAY: i64 = 24 * 60;
-/// Minutes for which a round is turned on while something of it is in doubt: longer than the longest doubt takes, a booking that
-/// is looked up when the carrier's index has had its hour.
-const SETTLING: i64 = 2 * 60;
+/// Minutes for which a round is turned on while something of it is in doubt: longer than the longest doubt takes. Units that come
+/// back at AliExpress are for sale again after twice the lag of its orders, 70 minutes (ADR 3).
+const SETTLING: i64 = 3 * 60 + 30;
+/// Minutes between its turns.
+const TURN: i64 = 30;
 /// Days after the last sale with several rounds: parcels leave and travel.
 const BUSY: i64 = 2;
 /// Days after the last sale in which buyers still send things back.
@@ -88,7 +90,7 @@ pub(super) async fn play(
         let until = minutes(side.now(), side.start()) + SETTLING;
         while minutes(side.now(), side.start()) < until && summary::is_in_doubt(&gateway, daily).await? {
             let now = minutes(side.now(), side.start());
-            side.advance_to(after(side.start(), now + OPENING)).await?;
+            side.advance_to(after(side.start(), now + TURN)).await?;
             turn(&gateway, daily).await?;
         }
         if !daily {
