@@ -14,6 +14,7 @@ use tradewind_connector::{
 };
 use tradewind_domain::{AccountId, ConnectorId};
 
+use super::writer::Desk;
 use super::{SqliteStore, keep_payload, payload, payload_hash, sealed};
 use crate::StoreError;
 use crate::seal::Sealer;
@@ -22,7 +23,7 @@ use crate::seal::Sealer;
 impl Journal for SqliteStore {
     async fn begin(&self, intent: &Arc<Intent>) -> Result<Begun, Error> {
         let (intent, sealer) = (Arc::clone(intent), Arc::clone(&self.sealer));
-        Ok(self.writer.run_single(move |connection| begin(connection, &sealer, &intent)).await?)
+        Ok(self.writer.run_single(move |desk| begin(desk, &sealer, &intent)).await?)
     }
 
     async fn finish(&self, intent: &Arc<Intent>, generation: u32, outcome: Outcome) -> Result<(), Error> {
@@ -32,7 +33,7 @@ impl Journal for SqliteStore {
         let sealer = Arc::clone(&self.sealer);
         let what = move || format!("outcome of {} {} {}", told.account, told.operation, told.key);
         let ended = Ended::from(outcome);
-        let work = move |connection: &Connection| finish(connection, &sealer, &intent, generation, &ended);
+        let work = move |desk: &Desk<'_>| finish(desk, &sealer, &intent, generation, &ended);
         Ok(self.writer.run_behind(what, work)?)
     }
 
@@ -154,11 +155,14 @@ impl From<StoredToken> for TokenSet {
     }
 }
 
-fn begin(connection: &Connection, sealer: &Sealer, intent: &Intent) -> Result<Begun, StoreError> {
+fn begin(desk: &Desk<'_>, sealer: &Sealer, intent: &Intent) -> Result<Begun, StoreError> {
     // Most intents are new: one look at the key, not two.
-    let fresh = connection
-        .prepare_cached("INSERT INTO intents (account, operation, key, subject, state, begun_at) VALUES (?1, ?2, ?3, ?4, 'begun', ?5) ON CONFLICT (account, operation, key) DO NOTHING")?
-        .execute(params![intent.account.as_str(), intent.operation, intent.key, intent.subject, intent.at.to_string()])?;
+    const INSERT: &str = "INSERT INTO intents (account, operation, key, subject, state, begun_at) VALUES (?1, ?2, ?3, ?4, 'begun', ?5) ON CONFLICT (account, operation, key) DO NOTHING";
+    let (account, at) = (intent.account.as_str(), intent.at.to_string());
+    let fresh = desk.with(INSERT, |insert| {
+        insert.execute(params![account, intent.operation, intent.key, intent.subject, at])
+    })?;
+    let connection: &Connection = desk;
     if fresh == 1 {
         return Ok(Begun::Fresh);
     }
@@ -229,20 +233,22 @@ impl From<Outcome> for Ended {
 
 /// An outcome is of the generation that went out: another process may have begun the next one since, or ended this one.
 fn finish(
-    connection: &Connection,
+    desk: &Desk<'_>,
     sealer: &Sealer,
     intent: &Intent,
     generation: u32,
     ended: &Ended,
 ) -> Result<(), StoreError> {
     let (account, operation, key) = (intent.account.as_str(), intent.operation, intent.key.as_str());
+    let connection: &Connection = desk;
     match ended {
         // Done in an earlier generation than the one under way is done.
         Ended::Done { status, headers, hash, body } => {
-            keep_payload(connection, sealer, hash, body)?;
-            connection
-                .prepare_cached("UPDATE intents SET state = 'done', status = ?4, headers = ?5, payload = ?6, generation = ?7, note = NULL WHERE account = ?1 AND operation = ?2 AND key = ?3 AND state <> 'done'")?
-                .execute(params![account, operation, key, status, headers, hash, generation])?;
+            const UPDATE: &str = "UPDATE intents SET state = 'done', status = ?4, headers = ?5, payload = ?6, generation = ?7, note = NULL WHERE account = ?1 AND operation = ?2 AND key = ?3 AND state <> 'done'";
+            keep_payload(desk, sealer, hash, body)?;
+            desk.with(UPDATE, |update| {
+                update.execute(params![account, operation, key, status, headers, hash, generation])
+            })?;
         }
         Ended::Indeterminate(note) => {
             connection

@@ -20,7 +20,7 @@ use crate::batch::{Batch, Collection, Expect, Filter, Row, Write};
 use crate::seal::{KeySource, Sealer};
 use crate::{Audited, Store, StoreError};
 use sealed::Stored;
-use writer::Writer;
+use writer::{Desk, Writer};
 
 /// A store in one SQLite file.
 pub struct SqliteStore {
@@ -202,22 +202,14 @@ fn payload_hash(bytes: &[u8]) -> String {
 }
 
 /// `hash`: its own ([`payload_hash`]), made before by whoever asks: the writer's thread is everybody's.
-fn keep_payload(
-    connection: &Connection,
-    sealer: &Sealer,
-    hash: &str,
-    bytes: &[u8],
-) -> Result<(), StoreError> {
-    let known: Option<i64> = connection
-        .prepare_cached("SELECT 1 FROM payloads WHERE hash = ?1")?
-        .query_row([hash], |r| r.get(0))
-        .optional()?;
+fn keep_payload(desk: &Desk<'_>, sealer: &Sealer, hash: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    const KNOWN: &str = "SELECT 1 FROM payloads WHERE hash = ?1";
+    let known: Option<i64> = desk.with(KNOWN, |known| known.query_row([hash], |r| r.get(0)).optional())?;
     if known.is_none() {
         let zstd =
             zstd::bulk::compress(bytes, 3).map_err(|e| StoreError::Database(format!("compress: {e}")))?;
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        connection
-            .prepare_cached("INSERT INTO payloads (hash, size, zstd, sealed) VALUES (?1, ?2, ?3, 1)")?
+        desk.prepare_cached("INSERT INTO payloads (hash, size, zstd, sealed) VALUES (?1, ?2, ?3, 1)")?
             .execute(params![hash, size, sealed::payload(sealer, hash, &zstd)?])?;
     }
     Ok(())

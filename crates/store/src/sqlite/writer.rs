@@ -10,12 +10,14 @@
 //! synchronous"). The log is one file that is read from its front, so a flush makes every earlier commit of any process durable
 //! too: whoever has seen a commit and writes something that follows from it has both on the disk, or neither. See ADR 26.
 
+use std::cell::RefCell;
 use std::fs::File;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 use tokio::sync::oneshot;
 
 use crate::StoreError;
@@ -33,7 +35,7 @@ const WORTH_IT: usize = 16;
 /// One caller's work.
 trait Piece: Send {
     /// Runs inside the transaction. `None`: there is no transaction, nothing runs, and [`Piece::tell`] says why.
-    fn execute(&mut self, connection: Option<&Connection>);
+    fn execute(&mut self, desk: Option<&Desk<'_>>);
     /// Tells the caller how it ended.
     fn tell(self: Box<Self>, durable: Result<(), String>);
 }
@@ -45,9 +47,9 @@ struct Awaited<T, F> {
     caller: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T: Send, F: FnOnce(&Connection) -> Result<T, StoreError> + Send> Piece for Awaited<T, F> {
-    fn execute(&mut self, connection: Option<&Connection>) {
-        self.result = connection.zip(self.work.take()).map(|(connection, work)| work(connection));
+impl<T: Send, F: FnOnce(&Desk<'_>) -> Result<T, StoreError> + Send> Piece for Awaited<T, F> {
+    fn execute(&mut self, desk: Option<&Desk<'_>>) {
+        self.result = desk.zip(self.work.take()).map(|(desk, work)| work(desk));
     }
 
     fn tell(self: Box<Self>, durable: Result<(), String>) {
@@ -65,10 +67,10 @@ struct Behind<N, F> {
 impl<N, F> Piece for Behind<N, F>
 where
     N: FnOnce() -> String + Send,
-    F: FnOnce(&Connection) -> Result<(), StoreError> + Send,
+    F: FnOnce(&Desk<'_>) -> Result<(), StoreError> + Send,
 {
-    fn execute(&mut self, connection: Option<&Connection>) {
-        self.result = connection.zip(self.work.take()).map(|(connection, work)| work(connection));
+    fn execute(&mut self, desk: Option<&Desk<'_>>) {
+        self.result = desk.zip(self.work.take()).map(|(desk, work)| work(desk));
     }
 
     fn tell(self: Box<Self>, durable: Result<(), String>) {
@@ -170,16 +172,16 @@ impl Writer {
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&Desk<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.run_single(move |connection| in_savepoint(connection, work)).await
+        self.run_single(move |desk: &Desk<'_>| in_savepoint(desk, work)).await
     }
 
     /// [`Writer::run`] of work that takes no harm when it stops between two of its statements.
     pub(super) async fn run_single<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&Desk<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (caller, told) = oneshot::channel();
         self.send(Box::new(Awaited { work: Some(work), result: None, caller }), true)?;
@@ -192,7 +194,7 @@ impl Writer {
     pub(super) fn run_behind<N, F>(&self, what: N, work: F) -> Result<(), StoreError>
     where
         N: FnOnce() -> String + Send + 'static,
-        F: FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+        F: FnOnce(&Desk<'_>) -> Result<(), StoreError> + Send + 'static,
     {
         self.send(Box::new(Behind { work: Some(work), result: None, what }), false)
     }
@@ -243,21 +245,58 @@ fn stopped() -> StoreError {
 }
 
 fn in_savepoint<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    desk: &Desk<'_>,
+    work: impl FnOnce(&Desk<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    run(connection, "SAVEPOINT piece")?;
-    let result = work(connection);
+    desk.run("SAVEPOINT piece")?;
+    let result = work(desk);
     if result.is_err() {
-        run(connection, "ROLLBACK TO piece")?;
+        desk.run("ROLLBACK TO piece")?;
     }
-    run(connection, "RELEASE piece")?;
+    desk.run("RELEASE piece")?;
     result
 }
 
-/// A statement without an answer, prepared once: parsing these would cost more than many a piece.
-fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([]).map(drop)
+/// What a piece works with: the connection, and the statements of nearly every transaction, which stay prepared.
+/// [`Connection::prepare_cached`] looks each up by its text, twice, and copies that.
+pub(super) struct Desk<'c> {
+    connection: &'c Connection,
+    kept: RefCell<Vec<(&'static str, Statement<'c>)>>,
+}
+
+impl<'c> Desk<'c> {
+    fn new(connection: &'c Connection) -> Desk<'c> {
+        Desk { connection, kept: RefCell::default() }
+    }
+
+    /// Does something with a statement that stays prepared. For the few that most pieces have, and not within another such one.
+    pub(super) fn with<T>(
+        &self,
+        sql: &'static str,
+        work: impl FnOnce(&mut Statement<'c>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let mut kept = self.kept.borrow_mut();
+        if let Some((_, statement)) = kept.iter_mut().find(|(text, _)| std::ptr::eq(*text, sql)) {
+            return work(statement);
+        }
+        let mut statement = self.connection.prepare(sql)?;
+        let done = work(&mut statement);
+        kept.push((sql, statement));
+        done
+    }
+
+    /// A statement without an answer.
+    fn run(&self, sql: &'static str) -> rusqlite::Result<()> {
+        self.with(sql, |statement| statement.execute([])).map(drop)
+    }
+}
+
+impl Deref for Desk<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
 }
 
 /// Sets what the others must know when a thread ends, be it by a panic: nobody waits for it any more.
@@ -280,18 +319,19 @@ fn serve(connection: &Connection, shared: &Shared) {
         state.queue.clear();
         state.drained = true;
     });
+    let desk = Desk::new(connection);
     while let Some(mut pieces) = next_pieces(shared) {
-        let begun = run(connection, "BEGIN IMMEDIATE").map_err(|e| e.to_string());
+        let begun = desk.run("BEGIN IMMEDIATE").map_err(|e| e.to_string());
         // Outside a transaction each statement commits by itself: a piece that runs there is written although its caller is
         // told that it is not.
         // So it is after a failure that made SQLite roll back by itself (SQLite, "Transaction", §3.2: a full disk is one).
-        let inside = || (begun.is_ok() && !connection.is_autocommit()).then_some(connection);
+        let inside = || (begun.is_ok() && !connection.is_autocommit()).then_some(&desk);
         pieces.iter_mut().for_each(|piece| piece.execute(inside()));
         while let Some(mut more) = company(shared, pieces.len()) {
             more.iter_mut().for_each(|piece| piece.execute(inside()));
             pieces.append(&mut more);
         }
-        let committed = begun.clone().and_then(|()| run(connection, "COMMIT").map_err(|e| e.to_string()));
+        let committed = begun.clone().and_then(|()| desk.run("COMMIT").map_err(|e| e.to_string()));
         if let Err(why) = committed {
             if !connection.is_autocommit() {
                 let _ = connection.execute_batch("ROLLBACK");
@@ -414,7 +454,7 @@ mod tests {
         c.query_row("SELECT count(*) FROM t", [], |r| r.get(0)).unwrap()
     }
 
-    fn insert(c: &Connection) -> Result<(), StoreError> {
+    fn insert(c: &Desk<'_>) -> Result<(), StoreError> {
         c.execute("INSERT INTO t VALUES (1)", [])?;
         Ok(())
     }
