@@ -20,7 +20,7 @@ use url::Url;
 use crate::Shopify;
 use crate::config::Shop;
 use crate::gql::{Call, Each, data};
-use crate::products::{self, Item, ProductOf, Variant, Variants};
+use crate::products::{self, Item, ProductOf, Variant, Variants, variant_fields};
 
 /// A job is asked about this often, which is an hour; then a person should look at what it does.
 const MOST_POLLS: u32 = 180;
@@ -41,12 +41,24 @@ const LIKE: OpSpec = OpSpec {
 // ---- the first page, with the number of all --------------------------------------------------------
 
 static SWEEP: OpSpec = OpSpec { name: "listings.sweep", ..LIKE };
-const SWEEP_TEXT: &str = "query Sweep($l: ID!, $n: Int!) { productVariantsCount(limit: $n) { count } productVariants(first: 50) { pageInfo { hasNextPage endCursor } \
-nodes { id sku price product { id title status } inventoryItem { id inventoryLevel(locationId: $l) { quantities(names: [\"available\"]) { name quantity } } } } } }";
+const SWEEP_TEXT: &str = concat!(
+    "query Sweep($l: ID!, $n: Int!) { productVariantsCount(limit: $n) { count } productVariants(first: 50) { ",
+    variant_fields!(""),
+    " } }"
+);
+const SWEEP_PUBLISHED_TEXT: &str = concat!(
+    "query Sweep($l: ID!, $n: Int!, $p: ID!) { productVariantsCount(limit: $n) { count } productVariants(first: 50) { ",
+    variant_fields!(" publishedOnPublication(publicationId: $p)"),
+    " } }"
+);
 
 fn sweep_variables(shop: &Shop, _: &OpCx<'_>, (): &()) -> Result<Value, Error> {
     // Counted no further than it matters.
-    Ok(json!({"l": shop.location, "n": shop.bulk_from}))
+    let mut variables = json!({"l": shop.location, "n": shop.bulk_from});
+    if let Some(publication) = &shop.publication {
+        variables["p"] = publication.as_str().into();
+    }
+    Ok(variables)
 }
 
 /// The number of variants, as far as it was counted, and the first of them.
@@ -71,12 +83,16 @@ fn read_sweep(_: &Shop, _: &OpCx<'_>, (): &(), response: &WireResponse) -> Resul
 pub(crate) static START: OpSpec = OpSpec { name: "bulk.start", ..LIKE };
 const START_TEXT: &str = "mutation Bulk($q: String!) { bulkOperationRunQuery(query: $q) { bulkOperation { id status } userErrors { field message code } } }";
 
-/// The query of the job. It takes no variables: the location is written into it, as a quoted text (a JSON text is one of
-/// GraphQL, too).
+/// The query of the job. It takes no variables: location and publication are written into it, as quoted texts (a JSON text is
+/// one of GraphQL, too).
 fn query(shop: &Shop) -> String {
     let location = Value::from(shop.location.as_str());
+    let published = shop
+        .publication
+        .as_deref()
+        .map_or_else(String::new, |p| format!(" publishedOnPublication(publicationId: {})", Value::from(p)));
     format!(
-        "{{ products {{ edges {{ node {{ id title status variants {{ edges {{ node {{ id sku price inventoryItem {{ id \
+        "{{ products {{ edges {{ node {{ id title status{published} variants {{ edges {{ node {{ id sku price inventoryItem {{ id \
 inventoryLevel(locationId: {location}) {{ quantities(names: [\"available\"]) {{ name quantity }} }} }} }} }} }} }} }} }} }}"
     )
 }
@@ -202,6 +218,8 @@ struct Line {
     parent: Option<String>,
     title: Option<String>,
     status: Option<String>,
+    #[serde(rename = "publishedOnPublication")]
+    published: Option<bool>,
     sku: Option<String>,
     price: Option<String>,
     inventory_item: Option<Item>,
@@ -243,7 +261,8 @@ fn variants(file: &[u8], count: usize) -> Result<Vec<Result<Variant, Error>>, Er
         };
         match (line.parent, line.status) {
             (None, Some(status)) => {
-                let product = ProductOf { id: line.id.clone(), title: line.title, status };
+                let product =
+                    ProductOf { id: line.id.clone(), title: line.title, status, published: line.published };
                 products.insert(line.id, product);
             }
             (Some(parent), _) => children.push((parent, line.id, line.sku, line.price, line.inventory_item)),
@@ -275,7 +294,8 @@ fn variants(file: &[u8], count: usize) -> Result<Vec<Result<Variant, Error>>, Er
 impl Shopify {
     /// The first page, or the start of a job where there is much.
     pub(crate) async fn sweep_first(&self, cx: &CallCx) -> Result<Page<Result<LiveListing, Error>>, Error> {
-        let call = Call::new(&self.shop, &SWEEP, SWEEP_TEXT, 60, sweep_variables, read_sweep);
+        let text = if self.shop.publication.is_some() { SWEEP_PUBLISHED_TEXT } else { SWEEP_TEXT };
+        let call = Call::new(&self.shop, &SWEEP, text, 60, sweep_variables, read_sweep);
         let (count, page) = self.pipeline.call(&call, &(), cx).await?;
         if count < self.shop.bulk_from {
             return Ok(self.live(page));

@@ -23,7 +23,7 @@ impl Shopify {
         let call = &Call {
             shop: Arc::clone(&self.shop),
             spec: &products::READ_VARIANTS,
-            text: products::READ_VARIANTS_TEXT,
+            text: products::read_variants_text(&self.shop),
             cost: 60,
             variables: products::read_variants_variables,
             read: products::read_variants,
@@ -380,7 +380,7 @@ impl Listings for Shopify {
         let call = Call {
             shop: Arc::clone(&self.shop),
             spec: &products::READ_VARIANTS,
-            text: products::READ_VARIANTS_TEXT,
+            text: products::read_variants_text(&self.shop),
             cost: 60,
             variables: products::read_variants_variables,
             read: products::read_variants,

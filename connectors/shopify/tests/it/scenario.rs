@@ -107,6 +107,8 @@ async fn put_sell_ship_cancel_refund_pay() {
             .await
             .unwrap(),
     );
+    // Active at once, and on the sales channel one to five minutes later: no buyer sees it before.
+    assert!(read().await.iter().all(|l| l.state == ListingState::Inactive));
     sim.advance(Duration::from_secs(300));
     let live_now = read().await;
     // Buyers are there already.
@@ -301,6 +303,7 @@ async fn a_large_catalogue_comes_in_one_file() {
     let lamp = Offer { product: "lamp".parse().unwrap(), ..offer("LAMP", 5_999, 3) };
     let all = Draft::of([offer("CUP-RED", 1_999, 7), offer("CUP-BLUE", 2_099, 0), lamp]);
     offers.put(&CallCx::keyed("put"), &all).await.unwrap();
+    sim.advance(Duration::from_secs(300));
     let pages = swept(&paged).await;
     assert_eq!(pages.len(), 3);
     // The same shop for one to whom three variants are many.
