@@ -118,6 +118,9 @@ fn capabilities() -> Capabilities {
         // DEFERRED to DEFERRED_RELEASED, and its event group closes, whenever the goods were delivered and the settlement
         // period ends, and it is found by the day on which it was posted: three weeks for the way and the deferral, two for the
         // period.
+        // `listTransactions` also lists the members of an event group, whenever they were posted. That does not serve instead:
+        // nothing says that a transaction names a group once it is released (a release may be one of its own,
+        // RELEASE_TRANSACTION_ID), so its change might never be read; and a group can only be looked for by when it started.
         money_lag_hours: Some(35 * 24),
         ..Bounds::default()
     };
