@@ -51,6 +51,24 @@ impl OrderState {
     pub const fn is_shippable(self) -> bool {
         matches!(self, OrderState::ReadyToShip | OrderState::Processing | OrderState::PartiallyShipped)
     }
+
+    /// Nothing of it goes on for now: its buyer wants out, its money did not come or went back, or its channel holds it.
+    #[must_use]
+    pub const fn is_held(self) -> bool {
+        matches!(
+            self,
+            OrderState::CancelRequested
+                | OrderState::PendingPayment
+                | OrderState::OnHold
+                | OrderState::Exception
+        )
+    }
+
+    /// All units left.
+    #[must_use]
+    pub const fn has_left(self) -> bool {
+        matches!(self, OrderState::Shipped | OrderState::AwaitingPickup | OrderState::Delivered)
+    }
 }
 
 /// The buyer, as far as the channel tells. Chinese channels give masked fields and a token.

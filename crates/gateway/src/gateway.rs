@@ -170,12 +170,14 @@ impl Gateway {
 
     async fn take_catalogue(&self, catalogue: &Catalogue) -> Result<(Imported, Vec<Problem>)> {
         let known = self.products().await?;
-        // As earlier versions kept them; by SKU alone, for one may move to another product.
+        let stock = self.stock().await?;
+        // As earlier versions kept them, where a shelf is still as they wrote it; by SKU alone, for one may move to another product.
+        let earlier = stock.values().any(|s| s.value.counted.is_none());
         let counts: BTreeMap<&Sku, u32> = known
             .values()
+            .filter(|_| earlier)
             .flat_map(|p| p.variants.iter().map(|v| (&v.sku, v.quantity.unwrap_or(0))))
             .collect();
-        let stock = self.stock().await?;
         let parts = self.stock_parts();
         let mut batch = Batch::new();
         let mut waiting: Option<Waiting> = None;

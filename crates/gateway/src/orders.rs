@@ -130,9 +130,7 @@ impl Gateway {
         if self.owes_orders(id).await? {
             return Ok(false);
         }
-        let read = typed::get::<CursorRecord>(&*self.store, &format!("{id}/orders")).await?;
-        let until = read.and_then(|c| c.value.until);
-        Ok(until.is_some_and(|until| back(until, overlap(connector.as_ref())) >= at))
+        Ok(self.offered_since(id).await?.is_some_and(|until| until >= at))
     }
 
     /// Orders of an account are known to be there, and were not read yet.
@@ -338,19 +336,10 @@ pub(crate) fn advance(record: &mut OrderRecord) {
             record.stage = Stage::Cancelled;
         }
         // A buyer who wants out stops what has not left yet; so does money that did not come or went back.
-        OrderState::CancelRequested
-        | OrderState::PendingPayment
-        | OrderState::OnHold
-        | OrderState::Exception
-            if record.stage <= Stage::ToBook =>
-        {
-            record.stage = Stage::Waiting;
-        }
+        state if state.is_held() && record.stage <= Stage::ToBook => record.stage = Stage::Waiting,
         // Shipped by somebody else, or our confirmation arrived although its answer was lost.
         // So it is with one that was cancelled in between, whose parcel was called back.
-        OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup
-            if record.shipment.is_none() || record.stage == Stage::Cancelled =>
-        {
+        state if state.has_left() && (record.shipment.is_none() || record.stage == Stage::Cancelled) => {
             // A label of ours that is found later, or is booked at this moment, is not what left.
             record.elsewhere = true;
             record.stage = Stage::Confirmed;

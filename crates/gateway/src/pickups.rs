@@ -13,7 +13,6 @@ use tradewind_domain::{AccountId, ShipmentState, TrackingState};
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Collection, Expect, Filter};
 
-use crate::fulfil::held::is_held;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::records::{OrderRecord, ShipmentRecord, Stage};
 
@@ -150,7 +149,7 @@ impl Gateway {
                 let order = typed::get::<OrderRecord>(&*self.store, &s.order).await?;
                 // Once the marketplace was told, it goes: fulfilling does not look at it any more, and nobody would be told.
                 let kept = |o: &OrderRecord| {
-                    let held = is_held(&o.order) || s.changed_since(&o.order).is_some();
+                    let held = o.order.state.is_held() || s.changed_since(&o.order).is_some();
                     o.is_unwanted() || held && o.stage != Stage::Confirmed
                 };
                 if order.is_some_and(|o| kept(&o.value)) {

@@ -186,9 +186,7 @@ impl Gateway {
 
     async fn next_step(&self, record: &OrderRecord, variants: &mut Variants) -> Result<Next> {
         match record.order.state {
-            OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup => {
-                return Ok(Next::Left);
-            }
+            state if state.has_left() => return Ok(Next::Left),
             OrderState::CancelRequested => {
                 return Ok(Next::needs(
                     "cancel it, or refuse that, in the channel's own pages: the next pull takes over what is decided there",

@@ -8,7 +8,9 @@ use tradewind_store::{Batch, StoreError};
 use super::Fulfilled;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::orders::Pulled;
-use crate::records::{OrderRecord, Reservation, ReservationState, ShipmentRecord, Stage, StockRecord};
+use crate::records::{
+    OrderRecord, Reservation, ReservationState, ShipmentRecord, Stage, StockRecord, reservation_key,
+};
 
 /// A marketplace that answers, and shows the order open all the same, is told so often. Then a person looks at it.
 const MOST_TOLD: u32 = 5;
@@ -97,9 +99,7 @@ impl Gateway {
                 self.take_order(now, &mut pulled).await?;
                 done.heard(pulled);
                 match state {
-                    OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup => {
-                        self.confirmed(record, done).await
-                    }
+                    _ if state.has_left() => self.confirmed(record, done).await,
                     // Its parcel is called back within this round.
                     OrderState::Cancelled => Ok(()),
                     _ => {
@@ -152,7 +152,7 @@ impl Gateway {
         let mut stock: std::collections::BTreeMap<String, Versioned<StockRecord>> =
             std::collections::BTreeMap::new();
         for line in &order.lines {
-            let key = format!("{}/{}/{}", order.account, order.id, line.id);
+            let key = reservation_key(&order.account, order.id.as_str(), line.id.as_str());
             let Some(mut held) = typed::get::<Reservation>(&*self.store, &key).await? else { continue };
             if held.value.state != ReservationState::Held {
                 continue;

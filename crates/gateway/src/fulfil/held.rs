@@ -1,25 +1,18 @@
 //! What keeps a parcel back between its label and its leaving: an order that its marketplace holds, or that is another one than was
 //! booked.
 
-use tradewind_domain::{Order, OrderState, ShipmentState, TrackingState};
+use tradewind_domain::{Order, ShipmentState};
 use tradewind_store::typed::Record;
 
 use super::Fulfilled;
 use super::book::{clean, ordered};
+use super::track::shipment_state;
 use crate::records::{OrderRecord, ShipmentRecord};
-
-/// Its buyer wants out, its money did not come or went back, or its marketplace holds it.
-pub(crate) fn is_held(order: &Order) -> bool {
-    matches!(
-        order.state,
-        OrderState::CancelRequested | OrderState::PendingPayment | OrderState::OnHold | OrderState::Exception
-    )
-}
 
 impl Fulfilled {
     /// Nothing more is declared or told of an order that is held while its parcel is with us: said in each round.
     pub(super) fn keeps_back(&mut self, record: &OrderRecord, parcel: &ShipmentRecord) -> bool {
-        if !is_held(&record.order) || parcel.has_left() {
+        if !record.order.state.is_held() || parcel.has_left() {
             return false;
         }
         let label = parcel.booked.as_ref().map(|b| b.waybill.to_string()).unwrap_or_default();
@@ -36,9 +29,9 @@ impl Fulfilled {
 }
 
 impl ShipmentRecord {
-    /// The carrier has it.
-    pub(super) fn has_left(&self) -> bool {
-        let moves = !matches!(self.tracking, TrackingState::Unknown | TrackingState::InfoReceived);
+    /// The carrier has it, or had it, as its own state or its scans tell. That a carrier called it off or stopped telling says
+    /// neither.
+    pub(crate) fn has_left(&self) -> bool {
         let handed_over = matches!(
             self.state,
             ShipmentState::Manifested
@@ -47,7 +40,7 @@ impl ShipmentRecord {
                 | ShipmentState::Returned
                 | ShipmentState::Lost
         );
-        moves || handed_over
+        handed_over || shipment_state(self.tracking).is_some()
     }
 
     /// What the order is now that it was not when its parcel was booked, unless a person lets it go as it is. Notes are kept in

@@ -82,7 +82,7 @@ impl Gateway {
 }
 
 /// What a parcel's place means for its shipment; `None` when it says nothing.
-fn shipment_state(tracking: TrackingState) -> Option<ShipmentState> {
+pub(super) fn shipment_state(tracking: TrackingState) -> Option<ShipmentState> {
     match tracking {
         TrackingState::Unknown
         | TrackingState::InfoReceived

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use tradewind_domain::{AccountId, OrderLine, OrderState, ShipmentState, Sku};
+use tradewind_domain::{OrderLine, Sku};
 use tradewind_store::Batch;
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Expect, Filter};
@@ -53,8 +53,14 @@ impl Gateway {
         let order = &record.order;
         let now = self.now();
         let sells = self.stock_parts().get(&order.account).is_some_and(|parts| *parts > 0);
-        let out = self.parcel_is_out(record).await?;
-        let mut shelves: BTreeMap<Sku, Versioned<StockRecord>> = BTreeMap::new();
+        let turn = Turn {
+            reading,
+            record,
+            out: self.parcel_is_out(record).await?,
+            buffer: sells.then_some(self.config.stock.buffer),
+            now,
+        };
+        let mut shelves: BTreeMap<Sku, (StockRecord, Versioned<StockRecord>)> = BTreeMap::new();
         let mut told = Told::default();
         for line in &order.lines {
             let key = reservation_key(&order.account, order.id.as_str(), line.id.as_str());
@@ -66,50 +72,34 @@ impl Gateway {
                     // Held from its first import on (`hold_for`).
                     continue;
                 };
-                shelves.insert(sku.clone(), shelf);
+                shelves.insert(sku.clone(), (shelf.value.clone(), shelf));
             }
-            let Some(shelf) = shelves.get_mut(sku).map(|s| &mut s.value) else { continue };
-            let units = units_of(reading, record, line, known.as_ref().map(|k| &k.value));
-            let wanted = wanted(reading, record, line, units, known.is_none(), out);
-            if known.is_some() && units.held == 0 && wanted.units == 0 {
-                continue;
-            }
-            let missing = shelf.oversold;
-            let more = wanted.units.saturating_sub(units.held);
-            let buffer = sells.then_some(self.config.stock.buffer);
-            turn(shelf, &order.account, units, wanted, buffer, now);
-            if known.is_none() {
-                shelf.heard(&order.account, now);
-            }
-            if let Some(units) = shelf.oversold.checked_sub(missing).filter(|n| *n > 0) {
+            let Some((_, shelf)) = shelves.get_mut(sku) else { continue };
+            let missing = shelf.value.oversold;
+            let turned = turn.line(&mut shelf.value, line, known.as_ref().map(|k| &k.value));
+            if let Some(units) = shelf.value.oversold.checked_sub(missing).filter(|n| *n > 0) {
                 told.oversold(record, sku, units);
             }
+            let Some((reservation, more)) = turned else { continue };
             let shipped = reading.before.is_some_and(|b| b.stage == Stage::Confirmed);
-            if shipped && more > 0 && !wanted.leave && record.stage == Stage::Confirmed {
+            if shipped
+                && more > 0
+                && reservation.state == ReservationState::Held
+                && record.stage == Stage::Confirmed
+            {
                 told.errors.push(format!(
                     "order {} grew by {more} of {sku} after it was shipped: they are held for it, ship them by hand",
                     record.key()
                 ));
             }
-            let reservation = Reservation {
-                account: order.account.clone(),
-                order: order.id.to_string(),
-                line: line.id.to_string(),
-                sku: sku.clone(),
-                quantity: wanted.units,
-                state: match wanted {
-                    Wanted { units: 0, .. } => ReservationState::Released,
-                    Wanted { leave: true, .. } => ReservationState::Shipped,
-                    Wanted { leave: false, .. } => ReservationState::Held,
-                },
-                gone: Some(units.gone),
-            };
             if known.as_ref().map(|k| &k.value) != Some(&reservation) {
                 batch.put_expecting(&reservation, known.map_or(Expect::Absent, |k| k.expect()))?;
             }
         }
-        for shelf in shelves.values() {
-            batch.put_back(shelf)?;
+        for (before, shelf) in shelves.values() {
+            if shelf.value != *before {
+                batch.put_back(shelf)?;
+            }
         }
         for text in &told.errors {
             batch.audit(now, "stock", record.key(), text.clone());
@@ -123,16 +113,7 @@ impl Gateway {
             return Ok(false);
         };
         let parcel = typed::get::<ShipmentRecord>(&*self.store, id).await?;
-        Ok(parcel.is_some_and(|p| {
-            matches!(
-                p.value.state,
-                ShipmentState::Manifested
-                    | ShipmentState::InTransit
-                    | ShipmentState::Delivered
-                    | ShipmentState::Returned
-                    | ShipmentState::Lost
-            )
-        }))
+        Ok(parcel.is_some_and(|p| p.value.has_left()))
     }
 
     /// Open orders, for SKUs that are counted for the first time.
@@ -143,7 +124,14 @@ impl Gateway {
             .map(Stage::name)
             .collect();
         let orders = typed::list::<OrderRecord>(&*self.store, Filter::all().states(&open)).await?;
-        Ok(Waiting { orders, read: BTreeSet::new() })
+        let mut lines: BTreeMap<Sku, Vec<(usize, usize)>> = BTreeMap::new();
+        for (order, known) in orders.iter().enumerate() {
+            for (n, line) in known.value.order.lines.iter().enumerate() {
+                let Some(sku) = &line.sku else { continue };
+                lines.entry(sku.clone()).or_default().push((order, n));
+            }
+        }
+        Ok(Waiting { orders, lines, read: BTreeSet::new() })
     }
 
     /// Holds what open orders wait for of a SKU that was just counted for the first time: orders for it came in before, when there
@@ -154,30 +142,24 @@ impl Gateway {
         shelf: &mut StockRecord,
         batch: &mut Batch,
     ) -> Result<()> {
-        let sku = shelf.sku.clone();
-        for (n, known) in waiting.orders.iter().enumerate() {
+        let Waiting { orders, lines, read } = waiting;
+        for (n, line) in lines.get(&shelf.sku).into_iter().flatten() {
+            let Some(known) = orders.get(*n) else { continue };
             let order = &known.value.order;
-            for line in order.lines.iter().filter(|l| l.sku.as_ref() == Some(&sku)) {
-                let key = reservation_key(&order.account, order.id.as_str(), line.id.as_str());
-                if typed::get::<Reservation>(&*self.store, &key).await?.is_some() {
-                    continue;
-                }
-                let (all, gone) = (due(&known.value, line), line.shipped.min(due(&known.value, line)));
-                shelf.reserve(&order.account, all - gone);
-                let reservation = Reservation {
-                    account: order.account.clone(),
-                    order: order.id.to_string(),
-                    line: line.id.to_string(),
-                    sku: sku.clone(),
-                    quantity: all - gone,
-                    state: if all > gone { ReservationState::Held } else { ReservationState::Released },
-                    gone: Some(gone),
-                };
-                batch.put_expecting(&reservation, Expect::Absent)?;
-                // Cancelled meanwhile, it would be held for nobody: the order must be as it was read.
-                if waiting.read.insert(n) {
-                    batch.put_back(known)?;
-                }
+            let Some(line) = order.lines.get(*line) else { continue };
+            let key = reservation_key(&order.account, order.id.as_str(), line.id.as_str());
+            if typed::get::<Reservation>(&*self.store, &key).await?.is_some() {
+                continue;
+            }
+            let all = due(&known.value, line);
+            let of = Units { gone: line.shipped.min(all), held: 0 };
+            let wanted = Wanted { units: all - of.gone, leave: false };
+            shelf.reserve(&order.account, wanted.units);
+            let reservation = reserved(&known.value, line, &shelf.sku, of, wanted);
+            batch.put_expecting(&reservation, Expect::Absent)?;
+            // Cancelled meanwhile, it would be held for nobody: the order must be as it was read.
+            if read.insert(*n) {
+                batch.put_back(known)?;
             }
         }
         Ok(())
@@ -187,6 +169,8 @@ impl Gateway {
 /// Open orders, as they were read.
 pub(crate) struct Waiting {
     orders: Vec<Versioned<OrderRecord>>,
+    /// Where the lines of a SKU stand: order, and line of it.
+    lines: BTreeMap<Sku, Vec<(usize, usize)>>,
     /// Those that are in the commit already.
     read: BTreeSet<usize>,
 }
@@ -222,11 +206,7 @@ fn due(record: &OrderRecord, line: &OrderLine) -> u32 {
 
 /// All of an order left. One that is confirmed and open again grew: what was added is here.
 fn left(record: &OrderRecord) -> bool {
-    let shipped = matches!(
-        record.order.state,
-        OrderState::Shipped | OrderState::Delivered | OrderState::AwaitingPickup
-    );
-    record.stage == Stage::Confirmed && shipped
+    record.stage == Stage::Confirmed && record.order.state.has_left()
 }
 
 /// What the reading before wanted of a line.
@@ -263,27 +243,65 @@ fn units_of(
     }
 }
 
-/// Brings a shelf in line with what a reading makes of a line. `buffer`: the account sells, and what comes back is its own again.
-fn turn(
-    shelf: &mut StockRecord,
-    account: &AccountId,
-    of: Units,
-    wanted: Wanted,
+/// A reading of an order, and what is needed besides to bring shelves in line with it.
+struct Turn<'a> {
+    reading: &'a Reading<'a>,
+    record: &'a OrderRecord,
+    /// The order is cancelled, and its parcel is with the carrier.
+    out: bool,
+    /// The account sells, and what comes back is its own again.
     buffer: Option<u32>,
     now: Timestamp,
-) {
-    let more = wanted.units.saturating_sub(of.held);
-    let less = of.held.saturating_sub(wanted.units);
-    if more > 0 {
-        shelf.reserve(account, more);
-        shelf.heard(account, now);
+}
+
+impl Turn<'_> {
+    /// Brings the shelf of a line in line with what the reading makes of it: the reservation that the line has then, and how many
+    /// units it takes more than were held. `None`: there is nothing to hold, and nothing was.
+    fn line(
+        &self,
+        shelf: &mut StockRecord,
+        line: &OrderLine,
+        known: Option<&Reservation>,
+    ) -> Option<(Reservation, u32)> {
+        let of = units_of(self.reading, self.record, line, known);
+        let wanted = wanted(self.reading, self.record, line, of, known.is_none(), self.out);
+        if known.is_some() && of.held == 0 && wanted.units == 0 {
+            return None;
+        }
+        let account = &self.record.order.account;
+        let more = wanted.units.saturating_sub(of.held);
+        let less = of.held.saturating_sub(wanted.units);
+        if more > 0 {
+            shelf.reserve(account, more);
+        }
+        if more > 0 || known.is_none() {
+            shelf.heard(account, self.now);
+        }
+        match self.buffer {
+            Some(buffer) if less > 0 => shelf.give_back(account, less, buffer, self.now),
+            _ => shelf.release(less),
+        }
+        if wanted.leave {
+            shelf.ship(wanted.units);
+        }
+        Some((reserved(self.record, line, &shelf.sku, of, wanted), more))
     }
-    match buffer {
-        Some(buffer) if less > 0 => shelf.give_back(account, less, buffer, now),
-        _ => shelf.release(less),
-    }
-    if wanted.leave {
-        shelf.ship(wanted.units);
+}
+
+/// The reservation of a line.
+fn reserved(record: &OrderRecord, line: &OrderLine, sku: &Sku, of: Units, wanted: Wanted) -> Reservation {
+    Reservation {
+        account: record.order.account.clone(),
+        order: record.order.id.to_string(),
+        line: line.id.to_string(),
+        sku: sku.clone(),
+        quantity: wanted.units,
+        state: match wanted {
+            Wanted { units: 0, .. } => ReservationState::Released,
+            Wanted { leave: true, .. } => ReservationState::Shipped,
+            Wanted { leave: false, .. } => ReservationState::Held,
+        },
+        gone: Some(of.gone),
     }
 }
 
@@ -312,7 +330,7 @@ fn wanted(
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
-    use tradewind_domain::Order;
+    use tradewind_domain::{AccountId, Order, OrderState};
 
     use super::*;
     use crate::orders::advance;
@@ -367,27 +385,12 @@ mod tests {
                 advance(&mut record);
                 let reading = Reading { before: before.as_ref(), old: old && before.is_none() };
                 let line = &record.order.lines[0];
-                let units = units_of(&reading, &record, line, held.as_ref());
                 if before.is_none() {
-                    never = units.gone;
+                    never = units_of(&reading, &record, line, None).gone;
                 }
-                let wanted = wanted(&reading, &record, line, units, held.is_none(), false);
-                if held.is_none() || units.held > 0 || wanted.units > 0 {
-                    turn(&mut shelf, &account, units, wanted, Some(0), now);
-                    held = Some(Reservation {
-                        account: account.clone(),
-                        order: "1".to_owned(),
-                        line: "1".to_owned(),
-                        sku: "S".parse().unwrap(),
-                        quantity: wanted.units,
-                        state: match wanted {
-                            Wanted { units: 0, .. } => ReservationState::Released,
-                            Wanted { leave: true, .. } => ReservationState::Shipped,
-                            Wanted { leave: false, .. } => ReservationState::Held,
-                        },
-                        gone: Some(units.gone),
-                    });
-                }
+                let turn = Turn { reading: &reading, record: &record, out: false, buffer: Some(0), now };
+                let turned = turn.line(&mut shelf, line, held.as_ref());
+                held = turned.map(|(reservation, _)| reservation).or(held);
                 let reading = Reading { before: Some(&record), old: false };
                 let after = units_of(&reading, &record, line, held.as_ref());
                 prop_assert_eq!(shelf.reserved, after.held);

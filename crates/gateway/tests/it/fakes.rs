@@ -60,6 +60,8 @@ pub(crate) struct Other {
     pub(crate) defer: Vec<&'static str>,
     /// Errors that the next calls of a name end with, after they were carried out.
     pub(crate) fail: Vec<(&'static str, Kind)>,
+    /// What such an error says, where it matters.
+    pub(crate) says: Option<&'static str>,
     /// Of such an error it is said that the call was carried out in part.
     pub(crate) in_part: bool,
 }
@@ -119,6 +121,11 @@ impl Fake {
         self.other.lock().unwrap()
     }
 
+    /// How often a call was made.
+    pub(crate) fn count(&self, call: &str) -> usize {
+        self.other().calls.iter().filter(|c| **c == call).count()
+    }
+
     /// Does something before the next call of a name is carried out.
     pub(crate) fn before<F>(&self, call: &'static str, what: impl FnOnce() -> F + Send + 'static)
     where
@@ -151,7 +158,8 @@ impl Fake {
         let mut other = self.other();
         match other.fail.iter().position(|(name, _)| *name == call) {
             Some(n) => {
-                let error = Error::new(other.fail.remove(n).1, "told to fail");
+                let says = other.says.unwrap_or("told to fail");
+                let error = Error::new(other.fail.remove(n).1, says);
                 Err(if other.in_part { error.in_part() } else { error })
             }
             None => Ok(answer),

@@ -5,12 +5,11 @@ use tradewind_connector::{Facet, Kind};
 use tradewind_domain::{DeclarationState, Order, OrderState, ShipmentState, TrackingState, Waybill};
 use tradewind_gateway::Gateway;
 use tradewind_gateway::fulfil::Fulfilled;
-use tradewind_gateway::records::{DeclarationRecord, OrderRecord, ShipmentRecord, Stage};
+use tradewind_gateway::records::{DeclarationRecord, OrderRecord, ShipmentRecord, Stage, StockRecord};
 use tradewind_store::{Batch, Filter, typed};
 
 use crate::customs;
-use crate::fakes::Fake;
-use crate::fulfil::{Trade, order};
+use crate::fulfil::{Trade, order, stock};
 
 const KEY: &str = "shop/A-1";
 /// What may come of an order after its label was booked.
@@ -22,10 +21,6 @@ async fn round(t: &Trade) -> Fulfilled {
     Box::pin(t.gateway.fulfil()).await.unwrap()
 }
 
-fn count(fake: &Fake, call: &str) -> usize {
-    fake.other().calls.iter().filter(|c| **c == call).count()
-}
-
 async fn stage(t: &Trade) -> Stage {
     t.one::<OrderRecord>().await.stage
 }
@@ -35,7 +30,7 @@ async fn labelled() -> Trade {
     let t = Trade::new(&[Facet::Shipments]).await;
     t.channel.other().fail.push(("ship", Kind::Unavailable));
     let done = round(&t).await;
-    assert_eq!((done.booked, done.confirmed, count(&t.channel, "ship")), (1, 0, 1), "{done:?}");
+    assert_eq!((done.booked, done.confirmed, t.channel.count("ship")), (1, 0, 1), "{done:?}");
     assert_eq!(t.gateway.waiting_for_courier().await.unwrap().len(), 1);
     t
 }
@@ -47,7 +42,7 @@ async fn a_parcel_whose_order_is_held_after_its_label_was_booked_is_kept_back() 
         t.take(order(state, 11)).await;
         for _ in 0..2 {
             let done = round(&t).await;
-            assert_eq!((done.confirmed, done.kept_back, count(&t.channel, "ship")), (0, 1, 1), "{done:?}");
+            assert_eq!((done.confirmed, done.kept_back, t.channel.count("ship")), (0, 1, 1), "{done:?}");
             let told = done.notes.iter().find(|n| n.contains("keep the parcel back")).unwrap();
             assert!(told.contains(KEY) && told.contains("W1") && told.contains(&state.to_string()), "{told}");
             assert!(t.gateway.waiting_for_courier().await.unwrap().is_empty(), "{state}");
@@ -60,14 +55,56 @@ async fn a_parcel_whose_order_is_held_after_its_label_was_booked_is_kept_back() 
         assert_eq!(t.gateway.waiting_for_courier().await.unwrap().len(), 1, "{state}");
     }
     // With the carrier it is too late: the marketplace is told what happened.
-    let t = labelled().await;
-    t.take(order(OrderState::OnHold, 11)).await;
-    let mut parcel = t.one::<ShipmentRecord>().await;
-    parcel.tracking = TrackingState::InTransit;
+    for (tracking, with_it) in SCANS {
+        let t = labelled().await;
+        t.take(order(OrderState::OnHold, 11)).await;
+        scanned(&t, tracking).await;
+        let done = round(&t).await;
+        assert_eq!((done.confirmed, done.kept_back), (with_it, 1 - with_it), "{tracking:?}");
+    }
+}
+
+/// What scans tell of a parcel whose label stands, and whether its carrier has it. One that was called off or that nothing more is
+/// told of is with nobody that we know of.
+const SCANS: [(TrackingState, u32); 4] = [
+    (TrackingState::InTransit, 1),
+    (TrackingState::InfoReceived, 0),
+    (TrackingState::Cancelled, 0),
+    (TrackingState::Expired, 0),
+];
+
+async fn scanned(t: &Trade, tracking: TrackingState) {
+    let parcel = ShipmentRecord { tracking, ..t.one().await };
     let mut batch = Batch::new();
     batch.put(&parcel).unwrap();
     t.gateway.store.commit(batch).await.unwrap();
-    assert_eq!(round(&t).await.confirmed, 1);
+}
+
+/// The same rule says what a cancellation gives back: of ten bags three left with the parcel, or go on sale again.
+#[tokio::test]
+async fn a_cancelled_orders_units_are_here_unless_its_carrier_has_them() {
+    for (tracking, with_it) in SCANS {
+        let t = labelled().await;
+        scanned(&t, tracking).await;
+        t.take(order(OrderState::Cancelled, 11)).await;
+        let left = 10 - 3 * with_it;
+        assert_eq!(stock(&t).await, (left, 0, left), "{tracking:?}");
+    }
+}
+
+/// An order that changes in what its lines do not say takes no shelf: another order's sale is not overtaken by it.
+#[tokio::test]
+async fn a_shelf_that_an_order_does_not_change_is_not_written() {
+    let t = labelled().await;
+    let version = async || {
+        let shelf = typed::get::<StockRecord>(&*t.gateway.store, "BAG-1").await.unwrap().unwrap();
+        shelf.version
+    };
+    let before = version().await;
+    t.take(order(OrderState::OnHold, 11)).await;
+    assert_eq!(version().await, before);
+    t.take(order(OrderState::Cancelled, 12)).await;
+    assert_ne!(version().await, before);
 }
 
 #[tokio::test]
@@ -80,11 +117,11 @@ async fn nothing_is_filed_or_goes_on_from_customs_for_an_order_that_is_held() {
     };
     customs.other().fail.push(("file", Kind::Unavailable));
     round(&t).await;
-    assert_eq!((stage(&t).await, count(&customs, "file")), (Stage::ToDeclare, 1));
+    assert_eq!((stage(&t).await, customs.count("file")), (Stage::ToDeclare, 1));
     take(OrderState::PendingPayment, 10).await;
     let done = round(&t).await;
     assert!(done.notes.iter().any(|n| n.contains("keep the parcel back")), "{done:?}");
-    assert_eq!(count(&customs, "file"), 1);
+    assert_eq!(customs.count("file"), 1);
     take(OrderState::ReadyToShip, 11).await;
     assert_eq!(round(&t).await.filed, 1);
     // Released while its buyer wants out.
@@ -92,7 +129,7 @@ async fn nothing_is_filed_or_goes_on_from_customs_for_an_order_that_is_held() {
     let released = customs::to_declaration(&customs, DeclarationState::Released);
     customs.other().receipts.push(released);
     let done = round(&t).await;
-    assert_eq!((stage(&t).await, count(&t.channel, "ship")), (Stage::Declared, 0), "{done:?}");
+    assert_eq!((stage(&t).await, t.channel.count("ship")), (Stage::Declared, 0), "{done:?}");
     assert_eq!(t.one::<DeclarationRecord>().await.state, DeclarationState::Released);
     take(OrderState::ReadyToShip, 13).await;
     let done = round(&t).await;
@@ -122,7 +159,7 @@ async fn a_parcel_that_is_not_what_its_order_is_by_now_is_for_a_person() {
         assert!(t.gateway.waiting_for_courier().await.unwrap().is_empty(), "{why}");
         for _ in 0..2 {
             let done = round(&t).await;
-            assert_eq!((done.stuck, done.confirmed, count(&t.channel, "ship")), (1, 0, 1), "{done:?}");
+            assert_eq!((done.stuck, done.confirmed, t.channel.count("ship")), (1, 0, 1), "{done:?}");
             let told = done.notes.iter().find(|n| n.contains("is stuck")).unwrap();
             assert!(told.contains(why) && told.contains("fulfil --again shop/A-1"), "{told}");
             assert!(!told.contains("Neue Str.") && !told.contains("Kiel"), "notes are in the open: {told}");
@@ -183,7 +220,7 @@ async fn an_order_that_was_to_be_declared_waits_for_a_person_when_no_customs_are
         changed.payments = customs::paid();
         t.take(changed).await;
     }
-    assert_eq!((count(&customs, "file"), count(&t.channel, "ship")), (0, 0));
+    assert_eq!((customs.count("file"), t.channel.count("ship")), (0, 0));
     assert_eq!(round(&t).await.filed, 1);
     // What was begun with them stays with them: asked for, not filed elsewhere.
     let (t, customs) = customs::trade().await;
@@ -214,7 +251,7 @@ async fn a_deferred_booking_whose_job_the_carrier_does_not_know_is_looked_up_and
         t.carrier.other().labels = labels;
         let done = round(&t).await;
         assert_eq!((done.booked, done.confirmed), (1, 1), "{kind:?}: {done:?}");
-        assert_eq!((count(&t.carrier, "book"), count(&t.carrier, "label?")), (1, 1), "{kind:?}");
+        assert_eq!((t.carrier.count("book"), t.carrier.count("label?")), (1, 1), "{kind:?}");
     }
 }
 
@@ -257,11 +294,11 @@ async fn a_marketplace_that_answers_and_shows_the_order_open_is_not_told_for_eve
             round(&t).await;
         }
         let record = t.one::<OrderRecord>().await;
-        assert_eq!((record.stage, count(&t.channel, "ship")), (stage_then, 5), "{kind:?}");
+        assert_eq!((record.stage, t.channel.count("ship")), (stage_then, 5), "{kind:?}");
         if stage_then == Stage::Stuck {
             assert!(record.note.unwrap().contains("told 5 times"));
             round(&t).await;
-            assert_eq!(count(&t.channel, "ship"), 5, "{kind:?}");
+            assert_eq!(t.channel.count("ship"), 5, "{kind:?}");
             Box::pin(t.gateway.try_again(KEY)).await.unwrap();
         }
         assert_eq!(round(&t).await.confirmed, 1, "{kind:?}");
