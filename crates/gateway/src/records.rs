@@ -368,18 +368,20 @@ impl DeclarationRecord {
         self.waits = None;
     }
 
-    /// Takes in what the authority gave for a filing or a cancellation.
-    pub fn took(&mut self, filed: Filed, withdrawal: bool) {
+    /// Takes in what the authority gave for a filing or a cancellation, whichever was asked for.
+    pub fn took(&mut self, filed: Filed, asked: FiledDocument) {
         let mut numbers = filed.references.iter().filter(|r| r.kind == ReferenceKind::Number);
         self.authority_ref = numbers.next_back().map(|r| r.value.clone()).or(self.authority_ref.take());
-        let asked = if withdrawal { FiledDocument::Cancellation } else { FiledDocument::Declaration };
         self.declaration.took(filed, asked);
     }
 
     /// Takes in the answer to a filing or a cancellation.
     pub fn heard(&mut self, answer: Submitted<Filed>, withdrawal: bool) {
         match answer {
-            Submitted::Done(filed) => self.took(filed, withdrawal),
+            Submitted::Done(filed) => {
+                let asked = if withdrawal { FiledDocument::Cancellation } else { FiledDocument::Declaration };
+                self.took(filed, asked);
+            }
             Submitted::Deferred(handle) => self.waits = Some(FilingJob { withdrawal, handle }),
         }
     }

@@ -140,6 +140,7 @@ impl Gateway {
             return self.voided(order, parcel, done).await;
         }
         if error.kind().is_business() {
+            done.failed += 1;
             parcel.value.state = ShipmentState::LabelCreated;
             return self
                 .tell(order, parcel, &format!("the carrier does not void its label: {error}"), done)

@@ -7,7 +7,7 @@ mod orphans;
 mod waiting;
 
 use jiff::SignedDuration;
-use tradewind_connector::{CallCx, Cursor, Facet, Kind, Submitted};
+use tradewind_connector::{CallCx, Cursor, Error, Facet, Kind, Submitted};
 use tradewind_domain::{
     AccountId, Country, Currency, CustomsReceipt, Declaration, DeclarationId, DeclarationLine,
     DeclarationState, DeclaredPayment, DeclaredWaybill, Filed, FiledDocument, Flow, Money, OrderState,
@@ -125,11 +125,12 @@ impl Gateway {
                 self.became(filed, DeclarationState::Sent, Some(answer), declared, batch).await
             }
             Err(e) if e.kind().is_business() => {
+                done.failed += 1;
                 let stuck = Some((&record, Stage::Stuck, Some(unidentified(&e.to_string()))));
                 self.became(filed, DeclarationState::Rejected, None, stuck, Batch::new()).await
             }
             Err(e) => {
-                done.refused(self.told(&e));
+                done.refused(self.told_unidentified(&e));
                 done.postponed += 1;
                 let state = match e.kind() {
                     Kind::Indeterminate => DeclarationState::Indeterminate,
@@ -254,33 +255,37 @@ impl Gateway {
                 Ok(())
             }
             Err(e) => {
-                done.refused(self.told(&e));
+                done.refused(self.told_unidentified(&e));
                 done.postponed += 1;
                 Ok(())
             }
         }
     }
 
+    /// An error of an authority, for people: without the numbers of persons that it quotes.
+    fn told_unidentified(&self, error: &Error) -> String {
+        unidentified(&self.told(error))
+    }
+
     /// Polls receipts of every customs account.
     pub(super) async fn receipts(&self, done: &mut Fulfilled) -> Result<()> {
-        let ids: Vec<AccountId> =
-            self.accounts.iter().filter(|(_, c)| c.customs().is_some()).map(|(id, _)| id.clone()).collect();
-        for id in ids {
-            let customs = self.account(&id)?.clone();
+        let mut polled: Vec<&AccountId> = Vec::new();
+        for (id, customs) in &self.accounts {
             let Some(receipts) = customs.customs().and_then(|c| c.receipts()) else { continue };
+            polled.push(id);
             let known = typed::get::<CursorRecord>(&*self.store, &format!("{id}/receipts")).await?;
             let mut cursor = known.and_then(|c| c.value.cursor).map(Cursor);
             loop {
                 let page = match receipts.poll(&CallCx::new(), cursor.as_ref()).await {
                     Ok(page) => page,
                     Err(e) => {
-                        done.refused(self.told(&e));
+                        done.refused(self.told_unidentified(&e));
                         done.postponed += 1;
                         break;
                     }
                 };
                 for receipt in page.items {
-                    self.take_receipt(&id, receipt, done).await?;
+                    self.take_receipt(id, receipt, done).await?;
                 }
                 let Some(next) = page.next.filter(|n| Some(n) != cursor.as_ref()) else { break };
                 let mut batch = Batch::new();
@@ -295,9 +300,8 @@ impl Gateway {
                 self.store.commit(batch).await?;
                 cursor = Some(next);
             }
-            self.claim_orphans(&id, done).await?;
         }
-        Ok(())
+        self.claim_orphans(&polled, done).await
     }
 
     /// Takes one receipt in: once, whatever its order. The state of the declaration is folded anew from all of its
@@ -328,7 +332,7 @@ impl Gateway {
         if kept.as_ref().is_some_and(|k| k.value.0.declaration.is_some()) {
             return Ok(());
         }
-        let expect = kept.as_ref().map_or(Expect::Absent, |k| Expect::Version(k.version));
+        let expect = kept.as_ref().map_or(Expect::Absent, Versioned::expect);
         let mut batch = Batch::new();
         let Some(mut known) = self.answered(account, &record.0).await? else {
             if kept.is_some() {
@@ -416,23 +420,15 @@ impl Gateway {
                 Ok(answer) => self.withdrew(&declaration.id, answer).await?,
                 // Tried again in the next round; the declaration may have a number then.
                 Err(e) => {
-                    self.given_all_the_same(&declaration, e.given()).await?;
-                    done.refused(self.told(&e));
+                    // What was given for the messages of a cancellation that is not one yet is kept.
+                    let asked = FiledDocument::Cancellation;
+                    self.alter(&declaration.id, None, |filed| filed.took(e.given().clone(), asked)).await?;
+                    done.refused(self.told_unidentified(&e));
                     done.postponed += 1;
                 }
             }
         }
         Ok(())
-    }
-
-    /// Keeps what was given for the messages of a cancellation that is not one yet.
-    async fn given_all_the_same(&self, declaration: &Declaration, given: &Filed) -> Result<()> {
-        let mut after = declaration.clone();
-        after.took(given.clone(), FiledDocument::Cancellation);
-        match after == *declaration {
-            true => Ok(()),
-            false => self.alter(&declaration.id, None, |filed| filed.took(given.clone(), true)).await,
-        }
     }
 
     /// Writes that a cancellation was asked for, on the declaration as it is stored by now.

@@ -52,10 +52,6 @@ pub(crate) fn to_declaration(customs: &Fake, state: DeclarationState) -> Customs
     CustomsReceipt { declaration: Some(id), ..receipt }
 }
 
-fn count(customs: &Fake, call: &str) -> usize {
-    customs.other().calls.iter().filter(|c| **c == call).count()
-}
-
 #[tokio::test]
 async fn an_answer_to_a_paper_does_not_prove_that_the_declaration_arrived() {
     let (t, customs) = trade().await;
@@ -89,7 +85,7 @@ async fn an_answer_to_the_declaration_proves_that_it_arrived() {
         t.gateway.fulfil().await.unwrap();
         assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Declared, "{mailbox_works}");
         assert_eq!(t.one::<DeclarationRecord>().await.state, DeclarationState::Acknowledged);
-        assert_eq!((count(&customs, "file"), count(&customs, "ask")), (1, usize::from(!mailbox_works)));
+        assert_eq!((customs.count("file"), customs.count("ask")), (1, usize::from(!mailbox_works)));
     }
 }
 
@@ -112,7 +108,7 @@ async fn what_customs_said_during_the_filing_is_not_overwritten() {
         t.gateway.fulfil().await.unwrap();
         assert_eq!(t.one::<DeclarationRecord>().await.state, DeclarationState::Released, "{end:?}");
         assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Confirmed, "{end:?}");
-        assert_eq!(count(&customs, "file"), 1, "{end:?}");
+        assert_eq!(customs.count("file"), 1, "{end:?}");
     }
 }
 
@@ -156,6 +152,54 @@ async fn a_tax_bill_that_comes_before_the_number_it_names_finds_its_declaration(
     assert!(receipts.iter().all(|r| r.value.0.declaration.as_ref() == Some(&id)), "{receipts:?}");
     // Once.
     assert_eq!(t.gateway.fulfil().await.unwrap().notes, Vec::<String>::new());
+}
+
+/// China's customs quote identity cards in refusals, and whatever fails, the round is printed and logged.
+#[tokio::test]
+async fn no_round_quotes_an_identity_number_that_an_error_of_customs_names() {
+    const CARD: &str = "110101190001011234";
+    for (call, kind) in [
+        ("mailbox", Kind::Unavailable),
+        ("file", Kind::Rejected),
+        ("file", Kind::Unavailable),
+        ("ask", Kind::Unavailable),
+        ("go on", Kind::Rejected),
+        ("go on", Kind::Unsupported),
+        ("go on", Kind::Unavailable),
+        ("withdraw", Kind::Rejected),
+    ] {
+        let (t, customs) = trade().await;
+        match call {
+            "ask" => customs.other().fail.push(("file", Kind::Indeterminate)),
+            "go on" => customs.other().filing.push_back(job("sent")),
+            _ => {}
+        }
+        if matches!(call, "ask" | "go on" | "withdraw") {
+            t.gateway.fulfil().await.unwrap();
+        }
+        if call == "withdraw" {
+            t.take(order(OrderState::Cancelled, 10)).await;
+        }
+        customs.other().says = Some("the payer is not 110101190001011234");
+        customs.other().fail.push((call, kind));
+        let done = t.gateway.fulfil().await.unwrap();
+        let told = serde_json::to_string(&done).unwrap();
+        assert!(told.contains("the payer is not …1234") && !told.contains(CARD), "{call} {kind:?}: {told}");
+    }
+}
+
+/// A no in so many words is no yes (`Fulfilled::failed`).
+#[tokio::test]
+async fn a_plain_refusal_of_a_filing_or_of_a_void_is_counted() {
+    let (t, customs) = trade().await;
+    customs.other().fail.push(("file", Kind::Rejected));
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!((done.filed, done.failed, done.stuck), (0, 1, 1), "{done:?}");
+    let t = Trade::new(&[Facet::Shipments, Facet::VoidShipment]).await;
+    t.cancel_during(&t.carrier, "book");
+    t.carrier.other().fail.push(("void", Kind::Rejected));
+    let done = t.gateway.fulfil().await.unwrap();
+    assert_eq!((done.voided, done.failed, done.after_cancellation), (0, 1, 1), "{done:?}");
 }
 
 const CONVERSATION: &str = "8a3b2c5e-5b1c-4a52-9a3e-0c7e1d2f3a4b";
@@ -227,7 +271,7 @@ async fn a_filing_that_is_taken_in_later_is_asked_about_until_it_is() {
     t.gateway.fulfil().await.unwrap();
     let asked: Vec<String> = customs.other().polled.iter().map(|h| h.step.clone()).collect();
     assert_eq!(asked, ["sent", "sent", "half"]);
-    assert_eq!(count(&customs, "file"), 1, "filed once");
+    assert_eq!(customs.count("file"), 1, "filed once");
 }
 
 #[tokio::test]
@@ -267,7 +311,7 @@ async fn a_release_that_came_meanwhile_outweighs_a_late_refusal_and_a_refused_wi
     assert_eq!((record.state, record.waits), (DeclarationState::Held, None));
     assert!(record.note.is_some_and(|n| n.contains("rejected")));
     t.gateway.fulfil().await.unwrap();
-    assert_eq!(count(&customs, "withdraw"), 1, "a person looks at it; it is not asked for ever");
+    assert_eq!(customs.count("withdraw"), 1, "a person looks at it; it is not asked for ever");
 }
 
 #[tokio::test]
@@ -292,7 +336,13 @@ async fn a_withdrawal_is_asked_for_until_the_declaration_itself_is_withdrawn() {
     t.gateway.fulfil().await.unwrap();
     t.take(order(OrderState::Cancelled, 10)).await;
     let deleted = Filed::with(ReferenceKind::Message, "DEL-1", t.gateway.clock.now());
-    // Two rounds; what is given again is kept once.
+    let written = async || {
+        let id = t.one::<DeclarationRecord>().await.declaration.id;
+        let known = typed::get::<DeclarationRecord>(&*t.gateway.store, id.as_str()).await.unwrap();
+        known.unwrap().version
+    };
+    let before = written().await;
+    // Two rounds; what is given again is kept once, and written once.
     for _ in 0..2 {
         customs.other().fail.push(("withdraw", Kind::Conflict));
         customs.other().filing.push_back(Submitted::Done(deleted.clone()));
@@ -301,6 +351,7 @@ async fn a_withdrawal_is_asked_for_until_the_declaration_itself_is_withdrawn() {
         assert!(!record.withdrawn);
         let kept: Vec<_> = record.declaration.references.iter().map(|r| r.value.as_str()).collect();
         assert_eq!(kept, ["DEL-1"]);
+        assert_eq!(written().await, before + 1);
     }
     let mut numbered = to_declaration(&customs, DeclarationState::Registered);
     numbered.authority_ref = Some("292520262I00000042".to_owned());

@@ -93,14 +93,9 @@ impl Trade {
             {"sku": "BAG-1", "price": {"amount": "36.00", "currency": "EUR"}, "origin": "CN", "hs": "420222", "weight": 400}]}))
         .unwrap();
         let stock = StockRecord {
-            sku: "BAG-1".parse().unwrap(),
             on_hand: 10,
-            reserved: 0,
             allotted: [("shop".parse().unwrap(), 10)].into(),
-            fresh: BTreeMap::new(),
-            returned: [].into(),
-            oversold: 0,
-            counted: None,
+            ..StockRecord::new("BAG-1".parse().unwrap())
         };
         let mut batch = Batch::new();
         batch.put(&ProductRecord(bag)).unwrap().put(&stock).unwrap();
@@ -122,7 +117,7 @@ impl Trade {
     }
 
     /// A cancellation that the pull brings in while a call is on its way.
-    fn cancel_during(&self, fake: &Fake, call: &'static str) {
+    pub(crate) fn cancel_during(&self, fake: &Fake, call: &'static str) {
         let (gateway, channel) = (self.gateway.clone(), self.channel.clone());
         fake.before(call, move || async move {
             let cancelled = order(OrderState::Cancelled, 11);
@@ -170,9 +165,7 @@ async fn a_confirmation_that_is_done_later_is_asked_about() {
     let record = t.one::<OrderRecord>().await;
     assert_eq!((record.stage, record.confirm), (Stage::Confirmed, None));
     assert_eq!(t.shelf().await, (7, 0));
-    let calls = t.channel.other().calls.clone();
-    let asked = |call: &str| calls.iter().filter(|c| **c == call).count();
-    assert_eq!((asked("ship"), asked("told?")), (1, 2), "{calls:?}");
+    assert_eq!((t.channel.count("ship"), t.channel.count("told?")), (1, 2));
 }
 
 #[tokio::test]

@@ -43,8 +43,7 @@ async fn bag(t: &Trade, hs: Option<&str>) {
 }
 
 fn calls(t: &Trade, name: &str) -> usize {
-    let count = |fake: &crate::fakes::Fake| fake.other().calls.iter().filter(|c| **c == name).count();
-    count(&t.channel) + count(&t.carrier)
+    t.channel.count(name) + t.carrier.count(name)
 }
 
 #[tokio::test]

@@ -37,20 +37,21 @@ impl Gateway {
                 }
                 // Nobody can ask: its receipts are all that will be heard of it.
                 Err(e) if e.kind() == Kind::Unsupported => {
+                    let e = unidentified(&e.to_string());
                     done.urge(format!(
                         "{id}: {e}: the authority took it in later, and only its receipts will tell"
                     ));
                     self.alter(id, None, |filed| filed.waits = None).await?;
                 }
                 Err(e) if e.kind().is_business() => {
-                    done.refused(self.told(&e));
+                    done.refused(self.told_unidentified(&e));
                     self.alter(id, Some("declare: refused"), |filed| {
                         refused(filed, job, unidentified(&e.to_string()))
                     })
                     .await?;
                 }
                 Err(e) => {
-                    done.refused(self.told(&e));
+                    done.refused(self.told_unidentified(&e));
                     done.postponed += 1;
                 }
             }
@@ -58,7 +59,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Changes a declaration as it is stored by now.
+    /// Changes a declaration as it is stored by now. What changes nothing and leaves no trace is not written.
     pub(super) async fn alter(
         &self,
         id: &DeclarationId,
@@ -69,7 +70,11 @@ impl Gateway {
             let Some(mut filed) = typed::get::<DeclarationRecord>(&*self.store, id.as_str()).await? else {
                 return Ok(());
             };
+            let before = filed.value.clone();
             change(&mut filed.value);
+            if filed.value == before && audit.is_none() {
+                return Ok(());
+            }
             let mut batch = Batch::new();
             batch.put_back(&filed)?;
             if let Some(what) = audit {
