@@ -181,7 +181,6 @@ impl Gateway {
         let Run { id, connector, .. } = *run;
         let Some(market) = connector.marketplace() else { return Ok(()) };
         let bounds = &connector.capabilities().bounds;
-        let batch = batch_size;
         let mut creates: Vec<&Offer> = Vec::new();
         let mut puts: Vec<Put<'_>> = Vec::new();
         let mut lowers: Vec<StockChange> = Vec::new();
@@ -204,14 +203,14 @@ impl Gateway {
         // Stock first: a late lower quantity oversells, a late title does not.
         if let Some(stock) = market.stock() {
             let lowers = self.still_above(id, connector, lowers, applied).await?;
-            for (n, items) in lowers.chunks(batch(bounds.stock_batch)).enumerate() {
+            for (n, items) in lowers.chunks(batch_size(bounds.stock_batch)).enumerate() {
                 let mut items = items.to_vec();
                 for item in &mut items {
                     item.quantity = item.quantity.min(self.may_sell(id, &item.key.sku).await?);
                 }
                 self.set_stock(run, stock, &format!("stock/{n}"), items, applied).await?;
             }
-            for (n, items) in raises.chunks(batch(bounds.stock_batch)).enumerate() {
+            for (n, items) in raises.chunks(batch_size(bounds.stock_batch)).enumerate() {
                 let items = self.still_fresh(id, connector, items, applied).await?;
                 if !items.is_empty() {
                     self.set_stock(run, stock, &format!("raise/{n}"), items, applied).await?;
@@ -219,7 +218,7 @@ impl Gateway {
             }
         }
         let Some(offers) = market.offers() else { return Ok(()) };
-        for (n, items) in gone.chunks(batch(bounds.offers_batch)).enumerate() {
+        for (n, items) in gone.chunks(batch_size(bounds.offers_batch)).enumerate() {
             let sending: Vec<Sending<'_>> = items.iter().map(|i| Sending::bare(&i.sku)).collect();
             let overtaken = self.mark(run, &sending, How::Withdrawn).await?;
             applied.postponed += overtaken.len() as u32;
@@ -238,25 +237,27 @@ impl Gateway {
             false => BTreeMap::new(),
         };
         // A first load goes in bulk where the channel takes it: it takes effect late, and nothing sells there yet. A new
-        // variant of a product that goes as a whole is no first load: its siblings may sell. Nor is what was sent before: it may have
-        // come late and sold, and is read first.
-        let sent = |sku: &Sku| run.offers.get(&offer_key(id, sku)).is_some_and(|o| o.sent_at.is_some());
+        // variant of a product that goes as a whole is no first load: its siblings may sell. Nor is what was sent or seen before: it
+        // may have come late and sold, and is read first.
+        let known = |sku: &Sku| run.offers.get(&offer_key(id, sku)).is_some_and(OfferRecord::may_be_there);
         let (loads, singles): (Vec<&Offer>, Vec<&Offer>) = creates
             .into_iter()
-            .partition(|offer| !products.contains_key(&offer.product) && !sent(&offer.sku));
+            .partition(|offer| !products.contains_key(&offer.product) && !known(&offer.sku));
         puts.splice(0..0, singles.into_iter().map(|offer| Put { offer, replaces: None }));
         let loads: Vec<Put<'_>> = loads.into_iter().map(|offer| Put { offer, replaces: None }).collect();
         if bounds.bulk_from.is_some_and(|from| loads.len() >= from as usize) {
-            let calls =
-                drafts::cut(loads, batch(bounds.bulk_batch), bounds.whole_products, |put| &put.offer.product);
+            let calls = drafts::cut(loads, batch_size(bounds.bulk_batch), bounds.whole_products, |put| {
+                &put.offer.product
+            });
             for (n, items) in calls.iter().enumerate() {
                 self.list(run, offers, n, items, applied).await?;
             }
         } else {
             puts.splice(0..0, loads);
         }
-        let calls =
-            drafts::cut(puts, batch(bounds.offers_batch), bounds.whole_products, |put| &put.offer.product);
+        let calls = drafts::cut(puts, batch_size(bounds.offers_batch), bounds.whole_products, |put| {
+            &put.offer.product
+        });
         for (n, items) in calls.iter().enumerate() {
             let (mut ready, mut siblings) = self.ready(run, items, &products, applied).await?;
             let sending: Vec<Sending<'_>> = ready

@@ -513,9 +513,9 @@ impl Inputs<'_> {
             match &change.action {
                 Some(Action::Create { offer }) => {
                     totals.create += 1;
-                    // What was sent before is read first, and goes by itself, as an update does.
+                    // What may be there is read first, and goes by itself, as an update does.
                     let known = self.offers.get(&offer_key(&change.account, &change.sku));
-                    let first = known.is_none_or(|k| k.sent_at.is_none());
+                    let first = known.is_none_or(|k| !k.may_be_there());
                     let all = if first { &mut estimate.creates } else { &mut estimate.updates };
                     all.push(&offer.product);
                 }

@@ -81,17 +81,15 @@ impl Gateway {
         for put in puts.iter().filter(|p| p.replaces.is_none()) {
             let sku = &put.offer.sku;
             let known = typed::get::<OfferRecord>(&*self.store, &offer_key(id, sku)).await?;
-            if let Some(before) = known.filter(|k| k.value.sent_at.is_some() || k.value.live.is_some()) {
+            if let Some(before) = known.filter(|k| k.value.may_be_there()) {
                 keys.push(ListingRef { sku: sku.clone(), listing: before.value.listing });
                 again.insert(sku);
             }
         }
         let others = self.others(run, puts, products).await?;
         keys.extend(others.iter().map(|o| ListingRef { sku: o.sku.clone(), listing: o.listing.clone() }));
-        let shown = self.shown(id, connector, keys, applied).await?;
         // Of siblings nothing is planned: what waits because one could not be read is counted below.
-        let unread = |o: &&OfferRecord| shown.as_ref().is_some_and(|s| !s.contains_key(&o.sku));
-        applied.postponed -= others.iter().filter(unread).count() as u32;
+        let shown = self.shown(id, connector, keys, applied).await?;
         let mut ready = Vec::with_capacity(puts.len());
         for put in puts {
             let mut one = Ready {
@@ -101,7 +99,10 @@ impl Gateway {
             };
             let sku = &put.offer.sku;
             if let Some(shown) = shown.as_ref().filter(|_| put.replaces.is_some() || again.contains(sku)) {
-                let Some(live) = shown.get(sku) else { continue };
+                let Some(live) = shown.get(sku) else {
+                    applied.postponed += 1;
+                    continue;
+                };
                 let absent = live.state == ListingState::Absent;
                 if absent && put.replaces.is_some() {
                     // There is nothing to update any more, and what it sold last is not known: the next plan decides.

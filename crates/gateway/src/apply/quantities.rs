@@ -56,8 +56,10 @@ impl Gateway {
         let mut still = Vec::with_capacity(raises.len());
         let mut waiting = Vec::new();
         for change in raises {
-            // One that could not be read is counted already.
-            let Some(live) = shown.get(&change.key.sku) else { continue };
+            let Some(live) = shown.get(&change.key.sku) else {
+                applied.postponed += 1;
+                continue;
+            };
             let Some(now) = live.quantity.filter(|_| live.state == ListingState::Live) else {
                 waiting.push(change.key.sku.clone());
                 continue;
@@ -83,7 +85,10 @@ impl Gateway {
         let Some(shown) = self.shown(id, connector, keys, applied).await? else { return Ok(lowers) };
         let (mut above, mut waiting) = (Vec::with_capacity(lowers.len()), Vec::new());
         for change in lowers {
-            let Some(live) = shown.get(&change.key.sku) else { continue };
+            let Some(live) = shown.get(&change.key.sku) else {
+                applied.postponed += 1;
+                continue;
+            };
             match live.quantity {
                 Some(now) if now > change.quantity => {
                     above.push(StockChange { expected: Some(now), ..change });
@@ -114,7 +119,7 @@ impl Gateway {
     /// What the channel shows at this moment. A channel counts its own sales down; what we last read may be older than a
     /// sale, and an absolute quantity that is sent on old knowledge would raise the listing again, over orders that were
     /// not imported yet. So it is read just before. `None`: the channel reads nothing back. A listing that could not be
-    /// read is left out, and what was planned for it is counted as postponed.
+    /// read is left out: the caller counts what was planned for it.
     pub(super) async fn shown(
         &self,
         id: &AccountId,
@@ -131,17 +136,13 @@ impl Gateway {
                 Ok(found) => found,
                 Err(e) => {
                     applied.tell(self.told(&e));
-                    applied.postponed += chunk.len() as u32;
                     continue;
                 }
             };
             let mut read = Vec::with_capacity(chunk.len());
             for key in chunk {
                 let sku = &key.sku;
-                let Some(live) = found.iter().find(|l| l.key.sku == *sku) else {
-                    applied.postponed += 1;
-                    continue;
-                };
+                let Some(live) = found.iter().find(|l| l.key.sku == *sku) else { continue };
                 shown.insert(sku.clone(), live.clone());
                 read.push(live);
             }

@@ -192,6 +192,12 @@ impl OfferRecord {
             })
     }
 
+    /// It was sent or seen before, and may have sold: it is read before it is sent as new.
+    #[must_use]
+    pub fn may_be_there(&self) -> bool {
+        self.sent_at.is_some() || self.live.is_some()
+    }
+
     /// What was asked last is on its way or in doubt: to be settled before more is asked.
     #[must_use]
     pub fn is_under_way(&self) -> bool {

@@ -65,14 +65,9 @@ pub(crate) async fn stocked(dir: &std::path::Path, channel: Arc<Fake>) -> Gatewa
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(&dir.join("t.db"), &KeySource::File(dir.join("key"))).unwrap());
     let stock = StockRecord {
-        sku: sku(),
         on_hand: 10,
-        reserved: 0,
         allotted: [("shop".parse().unwrap(), 10)].into(),
-        fresh: [].into(),
-        returned: [].into(),
-        oversold: 0,
-        counted: None,
+        ..StockRecord::new(sku())
     };
     let mut batch = Batch::new();
     batch.put(&product("36.00")).unwrap().put(&stock).unwrap();
@@ -219,7 +214,7 @@ async fn a_first_load_in_doubt_is_not_listed_again_while_it_may_still_take_effec
     let (settled, _) = gateway.settle().await.unwrap();
     assert_eq!((settled.waiting, settled.again), (0, 1));
     assert_eq!(gateway.plan().await.unwrap().totals.create, 1);
-    assert_eq!(channel.other().calls.iter().filter(|c| **c == "list").count(), 1);
+    assert_eq!(channel.count("list"), 1);
 }
 
 /// The same account puts a few listings one by one: such a call can be read back at once.
@@ -272,14 +267,9 @@ async fn four_bags(dir: &std::path::Path, channel: &Arc<Fake>) -> Gateway {
     put(&gateway, &bags).await;
     for n in 2..=4 {
         let stock = StockRecord {
-            sku: format!("BAG-{n}").parse().unwrap(),
             on_hand: 10,
-            reserved: 0,
             allotted: [("shop".parse().unwrap(), 10)].into(),
-            fresh: [].into(),
-            returned: [].into(),
-            oversold: 0,
-            counted: None,
+            ..StockRecord::new(format!("BAG-{n}").parse().unwrap())
         };
         let mut batch = Batch::new();
         batch.put(&stock).unwrap();
@@ -464,14 +454,10 @@ async fn a_listing_is_put_up_with_no_more_than_may_be_sold_by_then() {
         }
         put(&gateway, &bags).await;
         let shelf = |n: u32, left: u32| StockRecord {
-            sku: format!("BAG-{n}").parse().unwrap(),
             on_hand: 10,
             reserved: 10 - left,
             allotted: [("shop".parse().unwrap(), left)].into(),
-            fresh: [].into(),
-            returned: [].into(),
-            oversold: 0,
-            counted: None,
+            ..StockRecord::new(format!("BAG-{n}").parse().unwrap())
         };
         let store = gateway.store.clone();
         let write = async move |left: [u32; 2]| {

@@ -137,8 +137,35 @@ async fn a_first_load_that_comes_late_is_read_before_it_is_sent_again() {
     channel.other().listings.insert(sku(), late);
     assert_eq!(gateway.apply(&plan).await.unwrap().accepted, 1);
     assert_eq!(channel.other().listings[&sku()].quantity, Some(7));
-    let calls = channel.other().calls.clone();
-    assert_eq!(calls.iter().filter(|c| **c == "list").count(), 1, "{calls:?}");
+    assert_eq!(channel.count("list"), 1);
+}
+
+/// Its record does not say that it was sent (an earlier version wrote it), but that it was seen: it may have sold as well.
+#[tokio::test]
+async fn a_listing_that_was_seen_and_is_gone_is_not_listed_again_in_bulk_before_its_orders_are_heard_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let facets = [&FACETS[..], &[Facet::Orders]].concat();
+    let channel = Fake::bounded("shop", &facets, Bounds { bulk_from: Some(1), ..Bounds::default() });
+    let gateway = stocked(dir.path(), channel.clone()).await;
+    let at = gateway.now();
+    let seen = OfferRecord {
+        live: Some(LiveListing::absent(ListingRef { sku: sku(), listing: None })),
+        read_at: Some(at),
+        gone: Gone::Since(at),
+        ..OfferRecord::new("shop".parse().unwrap(), sku())
+    };
+    let mut batch = Batch::new();
+    batch.put(&seen).unwrap();
+    gateway.store.commit(batch).await.unwrap();
+    let plan = gateway.plan().await.unwrap();
+    assert_eq!(plan.totals.create, 1, "{plan:?}");
+    let applied = gateway.apply(&plan).await.unwrap();
+    assert_eq!((applied.accepted, applied.postponed, channel.count("list")), (0, 1, 0), "{applied:?}");
+    // Twice the quarter of an hour that orders may be late.
+    minutes(&gateway, 30).await;
+    gateway.pull().await.unwrap();
+    let applied = gateway.apply(&gateway.plan().await.unwrap()).await.unwrap();
+    assert_eq!((applied.accepted, channel.count("list")), (1, 0), "{applied:?}");
 }
 
 /// What is not sent is counted, and said; but nothing has to be lowered of what is not there.

@@ -45,16 +45,7 @@ impl Shop {
     pub(crate) fn put(&mut self, product: Value, variant: Value) {
         let product: Product = serde_json::from_value(product).unwrap();
         let variant: Variant = serde_json::from_value(variant).unwrap();
-        let mut stock = StockRecord {
-            sku: variant.sku.clone(),
-            on_hand: 30,
-            reserved: 0,
-            allotted: BTreeMap::new(),
-            fresh: BTreeMap::new(),
-            returned: [].into(),
-            oversold: 0,
-            counted: None,
-        };
+        let mut stock = StockRecord { on_hand: 30, ..StockRecord::new(variant.sku.clone()) };
         stock.allot(&self.config.account.iter().map(|a| (a.id.clone(), 1)).collect(), 0);
         self.stock.insert(variant.sku.clone(), stock);
         self.variants.insert(variant.sku.clone(), (product, variant));
