@@ -15,7 +15,7 @@ use tradewind_domain::{AccountId, Currency, Money, OrderState, SourceTime, TaxKi
 use tradewind_ledger::facts::{self, Facts, Moment, Origin, Provider};
 use tradewind_ledger::import::{self, CodeTable, Document, Import, ImportedFile, Out, Sidecar, Tx};
 use tradewind_store::Filter;
-use tradewind_store::typed;
+use tradewind_store::typed::{self, Versioned};
 
 use crate::gateway::{Gateway, Result};
 use crate::records::{OrderRecord, PayoutRecord, ShipmentRecord, StatementRecord, TransactionRecord};
@@ -39,9 +39,9 @@ struct Accounts {
 }
 
 impl Accounts {
-    async fn of(gateway: &Gateway) -> Result<Accounts> {
+    async fn of(gateway: &Gateway, statements: &[Versioned<StatementRecord>]) -> Result<Accounts> {
         let entries = &gateway.config.account;
-        let connectors = gateway.connectors().await?;
+        let connectors = gateway.connectors(statements).await?;
         let provider: BTreeMap<AccountId, Provider> =
             connectors.iter().filter_map(|(id, c)| Some((id.clone(), c.parse().ok()?))).collect();
         let restates = |p: &Provider| CodeTable::builtin(*p).is_some_and(|t| t.traits.restates);
@@ -112,9 +112,10 @@ impl Gateway {
     /// # Errors
     /// The store failed. A document that cannot be read is in [`Facts::errors`] or [`Facts::refused`] and stops nothing.
     pub async fn facts(&self) -> Result<Facts> {
-        let accounts = Accounts::of(self).await?;
+        let statements = typed::list::<StatementRecord>(&*self.store, Filter::all()).await?;
+        let accounts = Accounts::of(self, &statements).await?;
         let mut left = LeftOut::new();
-        let mut import = self.documents(&accounts, &mut left).await?;
+        let mut import = self.documents(statements, &accounts, &mut left).await?;
         self.movements(&accounts, &mut left, &mut import).await?;
         import.settle_overlaps();
         let mut facts = facts::native::from_import(&import);
@@ -143,9 +144,14 @@ impl Gateway {
         }
     }
 
-    async fn documents(&self, accounts: &Accounts, left: &mut LeftOut) -> Result<Import> {
+    async fn documents(
+        &self,
+        statements: Vec<Versioned<StatementRecord>>,
+        accounts: &Accounts,
+        left: &mut LeftOut,
+    ) -> Result<Import> {
         let mut once: Once<StatementRecord> = Once::new();
-        for record in typed::list::<StatementRecord>(&*self.store, Filter::all()).await? {
+        for record in statements {
             let r = record.value;
             let (account, payload) = (r.account.clone(), r.payload.clone());
             once.add(accounts, left, account, payload, r);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tradewind_connector::role::{Payouts, Statements, Transactions};
 use tradewind_connector::{CallCx, Connector, Cursor, Error, Page, Window};
 use tradewind_domain::{AccountId, MoneyBag, PayoutState};
-use tradewind_store::typed::{self, Record};
+use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Filter};
 
 use crate::gateway::{Gateway, GatewayError, Result, ends_all};
@@ -332,18 +332,27 @@ impl Gateway {
         Ok(None)
     }
 
-    /// The connector of every account: of one that left the configuration the one that its money was read with.
-    pub(crate) async fn connectors(&self) -> Result<BTreeMap<AccountId, String>> {
+    /// The connectors of the accounts that are configured.
+    fn configured(&self) -> BTreeMap<AccountId, String> {
+        let entries = self.config.account.iter().map(|e| (e.id.clone(), e.connector.clone()));
+        entries.chain(self.accounts.iter().map(|(id, c)| (id.clone(), c.info().id.to_string()))).collect()
+    }
+
+    /// The connector of every account: of one that left the configuration the one that its money was read with. `statements`: all
+    /// that are kept.
+    pub(crate) async fn connectors(
+        &self,
+        statements: &[Versioned<StatementRecord>],
+    ) -> Result<BTreeMap<AccountId, String>> {
         let mut known: BTreeMap<AccountId, String> = BTreeMap::new();
-        for statement in typed::list::<StatementRecord>(&*self.store, Filter::all()).await? {
-            known.insert(statement.value.account, statement.value.provider);
+        for statement in statements {
+            known.insert(statement.value.account.clone(), statement.value.provider.clone());
         }
         for cursor in typed::list::<CursorRecord>(&*self.store, Filter::all()).await? {
             let CursorRecord { account, connector, .. } = cursor.value;
             known.extend(connector.map(|c| (account, c)));
         }
-        known.extend(self.config.account.iter().map(|e| (e.id.clone(), e.connector.clone())));
-        known.extend(self.accounts.iter().map(|(id, c)| (id.clone(), c.info().id.to_string())));
+        known.extend(self.configured());
         Ok(known)
     }
 
@@ -355,8 +364,13 @@ impl Gateway {
     pub async fn paid_out(&self) -> Result<BTreeMap<AccountId, MoneyBag>> {
         let mut bags: BTreeMap<AccountId, MoneyBag> = BTreeMap::new();
         let mut counted = BTreeSet::new();
-        let connectors = self.connectors().await?;
-        for payout in typed::list::<PayoutRecord>(&*self.store, Filter::all()).await? {
+        let payouts = typed::list::<PayoutRecord>(&*self.store, Filter::all()).await?;
+        let mut connectors = self.configured();
+        if payouts.iter().any(|p| !connectors.contains_key(&p.value.account)) {
+            let statements = typed::list::<StatementRecord>(&*self.store, Filter::all()).await?;
+            connectors = self.connectors(&statements).await?;
+        }
+        for payout in payouts {
             let PayoutRecord { account, payout } = payout.value;
             // Where it is not known any more, the account's own name stands for it.
             let provider = connectors.get(&account).cloned().unwrap_or_else(|| account.to_string());

@@ -293,15 +293,23 @@ async fn only_what_was_paid_reached_the_bank_and_each_payout_once() {
         payout("till", "P-2", "5.00", "scheduled"),
         payout("till", "P-3", "3.00", "in_transit"),
         payout("till2", "P-4", "2.00", "paid"),
+        // And as a third one saw it, which is not configured any more.
+        payout("till3", "P-1", "10.00", "paid"),
     ] {
         batch.put(&row).unwrap();
     }
+    let read: CursorRecord = serde_json::from_value(
+        json!({"account": "till3", "stream": "payouts", "until": null, "cursor": null,
+        "connector": "fake"}),
+    )
+    .unwrap();
+    batch.put(&read).unwrap();
     shop.gateway.store.commit(batch).await.unwrap();
     let paid = shop.gateway.paid_out().await.unwrap();
     let minor = |account: &str| -> Vec<i64> {
         paid[&account.parse::<AccountId>().unwrap()].iter().map(|m| m.minor()).collect()
     };
-    assert_eq!((minor("till"), minor("till2")), (vec![1_000], vec![200]));
+    assert_eq!((minor("till"), minor("till2"), paid.len()), (vec![1_000], vec![200], 2));
 }
 
 /// In real time no account waits for another: each of two answers only once both were asked.
