@@ -40,7 +40,10 @@ impl TokenSet {
     /// It is this very token: of two logins or two refreshes none has the secrets of the other.
     #[must_use]
     pub fn is(&self, other: &TokenSet) -> bool {
-        let refresh = |t: &TokenSet| t.refresh.as_ref().map(|r| r.expose_secret().to_owned());
+        // Compared where they are: a copy in a plain text would stay in memory behind them.
+        fn refresh(token: &TokenSet) -> Option<&str> {
+            token.refresh.as_ref().map(ExposeSecret::expose_secret)
+        }
         self.access() == other.access() && refresh(self) == refresh(other)
     }
 }

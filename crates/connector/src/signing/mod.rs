@@ -95,7 +95,7 @@ pub fn from_base64(text: &str) -> Result<Vec<u8>, Error> {
 pub fn hex(bytes: &[u8]) -> String {
     let mut text = vec![0; bytes.len() * 2];
     let written = ::hex::encode_to_slice(bytes, &mut text);
-    // The same from the library in one step goes from character to character, which takes several times as long.
+    // The library's own step into a text goes from character to character.
     written.ok().and_then(|()| String::from_utf8(text).ok()).unwrap_or_else(|| ::hex::encode(bytes))
 }
 

@@ -128,7 +128,9 @@ impl Gateway {
             let dead = dead.contains(id);
             async move {
                 let (mut settled, mut applied) = (Settled::default(), Applied::default());
-                self.read_back(id, dead, &mut settled, &mut applied).await?;
+                if self.read_back(id, dead, &mut settled, &mut applied).await? {
+                    self.read_returned(id, &mut applied).await?;
+                }
                 Ok::<_, GatewayError>((settled, applied))
             }
         });
@@ -137,7 +139,6 @@ impl Gateway {
             settled.add(found);
             applied.add(said);
         }
-        self.read_returned(&mut applied).await?;
         Ok((settled, applied))
     }
 
@@ -155,16 +156,17 @@ impl Gateway {
         Ok(sent.is_some_and(|at| self.now().duration_since(at) > JOB_LIFE))
     }
 
-    /// `dead`: the channel has said already that it knows this account no more. What is open stays so, and nothing is asked.
+    /// `dead`: the channel has said already that it knows this account no more. What is open stays so, and nothing is asked. Whether
+    /// more can be asked.
     async fn read_back(
         &self,
         id: &AccountId,
         mut dead: bool,
         settled: &mut Settled,
         applied: &mut Applied,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let connector = self.account(id)?.clone();
-        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(()) };
+        let Some(listings) = connector.marketplace().and_then(|m| m.listings()) else { return Ok(false) };
         let open = [ChangeState::Accepted, ChangeState::Indeterminate];
         let mut records =
             typed::list::<OfferRecord>(&*self.store, Filter::account(id.as_str()).states(&open)).await?;
@@ -215,7 +217,7 @@ impl Gateway {
                 }
             }
         }
-        Ok(())
+        Ok(!dead)
     }
 
     /// Judges offers by what was read of them. One that was sent anew during the reading is not in it as it is now: it is

@@ -1,7 +1,7 @@
 //! Units that came back with cancelled orders (ADR 3): their listings are read once that can tell, and what they do not show
 //! is fresh again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use tradewind_domain::{AccountId, ChangeState, ListingState, Sku};
@@ -15,37 +15,34 @@ use crate::progress::back;
 use crate::records::{OfferRecord, StockRecord, offer_key};
 
 impl Gateway {
-    /// Reads the listings of units that came back, where the last reading was too early to tell whether they are shown. What
-    /// their channels said meanwhile is told.
-    pub(crate) async fn read_returned(&self, applied: &mut Applied) -> Result<()> {
-        let mut due: BTreeMap<AccountId, BTreeSet<Sku>> = BTreeMap::new();
+    /// Reads the listings of units that came back to an account, where the last reading was too early to tell whether they are
+    /// shown. What its channel said meanwhile is told.
+    pub(crate) async fn read_returned(&self, id: &AccountId, applied: &mut Applied) -> Result<()> {
+        let overlap = overlap(self.account(id)?.as_ref());
+        let mut due: BTreeSet<Sku> = BTreeSet::new();
         let returned = Filter::all().states(&[StockRecord::RETURNED]);
         for shelf in typed::list::<StockRecord>(&*self.store, returned).await? {
-            for (id, returned) in &shelf.value.returned {
-                let Some(connector) = self.accounts.get(id) else { continue };
-                let overlap = overlap(connector.as_ref());
-                // A reading of this moment would tell no more than the last one.
-                if back(self.now(), overlap) < returned.heard_at {
-                    continue;
-                }
-                let key = offer_key(id, &shelf.value.sku);
-                let Some(offer) = typed::get::<OfferRecord>(&*self.store, &key).await? else { continue };
-                let offer = offer.value;
-                let tells = |at: Timestamp| {
-                    back(at, overlap) >= returned.heard_at && offer.sent_at.is_none_or(|sent| sent < at)
-                };
-                // One that is on its way is read back in any case.
-                if offer.state == ChangeState::Live && !offer.read_at.is_some_and(tells) {
-                    due.entry(id.clone()).or_default().insert(shelf.value.sku.clone());
-                }
+            // A reading of this moment would tell no more than the last one.
+            let ripe = |heard_at: &Timestamp| back(self.now(), overlap) >= *heard_at;
+            let heard_at = shelf.value.returned.get(id).map(|r| r.heard_at);
+            let Some(heard_at) = heard_at.filter(ripe) else { continue };
+            let key = offer_key(id, &shelf.value.sku);
+            let Some(offer) = typed::get::<OfferRecord>(&*self.store, &key).await? else { continue };
+            let offer = offer.value;
+            let tells =
+                |at: Timestamp| back(at, overlap) >= heard_at && offer.sent_at.is_none_or(|sent| sent < at);
+            // One that is on its way is read back in any case.
+            if offer.state == ChangeState::Live && !offer.read_at.is_some_and(tells) {
+                due.insert(shelf.value.sku);
             }
         }
-        for (id, skus) in due {
-            match self.refresh_some(&id, Some(&skus)).await {
-                Ok(read) => read.unread.iter().for_each(|e| applied.tell(self.told(e))),
-                Err(GatewayError::Channel(e)) => applied.tell(self.told(&e)),
-                Err(other) => return Err(other),
-            }
+        if due.is_empty() {
+            return Ok(());
+        }
+        match self.refresh_some(id, Some(&due)).await {
+            Ok(read) => read.unread.iter().for_each(|e| applied.tell(self.told(e))),
+            Err(GatewayError::Channel(e)) => applied.tell(self.told(&e)),
+            Err(other) => return Err(other),
         }
         Ok(())
     }

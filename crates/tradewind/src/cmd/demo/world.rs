@@ -85,8 +85,8 @@ pub(super) async fn play(
         bar.set_message(if day < selling { "selling" } else { "delivering, settling" });
         let daily = due % DAY == 0;
         turn(&gateway, daily).await?;
-        // What a lost answer, or a death, left in doubt is settled before the world goes on, as the daemon does: an order would wait
-        // for the next round whose turn it was. Each round ends the same, however it came to its end.
+        // What a lost answer, or a death, left in doubt is settled before the world goes on, as a seller's timer would that is set to
+        // half an hour: an order would wait for the next round whose turn it was. Each round ends the same, however it came to its end.
         let until = minutes(side.now(), side.start()) + SETTLING;
         while minutes(side.now(), side.start()) < until && summary::is_in_doubt(&gateway, daily).await? {
             let now = minutes(side.now(), side.start());
