@@ -7,7 +7,6 @@
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use tradewind_connector::role::Returns;
 use tradewind_connector::{
     CallCx, Cursor, Error, Facet, Kind, OpCx, OpSpec, Operation, Page, Priority, Safety, Window, WireRequest,
@@ -19,7 +18,7 @@ use url::Url;
 use crate::AliExpress;
 use crate::map;
 use crate::products::{business, dto};
-use crate::wire::{self, Id, List as Rows, Wrapped};
+use crate::wire::{self, Id, List, Rows, Wrapped};
 
 static LIST: OpSpec = OpSpec {
     name: "issues.list",
@@ -128,7 +127,7 @@ impl Operation for ListIssues {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default)]
-            data_list: Rows<Box<RawValue>>,
+            data_list: Rows,
             total_item: Option<Id>,
         }
         let answer: Answer = wire::read(response)?;
@@ -139,11 +138,7 @@ impl Operation for ListIssues {
             .and_then(|n| n.0.parse().ok())
             .ok_or_else(|| Error::decode("the list of issues has no total_item"))?;
         let more = !rows.is_empty() && place.page.saturating_mul(PAGE) < total;
-        let read = |raw: Box<RawValue>| {
-            serde_json::from_str(raw.get())
-                .map_err(|e| Error::decode(format!("an issue of the list: JSON: {e}")))
-        };
-        Ok((rows.into_iter().map(read).collect(), more))
+        Ok((rows.read("issue", "issue_id", Ok).collect(), more))
     }
 }
 
@@ -158,11 +153,11 @@ pub(crate) struct Issue {
     #[serde(default)]
     buyer_return_no: Option<String>,
     #[serde(default)]
-    buyer_solution_list: Rows<Solution>,
+    buyer_solution_list: List<Solution>,
     #[serde(default)]
-    seller_solution_list: Rows<Solution>,
+    seller_solution_list: List<Solution>,
     #[serde(default)]
-    platform_solution_list: Rows<Solution>,
+    platform_solution_list: List<Solution>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -348,7 +343,7 @@ impl Returns for AliExpress {
         let (rows, more) = self.pipeline.call(&self.issues, &place, cx).await?;
         let items = rows.into_iter().filter(|r| !r.as_ref().is_ok_and(|r| r.is_old(&window))).collect();
         let read = |row: Row| async move {
-            self.issue(cx, &row).await.map_err(|e| e.about(&format!("issue {}", row.issue_id.0)))
+            self.issue(cx, &row).await.map_err(|e| e.of_named("issue", row.issue_id.0))
         };
         Page { items, next: place.next(more) }.complete(read).await
     }

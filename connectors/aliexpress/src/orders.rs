@@ -11,7 +11,7 @@ use url::Url;
 use crate::config::Settings;
 use crate::map;
 use crate::products::{business, dto};
-use crate::wire::{self, Id, OrderPage, OrderResult, Wrapped};
+use crate::wire::{self, Id, OrderPage, OrderResult, OrderRow, Wrapped};
 
 /// Orders in one page; the sibling list method allows 50 (fact sheet §6).
 const PAGE: u32 = 50;
@@ -94,17 +94,19 @@ impl Operation for List {
         let page: Wrapped<OrderPage> = wire::read(response)?;
         let page = page.result;
         let number = |id: &Option<Id>| id.as_ref().and_then(|i| i.0.parse::<u32>().ok());
-        let (here, last) = (input.page()?, number(&page.total_page).unwrap_or(1));
+        // Both are always told (metadata). Without the number of the last page, all others would be left out.
+        let last = match number(&page.total_page) {
+            Some(last) => last,
+            None if page.target_list.0.is_empty() => 1,
+            None => return Err(Error::decode("the list of orders has no total_page")),
+        };
+        let here = input.page()?;
         // A page that is not there any more may be told by another number.
         if here <= last && number(&page.current_page).is_some_and(|n| n != here) {
             return Err(Error::decode("the answer is of another page"));
         }
-        let items = page
-            .target_list
-            .0
-            .iter()
-            .map(|r| Ok(r.order_id.0.parse()?))
-            .collect::<Vec<Result<OrderId, Error>>>();
+        let id = |row: OrderRow| Ok(OrderId::new(row.order_id.0)?);
+        let items = page.target_list.0.read("order", "order_id", id).collect();
         let next = backwards(input.asked()?, last).map(|page| Cursor(page.to_string()));
         Ok(Page { items, next })
     }
@@ -200,5 +202,28 @@ impl Operation for Ship {
     }
     fn subject(&self, input: &ShipIn) -> String {
         input.notice.order.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_does_not_tell_how_many_there_are_is_not_taken_for_the_last() {
+        let list = List { endpoint: "https://h.example".parse().unwrap() };
+        let (account, at) = ("ali".parse().unwrap(), "2026-08-01T00:00:00Z".parse().unwrap());
+        let cx = OpCx { account: &account, now: at, nonce: "n", key: "k" };
+        let input = ListIn { window: Window { from: at, to: at }, cursor: None };
+        let read = |page: &str| {
+            let text = format!(r#"{{"result":{{"success":true{page}}}}}"#);
+            list.decode(&cx, &input, &WireResponse::json_text(200, text))
+        };
+        for pages in ["", r#","total_page":"many""#] {
+            let said = read(&format!(r#","target_list":[{{"order_id":1}}]{pages}"#)).unwrap_err();
+            assert!(said.message().contains("no total_page"), "{said}");
+        }
+        let none = read("").unwrap();
+        assert!(none.items.is_empty() && none.next.is_none());
     }
 }

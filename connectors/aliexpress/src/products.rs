@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::config::Settings;
 use crate::map::{centimetres, kilograms, listing_state};
-use crate::wire::{self, BatchAnswer, Id, Posted, Product, ProductPage, Wrapped};
+use crate::wire::{self, BatchAnswer, BatchRow, Id, Posted, Product, ProductPage, ProductSku, Rows, Wrapped};
 
 /// Products in one batch update, as the metadata of both says.
 pub(crate) const BATCH: usize = 20;
@@ -455,27 +455,34 @@ fn outcomes<'a>(
         Ok(wrapped) => wrapped.result,
         Err(_) => wire::read(response)?,
     };
-    let told = !answer.update_failed_list.0.is_empty() || !answer.update_successful_list.0.is_empty();
+    let rows =
+        |list: &Rows| list.0.read("product", "product_id", Ok).collect::<Vec<Result<BatchRow, Error>>>();
+    let (failed, done) = (rows(&answer.update_failed_list), rows(&answer.update_successful_list));
+    let told = !failed.is_empty() || !done.is_empty();
     let code = answer.update_error_code.filter(|c| !c.is_empty());
     if let (Some(code), false) = (&code, told) {
         let text = answer.update_error_message.unwrap_or_default();
         return Err(Error::new(Kind::Rejected, format!("{code}: {text}")).after_send());
     }
-    let of = |product: &ListingId, rows: &[wire::BatchRow]| {
-        rows.iter().position(|r| r.product_id.0 == product.as_str())
+    let of = |rows: &[Result<BatchRow, Error>], product: &ListingId| {
+        let names = |row: &Result<BatchRow, Error>| match row {
+            Ok(row) => row.product_id.0 == product.as_str(),
+            Err(odd) => odd.record() == Some(product.as_str()),
+        };
+        rows.iter().find(|row| names(row)).cloned()
     };
     Ok(items
-        .map(|(key, product)| {
-            if let Some(row) =
-                of(product, &answer.update_failed_list.0).and_then(|i| answer.update_failed_list.0.get(i))
-            {
-                let code = row.error_code.as_ref().map(|c| c.0.clone()).unwrap_or_default();
-                let text = format!("{code}: {}", row.error_message.clone().unwrap_or_default());
-                return ItemOutcome::err(&key.sku, Error::new(Kind::Rejected, text).after_send());
+        .map(|(key, product)| match (of(&failed, product), of(&done, product)) {
+            // What became of it cannot be read; the others are told.
+            (Some(Err(odd)), _) | (None, Some(Err(odd))) => ItemOutcome::err(&key.sku, odd),
+            (Some(Ok(row)), _) => {
+                let code = row.error_code.map(|c| c.0).unwrap_or_default();
+                let text = format!("{code}: {}", row.error_message.unwrap_or_default());
+                ItemOutcome::err(&key.sku, Error::new(Kind::Rejected, text).after_send())
             }
-            match of(product, &answer.update_successful_list.0) {
-                Some(_) => ItemOutcome::ok(&key.sku, Some(product.clone())),
-                None => ItemOutcome::err(&key.sku, Error::decode("the answer does not mention this product")),
+            (None, Some(Ok(_))) => ItemOutcome::ok(&key.sku, Some(product.clone())),
+            (None, None) => {
+                ItemOutcome::err(&key.sku, Error::decode("the answer does not mention this product"))
             }
         })
         .collect())
@@ -514,11 +521,19 @@ impl Operation for Read {
         let product: Wrapped<Product> = wire::read(response)?;
         let product = product.result;
         let key = ListingRef { sku: input.key.sku.clone(), listing: Some(listing_id(&product.product_id)?) };
-        let row =
-            product.aeop_ae_product_s_k_us.0.iter().find(|s| s.sku_code.as_deref() == Some(key.sku.as_str()));
-        let Some(row) = row else {
+        let skus = product.aeop_ae_product_s_k_us.0.read("SKU", "sku_code", Ok);
+        let mut skus: Vec<Result<ProductSku, Error>> = skus.collect();
+        let is_it = |s: &Result<ProductSku, Error>| {
+            s.as_ref().is_ok_and(|s| s.sku_code.as_deref() == Some(key.sku.as_str()))
+        };
+        // Other SKUs of the product say nothing about this one. One that is odd and nameless may be it: not gone.
+        let may_be = |s: &Result<ProductSku, Error>| {
+            s.as_ref().is_err_and(|e| e.record().is_none_or(|code| code == key.sku.as_str()))
+        };
+        let Some(n) = skus.iter().position(is_it).or_else(|| skus.iter().position(may_be)) else {
             return Ok(LiveListing::absent(ListingRef { sku: key.sku, listing: None }));
         };
+        let row = skus.swap_remove(n)?;
         let code = row.currency_code.as_deref().or(product.currency_code.as_deref());
         let code = code.ok_or_else(|| Error::decode("a product without currency_code"))?;
         let currency = code.parse().map_err(|_| Error::decode(format!("currency '{code}'")))?;
@@ -531,5 +546,26 @@ impl Operation for Read {
             title: product.subject.filter(|s| !s.is_empty()),
             issues: Vec::new(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_answer_that_is_odd_leaves_its_own_product_in_doubt() {
+        let answer = WireResponse::json_text(
+            200,
+            r#"{"update_success":false,"update_successful_list":[{"product_id":1},{"product_id":3}],
+                "update_failed_list":[{"product_id":2,"error_message":{"en":"no"}},{"product_id":4,"error_code":"F1","error_message":"no"}]}"#,
+        );
+        let items: Vec<(ListingRef, ListingId)> = ["1", "2", "3", "4", "5"]
+            .map(|n| (ListingRef { sku: n.parse().unwrap(), listing: None }, n.parse().unwrap()))
+            .into();
+        let told = outcomes(items.iter().map(|(key, product)| (key, product)), &answer).unwrap();
+        let kinds: Vec<_> = told.into_iter().map(|i| i.result.map(|_| ()).map_err(|e| e.kind())).collect();
+        let (unread, rejected) = (Err(Kind::Decode), Err(Kind::Rejected));
+        assert_eq!(kinds, [Ok(()), unread, Ok(()), rejected, unread]);
     }
 }

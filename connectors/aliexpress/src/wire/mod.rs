@@ -1,7 +1,7 @@
 //! Wire types, hand-trimmed to what is used. Field names as the method metadata spells them.
 //!
 //! Two oddities of the gateway are met here once: numbers beyond 2^53, which are read as text ([`Id`]), and lists
-//! that are wrapped in an object of one member unless `simplify=true` is honoured ([`List`]).
+//! that are wrapped in an object of one member unless `simplify=true` is honoured ([`List`], [`Rows`]).
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tradewind_connector::{Error, Num, WireResponse};
+use tradewind_connector::{Error, Num, Records, WireResponse};
 use tradewind_domain::{Currency, Decimal, Money};
 
 /// A number or text, kept as text.
@@ -19,11 +19,17 @@ pub(crate) struct Id(pub(crate) String);
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(d)?;
-        let text = raw.get().trim().trim_matches('"');
-        if text.is_empty() || text.starts_with(['{', '[']) {
+        let text = raw.get();
+        let id = match text.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(text).map_err(D::Error::custom)?,
+            Some(b'-' | b'0'..=b'9') => text.to_owned(),
+            // Also `null`, which would be a name like another.
+            _ => String::new(),
+        };
+        if id.is_empty() {
             return Err(D::Error::custom("a number or text was expected"));
         }
-        Ok(Id(text.to_owned()))
+        Ok(Id(id))
     }
 }
 
@@ -37,7 +43,7 @@ impl Serialize for Id {
     }
 }
 
-/// `[…]` or `{"order_dto":[…]}`.
+/// `[…]` or `{"order_dto":[…]}`: a list that is a part of one record.
 #[derive(Debug, Clone)]
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
@@ -49,17 +55,32 @@ impl<T> Default for List<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(d)?;
-        let text = raw.get().trim();
-        if text == "null" {
-            return Ok(List::default());
-        }
-        if text.starts_with('[') {
-            return serde_json::from_str(text).map(List).map_err(D::Error::custom);
-        }
-        let wrapped: BTreeMap<String, Vec<T>> = serde_json::from_str(text).map_err(D::Error::custom)?;
-        Ok(List(wrapped.into_values().next().unwrap_or_default()))
+        unwrapped(d).map(List)
     }
+}
+
+/// The same two shapes, record by record: one that is odd keeps back no other.
+#[derive(Debug, Default)]
+pub(crate) struct Rows(pub(crate) Records);
+
+impl<'de> Deserialize<'de> for Rows {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        unwrapped(d).map(Rows)
+    }
+}
+
+/// The list itself, or the one member of the object around it; `null` is none.
+fn unwrapped<'de, L: DeserializeOwned + Default, D: Deserializer<'de>>(d: D) -> Result<L, D::Error> {
+    let raw = Box::<RawValue>::deserialize(d)?;
+    let text = raw.get();
+    if text == "null" {
+        return Ok(L::default());
+    }
+    if text.starts_with('[') {
+        return serde_json::from_str(text).map_err(D::Error::custom);
+    }
+    let wrapped: BTreeMap<String, L> = serde_json::from_str(text).map_err(D::Error::custom)?;
+    Ok(wrapped.into_values().next().unwrap_or_default())
 }
 
 /// What stands under `aliexpress_…_response`, or the whole where the gateway leaves that away.
@@ -128,12 +149,12 @@ pub(crate) struct BatchAnswer {
     pub(crate) update_error_code: Option<String>,
     pub(crate) update_error_message: Option<String>,
     #[serde(default)]
-    pub(crate) update_failed_list: List<BatchRow>,
+    pub(crate) update_failed_list: Rows,
     #[serde(default)]
-    pub(crate) update_successful_list: List<BatchRow>,
+    pub(crate) update_successful_list: Rows,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(crate) struct BatchRow {
     pub(crate) product_id: Id,
     #[serde(default)]
@@ -170,7 +191,7 @@ pub(crate) struct Product {
     pub(crate) subject: Option<String>,
     pub(crate) currency_code: Option<String>,
     #[serde(default)]
-    pub(crate) aeop_ae_product_s_k_us: List<ProductSku>,
+    pub(crate) aeop_ae_product_s_k_us: Rows,
 }
 
 #[derive(Deserialize)]
@@ -185,7 +206,7 @@ pub(crate) struct ProductSku {
 #[derive(Deserialize)]
 pub(crate) struct OrderPage {
     #[serde(default)]
-    pub(crate) target_list: List<OrderRow>,
+    pub(crate) target_list: Rows,
     pub(crate) total_page: Option<Id>,
     pub(crate) current_page: Option<Id>,
 }
@@ -270,13 +291,21 @@ mod tests {
 
     #[test]
     fn lists_come_in_two_shapes_and_ids_keep_all_digits() {
-        let flat: OrderPage =
-            serde_json::from_str(r#"{"target_list":[{"order_id":9007199254740993}]}"#).unwrap();
-        let wrapped: OrderPage =
-            serde_json::from_str(r#"{"target_list":{"order_dto":[{"order_id":"9007199254740993"}]}}"#)
-                .unwrap();
-        assert_eq!(flat.target_list.0[0].order_id, wrapped.target_list.0[0].order_id);
-        assert_eq!(flat.target_list.0[0].order_id.0, "9007199254740993");
+        let ids = |list: &str| {
+            let page: OrderPage = serde_json::from_str(&format!(r#"{{"target_list":{list}}}"#)).unwrap();
+            let read = page.target_list.0.read("order", "order_id", |r: OrderRow| Ok(r.order_id.0));
+            read.map(|r| r.map_err(|e| e.message().to_owned())).collect::<Vec<_>>()
+        };
+        let big = [Ok("9007199254740993".to_owned())];
+        assert_eq!(ids(r#"[{"order_id":9007199254740993}]"#), big);
+        assert_eq!(ids(r#"{"order_dto":[{"order_id":"9007199254740993"}]}"#), big);
+        assert!(ids("null").is_empty() && ids("{}").is_empty() && ids("[]").is_empty());
+        // What names no order is no order of that name.
+        for odd in ["null", "true", r#""""#, "{}"] {
+            let read = ids(&format!(r#"[{{"order_id":{odd}}},{{"order_id":9007199254740993}}]"#));
+            assert!(read[0].as_ref().is_err_and(|e| e.contains("a number or text was expected")), "{read:?}");
+            assert_eq!(read[1..], big);
+        }
     }
 
     #[test]

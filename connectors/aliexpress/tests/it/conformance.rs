@@ -36,7 +36,7 @@ async fn conformance() {
         .call(calls::stock("stock.update", Safety::Natural))
         .call(calls::prices("price.update", Safety::Natural))
         .call(calls::read("listings.read", Safety::Read))
-        .call(calls::orders("orders.list", Safety::Read).paged())
+        .call(calls::orders("orders.list", Safety::Read).paged().records("/result/target_list"))
         .call(calls::order("orders.get", Safety::Read))
         .call(calls::ship("orders.ship", Safety::ReadBack).read_back("1234567890", "orders.ship/known-already"))
         .call(
@@ -44,7 +44,12 @@ async fn conformance() {
                 .read_back("8152837450123456", "orders.cancel/cancelled_before")
                 .without_spec(NO_METADATA),
         )
-        .call(calls::returns("returns.changed", Safety::Read).paged().without_spec(NO_METADATA))
+        .call(
+            calls::returns("returns.changed", Safety::Read)
+                .paged()
+                .records("/aliexpress_issue_issuelist_get_response/data_list/issue_api_issue_dto")
+                .without_spec(NO_METADATA),
+        )
         .call(calls::categories("categories.suggest", Safety::Read))
         .call(calls::attributes("categories.attributes", Safety::Read))
         .run()
