@@ -141,7 +141,7 @@ pub(crate) struct PutAll<'a>(pub(crate) &'a Site);
 
 impl Operation for PutAll<'_> {
     type In = [w::NewItem];
-    type Out = Vec<w::Answer>;
+    type Out = Vec<Result<w::Answer, Error>>;
 
     fn spec(&self) -> &OpSpec {
         &PUT_ALL
@@ -157,13 +157,8 @@ impl Operation for PutAll<'_> {
             .json(&w::Requests { requests: items })
     }
 
-    fn decode(
-        &self,
-        _: &OpCx<'_>,
-        _: &[w::NewItem],
-        response: &WireResponse,
-    ) -> Result<Vec<w::Answer>, Error> {
-        Ok(response.json::<w::Responses>()?.responses)
+    fn decode(&self, _: &OpCx<'_>, _: &[w::NewItem], response: &WireResponse) -> Result<Self::Out, Error> {
+        Ok(response.json::<w::EachResponse>()?.responses.read("item", "sku", Ok).collect())
     }
 }
 

@@ -61,7 +61,7 @@ struct CreateAll<'a>(&'a Site);
 
 impl Operation for CreateAll<'_> {
     type In = [w::NewOffer];
-    type Out = Vec<w::Answer>;
+    type Out = Vec<Result<w::Answer, Error>>;
 
     fn spec(&self) -> &OpSpec {
         &CREATE_ALL
@@ -77,13 +77,8 @@ impl Operation for CreateAll<'_> {
             .json(&w::Requests { requests: offers })
     }
 
-    fn decode(
-        &self,
-        _: &OpCx<'_>,
-        _: &[w::NewOffer],
-        response: &WireResponse,
-    ) -> Result<Vec<w::Answer>, Error> {
-        Ok(response.json::<w::Responses>()?.responses)
+    fn decode(&self, _: &OpCx<'_>, _: &[w::NewOffer], response: &WireResponse) -> Result<Self::Out, Error> {
+        Ok(response.json::<w::EachResponse>()?.responses.read("offer", "sku", Ok).collect())
     }
 }
 
@@ -148,7 +143,7 @@ struct PublishAll<'a>(&'a Site);
 
 impl Operation for PublishAll<'_> {
     type In = [w::OfferId];
-    type Out = Vec<w::Answer>;
+    type Out = Vec<Result<w::Answer, Error>>;
 
     fn spec(&self) -> &OpSpec {
         &PUBLISH_ALL
@@ -162,13 +157,8 @@ impl Operation for PublishAll<'_> {
         request(self.0, Method::POST, "/bulk_publish_offer")?.json(&w::Requests { requests: offers })
     }
 
-    fn decode(
-        &self,
-        _: &OpCx<'_>,
-        _: &[w::OfferId],
-        response: &WireResponse,
-    ) -> Result<Vec<w::Answer>, Error> {
-        Ok(response.json::<w::Responses>()?.responses)
+    fn decode(&self, _: &OpCx<'_>, _: &[w::OfferId], response: &WireResponse) -> Result<Self::Out, Error> {
+        Ok(response.json::<w::EachResponse>()?.responses.read("offer", "offerId", Ok).collect())
     }
 }
 
@@ -300,6 +290,23 @@ fn says_no_offer(error: &Error) -> bool {
     error.upstream_ref().is_some_and(|u| matches!(u.code.as_str(), "25702" | "25710" | "25713"))
 }
 
+/// What a bulk answer says of the item of this name. One that cannot be read leaves that item alone in doubt.
+fn said<'a>(
+    answers: &'a [Result<w::Answer, Error>],
+    of: impl Fn(&w::Answer) -> Option<&str>,
+    name: &str,
+) -> Result<&'a w::Answer, Error> {
+    let about = |answer: &&Result<w::Answer, Error>| match answer {
+        Ok(answer) => of(answer) == Some(name),
+        Err(odd) => odd.record() == Some(name),
+    };
+    match answers.iter().find(about) {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(odd)) => Err(odd.clone().into_indeterminate()),
+        None => Err(unmentioned()),
+    }
+}
+
 fn unmentioned() -> Error {
     Error::decode("the bulk answer does not mention this item").into_indeterminate()
 }
@@ -334,14 +341,13 @@ impl Ebay {
             Err(e) => return open.iter().for_each(|n| jobs[*n].fail(e.clone())),
         };
         for (n, item) in open.into_iter().zip(&items) {
-            let answer = answers.iter().find(|a| a.sku.as_deref() == Some(item.sku.as_str()));
-            let error = match answer {
-                Some(a) if a.is_fine() => {
+            let error = match said(&answers, |a| a.sku.as_deref(), &item.sku) {
+                Ok(a) if a.is_fine() => {
                     jobs[n].written = true;
                     continue;
                 }
-                Some(a) => self.item_error(a),
-                None => unmentioned(),
+                Ok(a) => self.item_error(a),
+                Err(e) => e,
             };
             if !transient(&error) {
                 jobs[n].fail(error);
@@ -412,14 +418,13 @@ impl Ebay {
         };
         for (n, record) in open.into_iter().zip(&records) {
             let job = &mut jobs[n];
-            let answer = answers.iter().find(|a| a.sku.as_deref() == Some(job.offer.sku.as_str()));
-            let error = match answer {
-                Some(a) if a.is_fine() && a.offer_id.is_some() => {
+            let error = match said(&answers, |a| a.sku.as_deref(), job.offer.sku.as_str()) {
+                Ok(a) if a.is_fine() && a.offer_id.is_some() => {
                     job.id.clone_from(&a.offer_id);
                     continue;
                 }
-                Some(a) => self.item_error(a),
-                None => unmentioned(),
+                Ok(a) => self.item_error(a),
+                Err(e) => e,
             };
             if transient(&error) {
                 let step = cx.step(&format!("create/{}", job.offer.sku));
@@ -459,14 +464,13 @@ impl Ebay {
             Err(e) => return open.iter().for_each(|n| jobs[*n].fail(e.clone())),
         };
         for (n, id) in open.into_iter().zip(&ids) {
-            let answer = answers.iter().find(|a| a.offer_id.as_deref() == Some(id.offer_id.as_str()));
-            let error = match answer {
-                Some(a) if a.is_fine() => {
+            let error = match said(&answers, |a| a.offer_id.as_deref(), &id.offer_id) {
+                Ok(a) if a.is_fine() => {
                     jobs[n].accept(a.listing_id.clone(), a.remarks());
                     continue;
                 }
-                Some(a) => self.item_error(a),
-                None => unmentioned(),
+                Ok(a) => self.item_error(a),
+                Err(e) => e,
             };
             if !transient(&error) {
                 jobs[n].fail(error);

@@ -13,14 +13,14 @@ pub(crate) struct Requests<'a, T> {
     pub(crate) requests: &'a [T],
 }
 
-/// Answer of a bulk call.
+/// Answer of a bulk call that was made for one item.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Responses {
     #[serde(default = "Vec::new")]
     pub(crate) responses: Vec<Answer>,
 }
 
-/// The same, where one answer that is odd must not keep back the others.
+/// The same of one for several: one answer that is odd keeps back no other.
 #[derive(Debug, Deserialize)]
 pub(crate) struct EachResponse {
     #[serde(default)]
