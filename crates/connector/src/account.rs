@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use tradewind_domain::{AccountId, ConnectorId};
+use tradewind_domain::AccountId;
 
 use crate::capability::Capabilities;
 use crate::classify::ErrorTable;
@@ -139,14 +139,6 @@ pub struct Factory {
 }
 
 impl Factory {
-    /// The connector's id as a type.
-    ///
-    /// # Errors
-    /// The registry holds an unusable name: a defect of the build.
-    pub fn connector_id(&self) -> Result<ConnectorId, Error> {
-        ConnectorId::new(self.id).map_err(|e| Error::config(e.to_string()))
-    }
-
     /// Holds the connector's tables against each other, and opens the account.
     ///
     /// # Errors

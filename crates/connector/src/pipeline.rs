@@ -72,7 +72,7 @@ pub struct Patience {
     pub timeout: Duration,
     /// Time for the whole call, waits included, unless the caller says otherwise.
     pub total: Duration,
-    /// First back-off; doubles each time, with full jitter.
+    /// Back-off: after the nth attempt anything up to 2ⁿ times this (full jitter).
     pub backoff: Duration,
     /// Longest back-off, and longest `Retry-After` that is waited for inside a call.
     pub longest_wait: Duration,

@@ -5,7 +5,6 @@
 //! more decimals than the currency has. The only way from the second to the first is [`Exact::round`], which
 //! names its [`Rounding`]; that is the one rounding place of the system.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::iter::Sum;
 
@@ -268,12 +267,6 @@ impl Money {
     #[must_use]
     pub const fn is_positive(self) -> bool {
         self.minor > 0
-    }
-
-    /// Compares two amounts of one currency; `None` when the currencies differ.
-    #[must_use]
-    pub fn try_cmp(self, other: Money) -> Option<Ordering> {
-        (self.currency == other.currency).then(|| self.minor.cmp(&other.minor))
     }
 
     /// Splits the amount by weights, without losing or inventing a minor unit.

@@ -488,7 +488,7 @@ fn undeferred(what: &str) -> Error {
 }
 
 fn unsupported(what: &str) -> Error {
-    Error::new(crate::error::Kind::Unsupported, format!("this channel has no call to {what} an order"))
+    Error::new(Kind::Unsupported, format!("this channel has no call to {what} an order"))
 }
 
 /// Returns.

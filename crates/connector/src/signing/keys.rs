@@ -3,9 +3,7 @@
 //! accounts still hold: such a key must be renewed at the channel.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    self, Ed25519KeyPair, KeyPair, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
-};
+use aws_lc_rs::signature::{self, Ed25519KeyPair, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::from_base64;
@@ -62,12 +60,6 @@ impl RsaKey {
             .sign(padding, &SystemRandom::new(), message, &mut out)
             .map_err(|_| Error::config("the RSA key could not sign"))?;
         Ok(out)
-    }
-
-    /// The public half, PKCS #1 DER.
-    #[must_use]
-    pub fn public_der(&self) -> Vec<u8> {
-        self.0.public_key().as_ref().to_vec()
     }
 }
 

@@ -7,5 +7,6 @@ mod network;
 mod pipeline;
 mod proof;
 mod quota;
+mod record;
 mod script;
 mod tokens;

@@ -178,12 +178,47 @@ fn wechat_v2_and_alipay_mapi() {
         "",
         "9A0A8659F005D6984697E2CA0A9CF3B7",
     );
-    let base = ALIPAY_MAPI_MD5.base(
+    // The worked vector of the fact sheet: MD5 of the sorted pairs and the key.
+    check(
+        ALIPAY_MAPI_MD5,
+        "testkeytestkeytestkeytestkey1234",
         "",
-        &pairs(&[("partner", "2088"), ("amount", "199.00"), ("_input_charset", "utf-8")]),
+        &[
+            ("service", "alipay.acquire.customs"),
+            ("partner", "2088000000000001"),
+            ("_input_charset", "utf-8"),
+            ("out_request_no", "CUS20251230000001"),
+            ("trade_no", "2015051446800462000100020003"),
+            ("merchant_customs_code", "HZ01"),
+            ("merchant_customs_name", "Test Merchant"),
+            ("amount", "199.00"),
+            ("customs_place", "HANGZHOU"),
+            ("is_split", "F"),
+        ],
         "",
+        "fa928b5b63c33df4da3f7ba46bd4ccb8",
     );
-    assert_eq!(base, "_input_charset=utf-8&amount=199.00&partner=2088");
+}
+
+/// The fact sheet's worked example; the official page masks its secret.
+#[test]
+fn kuaishou() {
+    check(
+        KUAISHOU_MD5,
+        "demo-sign-secret",
+        "",
+        &[
+            ("access_token", "demo-token"),
+            ("appkey", "ks0000000000"),
+            ("method", "open.item.shelf.status.update"),
+            ("param", r#"{"kwaiItemId":1001,"shelfStatus":0}"#),
+            ("signMethod", "MD5"),
+            ("timestamp", "1700000000000"),
+            ("version", "1"),
+        ],
+        "",
+        "ebc065de5f35c77cab8af4f8e290a0f9",
+    );
 }
 
 #[test]
