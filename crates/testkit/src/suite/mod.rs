@@ -1,23 +1,29 @@
 //! The conformance suite. A connector runs it in a few lines:
 //!
-//! ```ignore
-//! // connectors/corner/tests/conformance.rs
+//! ```no_run
+//! // connectors/corner/tests/it/conformance.rs
+//! use tradewind_connector::role::StockChange;
 //! use tradewind_connector::{Facet, Safety};
-//! use tradewind_testkit::{Answer, Call, Suite, cx, json};
+//! use tradewind_testkit::{Answer, Call, Suite, calls, cx, json};
+//! # mod tradewind_corner { pub static FACTORY: tradewind_connector::Factory = tradewind_connector::Factory {
+//! #     id: "corner", info: || todo!(), capabilities: || todo!(), limits: "", errors: "", secrets: &[], example: "", open: |_, _| todo!() }; }
 //!
-//! #[tokio::test]
+//! // A #[tokio::test].
 //! async fn conformance() {
 //!     Suite::new(&tradewind_corner::FACTORY, env!("CARGO_MANIFEST_DIR"))
 //!         .secret("client_secret", "corner-secret-0001")
 //!         .token("/token", Answer::json(200, r#"{"access_token":"tok-1","token_type":"bearer","expires_in":3600}"#))
 //!         .fresh(&["x-signature"])
 //!         .refuses_in_200("", Answer::json(200, r#"{"code":"E42"}"#))
-//!         .call(Call::new("stock.set", Facet::Stock, Safety::Natural, |c, input| async move {
+//!         .call(calls::stock("stock.set", Safety::Natural))
+//!         // The same by hand, where no ready-made call fits.
+//!         .call(Call::new("stock.set_all", Facet::Stock, Safety::Natural, |c, input| async move {
 //!             let changes: Vec<StockChange> = json::read(input)?;
 //!             let stock = c.marketplace().and_then(|m| m.stock()).ok_or_else(json::absent)?;
 //!             json::outcomes(stock.set(&cx(), &changes).await?)
 //!         }))
-//!         .run().await
+//!         .run()
+//!         .await
 //!         .assert();
 //! }
 //! ```
