@@ -12,7 +12,7 @@ use crate::gateway::{Gateway, Result};
 use crate::records::{DeclarationRecord, OrderRecord, ReceiptRecord, ShipmentRecord, order_key};
 
 /// One line of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Happened {
     /// When: as its source tells.
     pub at: Timestamp,
@@ -78,6 +78,9 @@ impl Gateway {
         let (returns, disputes) = self.cases_of(account, order).await?;
         let mut lines = Lines::default();
         of_order(&record, &mut lines);
+        // What was begun, before what the journal says of its end: of one instant the lines keep the order in which they stand here.
+        shipments.iter().for_each(|parcel| of_parcel(parcel, &mut lines));
+        declarations.iter().for_each(|filed| of_declaration(filed, &mut lines));
         let journal = self.store.audit_of(&key).await?;
         if !journal.iter().any(|row| row.action == "import order") {
             lines.add(record.imported_at, "imported", "our record");
@@ -85,8 +88,6 @@ impl Gateway {
         for row in journal {
             lines.add(row.at, in_words(&row.action, &row.detail), "our journal");
         }
-        shipments.iter().for_each(|parcel| of_parcel(parcel, &mut lines));
-        declarations.iter().for_each(|filed| of_declaration(filed, &mut lines));
         for ReceiptRecord(receipt) in &receipts {
             let means = receipt.state.map(|s| format!(": {s}")).unwrap_or_default();
             let what = format!("customs answered {} {}{means}", receipt.code, receipt.message);
@@ -104,8 +105,9 @@ impl Gateway {
             lines.add(c.opened_at.utc, what, case.account.to_string());
         }
         let mut timeline = lines.0;
-        timeline.sort();
-        timeline.dedup();
+        let mut told = std::collections::HashSet::new();
+        timeline.retain(|line| told.insert(line.clone()));
+        timeline.sort_by_key(|line| line.at);
         Ok(Some(History { order: record, shipments, declarations, receipts, returns, disputes, timeline }))
     }
 

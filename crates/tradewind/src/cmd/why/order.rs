@@ -60,7 +60,7 @@ pub(super) fn run(
     let money = books.and_then(|b| why::order_of(&b, order, Some(account.as_str())));
     if let Some(money) = &money {
         history.timeline.extend(rows(money));
-        history.timeline.sort();
+        history.timeline.sort_by_key(|line| line.at);
     }
     if out.is_json() {
         let mut all = mask::json(&history)?;
