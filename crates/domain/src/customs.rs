@@ -16,12 +16,12 @@ states! {
         Draft => [Matched, Cancelled],
         /// Order, payment and waybill agree; nothing was sent yet.
         Matched => [Sent, Cancelled],
-        /// Bytes went out.
-        Sent => [Acknowledged, Registered, Rejected, Released, Held, Indeterminate, Cancelled],
+        /// Bytes went out. What certainly did not arrive is filed again as it is, what customs did not get to with what is known by then.
+        Sent => [Matched, Draft, Acknowledged, Registered, Rejected, Released, Held, Indeterminate, Cancelled],
         /// The answer was lost; settled by reading receipts.
-        Indeterminate => [Sent, Acknowledged, Registered, Rejected, Released, Held, Cancelled],
+        Indeterminate => [Matched, Draft, Sent, Acknowledged, Registered, Rejected, Released, Held, Cancelled],
         /// The system took it in.
-        Acknowledged => [Registered, Rejected, Held, Released, CancelPending, Cancelled],
+        Acknowledged => [Draft, Registered, Rejected, Held, Released, CancelPending, Cancelled],
         /// It has a number.
         Registered => [Held, Released, Rejected, CancelPending, Cancelled],
         /// Inspection or query.
@@ -33,7 +33,7 @@ states! {
         /// A cancellation was asked. Refused, the declaration is again what it was, or has become since.
         CancelPending => [Cancelled, Acknowledged, Registered, Held, Released, Assessed, Rejected],
         /// Refused. Where the authority takes a correction under the same number, it starts over.
-        Rejected => [Sent, Acknowledged, Registered, Held, Released],
+        Rejected => [Draft, Sent, Acknowledged, Registered, Held, Released],
         /// Cancelled.
         Cancelled => [],
     }

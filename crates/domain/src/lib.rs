@@ -41,4 +41,3 @@ pub use party::*;
 pub use payment::*;
 pub use rust_decimal::Decimal;
 pub use shipment::*;
-pub use state::IllegalTransition;

@@ -9,19 +9,17 @@ states! {
     /// How far an intended change has come. "Accepted" is not "live": only a read-back makes it so.
     ChangeState {
         /// Decided, durable, not sent.
-        Intended => [Sent, Superseded],
+        Intended => [Sent],
         /// Bytes went out; the answer may be lost.
-        Sent => [Accepted, Rejected, Indeterminate],
+        Sent => [Accepted, Live, Rejected, Indeterminate, Intended],
         /// The channel took it for processing.
-        Accepted => [Live, Rejected, Indeterminate, Superseded, Intended],
+        Accepted => [Live, Rejected, Indeterminate, Intended],
         /// Read back from the channel as intended.
         Live => [],
-        /// The channel said no.
-        Rejected => [],
+        /// The channel said no. A read-back may find that it lists the offer after all.
+        Rejected => [Live, Intended],
         /// Nobody knows yet; settled by reading, never by sending again.
         Indeterminate => [Accepted, Live, Rejected, Intended],
-        /// A newer intention replaced it before it was live.
-        Superseded => [],
     }
 }
 

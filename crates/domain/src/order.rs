@@ -30,8 +30,8 @@ states! {
         Delivered => [Exception],
         /// The buyer wants out.
         CancelRequested => [Cancelled, ReadyToShip, Processing, PartiallyShipped, Shipped, Exception],
-        /// Cancelled; nothing ships.
-        Cancelled => [],
+        /// Cancelled; nothing ships, unless its buyer pays again.
+        Cancelled => [ReadyToShip, Processing],
         /// The channel holds it back (fraud check, address).
         OnHold => [ReadyToShip, Processing, PartiallyShipped, Shipped, CancelRequested, Cancelled, Exception],
         /// Something a person must look at.
@@ -40,12 +40,6 @@ states! {
 }
 
 impl OrderState {
-    /// Stock is held for an order in this state.
-    #[must_use]
-    pub const fn holds_stock(self) -> bool {
-        !matches!(self, OrderState::Cancelled)
-    }
-
     /// The order may be declared and booked now.
     #[must_use]
     pub const fn is_shippable(self) -> bool {

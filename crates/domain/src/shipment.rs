@@ -12,13 +12,13 @@ states! {
     /// A shipment, from our side.
     ShipmentState {
         /// Ours, not booked.
-        Draft => [CreatePending, Failed],
-        /// The booking went out.
-        CreatePending => [LabelCreated, LabelPending, CreateUnknown, Failed],
+        Draft => [CreatePending],
+        /// The booking went out. Refused, or never gone out, it is a draft again.
+        CreatePending => [LabelCreated, LabelPending, CreateUnknown, Draft],
         /// The answer was lost: only reading by reference leaves this state.
-        CreateUnknown => [LabelCreated, LabelPending, Draft, Failed],
-        /// Booked, the label follows.
-        LabelPending => [LabelCreated, Failed],
+        CreateUnknown => [LabelCreated, Draft],
+        /// Booked, the label follows. Where the carrier cannot be asked for it, the booking is looked up by its reference.
+        LabelPending => [LabelCreated, CreateUnknown, Draft],
         /// Waybill and label are there.
         LabelCreated => [Manifested, InTransit, VoidPending, Delivered, Returned, Lost],
         /// Handed over on paper.
@@ -35,8 +35,6 @@ states! {
         Returned => [],
         /// Lost or destroyed.
         Lost => [],
-        /// Could not be booked.
-        Failed => [Draft],
     }
 }
 

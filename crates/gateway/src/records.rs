@@ -363,7 +363,7 @@ impl DeclarationRecord {
 
     /// To be filed once more under the same number, with what is known by then.
     pub(crate) fn file_anew(&mut self) {
-        self.state = DeclarationState::Draft;
+        self.state.step(DeclarationState::Draft);
         self.filings += 1;
         self.waits = None;
     }

@@ -114,7 +114,8 @@ impl Gateway {
                 // The channel refused the offer or had an objection, and lists it after all.
                 let refused = record.state == ChangeState::Rejected && record.asked != Asked::Withdrawal;
                 if refused && record.is_listed_after_all(live) {
-                    record.state = if record.shows(live) { ChangeState::Live } else { ChangeState::Intended };
+                    let shown = record.shows(live);
+                    record.state.step(if shown { ChangeState::Live } else { ChangeState::Intended });
                     record.note = None;
                 }
                 batch.put_back(&known)?;

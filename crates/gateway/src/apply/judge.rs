@@ -40,19 +40,19 @@ pub(super) fn judge(
     let refused = matches!(&record.asked, Asked::Quantity(a) if a.before == ChangeState::Rejected);
     match verdict {
         Verdict::Done => {
-            record.state = if refused { ChangeState::Rejected } else { ChangeState::Live };
+            record.state.step(if refused { ChangeState::Rejected } else { ChangeState::Live });
             if !refused {
                 record.note = None;
             }
             settled.live += 1;
         }
         Verdict::Refused(why) => {
-            record.state = ChangeState::Rejected;
+            record.state.step(ChangeState::Rejected);
             record.note = Some(why);
             settled.rejected += 1;
         }
         Verdict::Again(why) => {
-            record.state = if refused { ChangeState::Rejected } else { ChangeState::Intended };
+            record.state.step(if refused { ChangeState::Rejected } else { ChangeState::Intended });
             if let Some(why) = why.filter(|_| !refused) {
                 record.note = Some(why.to_owned());
             }

@@ -135,6 +135,7 @@ impl Gateway {
                 (_, None, None) => {}
             }
             record.took = took;
+            // Another change than the one before, wherever that one stood.
             record.state = ChangeState::Sent;
             record.plan.clone_from(&run.plan.id);
             record.sent_at = Some(self.now());
@@ -234,7 +235,7 @@ impl Gateway {
                 Err(_) => (&mut part.postponed, ChangeState::Intended),
             };
             *count += 1;
-            record.state = state;
+            record.state.step(state);
             match &item.result {
                 Ok(accepted) => {
                     record.listing = accepted.listing.clone().or(record.listing.take());

@@ -53,7 +53,7 @@ impl Gateway {
         let Some(waybill) = parcel.value.booked.as_ref().map(|b| b.waybill.clone()) else { return Ok(()) };
         // Voided, or told already.
         let told = parcel.value.note.is_some();
-        if told || matches!(parcel.value.state, ShipmentState::Voided | ShipmentState::Failed) {
+        if told || parcel.value.state == ShipmentState::Voided {
             return Ok(());
         }
         let carrier = self.account(&parcel.value.account)?.clone();
@@ -98,7 +98,7 @@ impl Gateway {
                 }
             };
         }
-        parcel.value.state = ShipmentState::VoidPending;
+        parcel.value.state.step(ShipmentState::VoidPending);
         parcel.value.voids += 1;
         parcel.value.missing_since = None;
         let mut batch = Batch::new();
@@ -119,7 +119,7 @@ impl Gateway {
         done: &mut Fulfilled,
     ) -> Result<()> {
         let id = parcel.value.request.id.to_string();
-        parcel.value.state = ShipmentState::Voided;
+        parcel.value.state.step(ShipmentState::Voided);
         parcel.value.note = Some(format!("voided: its order was {}", fate(&order)));
         let mut batch = Batch::new();
         batch.put_back(&parcel)?.audit(self.now(), "void", order.key(), id.clone());
@@ -141,7 +141,7 @@ impl Gateway {
         }
         if error.kind().is_business() {
             done.failed += 1;
-            parcel.value.state = ShipmentState::LabelCreated;
+            parcel.value.state.step(ShipmentState::LabelCreated);
             return self
                 .tell(order, parcel, &format!("the carrier does not void its label: {error}"), done)
                 .await;
@@ -157,7 +157,7 @@ impl Gateway {
 
     async fn not_voided(&self, mut parcel: Versioned<ShipmentRecord>, done: &mut Fulfilled) -> Result<()> {
         done.postponed += 1;
-        parcel.value.state = ShipmentState::LabelCreated;
+        parcel.value.state.step(ShipmentState::LabelCreated);
         let mut batch = Batch::new();
         batch.put_back(&parcel)?;
         Ok(self.store.commit(batch).await?)

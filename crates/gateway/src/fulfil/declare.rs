@@ -73,7 +73,7 @@ impl Gateway {
                         let references = std::mem::take(&mut filed.declaration.references);
                         filed.declaration =
                             Declaration { number: filed.authority_ref.clone(), references, ..declaration };
-                        filed.state = DeclarationState::Matched;
+                        filed.state.step(DeclarationState::Matched);
                         known
                     }
                     None => {
@@ -96,7 +96,7 @@ impl Gateway {
         }
         // Nothing is filed for an order that was cancelled since it was read.
         let Some(expect) = self.unchanged(&before).await? else { return Ok(()) };
-        filed.value.state = DeclarationState::Sent;
+        filed.value.state.step(DeclarationState::Sent);
         filed.value.filed_at = Some(self.now());
         let mut batch = Batch::new();
         batch.put_back(&filed)?.put_expecting(&record, expect)?;
@@ -194,7 +194,7 @@ impl Gateway {
             let answered =
                 !matches!(filed.value.state, DeclarationState::Sent | DeclarationState::Indeterminate);
             if !answered {
-                filed.value.state = state;
+                filed.value.state.step(state);
                 if let Some((.., Some(note))) = &step {
                     filed.value.note = Some(note.clone());
                 }

@@ -374,7 +374,7 @@ impl From<Stored> for OfferRecord {
         });
         // Those wrote what they were about to send over what was there: unless it was taken, nobody knows of what the listing is made.
         let taken = match s.state {
-            ChangeState::Live | ChangeState::Accepted | ChangeState::Superseded => true,
+            ChangeState::Live | ChangeState::Accepted => true,
             ChangeState::Rejected => s.live.as_ref().is_some_and(|l| l.state == ListingState::Invalid),
             ChangeState::Intended | ChangeState::Sent | ChangeState::Indeterminate => false,
         };

@@ -92,7 +92,7 @@ impl Gateway {
 fn refused(filed: &mut DeclarationRecord, job: &FilingJob, why: String) {
     filed.waits = None;
     if !job.withdrawal && matches!(filed.state, DeclarationState::Sent | DeclarationState::Indeterminate) {
-        filed.state = DeclarationState::Rejected;
+        filed.state.step(DeclarationState::Rejected);
     }
     filed.note = Some(why);
 }
