@@ -10,7 +10,7 @@ mod settle;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use tradewind_connector::role::{Draft, ItemOutcome, Offers, StockChange};
+use tradewind_connector::role::{Draft, ItemOutcome, Offers, Stock, StockChange};
 use tradewind_connector::{CallCx, Connector, Error, Kind};
 use tradewind_domain::{AccountId, ListingRef, Offer, ProductId, Sku};
 use tradewind_store::Batch;
@@ -71,6 +71,40 @@ impl Run<'_> {
     /// The context of one of its writes.
     fn key(&self, part: &str) -> CallCx {
         CallCx::keyed(format!("{}/{part}", self.name()))
+    }
+}
+
+/// The changes of an account, by what is done for them.
+#[derive(Default)]
+struct Work<'a> {
+    creates: Vec<&'a Offer>,
+    updates: Vec<Put<'a>>,
+    lowers: Vec<StockChange>,
+    raises: Vec<StockChange>,
+    gone: Vec<ListingRef>,
+}
+
+impl<'a> Work<'a> {
+    fn of(changes: &[&'a Change]) -> Work<'a> {
+        let mut work = Work::default();
+        let quantity = |key: &ListingRef, from: u32, to: u32| StockChange {
+            key: key.clone(),
+            quantity: to,
+            expected: Some(from),
+        };
+        for change in changes {
+            match &change.action {
+                Some(Action::Create { offer }) => work.creates.push(offer),
+                Some(Action::Update { offer, key, .. }) => {
+                    work.updates.push(Put { offer, replaces: Some(key) });
+                }
+                Some(Action::Lower { key, from, to }) => work.lowers.push(quantity(key, *from, *to)),
+                Some(Action::Raise { key, from, to }) => work.raises.push(quantity(key, *from, *to)),
+                Some(Action::Withdraw { key }) => work.gone.push(key.clone()),
+                None => {}
+            }
+        }
+        work
     }
 }
 
@@ -177,48 +211,86 @@ impl Gateway {
         done
     }
 
+    /// Stock first: a late lower quantity oversells, a late title does not.
     async fn apply_account(&self, run: &Run<'_>, changes: &[&Change], applied: &mut Applied) -> Result<()> {
-        let Run { id, connector, .. } = *run;
-        let Some(market) = connector.marketplace() else { return Ok(()) };
-        let bounds = &connector.capabilities().bounds;
-        let mut creates: Vec<&Offer> = Vec::new();
-        let mut puts: Vec<Put<'_>> = Vec::new();
-        let mut lowers: Vec<StockChange> = Vec::new();
-        let mut raises: Vec<StockChange> = Vec::new();
-        let mut gone: Vec<ListingRef> = Vec::new();
-        for change in changes {
-            match &change.action {
-                Some(Action::Create { offer }) => creates.push(offer),
-                Some(Action::Update { offer, key, .. }) => puts.push(Put { offer, replaces: Some(key) }),
-                Some(Action::Lower { key, from, to }) => {
-                    lowers.push(StockChange { key: key.clone(), quantity: *to, expected: Some(*from) })
-                }
-                Some(Action::Raise { key, from, to }) => {
-                    raises.push(StockChange { key: key.clone(), quantity: *to, expected: Some(*from) })
-                }
-                Some(Action::Withdraw { key }) => gone.push(key.clone()),
-                None => {}
-            }
-        }
-        // Stock first: a late lower quantity oversells, a late title does not.
+        let Some(market) = run.connector.marketplace() else { return Ok(()) };
+        let work = Work::of(changes);
         if let Some(stock) = market.stock() {
-            let lowers = self.still_above(id, connector, lowers, applied).await?;
-            for (n, items) in lowers.chunks(batch_size(bounds.stock_batch)).enumerate() {
-                let mut items = items.to_vec();
-                for item in &mut items {
-                    item.quantity = item.quantity.min(self.may_sell(id, &item.key.sku).await?);
-                }
-                self.set_stock(run, stock, &format!("stock/{n}"), items, applied).await?;
-            }
-            for (n, items) in raises.chunks(batch_size(bounds.stock_batch)).enumerate() {
-                let items = self.still_fresh(id, connector, items, applied).await?;
-                if !items.is_empty() {
-                    self.set_stock(run, stock, &format!("raise/{n}"), items, applied).await?;
-                }
-            }
+            self.set_quantities(run, stock, &work, applied).await?;
         }
         let Some(offers) = market.offers() else { return Ok(()) };
-        for (n, items) in gone.chunks(batch_size(bounds.offers_batch)).enumerate() {
+        self.take_off_sale(run, offers, &work.gone, applied).await?;
+        let bounds = &run.connector.capabilities().bounds;
+        let products = match bounds.whole_products {
+            true => drafts::by_product(run),
+            false => BTreeMap::new(),
+        };
+        // A first load goes in bulk where the channel takes it: it takes effect late, and nothing sells there yet. A new
+        // variant of a product that goes as a whole is no first load: its siblings may sell. Nor is what was sent or seen before: it
+        // may have come late and sold, and is read first.
+        let known =
+            |sku: &Sku| run.offers.get(&offer_key(run.id, sku)).is_some_and(OfferRecord::may_be_there);
+        let (mut loads, singles): (Vec<Put<'_>>, Vec<Put<'_>>) = work
+            .creates
+            .into_iter()
+            .map(|offer| Put { offer, replaces: None })
+            .partition(|put| !products.contains_key(&put.offer.product) && !known(&put.offer.sku));
+        if bounds.bulk_from.is_some_and(|from| loads.len() >= from as usize) {
+            let calls = drafts::cut(
+                std::mem::take(&mut loads),
+                batch_size(bounds.bulk_batch),
+                bounds.whole_products,
+                |put| &put.offer.product,
+            );
+            for (n, items) in calls.iter().enumerate() {
+                self.list(run, offers, n, items, applied).await?;
+            }
+        }
+        let puts: Vec<Put<'_>> = loads.into_iter().chain(singles).chain(work.updates).collect();
+        let calls = drafts::cut(puts, batch_size(bounds.offers_batch), bounds.whole_products, |put| {
+            &put.offer.product
+        });
+        for (n, items) in calls.iter().enumerate() {
+            self.put_up(run, offers, (n, items), &products, applied).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_quantities(
+        &self,
+        run: &Run<'_>,
+        stock: &dyn Stock,
+        work: &Work<'_>,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let Run { id, connector, .. } = *run;
+        let size = batch_size(connector.capabilities().bounds.stock_batch);
+        let lowers = self.still_above(id, connector, work.lowers.clone(), applied).await?;
+        for (n, items) in lowers.chunks(size).enumerate() {
+            let mut items = items.to_vec();
+            for item in &mut items {
+                item.quantity = item.quantity.min(self.may_sell(id, &item.key.sku).await?);
+            }
+            self.set_stock(run, stock, &format!("stock/{n}"), items, applied).await?;
+        }
+        for (n, items) in work.raises.chunks(size).enumerate() {
+            let items = self.still_fresh(id, connector, items, applied).await?;
+            if !items.is_empty() {
+                self.set_stock(run, stock, &format!("raise/{n}"), items, applied).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_off_sale(
+        &self,
+        run: &Run<'_>,
+        offers: &dyn Offers,
+        gone: &[ListingRef],
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let size = batch_size(run.connector.capabilities().bounds.offers_batch);
+        for (n, items) in gone.chunks(size).enumerate() {
             let sending: Vec<Sending<'_>> = items.iter().map(|i| Sending::bare(&i.sku)).collect();
             let overtaken = self.mark(run, &sending, How::Withdrawn).await?;
             applied.postponed += overtaken.len() as u32;
@@ -232,67 +304,52 @@ impl Gateway {
             let result = offers.withdraw(&run.key(&part), &items).await;
             self.outcome(run, &skus, JobFacet::Offers, &part, result, applied).await?;
         }
-        let products = match bounds.whole_products {
-            true => drafts::by_product(run),
-            false => BTreeMap::new(),
-        };
-        // A first load goes in bulk where the channel takes it: it takes effect late, and nothing sells there yet. A new
-        // variant of a product that goes as a whole is no first load: its siblings may sell. Nor is what was sent or seen before: it
-        // may have come late and sold, and is read first.
-        let known = |sku: &Sku| run.offers.get(&offer_key(id, sku)).is_some_and(OfferRecord::may_be_there);
-        let (loads, singles): (Vec<&Offer>, Vec<&Offer>) = creates
-            .into_iter()
-            .partition(|offer| !products.contains_key(&offer.product) && !known(&offer.sku));
-        puts.splice(0..0, singles.into_iter().map(|offer| Put { offer, replaces: None }));
-        let loads: Vec<Put<'_>> = loads.into_iter().map(|offer| Put { offer, replaces: None }).collect();
-        if bounds.bulk_from.is_some_and(|from| loads.len() >= from as usize) {
-            let calls = drafts::cut(loads, batch_size(bounds.bulk_batch), bounds.whole_products, |put| {
-                &put.offer.product
-            });
-            for (n, items) in calls.iter().enumerate() {
-                self.list(run, offers, n, items, applied).await?;
-            }
-        } else {
-            puts.splice(0..0, loads);
-        }
-        let calls = drafts::cut(puts, batch_size(bounds.offers_batch), bounds.whole_products, |put| {
-            &put.offer.product
-        });
-        for (n, items) in calls.iter().enumerate() {
-            let (mut ready, mut siblings) = self.ready(run, items, &products, applied).await?;
-            let sending: Vec<Sending<'_>> = ready
-                .iter()
-                .map(|one| Sending {
-                    quantity: Some((one.offer.quantity, one.shown)),
-                    ..Sending::new(&one.offer)
-                })
-                .collect();
-            let overtaken = self.mark(run, &sending, How::Single).await?;
-            applied.postponed += overtaken.len() as u32;
-            // A product that goes as a whole does not go without a part of it.
-            let whole = |one: &&Ready| bounds.whole_products && overtaken.contains(&one.offer.sku);
-            let torn: BTreeSet<ProductId> =
-                ready.iter().filter(whole).map(|one| one.offer.product.clone()).collect();
-            ready.retain(|one| !overtaken.contains(&one.offer.sku));
-            let (held, ready): (Vec<Ready>, Vec<Ready>) =
-                ready.into_iter().partition(|one| torn.contains(&one.offer.product));
-            if !held.is_empty() {
-                let why = || {
-                    Error::new(Kind::Conflict, "a variant of its product is being sent by another process")
-                };
-                let held = held.iter().map(|one| ItemOutcome::err(&one.offer.sku, why())).collect();
-                self.items(id, held, None, applied).await?;
-            }
-            if ready.is_empty() {
-                continue;
-            }
-            let skus: Vec<Sku> = ready.iter().map(|one| one.offer.sku.clone()).collect();
-            let drafts = drafts::drafts(ready, &mut siblings);
-            let part = format!("put/{n}");
-            let result = offers.put(&run.key(&part), &drafts).await;
-            self.outcome(run, &skus, JobFacet::Offers, &part, result, applied).await?;
-        }
         Ok(())
+    }
+
+    /// Puts offers in one call, with the siblings of products that go as a whole.
+    async fn put_up(
+        &self,
+        run: &Run<'_>,
+        offers: &dyn Offers,
+        (n, items): (usize, &[Put<'_>]),
+        products: &BTreeMap<&ProductId, Vec<&Sku>>,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let (mut ready, mut siblings) = self.ready(run, items, products, applied).await?;
+        let sending: Vec<Sending<'_>> = ready
+            .iter()
+            .map(|one| Sending {
+                quantity: Some((one.offer.quantity, one.shown)),
+                ..Sending::new(&one.offer)
+            })
+            .collect();
+        let overtaken = self.mark(run, &sending, How::Single).await?;
+        applied.postponed += overtaken.len() as u32;
+        // A product that goes as a whole does not go without a part of it.
+        let whole = run.connector.capabilities().bounds.whole_products;
+        let torn: BTreeSet<ProductId> = ready
+            .iter()
+            .filter(|one| whole && overtaken.contains(&one.offer.sku))
+            .map(|one| one.offer.product.clone())
+            .collect();
+        ready.retain(|one| !overtaken.contains(&one.offer.sku));
+        let (held, ready): (Vec<Ready>, Vec<Ready>) =
+            ready.into_iter().partition(|one| torn.contains(&one.offer.product));
+        if !held.is_empty() {
+            let why =
+                || Error::new(Kind::Conflict, "a variant of its product is being sent by another process");
+            let held = held.iter().map(|one| ItemOutcome::err(&one.offer.sku, why())).collect();
+            self.items(run.id, held, None, applied).await?;
+        }
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let skus: Vec<Sku> = ready.iter().map(|one| one.offer.sku.clone()).collect();
+        let drafts = drafts::drafts(ready, &mut siblings);
+        let part = format!("put/{n}");
+        let result = offers.put(&run.key(&part), &drafts).await;
+        self.outcome(run, &skus, JobFacet::Offers, &part, result, applied).await
     }
 
     /// Lists new offers in one submission.
