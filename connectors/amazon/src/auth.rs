@@ -8,7 +8,7 @@ use tradewind_connector::{
 };
 use url::Url;
 
-use crate::config::Settings;
+use crate::config::{Settings, Site};
 
 /// Operations that fetch or send documents at pre-signed addresses, which refuse any credential of ours.
 pub(crate) const PRESIGNED: &str = "document.download";
@@ -16,10 +16,12 @@ pub(crate) const PRESIGNED: &str = "document.download";
 pub(crate) struct Lwa {
     oauth: OAuth2,
     refresh_token: SecretString,
+    /// Where the seller's consent holds.
+    region: &'static str,
 }
 
 impl Lwa {
-    pub(crate) fn new(settings: &Settings, secrets: &Secrets) -> Result<Lwa, Error> {
+    pub(crate) fn new(settings: &Settings, site: &Site, secrets: &Secrets) -> Result<Lwa, Error> {
         let token_url = match &settings.token_endpoint {
             Some(url) => url.clone(),
             None => Url::parse("https://api.amazon.com/auth/o2/token")
@@ -32,7 +34,7 @@ impl Lwa {
             auth: ClientAuth::Body,
             scopes: Vec::new(),
         };
-        Ok(Lwa { oauth, refresh_token: secrets.need("refresh_token")?.clone() })
+        Ok(Lwa { oauth, refresh_token: secrets.need("refresh_token")?.clone(), region: site.region })
     }
 }
 
@@ -60,6 +62,13 @@ struct LwaProblem {
 }
 
 impl Protocol for Lwa {
+    /// A seller's consent holds for all stores of a region (SP-API Developer Guide). The seller is in [`Parts::app`].
+    ///
+    /// [`Parts::app`]: tradewind_connector::Parts::app
+    fn shared_login(&self) -> Option<String> {
+        Some(self.region.to_owned())
+    }
+
     fn token_plan(
         &self,
         _cx: &OpCx<'_>,

@@ -290,6 +290,7 @@ mod tests {
     fn a_feed_is_bounded_in_bytes() {
         let site = Site {
             endpoint: "https://example.test".parse().unwrap(),
+            region: "eu",
             marketplace_id: "A1PA6795UKMFR9",
             currency: tradewind_domain::Currency::new("EUR").unwrap(),
             seller_id: "A1".to_owned(),

@@ -30,6 +30,8 @@ pub(crate) const BULK_FROM: u32 = 1_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
     pub(crate) endpoint: Url,
+    /// In which a seller's consent holds: `eu`, `na`, `fe`.
+    pub(crate) region: &'static str,
     pub(crate) marketplace_id: &'static str,
     pub(crate) currency: Currency,
     pub(crate) seller_id: String,
@@ -100,6 +102,11 @@ impl Site {
         };
         Ok(Site {
             endpoint,
+            region: match row.2 {
+                NA => "na",
+                EU => "eu",
+                _ => "fe",
+            },
             marketplace_id: row.1,
             currency: Currency::new(row.3)?,
             seller_id: settings.seller_id.clone(),

@@ -130,7 +130,7 @@ fn capabilities() -> Capabilities {
 fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, Error> {
     let settings: config::Settings = account.settings()?;
     let site = Site::new(&settings)?;
-    let protocol = auth::Lwa::new(&settings, &account.secrets)?;
+    let protocol = auth::Lwa::new(&settings, &site, &account.secrets)?;
     let hooks = account.secrets.get("notification_key").cloned().map(|key| inbound::Hooks {
         key,
         seller_id: site.seller_id.clone(),
