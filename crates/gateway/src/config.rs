@@ -315,6 +315,11 @@ pub struct AccountEntry {
     pub id: AccountId,
     /// Connector's short name.
     pub connector: String,
+    /// Another account of the connector, defined in full: what this one leaves out of its settings, secrets and network is
+    /// taken from there. Access and selling rules are its own.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::account_option")]
+    pub like: Option<AccountId>,
     /// `read-only` (the default) or `read-write`.
     #[serde(default)]
     #[schemars(schema_with = "schema::access")]

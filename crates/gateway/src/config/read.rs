@@ -50,6 +50,7 @@ impl Config {
                 .collect();
         }
         config.check_names()?;
+        config.fill_in()?;
         config.check_offers()?;
         config.check_listen()?;
         config.check_simulated()?;
@@ -62,17 +63,18 @@ impl Config {
     #[must_use]
     pub fn mistake_of(&self, account: &AccountId, message: impl Into<String>) -> ConfigError {
         let message = message.into();
-        let n = self.account.iter().position(|a| a.id == *account).unwrap_or(self.account.len());
+        let at = |id: &AccountId| self.account.iter().position(|a| a.id == *id);
+        let n = at(account).unwrap_or(self.account.len());
+        let model = self.account.get(n).and_then(|a| at(a.like.as_ref()?));
         let enclosing = format!("account.{n}.settings");
         let words = message.split(['\'', '`', '"', '\u{2018}', '\u{2019}']).skip(1).step_by(2);
         // The account's own name is quoted too.
-        let place = words
-            .filter(|word| *word != account.as_str())
-            .find_map(|word| {
-                let secret = format!("account.{n}.secrets");
-                self.places.below_of(&enclosing, word).or_else(|| self.places.below_of(&secret, word))
-            })
-            .unwrap_or_else(|| self.places.find(&enclosing));
+        let words: Vec<&str> = words.filter(|word| *word != account.as_str()).collect();
+        let below = |n: usize| {
+            let within = [format!("account.{n}.settings"), format!("account.{n}.secrets")];
+            words.iter().find_map(|word| within.iter().find_map(|at| self.places.below_of(at, word)))
+        };
+        let place = below(n).or_else(|| below(model?)).unwrap_or_else(|| self.places.find(&enclosing));
         let Place { path, line, column } = place;
         ConfigError::Invalid { path, line, column, message }
     }
@@ -99,6 +101,44 @@ impl Config {
                 let what = format!("[shipping] names account '{id}', which no [[account]] defines");
                 return Err(self.mistake(&name, what));
             }
+        }
+        Ok(())
+    }
+
+    /// Gives the accounts that are like another one what they leave out.
+    fn fill_in(&mut self) -> Checked {
+        let defined = self.account.clone();
+        for (n, account) in defined.iter().enumerate() {
+            let Some(like) = &account.like else { continue };
+            let refused = |why: String| {
+                let what = format!("account '{}' is like '{like}', {why}", account.id);
+                Err(self.mistake(&format!("account.{n}.like"), what))
+            };
+            let Some(model) = defined.iter().find(|a| a.id == *like) else {
+                return refused("which no [[account]] defines".to_owned());
+            };
+            if model.connector != account.connector {
+                return refused(format!(
+                    "which is one of {}: name one of {}",
+                    model.connector, account.connector
+                ));
+            }
+            if let Some(other) = &model.like {
+                let remedy =
+                    if *other == account.id { "define one of them in full" } else { "name that one" };
+                return refused(format!("which is itself like '{other}': {remedy}"));
+            }
+            let Some(own) = self.account.get_mut(n) else { continue };
+            for (name, value) in &model.settings {
+                own.settings.entry(name).or_insert_with(|| value.clone());
+            }
+            for (name, source) in &model.secrets {
+                if !own.secrets.contains_key(name) {
+                    own.secrets.insert(name.clone(), source.clone());
+                    own.places.extend(model.places.get(name).map(|p| (name.clone(), p.clone())));
+                }
+            }
+            own.network = own.network.take().or_else(|| model.network.clone());
         }
         Ok(())
     }

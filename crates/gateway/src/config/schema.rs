@@ -85,6 +85,10 @@ pub(super) fn account(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^\S(.*\S)?$"})
 }
 
+pub(super) fn account_option(g: &mut SchemaGenerator) -> Schema {
+    or_null(account(g))
+}
+
 pub(super) fn access(_: &mut SchemaGenerator) -> Schema {
     one_of(&["read-only", "read-write"])
 }

@@ -195,3 +195,55 @@ fn the_network_of_an_account_is_read_and_what_is_wrong_in_it_is_told() {
     let entry = Config::parse(account, "t.toml").unwrap().account.remove(0);
     assert!(entry.network(dir.path(), &Default::default()).unwrap().is_none());
 }
+
+/// Three stores of one seller: what they have in common stands once.
+const LIKE: &str = r#"[[account]]
+id = "amazon-fr"
+connector = "amazon"
+like = "amazon-de"
+settings = { marketplace = "FR" }
+secrets = { notification_key = { env = "FR_KEY" } }
+[[account]]
+id = "amazon-de"
+connector = "amazon"
+access = "read-write"
+settings = { marketplace = "DE", seller_id = "A1" }
+secrets = { refresh_token = { file = "gone" }, notification_key = { env = "DE_KEY" } }
+network = { proxy = "http://proxy.example:3128" }
+[account.offers]
+currency = "EUR"
+[[account]]
+id = "ebay"
+connector = "ebay"
+"#;
+
+#[test]
+fn an_account_that_is_like_another_takes_what_it_leaves_out() {
+    let config = Config::parse(LIKE, "t.toml").unwrap();
+    let fr = &config.account[0];
+    assert_eq!(fr.settings, "marketplace = \"FR\"\nseller_id = \"A1\"".parse().unwrap());
+    assert_eq!(fr.login(), "'notification_key' (environment variable FR_KEY), 'refresh_token' (file gone)");
+    assert_eq!(fr.network.as_ref().unwrap().proxy.as_deref(), Some("http://proxy.example:3128"));
+    // What may be done there, and what is sold there, is each account's own.
+    assert!(fr.offers.is_none());
+    assert_eq!(serde_json::to_value(fr.access).unwrap(), "read-only");
+    // What is wrong in what it took is told where that stands.
+    let (_, problems) = fr.resolve_each(".".as_ref());
+    assert!(problems.iter().any(|(_, e)| e.to_string().starts_with("t.toml:12:29: ")), "{problems:?}");
+    let wrong = config.mistake_of(&fr.id, "settings of account 'amazon-fr': unknown field `seller_id`");
+    assert!(wrong.to_string().starts_with("t.toml:11:46: "), "{wrong}");
+    for (like, words) in [
+        ("amazon-ed", "which no [[account]] defines"),
+        ("ebay", "which is one of ebay: name one of amazon"),
+        ("amazon-fr", "which is itself like 'amazon-fr': define one of them in full"),
+    ] {
+        let said = told(&LIKE.replace("like = \"amazon-de\"", &format!("like = \"{like}\"")));
+        assert!(said.starts_with("t.toml:4:8: ") && said.contains(words), "{said}");
+    }
+    let chain = LIKE.replace("id = \"amazon-de\"\n", "id = \"amazon-de\"\nlike = \"amazon-it\"\n");
+    let said = told(&format!("{chain}[[account]]\nid = \"amazon-it\"\nconnector = \"amazon\"\n"));
+    assert!(
+        said.contains("'amazon-fr' is like 'amazon-de', which is itself like 'amazon-it': name that one"),
+        "{said}"
+    );
+}
