@@ -26,6 +26,8 @@ pub(crate) struct Ebay {
     /// Where the seller agrees, and the way back.
     page: Url,
     ru_name: Option<String>,
+    /// The seller, where his marketplaces share a login.
+    seller: Option<String>,
     signer: Option<Signer>,
 }
 
@@ -49,7 +51,8 @@ impl Ebay {
         };
         let ru_name = settings.ru_name.clone().filter(|name| !name.trim().is_empty());
         let refresh_token = secrets.first_refresh_token(ru_name.is_some())?;
-        Ok(Ebay { oauth, refresh_token, page, ru_name, signer })
+        let seller = settings.seller.as_ref().map(|name| name.trim().to_owned()).filter(|n| !n.is_empty());
+        Ok(Ebay { oauth, refresh_token, page, ru_name, seller, signer })
     }
 }
 
@@ -74,6 +77,18 @@ struct TokenProblem {
 }
 
 impl Protocol for Ebay {
+    /// A user token serves all marketplaces of its seller. It may do what it was asked for, so other scopes are another login.
+    fn shared_login(&self) -> Option<String> {
+        let seller = self.seller.as_ref()?;
+        Some(
+            [seller.as_str()]
+                .into_iter()
+                .chain(self.oauth.scopes.iter().map(String::as_str))
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
+    }
+
     fn token_plan(&self, _: &OpCx<'_>, _: &str, current: Option<&TokenSet>) -> Result<TokenPlan, Error> {
         // The refresh token lives about 18 months and is not rotated by a refresh.
         let refresh = refresh_token(current, self.refresh_token.as_ref())?;

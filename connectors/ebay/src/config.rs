@@ -31,6 +31,9 @@ pub(crate) struct Settings {
     /// What the token may do; each must be among what the seller consented to.
     #[serde(default = "scopes")]
     pub(crate) scopes: Vec<String>,
+    /// The seller's name at eBay. Accounts of one name, keyset and scopes have one login.
+    #[serde(default)]
+    pub(crate) seller: Option<String>,
     /// `RuName` of the application, which stands for its redirect address: with it, `tradewind login` fetches the refresh token.
     #[serde(default)]
     pub(crate) ru_name: Option<String>,

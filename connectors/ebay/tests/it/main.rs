@@ -4,5 +4,6 @@
 mod cases;
 mod conformance;
 mod hooks;
+mod login;
 mod scenario;
 mod world;
