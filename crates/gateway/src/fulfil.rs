@@ -8,7 +8,7 @@ mod cancel;
 mod confirm;
 pub(crate) mod declare;
 pub(crate) mod held;
-mod track;
+pub(crate) mod track;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +17,7 @@ use tradewind_domain::AccountId;
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Batch, Collection, Expect, Filter, StoreError};
 
+pub(crate) use self::track::Ask;
 use crate::gateway::{Gateway, GatewayError, Result};
 use crate::orders::{Pulled, advance};
 use crate::records::{OrderRecord, Stage};
@@ -122,6 +123,18 @@ impl Gateway {
     /// # Errors
     /// The store failed. Failures of channels are counted and tried again in the next round.
     pub async fn fulfil(&self) -> Result<Fulfilled> {
+        self.fulfil_asking(Ask::Due).await
+    }
+
+    /// [`Gateway::fulfil`], and carriers are asked about all parcels that are on their way, due or not.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn fulfil_and_track_all(&self) -> Result<Fulfilled> {
+        self.fulfil_asking(Ask::All).await
+    }
+
+    async fn fulfil_asking(&self, which: Ask<'_>) -> Result<Fulfilled> {
         let mut done = Fulfilled::default();
         self.receipts(&mut done).await?;
         self.go_on_filing(&mut done).await?;
@@ -158,7 +171,7 @@ impl Gateway {
             }
         }
         self.call_back(&mut done).await?;
-        self.track(None, &mut done).await?;
+        self.track(which, &mut done).await?;
         done.urge_for_gone();
         self.name_stuck(&mut catalogue, &mut done).await?;
         Ok(done)

@@ -8,6 +8,7 @@ use tradewind_store::{Filter, typed};
 use crate::cases::{DisputeCase, ReturnCase};
 use crate::fulfil::book::shipment_id;
 use crate::fulfil::declare::{declaration_id, unidentified};
+use crate::fulfil::track::scanned_at;
 use crate::gateway::{Gateway, Result};
 use crate::records::{DeclarationRecord, OrderRecord, ReceiptRecord, ShipmentRecord, order_key};
 
@@ -145,12 +146,10 @@ fn of_parcel(parcel: &ShipmentRecord, lines: &mut Lines) {
         lines.add(at, format!("parcel {id} sent for booking: {booked}"), "our record");
     }
     for scan in &parcel.events {
-        // A scan without an offset is told at its wall-clock time, as if it were UTC: it is ordered so everywhere.
-        let local = scan.local.to_zoned(jiff::tz::TimeZone::UTC).map_or(Timestamp::MIN, |z| z.timestamp());
         let place = if scan.place.is_empty() { String::new() } else { format!(", {}", scan.place) };
         let zone = if scan.utc.is_none() { " (local time)" } else { "" };
         let what = format!("parcel {id}: {} {}{place}{zone}", scan.code, scan.text);
-        lines.add(scan.utc.unwrap_or(local), what, carrier.clone());
+        lines.add(scanned_at(scan), what, carrier.clone());
     }
 }
 

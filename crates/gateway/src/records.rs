@@ -267,6 +267,10 @@ pub struct ShipmentRecord {
     pub events: Vec<TrackingEvent>,
     /// Where it is.
     pub tracking: TrackingState,
+    /// When its carrier last answered what it knows of it, news or not. `None`: never, or not since an earlier version, which
+    /// did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracked_at: Option<Timestamp>,
     /// When its booking was last sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,

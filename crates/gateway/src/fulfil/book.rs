@@ -71,6 +71,7 @@ impl Gateway {
                     booked: None,
                     events: Vec::new(),
                     tracking: TrackingState::Unknown,
+                    tracked_at: None,
                     sent_at: None,
                     missing_since: None,
                     voids: 0,

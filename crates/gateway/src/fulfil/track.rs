@@ -1,24 +1,60 @@
-//! Tracking: scans in, folded into a state that does not depend on their order.
+//! Tracking: scans in, folded into a state that does not depend on their order. Carriers are asked by the age of what is known.
 
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
 use tradewind_connector::CallCx;
+use tradewind_connector::role::TrackingReport;
 use tradewind_domain::{AccountId, ShipmentState, TrackingEvent, TrackingState, Waybill, fold_tracking};
-use tradewind_store::typed::{self, Versioned};
+use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Filter, StoreError};
 
 use super::Fulfilled;
 use crate::gateway::{Gateway, Result};
 use crate::records::ShipmentRecord;
 
+/// Before the carrier has it: a label is scanned once somebody fetched the parcel, hours later.
+const FRESH: SignedDuration = SignedDuration::from_hours(4);
+/// On its way.
+const UNDER_WAY: SignedDuration = SignedDuration::from_hours(6);
+/// With the courier: delivered within hours.
+const NEAR: SignedDuration = SignedDuration::from_hours(1);
+/// Of which nothing new was told for [`LONG`].
+const QUIET: SignedDuration = SignedDuration::from_hours(12);
+/// After so long without a scan it lies somewhere, or is at sea, or was never handed over: half a day more or less tells nothing.
+const LONG: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// A round takes its time: what was asked in the midst of one is due in the round that begins so long after it began.
+const SLACK: SignedDuration = SignedDuration::from_mins(15);
+
+/// Which parcels are asked about. Only such as are on their way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ask<'a> {
+    /// Those that are due ([`ShipmentRecord::due_at`]).
+    Due,
+    /// All: a person wants to know.
+    All,
+    /// All of one carrier's account: it sent word that something is new.
+    Of(&'a AccountId),
+}
+
 impl Gateway {
-    /// Asks for scans of all parcels that are on their way, of one carrier's account or of all.
-    pub(crate) async fn track(&self, only: Option<&AccountId>, done: &mut Fulfilled) -> Result<()> {
+    /// Asks for scans of parcels that are on their way, and keeps them and when it was asked. What a carrier did not answer was not
+    /// asked: it is due still.
+    pub(crate) async fn track(&self, which: Ask<'_>, done: &mut Fulfilled) -> Result<()> {
         let open = [ShipmentState::LabelCreated, ShipmentState::Manifested, ShipmentState::InTransit];
-        let filter = only.map_or_else(Filter::all, |id| Filter::account(id.as_str()));
-        let parcels = typed::list::<ShipmentRecord>(&*self.store, filter.states(&open)).await?;
-        let mut by_account: std::collections::BTreeMap<AccountId, Vec<Versioned<ShipmentRecord>>> =
-            std::collections::BTreeMap::new();
-        for parcel in parcels {
-            by_account.entry(parcel.value.account.clone()).or_default().push(parcel);
+        let filter = match which {
+            Ask::Of(id) => Filter::account(id.as_str()),
+            Ask::Due | Ask::All => Filter::all(),
+        };
+        let now = self.now();
+        let mut by_account: BTreeMap<AccountId, Vec<Versioned<ShipmentRecord>>> = BTreeMap::new();
+        for parcel in typed::list::<ShipmentRecord>(&*self.store, filter.states(&open)).await? {
+            let due = !matches!(which, Ask::Due) || parcel.value.due_at().is_none_or(|at| at <= now);
+            // An account that is gone is told of in each round, whatever is due.
+            let of = by_account.entry(parcel.value.account.clone()).or_default();
+            if due && parcel.value.booked.is_some() {
+                of.push(parcel);
+            }
         }
         for (id, parcels) in by_account {
             let Some(carrier) = self.accounts.get(&id).cloned() else {
@@ -28,8 +64,9 @@ impl Gateway {
             let Some(tracking) = carrier.logistics().and_then(|l| l.tracking()) else { continue };
             let size = carrier.capabilities().bounds.tracking_batch.map_or(1, |n| n as usize).max(1);
             for chunk in parcels.chunks(size) {
-                let waybills: Vec<Waybill> =
-                    chunk.iter().filter_map(|p| Some(p.value.booked.as_ref()?.waybill.clone())).collect();
+                let asked_at = self.now();
+                let waybill = |p: &ShipmentRecord| p.booked.as_ref().map(|b| b.waybill.clone());
+                let waybills: Vec<Waybill> = chunk.iter().filter_map(|p| waybill(&p.value)).collect();
                 let reports = match tracking.track(&CallCx::new(), &waybills).await {
                     Ok(reports) => reports,
                     Err(e) => {
@@ -39,34 +76,47 @@ impl Gateway {
                     }
                 };
                 for parcel in chunk {
-                    let Some(waybill) = parcel.value.booked.as_ref().map(|b| &b.waybill) else { continue };
-                    let Some(report) = reports.iter().find(|r| r.waybill == *waybill) else { continue };
-                    self.take_scans(parcel, &report.events, done).await?;
+                    let of = |r: &&TrackingReport| waybill(&parcel.value).as_ref() == Some(&r.waybill);
+                    if let Some(report) = reports.iter().find(of) {
+                        self.keep_scans(parcel.clone(), report, asked_at, done).await?;
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    async fn take_scans(
+    /// Keeps what was told of a parcel. What somebody wrote to it meanwhile stays: the scans are laid over it.
+    async fn keep_scans(
         &self,
-        parcel: &Versioned<ShipmentRecord>,
-        events: &[TrackingEvent],
+        mut parcel: Versioned<ShipmentRecord>,
+        report: &TrackingReport,
+        asked_at: Timestamp,
         done: &mut Fulfilled,
     ) -> Result<()> {
-        let scanned = Versioned { value: scanned(&parcel.value, events), version: parcel.version };
-        if scanned == *parcel {
-            return Ok(());
+        loop {
+            let tracked_at = parcel.value.tracked_at.max(Some(asked_at));
+            let scanned = ShipmentRecord { tracked_at, ..scanned(&parcel.value, &report.events) };
+            let moved = scanned.tracking != parcel.value.tracking;
+            parcel.value = scanned;
+            let mut batch = Batch::new();
+            batch.put_back(&parcel)?;
+            match self.store.commit(batch).await {
+                Ok(()) => {
+                    done.moved += u32::from(moved);
+                    return Ok(());
+                }
+                Err(StoreError::Conflict { .. }) => {
+                    let known = typed::get::<ShipmentRecord>(&*self.store, &parcel.value.key()).await?;
+                    // It has another label by now: these are not its scans.
+                    let same =
+                        |p: &ShipmentRecord| p.booked.as_ref().is_some_and(|b| b.waybill == report.waybill);
+                    let Some(known) = known.filter(|k| same(&k.value)) else { return Ok(()) };
+                    parcel = known;
+                }
+                Err(e) => return Err(e.into()),
+            }
         }
-        let mut batch = Batch::new();
-        batch.put_back(&scanned)?;
-        match self.store.commit(batch).await {
-            Ok(()) => done.moved += u32::from(scanned.value.tracking != parcel.value.tracking),
-            // Somebody wrote to the parcel meanwhile: the scans are told again in the next round.
-            Err(StoreError::Conflict { .. }) => {}
-            Err(e) => return Err(e.into()),
-        }
-        Ok(())
     }
 
     /// All parcels.
@@ -94,6 +144,30 @@ fn scanned(parcel: &ShipmentRecord, events: &[TrackingEvent]) -> ShipmentRecord 
     }
     parcel.tracking = tracking;
     parcel
+}
+
+impl ShipmentRecord {
+    /// From when on its carrier is to be asked again; `None`: at once. By the age of what is known, as is the custom at DHL, which
+    /// gives an application a quota for a day (fresh 4 h, on its way 6 to 12 h, with the courier 1 h): asking in each round would use
+    /// it up where rounds are many, and tells nothing more. A booking counts as an asking: nobody scans it within minutes.
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
+        let since = self.tracked_at.or(self.sent_at)?;
+        let news = self.events.iter().map(scanned_at).max().or(self.sent_at);
+        let quiet = news.is_some_and(|at| since.duration_since(at) >= LONG);
+        let pause = match self.tracking {
+            _ if quiet => QUIET,
+            TrackingState::OutForDelivery => NEAR,
+            tracking if shipment_state(tracking).is_some() => UNDER_WAY,
+            _ => FRESH,
+        };
+        Some(since.checked_add(pause - SLACK).unwrap_or(since))
+    }
+}
+
+/// When a parcel was scanned; where no offset was told, as if its wall clock showed UTC.
+pub(crate) fn scanned_at(scan: &TrackingEvent) -> Timestamp {
+    let wall = || scan.local.to_zoned(jiff::tz::TimeZone::UTC).map_or(Timestamp::MIN, |z| z.timestamp());
+    scan.utc.unwrap_or_else(wall)
 }
 
 /// What a parcel's place means for its shipment; `None` when it says nothing.

@@ -12,7 +12,7 @@ use tradewind_store::{Batch, Collection, Filter, StoreError};
 
 use super::{HintRecord, Reading};
 use crate::cases::PulledCases;
-use crate::fulfil::Fulfilled;
+use crate::fulfil::{Ask, Fulfilled};
 use crate::gateway::{Gateway, GatewayError, Result, ends_all};
 use crate::money::Collected;
 use crate::orders::{LEFT_TOLD, Pulled};
@@ -163,7 +163,7 @@ impl Gateway {
         }
         if due.parcels.is_some() {
             let mut moved = Fulfilled::default();
-            self.track(Some(id), &mut moved).await?;
+            self.track(Ask::Of(id), &mut moved).await?;
             let read = match moved.notes.into_iter().next() {
                 Some(why) if moved.postponed > 0 => Err(Error::new(Kind::Unavailable, why)),
                 _ => Ok(()),

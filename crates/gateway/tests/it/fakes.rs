@@ -8,12 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tradewind_connector::role::{
     Customs, Declare, Draft, DraftOffer, ItemOutcome, Listed, Listings, Logistics, Marketplace, Offers,
-    OrderActions, Orders, Payments, Receipts, Returns, Shipments, Stock, StockChange, offers_of,
+    OrderActions, Orders, Payments, Receipts, Returns, Shipments, Stock, StockChange, Tracking,
+    TrackingReport, offers_of,
 };
 use tradewind_connector::*;
 use tradewind_domain::{
     BookedShipment, CustomsReceipt, Declaration, Dispute, Filed, ListingRef, ListingState, LiveListing,
-    Mismatch, Order, OrderId, Return, ShipmentId, ShipmentNotice, ShipmentRequest, Sku, Waybill,
+    Mismatch, Order, OrderId, Return, ShipmentId, ShipmentNotice, ShipmentRequest, Sku, TrackingEvent,
+    Waybill,
 };
 
 type Before = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
@@ -50,6 +52,8 @@ pub(crate) struct Other {
     pub(crate) shipped: Vec<ShipmentNotice>,
     pub(crate) labels: BTreeMap<ShipmentId, Waybill>,
     pub(crate) voided: Vec<Waybill>,
+    /// Scans, all of them of each label.
+    pub(crate) scans: Vec<TrackingEvent>,
     /// Calls, by name.
     pub(crate) calls: Vec<&'static str>,
     /// Keys of writes to listings.
@@ -215,6 +219,7 @@ impl Inbound for Fake {
         let mut words = text.split(' ').skip(1);
         Ok(vec![match (words.next(), words.next()) {
             (Some("order"), Some(id)) => Hint::Order(id.parse().unwrap()),
+            (Some("parcel"), Some(id)) => Hint::Parcel(id.parse().unwrap()),
             (Some("sku"), Some(sku)) => Hint::Sku(sku.parse().unwrap()),
             (Some("gone"), _) => Hint::Disconnected,
             (Some("dispute"), Some(id)) => Hint::Dispute(id.to_owned()),
@@ -486,6 +491,19 @@ impl Receipts for Fake {
 impl Logistics for Fake {
     fn shipments(&self) -> Option<&dyn Shipments> {
         Some(self)
+    }
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        self.capabilities.support(Facet::Tracking).works().then_some(self)
+    }
+}
+
+#[async_trait]
+impl Tracking for Fake {
+    async fn track(&self, _: &CallCx, waybills: &[Waybill]) -> Result<Vec<TrackingReport>> {
+        self.enter("track").await;
+        let events = self.other().scans.clone();
+        let report = |w: &Waybill| TrackingReport { waybill: w.clone(), events: events.clone() };
+        self.leave("track", waybills.iter().map(report).collect())
     }
 }
 

@@ -316,6 +316,10 @@ fn a_parcel_of_an_earlier_version_is_read() {
         "booked": null, "events": [], "tracking": "unknown", "missing_since": null, "attempt": 1, "handle": null}))
     .unwrap();
     assert!(
-        !parcel.declares && parcel.ordered.is_empty() && parcel.spare.is_empty() && parcel.agreed.is_none()
+        !parcel.declares
+            && parcel.ordered.is_empty()
+            && parcel.spare.is_empty()
+            && parcel.agreed.is_none()
+            && parcel.tracked_at.is_none()
     );
 }

@@ -24,3 +24,4 @@ mod relist;
 mod reserve;
 mod shop;
 mod stuck;
+mod track;

@@ -13,6 +13,10 @@ pub(crate) struct Args {
     /// Try a stuck order once more: what stopped it was put right where the gateway cannot see it. May be repeated.
     #[arg(long, value_name = "ACCOUNT/ORDER")]
     again: Vec<String>,
+    /// Ask the carriers about all parcels on their way, due or not. Else each is asked about every few hours, by the age of its
+    /// last scan.
+    #[arg(long)]
+    track_now: bool,
 }
 
 #[derive(clap::Args)]
@@ -30,7 +34,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         for order in &args.again {
             gateway.try_again(order).await?;
         }
-        Ok(gateway.fulfil().await?)
+        Ok(if args.track_now { gateway.fulfil_and_track_all().await? } else { gateway.fulfil().await? })
     }))?;
     if out.is_json() {
         out.json(&done)?;

@@ -125,7 +125,11 @@ fn show(history: &History, out: &Output) -> anyhow::Result<()> {
     for s in shipments {
         // Not booked yet, it has none.
         let waybill = s.booked.as_ref().map(|b| format!("waybill {}, ", b.waybill)).unwrap_or_default();
-        out.text(format!("shipment     {} {} {waybill}parcel {:?}", s.request.id, s.state, s.tracking))?;
+        let asked = s.tracked_at.map(|at| format!(", asked {at}")).unwrap_or_default();
+        out.text(format!(
+            "shipment     {} {} {waybill}parcel {:?}{asked}",
+            s.request.id, s.state, s.tracking
+        ))?;
         if let Some(note) = &s.note {
             out.text(format!("  {note}"))?;
         }
