@@ -47,7 +47,8 @@ impl Scrubber {
 
     /// What takes out the secrets of a request for a token, a code of the seller's among them, and of its answer.
     pub(crate) fn of_login(request: &WireRequest, response: &WireResponse) -> Scrubber {
-        let given = |name: &str| is_secret_header(name) || name == "code";
+        // TikTok Shop calls it `auth_code`, Amazon `spapi_oauth_code`.
+        let given = |name: &str| is_secret_header(name) || name == "code" || name.ends_with("_code");
         let mut secrets = carried(request, given);
         let sent = request.body_bytes().map(|(_, bytes)| bytes).unwrap_or_default();
         in_json(&sent, given, &mut secrets);
@@ -419,6 +420,16 @@ mod tests {
         assert_eq!(s.text(r#"{"sign":"a\"b","x":1}"#), r#"{"sign":"***","x":1}"#);
         assert_eq!(s.text(r#"{"t":"{\"sign\":\"ab\",\"x\":1}"}"#), r#"{"t":"{\"sign\":\"***\",\"x\":1}"}"#);
         assert_eq!(s.text("<sign>ab</sign><x>1</x>"), "<sign>***</sign><x>1</x>");
+    }
+
+    #[test]
+    fn a_login_holds_no_code_by_whatever_name_and_no_secret_of_the_application() {
+        let base = url::Url::parse("https://auth.example").unwrap();
+        let request = WireRequest::new(http::Method::GET, &base, "/token/get").unwrap();
+        let request = request.query("app_secret", "hunter2-app").query("auth_code", "hunter2-code");
+        let told = WireResponse::json_text(200, r#"{"data":{"access_token":"hunter2-access"}}"#);
+        let s = Scrubber::of_login(&request, &told);
+        assert_eq!(s.text("hunter2-app hunter2-code hunter2-access"), "*** *** ***");
     }
 
     /// RFC 3986 §2.1, the form encoding of the URL standard, RFC 8259 §7, XML 1.0 §4.1, RFC 4648 §4, §5 and §8.
