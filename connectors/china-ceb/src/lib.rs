@@ -122,5 +122,10 @@ impl Customs for ChinaCeb {
 /// # Errors
 /// Not a receipt of customs.
 pub fn read_receipts(business: &str, errors: &ErrorTable) -> Result<Vec<CustomsReceipt>, Error> {
+    answers(business, errors)?.into_iter().collect()
+}
+
+/// The same, each by itself.
+fn answers(business: &str, errors: &ErrorTable) -> Result<Vec<receipts::Answer>, Error> {
     receipts::read(business, errors)?.ok_or_else(|| Error::decode("not a message that answers a declaration"))
 }

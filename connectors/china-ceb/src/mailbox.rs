@@ -11,6 +11,7 @@ use tradewind_connector::{
 use tradewind_domain::{CustomsReceipt, Declaration, FiledDocument, TaxBill};
 
 use crate::config::Settings;
+use crate::receipts::Answer;
 use crate::{ChinaCeb, bills, envelope, receipts};
 
 /// Most messages of one answer.
@@ -91,28 +92,39 @@ impl ChinaCeb {
         }
     }
 
-    /// Answers in an envelope. One that cannot be read must not block those behind it: it becomes an answer that says
-    /// so, and its bytes are kept with the page.
+    /// Answers in an envelope. What cannot be read, the whole or one of its answers, must not block what is behind it: it becomes
+    /// an answer that says so, and its bytes are kept with the page.
     fn open_envelope(&self, text: &str) -> Vec<CustomsReceipt> {
         let read =
             envelope::unwrap(text).and_then(|business| receipts::read(&business, self.pipeline.errors()));
-        let problem = match read {
-            Ok(Some(found)) => return found,
-            Ok(None) => return Vec::new(),
-            Err(e) => e.to_string(),
-        };
+        match read {
+            Ok(found) => self.readable(text, found.unwrap_or_default()),
+            Err(e) => self.readable(text, vec![Err(e)]),
+        }
+    }
+
+    /// The answers of a message, those that cannot be read as answers that say so.
+    fn readable(&self, text: &str, found: Vec<Answer>) -> Vec<CustomsReceipt> {
+        let found = found.into_iter().enumerate();
+        found.map(|(n, answer)| answer.unwrap_or_else(|e| self.unreadable(text, n, &e))).collect()
+    }
+
+    /// `n`: which of the answers in the message it is.
+    fn unreadable(&self, text: &str, n: usize, why: &Error) -> CustomsReceipt {
         let digest = signing::hex(&signing::digest(signing::Hash::Sha256, text.as_bytes()));
-        vec![CustomsReceipt {
+        // The first is known by the message alone, as a message is of which nothing can be read.
+        let own = if n == 0 { String::new() } else { format!("/{n}") };
+        CustomsReceipt {
             declaration: None,
             authority_ref: None,
             document: FiledDocument::Other,
-            reference: digest.clone(),
+            key: format!("{UNREADABLE}/{digest}{own}"),
+            reference: digest,
             code: UNREADABLE.to_owned(),
-            message: problem,
+            message: why.to_string(),
             state: None,
             at: self.pipeline.now(),
-            key: format!("{UNREADABLE}/{digest}"),
-        }]
+        }
     }
 }
 
@@ -145,7 +157,7 @@ impl Receipts for ChinaCeb {
         let text = std::str::from_utf8(bytes).map_err(|_| Error::decode("the message is not UTF-8"))?;
         // Files of the official client hold the bare business message.
         let business = envelope::unwrap(text).unwrap_or_else(|_| text.to_owned());
-        crate::read_receipts(&business, self.pipeline.errors())
+        Ok(self.readable(text, crate::answers(&business, self.pipeline.errors())?))
     }
 }
 
@@ -164,7 +176,9 @@ impl TaxBills for ChinaCeb {
         for (i, envelope) in envelopes.iter().enumerate() {
             // It may hold a bill, so what could be read without it is not the whole of the taxes.
             let opened = envelope::unwrap(envelope).and_then(|text| {
-                receipts.extend(receipts::read(&text, self.pipeline.errors())?.unwrap_or_default());
+                for answer in receipts::read(&text, self.pipeline.errors())?.unwrap_or_default() {
+                    receipts.push(answer?);
+                }
                 Ok(text)
             });
             texts.push(opened.map_err(|e| {

@@ -66,6 +66,14 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl Fields<'_> {
+    /// What people know the answer by: the first number in it.
+    fn about(&self) -> Option<&str> {
+        let numbers = [&self.cop, &self.invt, &self.order, &self.payment, &self.waybill, &self.original];
+        numbers.into_iter().map(|n| &**n).find(|n| !n.is_empty())
+    }
+}
+
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
@@ -73,8 +81,12 @@ fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Answers in a business message. `None`: a message of a kind that says nothing about declarations.
-pub(crate) fn read(text: &str, errors: &ErrorTable) -> Result<Option<Vec<CustomsReceipt>>, Error> {
+/// An answer, or why it cannot be read.
+pub(crate) type Answer = Result<CustomsReceipt, Error>;
+
+/// Answers in a business message, each by itself: one that is odd keeps back no other. `None`: a message of a kind that says
+/// nothing about declarations.
+pub(crate) fn read(text: &str, errors: &ErrorTable) -> Result<Option<Vec<Answer>>, Error> {
     let mut steps = Steps::new(text, CEB)?;
     let root = steps.child()?.unwrap_or_default();
     let node = match root {
@@ -107,7 +119,11 @@ pub(crate) fn read(text: &str, errors: &ErrorTable) -> Result<Option<Vec<Customs
         } else {
             fields.read(&mut steps)?;
         }
-        found.push(receipt(root, fields, errors)?);
+        let about = fields.about().map(str::to_owned);
+        found.push(receipt(root, fields, errors).map_err(|e| match about {
+            Some(number) => e.of_named("answer about", number),
+            None => e.about("answer about ?"),
+        }));
     }
     if found.is_empty() {
         return Err(Error::decode(format!("{root} without {node}")));
@@ -249,6 +265,11 @@ mod tests {
 
     use super::*;
 
+    /// All answers of a message, each of which can be read.
+    fn read(text: &str, errors: &ErrorTable) -> Result<Option<Vec<CustomsReceipt>>, Error> {
+        super::read(text, errors)?.map(|found| found.into_iter().collect()).transpose()
+    }
+
     fn errors() -> ErrorTable {
         ErrorTable::parse(include_str!("../errors.toml")).unwrap()
     }
@@ -282,6 +303,20 @@ mod tests {
         assert_eq!(last.state, Some(DeclarationState::Released));
         assert_eq!(found[1].message, "申报 & 中");
         assert_ne!(found[0].key, found[1].key);
+    }
+
+    #[test]
+    fn one_odd_answer_keeps_back_no_other() {
+        let nodes = [("800", "20160512102650001"), ("", "20160512102650001"), ("800", "yesterday")];
+        let text = message(&nodes.map(|(status, time)| node(status, time, "")).concat());
+        let found = super::read(&text, &errors()).unwrap().unwrap();
+        assert_eq!(found[0].as_ref().unwrap().state, Some(DeclarationState::Released));
+        for (odd, why) in
+            [(&found[1], "an answer without returnStatus"), (&found[2], "returnTime 'yesterday'")]
+        {
+            let told = odd.as_ref().unwrap_err().to_string();
+            assert!(told.contains("answer about TD01") && told.contains(why), "{told}");
+        }
     }
 
     /// Two lists of one message, and two bills on one list: the same number of the message, status and instant.
