@@ -42,6 +42,8 @@ pub struct Fulfilled {
     /// Orders found cancelled (or shipped by somebody else) after their parcel was booked, where the label cannot be voided: a
     /// person must stop it.
     pub after_cancellation: u32,
+    /// Parcels that nobody waits for, with the carrier all the same: a person counts the shelf.
+    pub left_after_all: u32,
     /// Orders that their marketplaces hold, or whose buyers want out, after their parcel was booked: a person keeps it back.
     pub kept_back: u32,
     /// Parcels whose state moved.

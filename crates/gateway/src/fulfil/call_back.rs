@@ -1,13 +1,15 @@
 //! Parcels that nobody waits for: their orders were cancelled after the label was booked, or were shipped by somebody else while it was
 //! booked. Where the carrier can void a label, it is voided.
-//! Where it cannot, order and parcel say so: a person must keep the parcel back, and the label may be billed.
+//! Where it cannot, order and parcel say so: a person must keep the parcel back, and the label may be billed. Whether he did, its scans
+//! tell.
 
 use tradewind_connector::{CallCx, Error, Facet, Kind};
-use tradewind_domain::ShipmentState;
+use tradewind_domain::{OrderLine, ShipmentState};
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Filter};
 
 use super::book::lookup_lag;
+use super::track::handed_over_at;
 use super::{Fulfilled, unless_overtaken};
 use crate::gateway::{Gateway, Result};
 use crate::records::{OrderRecord, ShipmentRecord, Stage};
@@ -189,6 +191,53 @@ impl Gateway {
         let stage = order.stage;
         self.stage(order, stage, Some(note), batch).await
     }
+
+    /// A parcel was scanned for the first time: what a person must know if nobody waits for it. Its units are on the shelf by our
+    /// count: given back when its order was cancelled, or never taken where somebody else shipped. They are not taken off: a count of
+    /// the shelf may have done so since.
+    ///
+    /// The order goes into the commit as it was read: cancelled in between, its units would be given back and nobody told.
+    pub(super) async fn left_after_all(
+        &self,
+        parcel: &mut ShipmentRecord,
+        batch: &mut Batch,
+    ) -> Result<Option<String>> {
+        let Some(mut order) = typed::get::<OrderRecord>(&*self.store, &parcel.order).await? else {
+            return Ok(None);
+        };
+        if !order.value.is_unwanted() {
+            batch.put_back(&order)?;
+            return Ok(None);
+        }
+        let waybill = parcel.booked.as_ref().map(|b| b.waybill.to_string()).unwrap_or_default();
+        let at = handed_over_at(parcel).map(|at| format!(" since {at}")).unwrap_or_default();
+        let units = contents(parcel, &order.value);
+        let note = format!(
+            "{}, and the carrier has parcel {waybill} all the same{at}: {units} in it are on the shelf by our count; count the shelf, and \
+             have the parcel returned; the carrier may bill it",
+            fate(&order.value)
+        );
+        parcel.note = Some(note.clone());
+        order.value.note = Some(note.clone());
+        let key = order.value.key();
+        let what = format!("parcel {}: {units}", parcel.request.id);
+        batch.put_back(&order)?.audit(self.now(), "left after all", key.clone(), what);
+        Ok(Some(format!("order {key}: {note}")))
+    }
+}
+
+/// The units of a parcel, in words. What of its order's lines left before by another way is not in it.
+fn contents(parcel: &ShipmentRecord, order: &OrderRecord) -> String {
+    let units = |line: &OrderLine| {
+        let booked = parcel.ordered.iter().find(|l| l.line == line.id).map(|l| l.quantity);
+        let ordered = booked.or(parcel.ordered.is_empty().then_some(line.quantity)).unwrap_or(0);
+        // Of one that somebody else shipped, that is what he shipped.
+        let before = if order.stage == Stage::Cancelled { line.shipped } else { 0 };
+        let of = line.sku.as_ref().map_or(line.channel_sku.as_str(), |sku| sku.as_str());
+        Some(ordered.saturating_sub(before)).filter(|n| *n > 0).map(|n| format!("{n} of {of}"))
+    };
+    let units: Vec<String> = order.order.lines.iter().filter_map(units).collect();
+    if units.is_empty() { "the units".to_owned() } else { units.join(", ") }
 }
 
 /// Why nobody waits for the parcel of an order.

@@ -98,12 +98,21 @@ impl Gateway {
             let tracked_at = parcel.value.tracked_at.max(Some(asked_at));
             let scanned = ShipmentRecord { tracked_at, ..scanned(&parcel.value, &report.events) };
             let moved = scanned.tracking != parcel.value.tracking;
+            let was_here = !parcel.value.has_left();
             parcel.value = scanned;
             let mut batch = Batch::new();
+            let after_all = match was_here && parcel.value.has_left() {
+                true => self.left_after_all(&mut parcel.value, &mut batch).await?,
+                false => None,
+            };
             batch.put_back(&parcel)?;
             match self.store.commit(batch).await {
                 Ok(()) => {
                     done.moved += u32::from(moved);
+                    if let Some(told) = after_all {
+                        done.left_after_all += 1;
+                        done.urge(told);
+                    }
                     return Ok(());
                 }
                 Err(StoreError::Conflict { .. }) => {
@@ -162,6 +171,12 @@ impl ShipmentRecord {
         };
         Some(since.checked_add(pause - SLACK).unwrap_or(since))
     }
+}
+
+/// When a scan first told that the carrier has a parcel.
+pub(super) fn handed_over_at(parcel: &ShipmentRecord) -> Option<Timestamp> {
+    let with_carrier = |e: &&TrackingEvent| e.state.and_then(shipment_state).is_some();
+    parcel.events.iter().filter(with_carrier).map(scanned_at).min()
 }
 
 /// When a parcel was scanned; where no offset was told, as if its wall clock showed UTC.

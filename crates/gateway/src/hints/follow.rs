@@ -164,9 +164,12 @@ impl Gateway {
         if due.parcels.is_some() {
             let mut moved = Fulfilled::default();
             self.track(Ask::Of(id), &mut moved).await?;
-            let read = match moved.notes.into_iter().next() {
-                Some(why) if moved.postponed > 0 => Err(Error::new(Kind::Unavailable, why)),
-                _ => Ok(()),
+            let read = if moved.postponed > 0 {
+                Err(Error::new(Kind::Unavailable, moved.notes.join("; ")))
+            } else {
+                // What a person must do.
+                round.pulled.errors.append(&mut moved.notes);
+                Ok(())
             };
             self.ends(due.parcels, read, round).await?;
         }

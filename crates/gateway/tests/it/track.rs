@@ -7,8 +7,8 @@ use tradewind_connector::{Bounds, Connector, Facet, InboundRequest, Kind};
 use tradewind_domain::{AccountId, OrderState, ShipmentState, TrackingEvent, TrackingState};
 use tradewind_gateway::Gateway;
 use tradewind_gateway::fulfil::Fulfilled;
-use tradewind_gateway::hints::{Outcome, Reading};
-use tradewind_gateway::records::ShipmentRecord;
+use tradewind_gateway::hints::{Followed, Outcome, Reading};
+use tradewind_gateway::records::{OrderRecord, ShipmentRecord, Stage, StockRecord};
 use tradewind_store::{Batch, Filter, typed};
 
 use crate::fakes::Fake;
@@ -114,17 +114,22 @@ async fn a_carriers_word_is_followed_at_once() {
     let carrier = Fake::new("carrier", &[ABLE[0], ABLE[1], Facet::Webhooks]);
     let gateway = with_carrier(&t, carrier.clone());
     let id: AccountId = "carrier".parse().unwrap();
-    let mut headers = http::HeaderMap::new();
-    headers.insert("signed", http::HeaderValue::from_static("yes"));
     for delivery in ["1 parcel W1", "2 parcel W1"] {
-        let (url, body) = ("https://hooks.example/hooks/carrier".to_owned(), delivery.to_owned().into());
-        let request = InboundRequest { url, headers: headers.clone(), body, received_at: gateway.now() };
-        gateway.take_delivery(&id, &request).await.unwrap();
-        gateway.clock.sleep(Duration::from_secs(3)).await;
-        let followed = gateway.follow(&id).await.unwrap();
+        let followed = word_of(&gateway, &id, delivery).await;
         assert_eq!(followed.tried, [(Reading::Parcels, Outcome::Read)]);
     }
     assert_eq!(carrier.count("track"), 2);
+}
+
+/// A notification comes in and is followed.
+async fn word_of(gateway: &Gateway, id: &AccountId, delivery: &'static str) -> Followed {
+    let mut headers = http::HeaderMap::new();
+    headers.insert("signed", http::HeaderValue::from_static("yes"));
+    let (url, body) = ("https://hooks.example/hooks/carrier".to_owned(), delivery.to_owned().into());
+    let request = InboundRequest { url, headers, body, received_at: gateway.now() };
+    gateway.take_delivery(id, &request).await.unwrap();
+    gateway.clock.sleep(Duration::from_secs(3)).await;
+    gateway.follow(id).await.unwrap()
 }
 
 #[tokio::test]
@@ -160,4 +165,78 @@ async fn what_somebody_writes_to_a_parcel_meanwhile_costs_no_scan() {
         assert!(parcel.tracked_at.is_some());
     }
     assert_eq!(all[key].note.as_deref(), Some("keep it back"));
+}
+
+/// What is on the shelf by our count, and what of it is for sale.
+async fn shelf(t: &Trade) -> (u32, u32) {
+    let shelf = t.one::<StockRecord>().await;
+    (shelf.on_hand, shelf.allotted.values().sum())
+}
+
+/// Three of ten were given back when the order was cancelled; the parcel went out all the same.
+#[tokio::test]
+async fn a_parcel_of_a_cancelled_order_that_is_scanned_is_told_once() {
+    let t = Trade::new(&ABLE).await;
+    t.cancel_during(&t.carrier, "book");
+    let done = round(&t).await;
+    assert_eq!((done.after_cancellation, done.left_after_all), (1, 0), "{done:?}");
+    assert_eq!(shelf(&t).await, (10, 10));
+    // The data came first, and say nothing of the parcel.
+    scan(&t, "DUMMY_PU", TrackingState::InfoReceived);
+    t.gateway.clock.sleep(Duration::from_secs(4 * 3_600)).await;
+    let done = round(&t).await;
+    assert_eq!((t.carrier.count("track"), done.left_after_all), (1, 0), "{done:?}");
+    let scanned = t.gateway.now();
+    scan(&t, "PU", TrackingState::Accepted);
+    t.gateway.clock.sleep(Duration::from_secs(4 * 3_600)).await;
+    let done = round(&t).await;
+    assert_eq!((done.left_after_all, done.after_cancellation), (1, 0), "{done:?}");
+    let [note] = &done.notes[..] else { panic!("{done:?}") };
+    for part in ["order shop/A-1", "parcel W1", &scanned.to_string(), "3 of BAG-1", "count the shelf"] {
+        assert!(note.contains(part), "{part}: {note}");
+    }
+    let parcel = t.one::<ShipmentRecord>().await;
+    assert_eq!(parcel.state, ShipmentState::InTransit);
+    assert_eq!(Some(note.trim_start_matches("order shop/A-1: ")), parcel.note.as_deref());
+    assert_eq!(t.one::<OrderRecord>().await.note, parcel.note);
+    // A person may have counted by now.
+    assert_eq!(shelf(&t).await, (10, 10));
+    scan(&t, "DF", TrackingState::InTransit);
+    t.gateway.clock.sleep(Duration::from_secs(6 * 3_600)).await;
+    let done = round(&t).await;
+    assert_eq!((t.carrier.count("track"), done.left_after_all), (3, 0), "{done:?}");
+    assert!(done.notes.is_empty(), "{done:?}");
+}
+
+/// The cancellation comes while the carrier is asked: the parcel was here by what we knew.
+#[tokio::test]
+async fn a_parcel_that_is_scanned_as_its_order_is_cancelled_is_told() {
+    let t = Trade::new(&ABLE).await;
+    t.channel.other().fail.push(("ship", Kind::Rejected));
+    round(&t).await;
+    assert_eq!(t.one::<OrderRecord>().await.stage, Stage::Stuck);
+    scan(&t, "PU", TrackingState::Accepted);
+    t.gateway.clock.sleep(Duration::from_secs(4 * 3_600)).await;
+    t.cancel_during(&t.carrier, "track");
+    let done = round(&t).await;
+    assert_eq!((done.left_after_all, done.after_cancellation), (1, 0), "{done:?}");
+    assert_eq!((t.one::<OrderRecord>().await.stage, shelf(&t).await), (Stage::Cancelled, (10, 10)));
+    // It is not told a second time by the step that calls parcels back.
+    let done = round(&t).await;
+    assert_eq!((done.left_after_all, done.after_cancellation), (0, 0), "{done:?}");
+}
+
+/// Heard of by the carrier's own word, between two rounds.
+#[tokio::test]
+async fn a_notification_of_a_parcel_that_left_after_all_reaches_a_person() {
+    let t = Trade::new(&ABLE).await;
+    t.cancel_during(&t.carrier, "book");
+    round(&t).await;
+    scan(&t, "PU", TrackingState::Accepted);
+    let carrier = Fake::new("carrier", &[ABLE[0], ABLE[1], Facet::Webhooks]);
+    carrier.other().scans = t.carrier.other().scans.clone();
+    let gateway = with_carrier(&t, carrier.clone());
+    let followed = word_of(&gateway, &"carrier".parse().unwrap(), "1 parcel W1").await;
+    assert_eq!(followed.tried, [(Reading::Parcels, Outcome::Read)]);
+    assert!(followed.pulled.errors[0].contains("count the shelf"), "{followed:?}");
 }

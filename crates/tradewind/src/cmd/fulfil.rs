@@ -50,6 +50,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             (done.cancelled, "cancelled"),
             (done.voided, "labels voided"),
             (done.after_cancellation, "parcels of cancelled orders"),
+            (done.left_after_all, "of them with the carrier: count the shelf"),
             (done.kept_back, "kept back"),
             (done.moved, "parcels moved"),
             (done.stuck, "stuck"),
@@ -61,10 +62,10 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     Ok(exit(&done))
 }
 
-/// What needs a person comes first: an order that is stuck, a parcel that must be kept back, units that must be got.
+/// What needs a person comes first: an order that is stuck, a parcel that must be kept back or left all the same, units that must be got.
 fn exit(done: &Fulfilled) -> Exit {
     let left = done.failed > 0 || !done.gone.is_empty();
-    let person = [done.stuck, done.after_cancellation, done.kept_back, done.oversold];
+    let person = [done.stuck, done.after_cancellation, done.left_after_all, done.kept_back, done.oversold];
     match (person.iter().any(|n| *n > 0), done.postponed > 0) {
         (true, _) => Exit::Blocked,
         (false, false) => Exit::Ok,
@@ -158,6 +159,7 @@ mod tests {
     fn a_parcel_that_must_be_kept_back_needs_a_person() {
         let done = Fulfilled { after_cancellation: 1, postponed: 1, ..Fulfilled::default() };
         assert_eq!(exit(&done), Exit::Blocked);
+        assert_eq!(exit(&Fulfilled { left_after_all: 1, moved: 1, ..Fulfilled::default() }), Exit::Blocked);
         assert_eq!(exit(&Fulfilled { kept_back: 1, ..Fulfilled::default() }), Exit::Blocked);
         // As `orders` ends that finds the same.
         assert_eq!(exit(&Fulfilled { oversold: 2, confirmed: 1, ..Fulfilled::default() }), Exit::Blocked);
