@@ -158,8 +158,8 @@ async fn official_answers_are_understood() {
         failed.len()
     );
     assert!(understood >= 15, "only {understood} understood");
-    assert!(failed.len() <= KNOWN, "{failed:#?}");
+    // One example contradicts its own model: a movement without `transactionId` cannot be booked once and not twice.
+    let known = ["finances_2024-06-19 get /finances/2024-06-19/transactions 200"];
+    let odd: Vec<&str> = failed.iter().filter_map(|f| f.split_once(": ").map(|(call, _)| call)).collect();
+    assert_eq!(odd, known, "{failed:#?}");
 }
-
-/// Examples that contradict their own model or leave out a required field; each is printed above.
-const KNOWN: usize = 1; // listTransactions: the sandbox leaves out `transactionId`, without which nothing can be booked twice-safe
