@@ -44,14 +44,9 @@ pub static FACTORY: Factory = Factory {
     open,
 };
 
-#[allow(clippy::expect_used)] // a literal; the conformance suite opens the connector and would show it
-fn id() -> ConnectorId {
-    ConnectorId::new("aliexpress").expect("a literal id")
-}
-
 fn info() -> ConnectorInfo {
     ConnectorInfo {
-        id: id(),
+        id: ConnectorId::literal("aliexpress"),
         name: "AliExpress".to_owned(),
         roles: vec![Role::Marketplace],
         api_version: "IOP gateway, aliexpress.solution.*, issue.* and trade.seller.* methods".to_owned(),
@@ -76,7 +71,7 @@ fn capabilities() -> Capabilities {
         // A seller gives no money back of his own accord: it follows from an issue's solution.
         (Facet::Refund, Unsupported),
         (Facet::Webhooks, NotImplemented),
-        // What was released of each order (`trade.redefining.findloanlistquery`); see the README.
+        // What was released of each order (`loan_info` of its details); see the README.
         (Facet::Transactions, NotImplemented),
         // No method for statements or payouts is known (fact sheet §5).
         (Facet::Statements, Unsupported),
@@ -112,7 +107,7 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, E
     let mut capabilities = capabilities();
     capabilities.bounds.currencies = vec![settings.currency];
     let parts = Parts {
-        connector: id(),
+        connector: info().id,
         account: config.account.clone(),
         app: settings.app_key.clone(),
         access: config.access,

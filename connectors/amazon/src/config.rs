@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use tradewind_connector::Error;
-use tradewind_domain::{ConnectorId, Currency};
+use tradewind_domain::Currency;
 use url::Url;
 
 /// Settings.
@@ -35,14 +35,6 @@ pub(crate) struct Site {
     pub(crate) marketplace_id: &'static str,
     pub(crate) currency: Currency,
     pub(crate) seller_id: String,
-}
-
-/// The connector's id. The literal is valid, so the fallback never shows.
-pub(crate) fn id() -> ConnectorId {
-    match ConnectorId::new("amazon") {
-        Ok(id) => id,
-        Err(_) => unreachable!("the literal is a valid id"),
-    }
 }
 
 const NA: &str = "https://sellingpartnerapi-na.amazon.com";

@@ -37,6 +37,7 @@ use tradewind_connector::{
     AccountConfig, Bounds, Capabilities, Effort, Efforts, Error, ErrorTable, Facet, Factory, Inbound, Limits,
     Parts, Pipeline, Runtime, Support,
 };
+use tradewind_domain::ConnectorId;
 
 use crate::config::Site;
 
@@ -62,7 +63,7 @@ pub struct Amazon {
 
 fn info() -> ConnectorInfo {
     ConnectorInfo {
-        id: config::id(),
+        id: ConnectorId::literal("amazon"),
         name: "Amazon".to_owned(),
         roles: vec![Role::Marketplace],
         api_version: "SP-API: listings 2021-08-01, orders 2026-01-01, finances 2024-06-19".to_owned(),
@@ -142,7 +143,7 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
         granted.revoke(Facet::Webhooks);
     }
     let parts = Parts {
-        connector: config::id(),
+        connector: info().id,
         account: account.account.clone(),
         // Quotas are per application and selling partner, whichever of its stores is called.
         app: format!("{}/{}", settings.client_id, settings.seller_id),

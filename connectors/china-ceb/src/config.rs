@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use tradewind_connector::Error;
-use tradewind_domain::ConnectorId;
 use url::Url;
 
 /// A company with its customs registration.
@@ -147,14 +146,6 @@ fn order_and_declaration() -> Vec<Paper> {
 }
 fn pieces() -> String {
     "011".to_owned()
-}
-
-/// The connector's id. The literal is valid, so the fallback never shows.
-pub(crate) fn id() -> ConnectorId {
-    match ConnectorId::new("china-ceb") {
-        Ok(id) => id,
-        Err(_) => unreachable!("the literal is a valid id"),
-    }
 }
 
 impl Settings {

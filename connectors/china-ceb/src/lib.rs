@@ -28,7 +28,7 @@ use tradewind_connector::{
     AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
     Support,
 };
-use tradewind_domain::{Currency, CustomsReceipt};
+use tradewind_domain::{ConnectorId, Currency, CustomsReceipt};
 
 /// This connector's line in the registry.
 pub static FACTORY: Factory = Factory {
@@ -51,7 +51,7 @@ pub struct ChinaCeb {
 
 fn info() -> ConnectorInfo {
     ConnectorInfo {
-        id: config::id(),
+        id: ConnectorId::literal("china-ceb"),
         name: "China customs (CEB)".to_owned(),
         roles: vec![Role::Customs],
         api_version: "CEB messages 2022-05".to_owned(),
@@ -75,7 +75,7 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
     let settings: config::Settings = account.settings()?;
     settings.check()?;
     let parts = Parts {
-        connector: config::id(),
+        connector: info().id,
         account: account.account.clone(),
         app: settings.dxp_id.clone(),
         access: account.access,

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use tradewind_connector::Error;
-use tradewind_domain::ConnectorId;
 use url::Url;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -56,14 +55,6 @@ fn production() -> Url {
     match Url::parse("https://express.api.dhl.com/mydhlapi") {
         Ok(url) => url,
         Err(_) => unreachable!("the literal is a valid address"),
-    }
-}
-
-/// The connector's id. The literal is valid, so the fallback never shows.
-pub(crate) fn id() -> ConnectorId {
-    match ConnectorId::new("dhl-express") {
-        Ok(id) => id,
-        Err(_) => unreachable!("the literal is a valid id"),
     }
 }
 

@@ -21,7 +21,7 @@ use tradewind_connector::{
     AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
     Support,
 };
-use tradewind_domain::Incoterm;
+use tradewind_domain::{ConnectorId, Incoterm};
 
 /// This connector's line in the registry.
 pub static FACTORY: Factory = Factory {
@@ -44,7 +44,7 @@ pub struct DhlExpress {
 
 fn info() -> ConnectorInfo {
     ConnectorInfo {
-        id: config::id(),
+        id: ConnectorId::literal("dhl-express"),
         name: "DHL Express".to_owned(),
         roles: vec![Role::Logistics],
         api_version: "MyDHL API 3.1.1".to_owned(),
@@ -75,7 +75,7 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
     let settings: config::Settings = account.settings()?;
     settings.check()?;
     let parts = Parts {
-        connector: config::id(),
+        connector: info().id,
         account: account.account.clone(),
         app: settings.account_number.clone(),
         access: account.access,

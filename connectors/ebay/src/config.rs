@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use tradewind_connector::signing::keys::der;
 use tradewind_connector::{Error, Secrets};
-use tradewind_domain::{ConnectorId, Currency};
+use tradewind_domain::Currency;
 use url::Url;
 
 /// Settings.
@@ -97,14 +97,6 @@ pub(crate) struct Site {
     pub(crate) fulfillment_policy: String,
     pub(crate) payment_policy: String,
     pub(crate) return_policy: String,
-}
-
-/// The connector's id. The literal is valid, so the fallback never shows.
-pub(crate) fn id() -> ConnectorId {
-    match ConnectorId::new("ebay") {
-        Ok(id) => id,
-        Err(_) => unreachable!("the literal is a valid id"),
-    }
 }
 
 /// (marketplace id, Trading `SiteID`, currency, language). eBay API references, "Marketplace ID values" and

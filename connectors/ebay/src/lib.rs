@@ -38,6 +38,7 @@ use tradewind_connector::{
     AccountConfig, Bounds, Capabilities, Effort, Efforts, Error, ErrorTable, Facet, Factory, Limits, Parts,
     Pipeline, Runtime, Support,
 };
+use tradewind_domain::ConnectorId;
 
 use crate::config::Site;
 pub use crate::inbound::challenge_response;
@@ -64,7 +65,7 @@ pub struct Ebay {
 
 fn info() -> ConnectorInfo {
     ConnectorInfo {
-        id: config::id(),
+        id: ConnectorId::literal("ebay"),
         name: "eBay".to_owned(),
         roles: vec![Role::Marketplace],
         api_version: "Inventory v1, Fulfillment v1, Finances v1, Taxonomy v1, Post-Order v2, Trading 1331"
@@ -135,7 +136,7 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
         granted.revoke(Facet::Disputes);
     }
     let parts = Parts {
-        connector: config::id(),
+        connector: info().id,
         account: account.account.clone(),
         app: settings.client_id.clone(),
         access: account.access,

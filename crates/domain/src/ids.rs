@@ -98,6 +98,21 @@ id!(/// An account: one login at one channel, named by the user (`ebay-uk`, `dhl
     AccountId, "account", 64);
 id!(/// The connector's short name (`amazon`, `dhl-express`).
     ConnectorId, "connector", 40);
+
+impl ConnectorId {
+    /// The id that a connector's own source names.
+    ///
+    /// # Panics
+    /// The text is no id: a defect of the connector, which its conformance suite shows.
+    #[must_use]
+    pub fn literal(name: &'static str) -> Self {
+        match Self::new(name) {
+            Ok(id) => id,
+            Err(e) => unreachable!("{name:?}: {e}"),
+        }
+    }
+}
+
 id!(/// The seller's stock-keeping unit: the key of a variant in every channel.
     Sku, "SKU", 120);
 id!(/// A product: what groups variants.
