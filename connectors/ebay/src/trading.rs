@@ -243,3 +243,19 @@ impl Operation for EndItem<'_> {
         acknowledged(response)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reader knows XML's own five entities and expands no others.
+    #[test]
+    fn entities_of_a_document_are_refused() {
+        let ack = |xml: &str| {
+            parsed::<Verdict>(&WireResponse::json_text(200, xml)).map(|v| v.ack).map_err(|e| e.kind())
+        };
+        assert_eq!(ack("<R><Ack>A &amp; B</Ack></R>"), Ok("A & B".to_owned()));
+        let bomb = "<!DOCTYPE R [<!ENTITY a 'Success'>]><R><Ack>&a;</Ack></R>";
+        assert_eq!(ack(bomb), Err(Kind::Decode));
+    }
+}

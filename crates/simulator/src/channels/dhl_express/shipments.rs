@@ -218,28 +218,29 @@ fn awb(serial: &str) -> String {
     format!("{serial}{check}")
 }
 
-impl DhlExpress {
-    pub(super) fn create(&self, ask: &Ask<'_>, world: &World) -> Response {
-        let body = &ask.body;
-        if let Err(complaint) = check(body) {
-            return schema(ask, &complaint);
-        }
-        let now = world.now_ms();
+/// What a booking asks for, once nothing speaks against it.
+struct Wanted {
+    planned_ms: i64,
+    code: String,
+    from: String,
+    to: String,
+    services: Vec<String>,
+}
+
+impl Wanted {
+    /// Reads a body that fits the schema; an error is the channel's complaint.
+    fn of(body: &Value, now: i64) -> Result<Wanted, String> {
         let Some(planned_ms) = planned(&at(body, "/plannedShippingDateAndTime")) else {
-            return bad(
-                ask,
-                "998: ShipTimeStamp is not well formatted.(Expected Sample Format : '2010-02-11T17:10:09 GMT+01:00')",
-            );
+            return Err("998: ShipTimeStamp is not well formatted.(Expected Sample Format : '2010-02-11T17:10:09 GMT+01:00')".to_owned());
         };
         if planned_ms < now || planned_ms > now + 10 * DAY_MS {
-            return bad(ask, "998: ShipTimeStamp must not lie in the past nor more than 10 days ahead");
+            return Err("998: ShipTimeStamp must not lie in the past nor more than 10 days ahead".to_owned());
         }
-        let account = at(body, "/accounts/0/number");
-        if account != ACCOUNT {
-            return bad(ask, "8007: The account number is invalid or not active");
+        if at(body, "/accounts/0/number") != ACCOUNT {
+            return Err("8007: The account number is invalid or not active".to_owned());
         }
         if body.get("identifiers").and_then(Value::as_array).is_some_and(|i| !i.is_empty()) {
-            return bad(ask, "3501: Identifiers are not allowed for this account");
+            return Err("3501: Identifiers are not allowed for this account".to_owned());
         }
         let (from, to) = (
             at(body, "/customerDetails/shipperDetails/postalAddress/countryCode"),
@@ -247,17 +248,14 @@ impl DhlExpress {
         );
         let declarable = body.pointer("/content/isCustomsDeclarable") == Some(&Value::Bool(true));
         if border(&from, &to) && !declarable {
-            return bad(ask, "7008: This lane needs a customs declaration: content.isCustomsDeclarable");
+            return Err("7008: This lane needs a customs declaration: content.isCustomsDeclarable".to_owned());
         }
         let code = at(body, "/productCode");
         let (lane, _) = product(&from, &to);
         if code != lane && !(code == "T" && lane == "P") && !(code == "D" && lane == "P" && !declarable) {
-            return bad(
-                ask,
-                &format!(
-                    "7008: The requested product {code} is not available between this origin and destination"
-                ),
-            );
+            return Err(format!(
+                "7008: The requested product {code} is not available between this origin and destination"
+            ));
         }
         let services: Vec<String> = body
             .get("valueAddedServices")
@@ -273,17 +271,47 @@ impl DhlExpress {
                 _ => false,
             };
             if !fits {
-                return bad(
-                    ask,
-                    &format!(
-                        "7008: The requested Special Service Code  #/valueAddedServices/{n}/serviceCode '{service}' is not available between this origin and destination."
-                    ),
-                );
+                return Err(format!(
+                    "7008: The requested Special Service Code  #/valueAddedServices/{n}/serviceCode '{service}' is not available between this origin and destination."
+                ));
             }
         }
+        Ok(Wanted { planned_ms, code, from, to, services })
+    }
+}
+
+/// The label, and the papers that were asked for beside it.
+fn documents(body: &Value, awb: &str, label: &str) -> Vec<Value> {
+    let mut documents = vec![j!({"imageFormat": "PDF", "content": label, "typeCode": "label"})];
+    let options = body.pointer("/outputImageProperties/imageOptions").and_then(Value::as_array);
+    for option in options.into_iter().flatten() {
+        let kind = text(option.get("typeCode").unwrap_or(&Value::Null));
+        if ["invoice", "waybillDoc", "shipmentReceipt"].contains(&kind.as_str())
+            && option.get("isRequested") != Some(&Value::Bool(false))
+        {
+            let bytes = pdf::page(&[kind.clone(), format!("AWB {awb}")]);
+            let content = base64::engine::general_purpose::STANDARD.encode(bytes);
+            documents.push(j!({"imageFormat": "PDF", "content": content, "typeCode": kind}));
+        }
+    }
+    documents
+}
+
+impl DhlExpress {
+    pub(super) fn create(&self, ask: &Ask<'_>, world: &World) -> Response {
+        let body = &ask.body;
+        if let Err(complaint) = check(body) {
+            return schema(ask, &complaint);
+        }
+        let now = world.now_ms();
+        let wanted = match Wanted::of(body, now) {
+            Ok(wanted) => wanted,
+            Err(complaint) => return bad(ask, &complaint),
+        };
         if ask.query("validateDataOnly") == Some("true") {
             return json(201, &j!({"warnings": []}));
         }
+        let Wanted { planned_ms, code, from, to, services } = wanted;
         let weights =
             body.pointer("/content/packages").and_then(Value::as_array).cloned().unwrap_or_default();
         let mut grams: i64 = weights.iter().filter_map(|p| milli(p.get("weight")?)).sum();
@@ -313,7 +341,7 @@ impl DhlExpress {
             awb: number_.clone(),
             pieces: pieces.clone(),
             reference: reference.clone(),
-            account,
+            account: ACCOUNT.to_owned(),
             product: code.clone(),
             created_ms: now,
             planned_ms,
@@ -352,18 +380,7 @@ impl DhlExpress {
             }
         });
         self.schedule(world, &shipment);
-        let mut documents = vec![j!({"imageFormat": "PDF", "content": label, "typeCode": "label"})];
-        let options = body.pointer("/outputImageProperties/imageOptions").and_then(Value::as_array);
-        for option in options.into_iter().flatten() {
-            let kind = text(option.get("typeCode").unwrap_or(&Value::Null));
-            if ["invoice", "waybillDoc", "shipmentReceipt"].contains(&kind.as_str())
-                && option.get("isRequested") != Some(&Value::Bool(false))
-            {
-                let bytes = pdf::page(&[kind.clone(), format!("AWB {number_}")]);
-                let content = base64::engine::general_purpose::STANDARD.encode(bytes);
-                documents.push(j!({"imageFormat": "PDF", "content": content, "typeCode": kind}));
-            }
-        }
+        let documents = documents(body, &number_, &label);
         let base = format!("{}/mydhlapi", world.base_url(NAME));
         let packages: Vec<Value> = pieces
             .iter()
