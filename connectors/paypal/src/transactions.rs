@@ -104,7 +104,13 @@ impl Operation for Search {
         if page != span.page {
             return Err(Error::decode(format!("asked for page {}, got page {page}", span.page)));
         }
-        let more = answer.total_pages.is_some_and(|total| page < total);
+        // Without the number of pages a full one does not pass for the last: what is behind it would be left out for ever.
+        let full = answer.transaction_details.len() >= PAGE_SIZE as usize;
+        let more = match answer.total_pages {
+            Some(total) => page < total,
+            None if full => return Err(Error::decode("a full page of transactions without total_pages")),
+            None => false,
+        };
         let read = |d: Detail| row(d.transaction_info);
         let items = answer.transaction_details.read("transaction", "transaction_info.transaction_id", read);
         Ok(Rows { items: items.collect(), more })
@@ -253,5 +259,21 @@ mod tests {
         );
         // One that is odd keeps back no other, and is named.
         assert!(rows.items[2].as_ref().unwrap_err().message().starts_with("transaction ODD: "));
+    }
+
+    #[test]
+    fn a_full_page_that_does_not_tell_how_many_there_are_is_not_taken_for_the_last() {
+        let search = Search { base: Url::parse("https://api-m.paypal.com").unwrap(), event: None };
+        let account = "paypal".parse().unwrap();
+        let cx = OpCx { account: &account, now: Timestamp::UNIX_EPOCH, nonce: "", key: "" };
+        let span = Span { from: Timestamp::UNIX_EPOCH, to: Timestamp::UNIX_EPOCH, page: 1 };
+        let read = |rows: usize, more: &str| {
+            let text = format!(r#"{{"transaction_details":[{}]{more}}}"#, vec!["{}"; rows].join(","));
+            search.decode(&cx, &span, &WireResponse::json_text(200, text))
+        };
+        // Five hundred are asked for in one page.
+        assert!(read(500, "").unwrap_err().message().contains("without total_pages"));
+        assert!(!read(499, "").unwrap().more);
+        assert!(!read(500, r#","total_pages":1"#).unwrap().more);
     }
 }
