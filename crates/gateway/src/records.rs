@@ -88,7 +88,7 @@ impl StockRecord {
     pub const RETURNED: &'static str = "returned";
 }
 
-/// Units that came back to an account.
+/// Units that came back to an account; none where they had left when their order was cancelled, and the channel may show them again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Returned {
     /// How many.

@@ -209,6 +209,13 @@ impl StockRecord {
         }
     }
 
+    /// An order of an account is cancelled, and its units left all the same: none comes back. Its channel may show them again by
+    /// itself, so its listing is to be read: what it shows beyond the allotment is lowered.
+    pub fn gone_with_cancelled(&mut self, account: &AccountId, now: Timestamp) {
+        let returned = self.returned.entry(account.clone()).or_insert(Returned { units: 0, heard_at: now });
+        returned.heard_at = now;
+    }
+
     /// A sale or a cancellation of an account was heard of: what its listing showed before tells nothing of what came back.
     pub fn heard(&mut self, account: &AccountId, now: Timestamp) {
         if let Some(returned) = self.returned.get_mut(account) {

@@ -284,6 +284,9 @@ impl Turn<'_> {
         if wanted.leave {
             shelf.ship(wanted.units);
         }
+        if self.out && wanted.units > 0 && self.buffer.is_some() {
+            shelf.gone_with_cancelled(account, self.now);
+        }
         Some((reserved(self.record, line, &shelf.sku, of, wanted), more))
     }
 }

@@ -561,21 +561,7 @@ async fn units_of_a_cancelled_order_are_for_sale_again() {
         t.take(order(OrderState::Cancelled, 10)).await;
         assert_eq!(stock(&t).await, (10, 0, 10), "for sale, at the shop that had sold them");
         let shop: AccountId = "shop".parse().unwrap();
-        let listing = LiveListing {
-            key: ListingRef { sku: "BAG-1".parse().unwrap(), listing: None },
-            state: state.clone(),
-            price: None,
-            quantity: Some(shown),
-            title: None,
-            issues: Vec::new(),
-        };
-        let offer: OfferRecord = serde_json::from_value(json!({"account": "shop", "sku": "BAG-1", "desired": null,
-            "state": "live", "plan": "", "listing": null, "live": listing, "read_at": t.gateway.now(), "note": null}))
-        .unwrap();
-        let mut batch = Batch::new();
-        batch.put(&offer).unwrap();
-        t.gateway.store.commit(batch).await.unwrap();
-        t.channel.other().listings.insert(offer.sku.clone(), listing);
+        show(&t, state, shown).await;
         // The read-back reads it once that can tell, and once.
         let read = async |minutes: u64| {
             t.gateway.clock.sleep(Duration::from_secs(60 * minutes)).await;
@@ -596,4 +582,51 @@ async fn units_of_a_cancelled_order_are_for_sale_again() {
         assert_eq!(pull(1).await, (fresh, true), "{shown}");
         assert_eq!(t.one::<StockRecord>().await.may_show(&shop, shown), most);
     }
+}
+
+/// A listing that was read at this moment, and what its channel shows of it.
+async fn show(t: &Trade, state: ListingState, shown: u32) {
+    let listing = LiveListing {
+        key: ListingRef { sku: "BAG-1".parse().unwrap(), listing: None },
+        state,
+        price: None,
+        quantity: Some(shown),
+        title: None,
+        issues: Vec::new(),
+    };
+    let offer: OfferRecord = serde_json::from_value(json!({"account": "shop", "sku": "BAG-1", "desired": null,
+        "state": "live", "plan": "", "listing": null, "live": listing, "read_at": t.gateway.now(), "note": null}))
+    .unwrap();
+    let mut batch = Batch::new();
+    batch.put(&offer).unwrap();
+    t.gateway.store.commit(batch).await.unwrap();
+    t.channel.other().listings.insert(offer.sku.clone(), listing);
+}
+
+/// The courier has three of ten when their order is cancelled; its channel shows ten again by itself. That is read, so that a plan
+/// sees it and lowers it to seven, and nothing is for sale that is not here.
+#[tokio::test]
+async fn a_listing_of_units_that_left_with_a_cancelled_order_is_read() {
+    let t = Trade::new(&[Facet::Shipments]).await;
+    show(&t, ListingState::Live, 7).await;
+    t.channel.other().fail.push(("ship", Kind::Rejected));
+    t.gateway.fulfil().await.unwrap();
+    let mut parcel = t.one::<ShipmentRecord>().await;
+    parcel.state = ShipmentState::InTransit;
+    let mut batch = Batch::new();
+    batch.put(&parcel).unwrap();
+    t.gateway.store.commit(batch).await.unwrap();
+    t.take(order(OrderState::Cancelled, 12)).await;
+    t.channel.other().listings.get_mut("BAG-1").unwrap().quantity = Some(10);
+    t.gateway.clock.sleep(Duration::from_secs(15 * 60)).await;
+    t.gateway.settle().await.unwrap();
+    let offer = t.one::<OfferRecord>().await;
+    assert_eq!(offer.live.unwrap().quantity, Some(10), "as its channel shows it by now");
+    // The pull that reaches past the reading is done with it, and nothing came back.
+    t.gateway.clock.sleep(Duration::from_secs(15 * 60)).await;
+    t.gateway.pull().await.unwrap();
+    let shelf = t.one::<StockRecord>().await;
+    let shop: AccountId = "shop".parse().unwrap();
+    assert_eq!((shelf.on_hand, shelf.allotted_to(&shop), shelf.fresh_of(&shop)), (7, 7, 0));
+    assert!(shelf.returned.is_empty());
 }
