@@ -13,6 +13,11 @@ use tradewind_simulator::{Demand, Fault, Simulator};
 use crate::{json, text, tradewind};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The world's time that a command takes: in it Shopify's bucket of query cost fills again (2,000 points at 100 a second), for
+/// which the program would wait in vain, on the machine's clock, in a world that stands still.
+const MEANWHILE: Duration = Duration::from_secs(20);
+/// Of these in a test, and a few more: the world begins so much earlier.
+const COMMANDS: u32 = 60;
 
 /// A shop of two SKUs whose offers are up, and a day of buyers.
 pub(crate) struct Shop {
@@ -29,7 +34,8 @@ impl Shop {
         let demand = Demand { orders_per_day: 24, days: 1, cancel_per_mille: 0, ..Demand::default() };
         // The program lives on the machine's clock. The world begins a day before, and is advanced to it: PayPal tells
         // movements hours late.
-        let builder = Simulator::builder().demand(demand).start_at(jiff::Timestamp::now() - DAY).channels([
+        let start = jiff::Timestamp::now() - DAY - MEANWHILE * COMMANDS;
+        let builder = Simulator::builder().demand(demand).start_at(start).channels([
             "shopify",
             "paypal",
             "dhl-express",
@@ -83,6 +89,7 @@ impl Shop {
     }
 
     pub(crate) fn run(&self, args: &[&str], code: i32) -> Output {
+        self.simulator.advance(MEANWHILE);
         let output = tradewind(self.folder.path(), args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output));
         output

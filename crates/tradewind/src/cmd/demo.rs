@@ -25,7 +25,7 @@ pub(super) const ORDERS_PER_DAY: u32 = 12;
 /// Buyers come from this day on; before it, the offers go up.
 pub(super) const FIRST_DAY: u32 = 1;
 /// How long a hung request keeps us waiting, in real time: the demo must not take a coffee break.
-const HANG: Duration = Duration::from_millis(40);
+const HANG: Duration = Duration::from_millis(5);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
