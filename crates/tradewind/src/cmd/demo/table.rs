@@ -113,7 +113,7 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
     text += "\n";
     let faults = s.faults();
     if faults.is_empty() {
-        text += "Clean: each order once in the books, each payout collected, each cent explained.";
+        text += "Clean: orders booked once, reported payouts collected, each cent explained.";
     } else {
         text += &format!("NOT clean: {}.", faults.join("; "));
     }
