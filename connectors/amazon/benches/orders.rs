@@ -14,8 +14,8 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde::Deserialize;
 use tradewind_connector::{
-    AccountConfig, CallCx, Connector, Limiter, Memory, Runtime, Secrets, SeededChance, Transport,
-    TransportError, VirtualClock, Window, WireRequest, WireResponse,
+    AccountConfig, CallCx, Connector, Memory, Runtime, Secrets, Transport, TransportError, VirtualClock,
+    Window, WireRequest, WireResponse,
 };
 
 const ORDERS: usize = 100;
@@ -180,14 +180,9 @@ impl Transport for Canned {
 
 fn connector(page: &str) -> Arc<dyn Connector> {
     let clock = VirtualClock::starting("2026-08-02T00:00:00Z".parse().unwrap());
-    let runtime = Runtime {
-        clock: Arc::new(clock.clone()),
-        chance: Arc::new(SeededChance::new(1)),
-        transport: Arc::new(Canned { page: Bytes::copy_from_slice(page.as_bytes()), clock: clock.clone() }),
-        journal: Arc::new(Forgetful(Memory::default())),
-        limiter: Arc::new(Limiter::new(Arc::new(clock))),
-        logins: Arc::default(),
-    };
+    let canned = Canned { page: Bytes::copy_from_slice(page.as_bytes()), clock: clock.clone() };
+    let journal = Arc::new(Forgetful(Memory::default()));
+    let runtime = Runtime { journal, ..Runtime::in_memory(Arc::new(clock), Arc::new(canned)) };
     let secrets = Secrets::of(&[("client_secret", "s"), ("refresh_token", "r")]);
     let config = AccountConfig::of("amazon-de", tradewind_amazon::FACTORY.example, secrets).unwrap();
     (tradewind_amazon::FACTORY.open)(config, runtime).unwrap()

@@ -64,9 +64,7 @@ impl<'a> Fields<'a> {
         }
         Ok(())
     }
-}
 
-impl Fields<'_> {
     /// What people know the answer by: the first number in it.
     fn about(&self) -> Option<&str> {
         let numbers = [&self.cop, &self.invt, &self.order, &self.payment, &self.waybill, &self.original];

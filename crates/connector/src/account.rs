@@ -11,8 +11,9 @@ use crate::capability::Capabilities;
 use crate::classify::ErrorTable;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::pipeline::{Access, Patience, Runtime};
+use crate::pipeline::{Access, Patience};
 use crate::role::{Connector, ConnectorInfo};
+use crate::runtime::Runtime;
 
 /// Secrets of one account, by name. No `Display`; the debug form shows the names.
 #[derive(Clone, Default)]

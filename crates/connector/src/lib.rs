@@ -29,6 +29,7 @@ mod pipeline;
 mod protocol;
 mod records;
 pub mod role;
+mod runtime;
 mod scrub;
 mod signals;
 pub mod signing;
@@ -48,10 +49,11 @@ pub use limits::{Bucket, Every, FixedWindow, Header, Limits, Meaning, Refill, Sc
 pub use oauth::{ClientAuth, OAuth2};
 pub use operation::{CallCx, Handle, OpCx, OpSpec, Operation, Priority, Safety, Submitted, Take};
 pub use page::{Cursor, Page, Window, all_pages, all_records, backwards};
-pub use pipeline::{Access, Counts, Login, Logins, Parts, Patience, Pipeline, Runtime};
+pub use pipeline::{Access, Counts, Login, Logins, Parts, Patience, Pipeline};
 pub use protocol::{Protocol, SignCx, TokenPlan, TokenSet, snippet};
 pub use records::Records;
 pub use role::{ChallengeAnswer, Connector, ConnectorInfo, Hint, Inbound, InboundRequest, Role};
+pub use runtime::Runtime;
 pub use scrub::Scrubber;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use transport::{

@@ -23,34 +23,16 @@ use tradewind_domain::{AccountId, ConnectorId};
 
 use crate::capability::{Capabilities, Facet, Support};
 use crate::classify::{Classified, ErrorTable};
-use crate::clock::{Chance, Clock};
 use crate::error::{Error, Kind, Phase, RetryClass};
-use crate::journal::{Begun, Exchange, Intent, Journal, Outcome};
-use crate::limiter::{Caller, Draw, Limiter, Refusal};
+use crate::journal::{Begun, Exchange, Intent, Outcome};
+use crate::limiter::{Caller, Draw, Refusal};
 use crate::limits::Limits;
 use crate::operation::{CallCx, OpCx, OpSpec, Operation, Safety};
 use crate::protocol::{Protocol, SignCx, TokenSet};
+use crate::runtime::Runtime;
 use crate::scrub::Scrubber;
 use crate::signals::{self, http_date, retry_after, their_now};
-use crate::transport::Transport;
 use crate::wire::{WireRequest, WireResponse, segment};
-
-/// What the process gives to every connector: time, chance, network, memory, quotas.
-#[derive(Clone)]
-pub struct Runtime {
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Nonces and jitter.
-    pub chance: Arc<dyn Chance>,
-    /// Network.
-    pub transport: Arc<dyn Transport>,
-    /// Memory.
-    pub journal: Arc<dyn Journal>,
-    /// Quotas, shared by all accounts of the process.
-    pub limiter: Arc<Limiter>,
-    /// Tokens of logins that accounts of the process share.
-    pub logins: Arc<Logins>,
-}
 
 /// May an account be written to?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]

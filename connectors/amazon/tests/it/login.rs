@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tradewind_connector::role::Connector;
 use tradewind_connector::{
-    AccountConfig, CallCx, Limiter, Memory, Runtime, Secrets, SeededChance, Transport, TransportError,
-    VirtualClock, WireRequest, WireResponse,
+    AccountConfig, CallCx, Runtime, Secrets, Transport, TransportError, VirtualClock, WireRequest,
+    WireResponse,
 };
 use tradewind_domain::ListingRef;
 
@@ -53,14 +53,7 @@ const EU: &str = "sellingpartnerapi-eu.amazon.com";
 async fn stores_of_one_region_share_the_sellers_login() {
     let clock = VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap());
     let channel = Arc::new(Amazon::default());
-    let runtime = Runtime {
-        clock: Arc::new(clock.clone()),
-        chance: Arc::new(SeededChance::new(1)),
-        transport: channel.clone(),
-        journal: Arc::new(Memory::default()),
-        limiter: Arc::new(Limiter::new(Arc::new(clock.clone()))),
-        logins: Arc::default(),
-    };
+    let runtime = Runtime::in_memory(Arc::new(clock.clone()), channel.clone());
     let open = |name: &str, store: &str, seller: &str| {
         let settings = format!("marketplace = '{store}'\nseller_id = '{seller}'\nclient_id = 'app'");
         let secrets = Secrets::of(&[("client_secret", "s"), ("refresh_token", "r")]);

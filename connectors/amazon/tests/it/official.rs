@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tradewind_connector::{
-    AccountConfig, Clock, Error, Kind, Limiter, Memory, Runtime, Secrets, SeededChance, Transport,
-    TransportError, VirtualClock, WireRequest, WireResponse,
+    AccountConfig, Clock, Error, Kind, Runtime, Secrets, Transport, TransportError, VirtualClock,
+    WireRequest, WireResponse,
 };
 use tradewind_testkit::{Call, calls};
 
@@ -35,14 +35,7 @@ impl Transport for Says {
 
 fn runtime(status: u16, body: String) -> Runtime {
     let clock = VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap());
-    Runtime {
-        clock: Arc::new(clock.clone()),
-        chance: Arc::new(SeededChance::new(1)),
-        transport: Arc::new(Says { status, body, clock: clock.clone() }),
-        journal: Arc::new(Memory::default()),
-        limiter: Arc::new(Limiter::new(Arc::new(clock))),
-        logins: Arc::default(),
-    }
+    Runtime::in_memory(Arc::new(clock.clone()), Arc::new(Says { status, body, clock }))
 }
 
 async fn drive(call: &Call, input: &Value, status: u16, body: &Value) -> Result<Value, Error> {

@@ -3,23 +3,14 @@
 use std::sync::Arc;
 
 use tradewind_connector::role::Connector;
-use tradewind_connector::{
-    AccountConfig, Limiter, Memory, ReplayTransport, Runtime, Secrets, SeededChance, VirtualClock,
-};
+use tradewind_connector::{AccountConfig, ReplayTransport, Runtime, Secrets, VirtualClock};
 use tradewind_domain::{Country, Currency, Declaration, HsCode, Money, Transport};
 
 use crate::sample;
 
 fn open(settings: &str) -> Result<Arc<dyn Connector>, tradewind_connector::Error> {
     let clock = Arc::new(VirtualClock::starting(jiff_start()));
-    let runtime = Runtime {
-        transport: Arc::new(ReplayTransport::new(Vec::new(), clock.clone())),
-        chance: Arc::new(SeededChance::new(1)),
-        journal: Arc::new(Memory::default()),
-        limiter: Arc::new(Limiter::new(clock.clone())),
-        logins: Arc::default(),
-        clock,
-    };
+    let runtime = Runtime::in_memory(clock.clone(), Arc::new(ReplayTransport::new(Vec::new(), clock)));
     let secrets = Secrets::of(&[("bridge_password", "p"), ("signer_token", "t")]);
     (tradewind_china_ceb::FACTORY.open)(AccountConfig::of("customs", settings, secrets)?, runtime)
 }

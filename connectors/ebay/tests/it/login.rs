@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tradewind_connector::role::Connector;
 use tradewind_connector::{
-    AccountConfig, CallCx, ConsentAnswer, Kind, Limiter, Memory, Runtime, Secrets, SeededChance, Transport,
-    TransportError, VirtualClock, WireRequest, WireResponse,
+    AccountConfig, CallCx, ConsentAnswer, Kind, Runtime, Secrets, Transport, TransportError, VirtualClock,
+    WireRequest, WireResponse,
 };
 use tradewind_domain::OrderId;
 
@@ -47,14 +47,7 @@ async fn read(store: &Arc<dyn Connector>) -> Kind {
 async fn one_login_lets_all_marketplaces_of_a_seller_in() {
     let clock = VirtualClock::starting("2026-08-01T00:00:00Z".parse().unwrap());
     let channel = Arc::new(Channel::default());
-    let runtime = Runtime {
-        clock: Arc::new(clock.clone()),
-        chance: Arc::new(SeededChance::new(1)),
-        transport: channel.clone(),
-        journal: Arc::new(Memory::default()),
-        limiter: Arc::new(Limiter::new(Arc::new(clock.clone()))),
-        logins: Arc::default(),
-    };
+    let runtime = Runtime::in_memory(Arc::new(clock.clone()), channel.clone());
     // None has a refresh token in its configuration: the login brings it.
     let open = |site: &str, more: &str| {
         let settings = format!(

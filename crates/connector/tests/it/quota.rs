@@ -209,12 +209,9 @@ fn saturate(accounts: u32, table: &str, quota: Quota, rate: Option<&'static str>
     let mut tasks: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
     for n in 0..accounts {
         let runtime = Runtime {
-            clock: clock.clone(),
             chance: Arc::new(SeededChance::new(u64::from(n))),
-            transport: server.clone(),
-            journal: Arc::new(Memory::default()),
             limiter: limiter.clone(),
-            logins: Arc::default(),
+            ..Runtime::in_memory(clock.clone(), server.clone())
         };
         let parts = Parts {
             connector: "toy".parse().unwrap(),

@@ -246,14 +246,7 @@ fn parts(
     let wide = "[[bucket]]\nname = 'toy'\nscope = 'account'\nburst = 1000\nrefill = { units = 1000, every = '1s' }\n";
     let limits = if limits.contains("'toy'") { limits.to_owned() } else { format!("{wide}{limits}") };
     let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='FULL'\nkind='quota_exhausted'\n[[code]]\ncode='SKEW'\nkind='clock_skew'\n[[code]]\ncode='DOWN'\nkind='maintenance'\n[[code]]\ncode='SPENT'\nkind='conflict'";
-    let runtime = Runtime {
-        clock: Arc::new(clock.clone()),
-        chance: Arc::new(SeededChance::new(1)),
-        transport,
-        journal,
-        limiter: Arc::new(Limiter::new(Arc::new(clock.clone()))),
-        logins: Arc::default(),
-    };
+    let runtime = Runtime { journal, ..Runtime::in_memory(Arc::new(clock.clone()), transport) };
     let parts = Parts {
         connector: "toy".parse().unwrap(),
         account: "toy-1".parse().unwrap(),

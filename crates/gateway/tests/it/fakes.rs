@@ -87,14 +87,7 @@ impl Fake {
         let support: Vec<(Facet, Support)> = facets.iter().map(|f| (*f, Support::Native)).collect();
         let capabilities = Capabilities::new(&support, bounds);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let runtime = Runtime {
-            clock: clock.clone(),
-            chance: Arc::new(SeededChance::new(1)),
-            transport: Arc::new(NoNetwork),
-            journal: Arc::new(Memory::default()),
-            limiter: Arc::new(Limiter::new(clock)),
-            logins: Arc::default(),
-        };
+        let runtime = Runtime::in_memory(clock, Arc::new(NoNetwork));
         let parts = Parts {
             connector: "fake".parse().unwrap(),
             account: id.parse().unwrap(),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tradewind_connector::{
-    AccountConfig, CallCx, Clock, Connector, Error, Factory, HttpTransport, Limiter, Memory, Runtime,
-    Secrets, SeededChance, Transport, TransportError, Window, WireRequest, WireResponse, all_records,
+    AccountConfig, CallCx, Clock, Connector, Error, Factory, HttpTransport, Runtime, Secrets, Transport,
+    TransportError, Window, WireRequest, WireResponse, all_records,
 };
 use tradewind_domain::Order;
 
@@ -93,14 +93,7 @@ impl Live {
             documents,
             report: Mutex::new(report),
         });
-        let runtime = Runtime {
-            clock: clock.clone(),
-            chance: Arc::new(SeededChance::new(1)),
-            transport: witness.clone(),
-            journal: Arc::new(Memory::default()),
-            limiter: Arc::new(Limiter::new(clock)),
-            logins: Arc::default(),
-        };
+        let runtime = Runtime::in_memory(clock, witness.clone());
         let config = AccountConfig::of("live", settings, Secrets::of(secrets))?;
         Ok(Live { connector: factory.opened(config, runtime)?, witness })
     }

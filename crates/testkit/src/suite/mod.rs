@@ -3,14 +3,12 @@
 //! ```no_run
 //! // connectors/corner/tests/it/conformance.rs
 //! use tradewind_connector::role::StockChange;
-//! use tradewind_connector::{Facet, Safety};
+//! use tradewind_connector::{Facet, Factory, Safety};
 //! use tradewind_testkit::{Answer, Call, Suite, calls, cx, json};
-//! # mod tradewind_corner { pub static FACTORY: tradewind_connector::Factory = tradewind_connector::Factory {
-//! #     id: "corner", info: || todo!(), capabilities: || todo!(), limits: "", errors: "", secrets: &[], example: "", open: |_, _| todo!() }; }
 //!
-//! // A #[tokio::test].
-//! async fn conformance() {
-//!     Suite::new(&tradewind_corner::FACTORY, env!("CARGO_MANIFEST_DIR"))
+//! // A #[tokio::test], which takes nothing and names `&tradewind_corner::FACTORY`.
+//! async fn conformance(corner: &'static Factory) {
+//!     Suite::new(corner, env!("CARGO_MANIFEST_DIR"))
 //!         .secret("client_secret", "corner-secret-0001")
 //!         .token("/token", Answer::json(200, r#"{"access_token":"tok-1","token_type":"bearer","expires_in":3600}"#))
 //!         .fresh(&["x-signature"])

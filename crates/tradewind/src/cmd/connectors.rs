@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tradewind_connector::{
-    Facet, Factory, Limiter, Memory, OsChance, Runtime, Support, SystemClock, Transport, TransportError,
-    WireRequest, WireResponse,
+    Facet, Factory, Runtime, Support, SystemClock, Transport, TransportError, WireRequest, WireResponse,
 };
 
 use crate::output::{self, Exit, Output};
@@ -114,13 +113,5 @@ impl Transport for Nowhere {
 
 /// A runtime without network, store or quota.
 pub(crate) fn offline_runtime() -> Runtime {
-    let clock = Arc::new(SystemClock);
-    Runtime {
-        clock: clock.clone(),
-        chance: Arc::new(OsChance),
-        transport: Arc::new(Nowhere),
-        journal: Arc::new(Memory::default()),
-        limiter: Arc::new(Limiter::new(clock)),
-        logins: Arc::default(),
-    }
+    Runtime::in_memory(Arc::new(SystemClock), Arc::new(Nowhere))
 }
