@@ -66,9 +66,9 @@ impl<'a> Fields<'a> {
     }
 
     /// What people know the answer by: the first number in it.
-    fn about(&self) -> Option<&str> {
+    fn about(&self) -> Option<Cow<'a, str>> {
         let numbers = [&self.cop, &self.invt, &self.order, &self.payment, &self.waybill, &self.original];
-        numbers.into_iter().map(|n| &**n).find(|n| !n.is_empty())
+        numbers.into_iter().find(|n| !n.is_empty()).cloned()
     }
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn read(text: &str, errors: &ErrorTable) -> Result<Option<Vec<Answer>
         } else {
             fields.read(&mut steps)?;
         }
-        let about = fields.about().map(str::to_owned);
+        let about = fields.about();
         found.push(receipt(root, fields, errors).map_err(|e| match about {
             Some(number) => e.of_named("answer about", number),
             None => e.about("answer about ?"),
@@ -129,7 +129,7 @@ pub(crate) fn read(text: &str, errors: &ErrorTable) -> Result<Option<Vec<Answer>
     Ok(Some(found))
 }
 
-fn receipt(root: &'static str, f: Fields<'_>, errors: &ErrorTable) -> Result<CustomsReceipt, Error> {
+fn receipt(root: &str, f: Fields<'_>, errors: &ErrorTable) -> Result<CustomsReceipt, Error> {
     let at = instant(&f.time)?;
     if f.status.is_empty() {
         return Err(Error::decode(format!("{root}: an answer without returnStatus")));

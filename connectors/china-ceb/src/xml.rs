@@ -163,9 +163,9 @@ pub(crate) fn refused(faults: &[Mismatch]) -> Error {
 
 /// A step through a document of one namespace. The text in front of a step is in [`Steps::text`].
 #[derive(Debug)]
-enum Step {
-    /// An element begins: its local name, `""` for one that nobody here reads.
-    Open(&'static str),
+enum Step<'a> {
+    /// An element begins: its local name.
+    Open(&'a str),
     /// The innermost element ends.
     Close,
     /// The document ends.
@@ -174,6 +174,7 @@ enum Step {
 
 /// Reads a document step by step. Elements of other namespaces than the expected one (a signature) are skipped whole.
 pub(crate) struct Steps<'a> {
+    document: &'a str,
     reader: Reader<&'a [u8]>,
     spaces: Spaces,
     depth: usize,
@@ -192,13 +193,13 @@ impl<'a> Steps<'a> {
                 text.len()
             )));
         }
-        let reader = Reader::from_str(text.trim_start_matches('\u{feff}').trim_start());
-        let spaces = Spaces::of(namespace);
-        Ok(Steps { reader, spaces, depth: 0, pending_close: false, text: Cow::Borrowed("") })
+        let document = text.trim_start_matches('\u{feff}').trim_start();
+        let (reader, spaces) = (Reader::from_str(document), Spaces::of(namespace));
+        Ok(Steps { document, reader, spaces, depth: 0, pending_close: false, text: Cow::Borrowed("") })
     }
 
     /// The next step.
-    fn next(&mut self) -> Result<Step, Error> {
+    fn next(&mut self) -> Result<Step<'a>, Error> {
         self.text = Cow::Borrowed("");
         if std::mem::take(&mut self.pending_close) {
             return Ok(self.close());
@@ -213,20 +214,20 @@ impl<'a> Steps<'a> {
                 Event::DocType(_) => {
                     return Err(Error::decode("XML: a document type declaration is refused"));
                 }
-                Event::Start(start) => match self.spaces.open(&start)? {
-                    Some(name) => return self.open(name),
-                    None => {
-                        self.reader.read_to_end(start.name()).map_err(malformed)?;
-                        self.spaces.close();
+                Event::Start(start) => {
+                    if self.spaces.open(&start)? {
+                        return self.open(&start, ">");
                     }
-                },
-                Event::Empty(start) => match self.spaces.open(&start)? {
-                    Some(name) => {
+                    self.reader.read_to_end(start.name()).map_err(malformed)?;
+                    self.spaces.close();
+                }
+                Event::Empty(start) => {
+                    if self.spaces.open(&start)? {
                         self.pending_close = true;
-                        return self.open(name);
+                        return self.open(&start, "/>");
                     }
-                    None => self.spaces.close(),
-                },
+                    self.spaces.close();
+                }
                 Event::End(_) => return Ok(self.close()),
                 Event::Eof if self.depth > 0 => {
                     return Err(Error::decode("XML: the message ends inside an element"));
@@ -237,15 +238,23 @@ impl<'a> Steps<'a> {
         }
     }
 
-    fn open(&mut self, name: &'static str) -> Result<Step, Error> {
+    /// `end`: what closes the tag that was just read.
+    fn open(&mut self, start: &BytesStart<'_>, end: &str) -> Result<Step<'a>, Error> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(Error::decode(format!("XML: nested deeper than {MAX_DEPTH} elements")));
         }
-        Ok(Step::Open(name))
+        // An event lends its name no longer than it lives; the document, which has the same bytes, lends it as long as we want.
+        let position = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+        let tag = position.checked_sub(end.len() + start.len()).and_then(|from| self.document.get(from..));
+        let name = start.name();
+        let tag = tag.filter(|tag| tag.starts_with(name.into_inner()));
+        let written = tag.and_then(|tag| tag.get(..name.into_inner().len()));
+        let written = written.ok_or_else(|| Error::decode("XML: the place of an element is not known"))?;
+        Ok(Step::Open(written.split_once(':').map_or(written, |(_, local)| local)))
     }
 
-    fn close(&mut self) -> Step {
+    fn close(&mut self) -> Step<'a> {
         self.depth = self.depth.saturating_sub(1);
         self.spaces.close();
         Step::Close
@@ -261,7 +270,7 @@ impl<'a> Steps<'a> {
     }
 
     /// The next child of the element we are in, or `None` at its end (which is read).
-    pub(crate) fn child(&mut self) -> Result<Option<&'static str>, Error> {
+    pub(crate) fn child(&mut self) -> Result<Option<&'a str>, Error> {
         let step = self.next()?;
         if !blank(&self.text) {
             return Err(Error::decode("XML: text between elements"));
@@ -303,29 +312,34 @@ impl Spaces {
         Spaces { namespace, declared: NamespaceResolver::default(), level: 0, scopes: vec![], ours: None }
     }
 
-    /// Enters an element: its name if it is of our namespace, `None` for one of another. Whichever it is,
-    /// [`Spaces::close`] leaves it.
-    fn open(&mut self, start: &BytesStart<'_>) -> Result<Option<&'static str>, Error> {
+    /// Enters an element: whether it is of our namespace. Whichever it is, [`Spaces::close`] leaves it.
+    fn open(&mut self, start: &BytesStart<'_>) -> Result<bool, Error> {
         self.level += 1;
         if !start.attributes_raw().is_empty() {
             self.declared.push(start).map_err(malformed)?;
             self.scopes.push(self.level);
             self.ours = None;
         }
-        let (local, prefix) = start.name().decompose();
+        let prefix = start.name().prefix();
         let written = prefix.map_or("", |p| p.into_inner());
-        if self.ours.as_deref() != Some(written) {
+        // Nearly always both are empty, and then they are not compared byte by byte: of an empty text there is no address, and
+        // to load nothing from nowhere costs some processors more than all else that is done for an element.
+        let ours = self
+            .ours
+            .as_deref()
+            .is_some_and(|ours| ours.len() == written.len() && (ours.is_empty() || ours == written));
+        if !ours {
             match self.declared.resolve_prefix(prefix, true) {
                 ResolveResult::Bound(Namespace(found)) if found == self.namespace => {
                     self.ours = Some(written.to_owned());
                 }
-                ResolveResult::Bound(_) | ResolveResult::Unbound => return Ok(None),
+                ResolveResult::Bound(_) | ResolveResult::Unbound => return Ok(false),
                 ResolveResult::Unknown(prefix) => {
                     return Err(Error::decode(format!("XML: prefix '{prefix}' is not declared")));
                 }
             }
         }
-        Ok(Some(known(local.into_inner())))
+        Ok(true)
     }
 
     fn close(&mut self) {
@@ -335,23 +349,6 @@ impl Spaces {
         }
         self.level = self.level.saturating_sub(1);
     }
-}
-
-/// Names that are read here, so that no element costs an allocation.
-fn known(name: &str) -> &'static str {
-    macro_rules! names {
-        ($($name:literal)*) => { match name { $($name => $name,)* _ => "" } };
-    }
-    names!(
-        "guid" "orderNo" "payTransactionId" "logisticsNo" "copNo" "invtNo"
-        "returnStatus" "returnTime" "returnInfo" "oriCopMsgId" "oriBizMessage" "status"
-        "taxNo" "customsTax" "valueAddedTax" "consumptionTax" "taxPrice" "OrderReturn"
-        "PaymentReturn" "LogisticsReturn" "InventoryReturn" "InvtCancelReturn" "MessageReturn" "Tax"
-        "TaxHeadRd" "TaxListRd" "CEB311Message" "CEB411Message" "CEB511Message" "CEB621Message"
-        "CEB623Message" "CEB312Message" "CEB412Message" "CEB512Message" "CEB622Message" "CEB624Message"
-        "CEB816Message" "CEB900Message" "DxpMsg" "Data" "DxpRep" "Response"
-        "ResponseCode" "ResponseInfo" "Results" "Result" "Code" "Info"
-    )
 }
 
 fn malformed(e: impl std::fmt::Display) -> Error {
