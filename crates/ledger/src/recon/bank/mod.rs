@@ -23,6 +23,7 @@ use crate::rates::Rates;
 
 use covering::Doubts;
 pub use covering::subsets;
+use settle::Settling;
 
 /// A bank line and where it stands.
 #[derive(Debug, Clone)]
@@ -107,8 +108,15 @@ struct Item {
     due: bool,
     /// The way back of a transfer that came back: claimed by a line that names it with its exact amount, or by none.
     back: bool,
-    statement: Option<usize>,
-    payout: Option<usize>,
+    /// What sent it; of the way back: nothing.
+    document: Option<Document>,
+}
+
+/// The document whose money a transfer is, by its place among those of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Document {
+    Statement(usize),
+    Payout(usize),
 }
 
 fn words(text: &str) -> BTreeSet<String> {
@@ -144,8 +152,7 @@ fn items(statements: &[StatementState], payouts: &[PayoutState]) -> Vec<Item> {
             reference_only: s.failed || carried,
             due: !s.failed && !carried && s.total.is_positive(),
             back: false,
-            statement: Some(i),
-            payout: None,
+            document: Some(Document::Statement(i)),
         });
     }
     for (i, p) in payouts.iter().enumerate() {
@@ -163,13 +170,13 @@ fn items(statements: &[StatementState], payouts: &[PayoutState]) -> Vec<Item> {
             reference_only: p.failed,
             due: !p.failed,
             back: false,
-            statement: None,
-            payout: Some(i),
+            document: Some(Document::Payout(i)),
         });
     }
-    let came_back = |i: &&Item| {
-        i.statement.and_then(|s| statements.get(s)).is_some_and(|s| s.failed)
-            || i.payout.and_then(|p| payouts.get(p)).is_some_and(|p| p.failed)
+    let came_back = |i: &&Item| match i.document {
+        Some(Document::Statement(s)) => statements.get(s).is_some_and(|s| s.failed),
+        Some(Document::Payout(p)) => payouts.get(p).is_some_and(|p| p.failed),
+        None => false,
     };
     let returns: Vec<Item> = out
         .iter()
@@ -178,8 +185,7 @@ fn items(statements: &[StatementState], payouts: &[PayoutState]) -> Vec<Item> {
             sent: i.sent.negated(),
             expect: i.expect.negated(),
             back: true,
-            statement: None,
-            payout: None,
+            document: None,
             ..i.clone()
         })
         .collect();
@@ -307,5 +313,7 @@ pub(super) fn run(
     covering::covering(&mut w, &mut doubts);
     covering::pool_ambiguity(&w, &mut doubts);
     covering::near(&w, &doubts, &mut mismatch);
-    settle::finish(&w, &doubts, &mismatch, statements, payouts, facts, as_of, found)
+    let settling =
+        Settling { w: &w, doubts: &doubts, mismatch: &mismatch, bank_known: facts.has("bank"), as_of };
+    settling.finish(statements, payouts, found)
 }
