@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::civil::Date;
-use tradewind_domain::Money;
-
-use super::Sums;
+use super::fold::{Case, Due, Frame};
+use super::sums::Sums;
 use crate::facts::{Facts, Order, Refund};
 use crate::recon::dedupe::Clean;
-use crate::recon::parts::Row;
-use crate::recon::{Found, Policy, Reason};
+use crate::recon::{Found, Reason};
 
 /// What one row gave back, minor units of the order's currency.
 pub(super) struct Given {
@@ -100,28 +97,11 @@ fn aside(given: &[Given], asked: &[i64]) -> i64 {
 }
 
 /// Over-refunds, and requests against what was given; returns what of it answers requests.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn judge(
-    o: &Order,
-    s: &Sums,
-    mine: &[(&Row, &'static str)],
-    refunds: &[&Refund],
-    late: bool,
-    void: bool,
-    unreported: bool,
-    policy: &Policy,
-    as_of: Date,
-    facts: &Facts,
-    found: &mut Found,
-) -> i64 {
-    let c = o.total.currency();
-    let money = |m: i64| Money::from_minor(m, c);
+pub(super) fn judge(frame: &Frame<'_>, case: &Case<'_>, s: &Sums, due: &Due, found: &mut Found) -> i64 {
+    let Case { order: o, refunds, currency: c, .. } = *case;
+    let Frame { policy, as_of, facts, .. } = *frame;
     let records = || -> Vec<String> {
-        mine.iter()
-            .map(|(r, _)| r.tx.id.clone())
-            .chain([o.id.clone()])
-            .chain(refunds.iter().map(|r| r.id.clone()))
-            .collect()
+        case.records().into_iter().chain(refunds.iter().map(|r| r.id.clone())).collect()
     };
     let asked: Vec<i64> =
         refunds.iter().filter(|r| r.amount.currency() == c).map(|r| r.amount.minor()).collect();
@@ -135,10 +115,11 @@ pub(super) fn judge(
         );
     }
     let requested: i64 = asked.iter().sum();
-    let untold = !facts.has("refunds") || facts.refunds_untold.contains(&o.account) || unreported;
+    let untold =
+        !facts.has("refunds") || facts.refunds_untold.contains(&o.account) || case.untold && s.gross == 0;
     // A request does not wait for its payment; while that may still come, only what was given back counts.
     let paid = s.gross.max(0);
-    let most = if paid > 0 || late && !void && !untold && facts.has("transactions") {
+    let most = if paid > 0 || due.late && !due.void && !untold && facts.has("transactions") {
         s.refunded.max(requested)
     } else {
         s.refunded
@@ -146,13 +127,13 @@ pub(super) fn judge(
     if most > paid {
         found.add(
             Reason::OverRefund,
-            money(most - paid),
+            case.money(most - paid),
             records(),
             format!(
                 "{} given back or asked for on order {}, of which {} was paid",
-                money(most),
+                case.money(most),
                 o.id,
-                money(paid)
+                case.money(paid)
             ),
             vec![("refunds".to_owned(), most), ("paid".to_owned(), -paid)],
         );
@@ -161,7 +142,7 @@ pub(super) fn judge(
         let given: i64 = s.returns.iter().map(|g| g.amount.max(0)).sum();
         found.note(
             Reason::AmountMismatch,
-            money(s.refunded),
+            case.money(s.refunded),
             records(),
             format!("order {}: more of its refunds came back than was ever given", o.id),
             vec![("given back".to_owned(), given), ("came back".to_owned(), s.refunded - given)],
@@ -172,7 +153,7 @@ pub(super) fn judge(
     let answered = s.refunded - tax;
     let off = answered - requested;
     // Nothing was paid and nothing given back: void, or nobody could tell.
-    let idle = paid == 0 && s.refunded == 0 && (void || !facts.has("transactions"));
+    let idle = paid == 0 && s.refunded == 0 && (due.void || !facts.has("transactions"));
     if untold || off == 0 || idle {
         return answered;
     }
@@ -192,7 +173,7 @@ pub(super) fn judge(
     if tax != 0 {
         evidence.push(("tax that the marketplace gave back by itself".to_owned(), -tax));
     }
-    found.add(reason, money(off), records(), format!("order {}: {why}", o.id), evidence);
+    found.add(reason, case.money(off), records(), format!("order {}: {why}", o.id), evidence);
     answered
 }
 
