@@ -4,14 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_domain::{Currency, Money};
 
-use super::{Doc, StatementState};
+use super::{Doc, Id, StatementState};
 use crate::facts::{Facts, Provider};
 use crate::recon::dedupe::Clean;
 use crate::recon::parts::Row;
 use crate::recon::{Found, Reason};
-
-/// A document of any currency.
-type Id = (Provider, String, String);
 
 fn id((provider, account, id, _): &Doc) -> Id {
     (*provider, account.clone(), id.clone())

@@ -140,7 +140,11 @@ fn void(status: &str) -> bool {
     s.contains("cancel") || s.contains("void")
 }
 
+/// A document of a provider: whose, our account there, its id, and its currency.
 type Doc = (Provider, String, String, Currency);
+
+/// A document of any currency.
+type Id = (Provider, String, String);
 
 pub(super) fn run(
     clean: &Clean,
