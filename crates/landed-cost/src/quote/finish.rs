@@ -6,8 +6,8 @@ use tradewind_domain::{Country, Money};
 
 use super::QuoteError;
 use super::answer::*;
-use super::collect::Treatment;
 use super::known::{Known, push};
+use super::owed::Owed;
 use super::prepare::{self, Order, Work, round};
 use super::select;
 use crate::pack::{Metric, Outcome, Part, Rule};
@@ -100,15 +100,21 @@ impl Finished {
     }
 }
 
-pub(super) fn finish(
-    order: Order<'_>,
-    rule: Option<&Rule>,
-    mut known: Known,
-    outcome: Outcome,
-    treatment: Option<Treatment>,
-    fees: Vec<FeeLine>,
-    waived: Vec<Waived>,
-) -> Finished {
+/// What is added up.
+pub(super) enum Answer<'p> {
+    /// The amounts that a rule gives.
+    Amounts(&'p Rule, Owed),
+    /// No amounts: by the rule, where one was found, or for want of something.
+    Nothing(Option<&'p Rule>, Outcome),
+}
+
+pub(super) fn finish(order: Order<'_>, mut known: Known, answer: Answer<'_>) -> Finished {
+    let (rule, outcome, treatment, fees, waived) = match answer {
+        Answer::Amounts(rule, Owed { treatment, fees, waived }) => {
+            (Some(rule), Outcome::Quote, Some(treatment), fees, waived)
+        }
+        Answer::Nothing(rule, outcome) => (rule, outcome, None, Vec::new(), Vec::new()),
+    };
     let cur = order.cur;
     let zero = Money::zero(cur);
     let quoted = outcome == Outcome::Quote;

@@ -7,26 +7,27 @@ mod fees;
 mod finish;
 mod fx;
 mod known;
+mod owed;
 mod parcels;
 mod prepare;
+mod ruling;
 mod select;
 mod words;
 
 use std::sync::Arc;
 
-use tradewind_domain::{Country, Money};
+use tradewind_domain::Country;
 
 pub use answer::*;
 
-use collect::{treatment, waive};
-use finish::{Finished, finish, no_pack};
+use finish::{Answer, Finished, finish, no_pack};
 pub(crate) use known::{Known, Side};
 
-use crate::pack::{Formula, Outcome, Pack, PackSet, Part};
+use crate::pack::{Outcome, Pack, PackSet};
 use crate::rates::{FxSource, NoFx, NoTariff, TariffSource};
 use crate::request::Request;
 use prepare::Order;
-use words::Region;
+use ruling::Ruling;
 
 /// The request itself cannot be answered: the message names the field and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -144,175 +145,16 @@ impl<'a> Engine<'a> {
         Ok(answer.between(run(Some(Side::Low))?, run(Some(Side::High))?))
     }
 
+    /// Answers for one order: as far as things are known, or for a bound, with every gap filled from that side.
     fn evaluate(&self, mut order: Order<'_>, side: Option<Side>) -> Result<Finished, QuoteError> {
         let mut known = Known::assuming(side);
-        let selection = select::select(&order);
-        if selection.near {
-            known.flag("NEAR_THRESHOLD".to_owned());
-        }
-        if selection.assumed_channel {
-            known.flag("CHANNEL_ASSUMED:courier".to_owned());
-        }
-        if order.cur != order.pack.currency_of(order.country) && order.req.quote_currency.is_none() {
-            known.flag(format!("NOT_IN_DESTINATION_CURRENCY:{}", order.pack.currency_of(order.country)));
-        }
-        for m in &selection.missing {
-            known.missing(m.clone());
-        }
-        // A stored quote says what it said, whatever has been learnt to be asked since.
-        if !self.stored {
-            for flag in words::check(order.req)? {
-                known.flag(flag);
-            }
-            if let Some(wanted) = order.req.quote_currency.as_deref().filter(|w| *w != order.cur.code()) {
-                known.missing(format!("fx.{}.{wanted}", order.source_cur));
-            }
-            let by_region = !order.pack.regions.is_empty() || order.country.code() == "XI";
-            match words::region(order.country, order.region) {
-                _ if by_region || order.region.is_empty() => {}
-                Region::NotUsed => known.flag(format!("REGION_NOT_USED:{}", order.region)),
-                Region::Apart => {
-                    known.missing("destination.region".to_owned());
-                    known.reason(&format!(
-                        "{}-{} has tax rules of its own, which no pack holds: a quote for the rest of the country would be wrong",
-                        order.country.code(),
-                        order.region.trim_start_matches(order.country.code()).trim_start_matches('-'),
-                    ));
-                    return Ok(finish(
-                        order,
-                        None,
-                        known,
-                        Outcome::Indeterminate,
-                        None,
-                        Vec::new(),
-                        Vec::new(),
-                    ));
-                }
-            }
-        }
-        let Some(rule) = selection.rule.filter(|_| selection.missing.is_empty()) else {
-            if selection.missing.is_empty() {
-                known.missing(format!("rules.{}", order.pack.jurisdiction));
-                known.reason(&format!(
-                    "no rule of {} {} covers this order at that instant",
-                    order.pack.jurisdiction, order.pack.version
-                ));
-            }
-            return Ok(finish(order, None, known, Outcome::Indeterminate, None, Vec::new(), Vec::new()));
+        let answer = match self.ruling(&order, &mut known)? {
+            Ruling::Open => Answer::Nothing(None, Outcome::Indeterminate),
+            Ruling::Ends(rule, outcome) => Answer::Nothing(Some(rule), outcome),
+            Ruling::Applies(rule) => Answer::Amounts(rule, self.owed(&mut order, rule, &mut known)?),
         };
-        for f in &rule.flags {
-            known.flag_as(f);
-        }
-        if !rule.meta.enabled {
-            known.flag(format!("DISABLED_RULE:{}", rule.meta.row));
-            known.missing(format!("rule {}", rule.meta.row));
-            known.reason(&format!(
-                "rule {} is disabled (confidence {}): {}",
-                rule.meta.row, rule.meta.confidence, rule.meta.title
-            ));
-            return Ok(finish(
-                order,
-                Some(rule),
-                known,
-                Outcome::Indeterminate,
-                None,
-                Vec::new(),
-                Vec::new(),
-            ));
-        }
-        if rule.meta.confidence.contains('K') {
-            known.flag(format!("UNVERIFIED_RULE:{}", rule.meta.row));
-        }
-        if rule.outcome != Outcome::Quote {
-            if let Some(r) = &rule.reason {
-                known.reason(r);
-            }
-            if rule.outcome == Outcome::Indeterminate {
-                known.missing(format!("rule {}", rule.meta.row));
-            }
-            return Ok(finish(order, Some(rule), known, rule.outcome, None, Vec::new(), Vec::new()));
-        }
-        if order.pack.steps.base.is_some() && order.cur != order.pack.currency_of(order.country) {
-            known.missing(format!("fx.{}.{}", order.source_cur, order.pack.currency_of(order.country)));
-            return Ok(finish(
-                order,
-                Some(rule),
-                known,
-                Outcome::Indeterminate,
-                None,
-                Vec::new(),
-                Vec::new(),
-            ));
-        }
-        if order.pack.steps.unverified {
-            known.flag(format!("UNVERIFIED_ROUNDING:{}", order.pack.jurisdiction));
-        }
-        for line in &order.lines {
-            if line.hs.as_ref().is_some_and(|hs| self.tariff.knows(hs) == Some(false)) {
-                known.flag(format!("HS_NOT_IN_NOMENCLATURE:{}", line.req.id));
-            }
-        }
-        let treatment = treatment(&order, rule);
-        if let Some(scheme) = &treatment.scheme
-            && rule.sale.as_ref().is_some_and(|s| s.only_with_scheme)
-            && order.req.scheme_id.as_deref().is_none_or(str::is_empty)
-        {
-            // The declaration must carry the number, or the tax is paid twice.
-            known.flag(format!("SCHEME_ID_MISSING:{scheme}"));
-        }
-        let maker = charges::Maker { meta: &rule.meta, collector: &treatment.duty, pack: &order.pack.digest };
-        charges::duty(&mut order, rule, &rule.duty, &maker, self.tariff, &mut known, true)?;
-        for f in &rule.extra {
-            charges::duty(&mut order, rule, f, &maker, self.tariff, &mut known, false)?;
-        }
-        if rule.layers {
-            charges::layers(&mut order, rule, self.tariff, &mut known)?;
-        }
-        if let Some(set) = &rule.excise {
-            for line in &mut order.lines {
-                if line.hs.as_ref().is_some_and(|h| order.pack.in_set(set, h.as_str())) {
-                    known.soft(format!("lines.{}.excise", line.req.id));
-                    line.excise = None;
-                }
-            }
-        }
-        for p in &rule.partial {
-            known.soft(p.to_string());
-        }
-        if let Some(f) = &rule.tax {
-            if treatment.nobody {
-                known.flag("NO_TAX_AT_SALE:SELLER_NOT_REGISTERED".to_owned());
-            } else if treatment.reverse_charge {
-                known.flag("REVERSE_CHARGE".to_owned());
-            } else {
-                // Where excise is owed and not known, the tax on the rest is computed as what is due at least: it is in
-                // the bounds and among the charges, and the line's own tax stays unknown.
-                let unknown: Vec<bool> = order.lines.iter().map(|l| l.excise.is_none()).collect();
-                for line in &mut order.lines {
-                    line.excise = Some(Money::zero(order.cur));
-                }
-                charges::tax(&mut order, rule, f, &treatment.tax, &mut known)?;
-                let taxed = f.base.contains(&Part::Excise);
-                for (line, _) in order.lines.iter_mut().zip(unknown).filter(|(_, u)| *u) {
-                    line.excise = None;
-                    if taxed {
-                        line.vat = None;
-                        for c in line.charges.iter_mut().filter(|c| is_tax_on(c, f)) {
-                            c.note = Some("at least: the excise in its base is not known".into());
-                        }
-                    }
-                }
-            }
-        }
-        let waived = waive(&mut order, rule, &mut known)?;
-        let fees = if rule.layers { fees::fees(&order, &mut known)? } else { Vec::new() };
-        Ok(finish(order, Some(rule), known, Outcome::Quote, Some(treatment), fees, waived))
+        Ok(finish(order, known, answer))
     }
-}
-
-/// The charge is one of this tax: by its base, which no duty shares.
-fn is_tax_on(charge: &Charge, tax: &Formula) -> bool {
-    charge.components.iter().any(|(p, _)| *p == Part::Excise) && charge.formula == tax.kind.name()
 }
 
 fn closed(field: &str, value: Option<&str>, known: &[&str]) -> Result<(), QuoteError> {
