@@ -7,7 +7,6 @@ use tradewind_testkit::{Answer, Call, Suite, calls, json};
 const DEAD: &str = r#"{"errors":[{"errorId":1001,"domain":"OAuth","category":"REQUEST","message":"Invalid access token","longMessage":"Invalid access token. Check the value of the Authorization HTTP request header."}]}"#;
 const BROKEN: &str = r#"{"errors":[{"errorId":25001,"domain":"API_INVENTORY","category":"APPLICATION","message":"A system error has occurred.","longMessage":"Internal error. Please try again later."}]}"#;
 const MANY: &str = r#"{"errors":[{"errorId":2001,"domain":"ACCESS","category":"REQUEST","message":"Too many requests.","longMessage":"The request limit has been reached for the resource."}]}"#;
-const NO_XSD: &str = "the Trading API has a service definition (WSDL), not an OpenAPI document";
 
 fn listing_calls(suite: Suite) -> Suite {
     suite
@@ -53,10 +52,10 @@ fn money_calls(suite: Suite) -> Suite {
 /// Legacy listings, by item id.
 fn trading_calls(suite: Suite) -> Suite {
     suite
-        .call(calls::read("trading.read", Safety::Read).without_spec(NO_XSD))
-        .call(calls::stock("trading.stock", Safety::Natural).without_spec(NO_XSD))
-        .call(calls::prices("trading.price", Safety::Natural).without_spec(NO_XSD))
-        .call(calls::withdraw("trading.withdraw", Safety::Natural).without_spec(NO_XSD))
+        .call(calls::read("trading.read", Safety::Read))
+        .call(calls::stock("trading.stock", Safety::Natural))
+        .call(calls::prices("trading.price", Safety::Natural))
+        .call(calls::withdraw("trading.withdraw", Safety::Natural))
 }
 
 /// Trading answers with status 200 whatever it says.

@@ -6,4 +6,5 @@ mod conformance;
 mod hooks;
 mod login;
 mod scenario;
+mod trading;
 mod world;

@@ -303,19 +303,9 @@ async fn a_buyers_wish_to_cancel_is_granted() {
 #[tokio::test]
 async fn a_legacy_listing_is_served_through_trading() {
     let w = World::start(9, quiet()).await;
-    let add = "<?xml version=\"1.0\" encoding=\"utf-8\"?><AddFixedPriceItemRequest xmlns=\"urn:ebay:apis:eBLBaseComponents\"><Item><SKU>OLD-1</SKU>\
-               <Title>Tee &amp; mehr</Title><StartPrice currencyID=\"EUR\">9.99</StartPrice><Quantity>4</Quantity></Item></AddFixedPriceItemRequest>";
-    let request = w
-        .request(http::Method::POST, "/ws/api.dll")
-        .header("x-ebay-api-call-name", "AddFixedPriceItem")
-        .unwrap()
-        .header("x-ebay-api-siteid", "77")
-        .unwrap()
-        .header("x-ebay-api-compatibility-level", "1331")
-        .unwrap()
-        .xml(add.to_owned());
-    let answer = w.raw(request).await;
-    let text = answer.text().unwrap();
+    let add = "<Item><Quantity>4</Quantity><StartPrice currencyID=\"EUR\">9.99</StartPrice><Title>Tee &amp; mehr</Title>\
+               <SKU>OLD-1</SKU></Item>";
+    let (_, text) = w.trading("AddFixedPriceItem", add).await;
     let id = text.split("<ItemID>").nth(1).unwrap().split('<').next().unwrap();
     let old = ListingRef { sku: "OLD-1".parse().unwrap(), listing: Some(ListingId::new(id).unwrap()) };
     let market = w.connector.marketplace().unwrap();

@@ -215,7 +215,7 @@ async fn trading_answers_200_even_when_it_says_no() {
     )
     .await;
     assert!(text.contains("<Ack>Failure</Ack>") && text.contains("21919474"), "{text}");
-    let text = call("AddFixedPriceItem", "<Item><SKU>OLD-1</SKU><Title>Tea &amp; co</Title><StartPrice currencyID=\"USD\">9.99</StartPrice><Quantity>4</Quantity></Item>").await;
+    let text = call("AddFixedPriceItem", "<Item><Quantity>4</Quantity><StartPrice currencyID=\"USD\">9.99</StartPrice><Title>Tea &amp; co</Title><SKU>OLD-1</SKU></Item>").await;
     let item = text.split("<ItemID>").nth(1).unwrap().split('<').next().unwrap().to_owned();
     let text = call(
         "ReviseInventoryStatus",

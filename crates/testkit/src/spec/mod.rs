@@ -7,7 +7,7 @@
 //! | OpenAPI 3 and Swagger 2 | path, method, query, headers, request and response bodies | [`openapi`] |
 //! | GraphQL | document and variables against the schema, the answer's shape against the document | [`graphql`] |
 //! | TOP metadata | a method's parameters and the fields of its answer, nested | [`top`] |
-//! | XML Schema | elements, order, counts, attributes, simple types | [`xsd`] |
+//! | XML Schema, alone or in a service definition (WSDL) | elements, order, counts, attributes, simple types; the answer is that of the request's operation | [`xsd`] |
 //!
 //! The specifications are not part of the project. They are looked for in `TRADEWIND_SPECS`, by default
 //! `../shared/specs` beside the workspace; where they are absent a check is *skipped with a reason*, never passed.

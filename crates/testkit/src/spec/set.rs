@@ -19,7 +19,10 @@ struct Source {
 
 const SOURCES: &[Source] = &[
     Source { channel: "amazon", files: &[("amazon/models", ".json")] },
-    Source { channel: "ebay", files: &[("ebay", "_oas3.json"), ("ebay", "-openapi.yml")] },
+    Source {
+        channel: "ebay",
+        files: &[("ebay", "_oas3.json"), ("ebay", "-openapi.yml"), ("ebay/trading", ".wsdl")],
+    },
     Source { channel: "paypal", files: &[("paypal", ".json")] },
     Source { channel: "dhl-express", files: &[("dhl-express/mydhl", "_swagger.yaml")] },
     Source { channel: "shopify", files: &[("shopify", ".introspection.json.gz")] },
@@ -42,7 +45,7 @@ pub struct SpecSet {
     pub documents: Vec<OpenApi>,
     /// GraphQL schema.
     pub graphql: Option<GraphQl>,
-    /// XML schemas.
+    /// XML schemas, in files of their own or in a service definition.
     pub xsd: Option<Xsd>,
     /// Alibaba's metadata of methods.
     pub top: Option<Top>,
@@ -111,7 +114,7 @@ impl SpecSet {
             for path in list(&root.join(folder), end).map_err(|e| e.to_string())? {
                 let text = |e: SpecError| e.to_string();
                 match path.extension().and_then(|e| e.to_str()) {
-                    Some("xsd") => schemas.push(path),
+                    Some("xsd" | "wsdl") => schemas.push(path),
                     _ if folder.contains("/metadata/") => {
                         // The folder's own list of names; spelt so.
                         if path.file_name().is_none_or(|n| n != "catelog.json") {

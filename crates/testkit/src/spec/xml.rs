@@ -44,6 +44,12 @@ const DEPTH: usize = 200;
 /// # Errors
 /// Not well-formed, nested too deeply, or with a document type declaration.
 pub fn parse(text: &str) -> Result<Element, String> {
+    parse_without(text, None)
+}
+
+/// Reads a document, without the elements of this namespace and name and all that they hold: the notes of a schema, which
+/// are most of it.
+pub(super) fn parse_without(text: &str, skipped: Option<(&str, &str)>) -> Result<Element, String> {
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}'));
     let mut stack: Vec<Element> = Vec::new();
     let mut root: Option<Element> = None;
@@ -56,7 +62,14 @@ pub fn parse(text: &str) -> Result<Element, String> {
                 if stack.len() >= DEPTH {
                     return Err(format!("nested deeper than {DEPTH} elements"));
                 }
-                stack.push(element(&reader, &start)?);
+                let started = element(&reader, &start)?;
+                if skipped == Some((&started.ns, &started.name)) {
+                    reader
+                        .read_to_end(start.name())
+                        .map_err(|e| format!("XML at byte {}: {e}", reader.error_position()))?;
+                    continue;
+                }
+                stack.push(started);
             }
             Event::Empty(start) => {
                 let done = element(&reader, &start)?;

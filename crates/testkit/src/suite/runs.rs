@@ -377,26 +377,26 @@ pub(crate) fn check_exchange(
         }
         return;
     }
-    if let Some(schema) = &set.xsd {
+    // A channel that has OpenAPI documents as well speaks XML at some addresses only.
+    let xml = xml_text(&body);
+    if let Some(schema) = set.xsd.as_ref().filter(|_| set.documents.is_empty() || xml.is_some()) {
+        let told = answer.map(|a| &a.body);
         let mut unread = Vec::new();
-        // A body that is XML itself, and what an envelope or a list holds.
-        let documents = |body: &[u8]| {
-            let text = String::from_utf8_lossy(body);
-            // A byte order mark or a blank before the first tag makes it no less a document.
-            let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
-            let own = text.starts_with('<').then(|| text.to_owned());
-            own.into_iter().chain(inner(body)).collect::<Vec<_>>()
-        };
-        let bodies =
-            [("request", body.clone()), ("answer", answer.map(|a| a.body.clone()).unwrap_or_default())];
-        for (what, body) in bodies.iter().filter(|(_, body)| !body.is_empty()) {
-            let found = documents(body);
+        for (what, body) in [("request", Some(&body)), ("answer", told)] {
+            let Some(body) = body.filter(|b| !b.is_empty()) else { continue };
+            // A body that is XML itself, and what an envelope or a list holds.
+            let found: Vec<String> = xml_text(body).into_iter().chain(inner(body)).collect();
             for document in &found {
                 tell(what, schema.check(document));
             }
             if found.is_empty() {
                 unread.push(format!("{label}: there is no XML document in the {what}"));
             }
+        }
+        if let Some((asked, told)) = xml.zip(told)
+            && let Some(unpaired) = schema.exchange(&asked, xml_text(told).as_deref())
+        {
+            tell("answer", vec![unpaired]);
         }
         for why in unread {
             report.skip(Group::Specification, why);
@@ -415,6 +415,13 @@ pub(crate) fn check_exchange(
     for reason in excused {
         report.excuse(format!("{label}: {reason}"));
     }
+}
+
+/// A body that is an XML document. A byte order mark or a blank before the first tag makes it no less one.
+fn xml_text(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+    text.starts_with('<').then(|| text.to_owned())
 }
 
 /// The outcome as goldens hold it.

@@ -235,6 +235,60 @@ fn ceb_samples_pass() {
     }
 }
 
+/// Requests and answers as the definition's own notes describe them, and each kind of mistake once.
+#[test]
+fn ebay_trading_is_read_and_bites() {
+    let Some(set) = specs("ebay") else { return };
+    let xsd = set.xsd.as_ref().unwrap();
+    println!("ebay trading: {} global elements", xsd.elements());
+    // Requests and answers of 90 operations, the credentials of a SOAP envelope, a notification.
+    assert_eq!(xsd.elements(), 182);
+    let envelope = |name: &str, inner: &str| {
+        format!("<{name} xmlns=\"urn:ebay:apis:eBLBaseComponents\">{inner}</{name}>")
+    };
+    let end = envelope(
+        "EndFixedPriceItemRequest",
+        "<ErrorLanguage>de_DE</ErrorLanguage><ItemID>220000000001</ItemID><EndingReason>NotAvailable</EndingReason>",
+    );
+    let told = envelope(
+        "EndFixedPriceItemResponse",
+        "<Timestamp>2026-07-31T12:00:00.000Z</Timestamp><Ack>Warning</Ack><Errors><ShortMessage>s</ShortMessage>\
+         <ErrorCode>21917091</ErrorCode><SeverityCode>Warning</SeverityCode><ErrorParameters ParamID=\"0\"><Value>x</Value>\
+         </ErrorParameters><ErrorClassification>RequestError</ErrorClassification></Errors><Version>1331</Version>\
+         <EndTime>2026-07-31T12:00:00.000Z</EndTime>",
+    );
+    let revise = envelope(
+        "ReviseInventoryStatusRequest",
+        "<InventoryStatus><ItemID>1</ItemID><StartPrice currencyID=\"EUR\">8.50</StartPrice><Quantity>3</Quantity></InventoryStatus>",
+    );
+    for document in [&end, &told, &revise] {
+        assert_eq!(xsd.check(document), [], "{document}");
+    }
+    assert_eq!(xsd.exchange(&end, Some(&told)), None);
+    assert!(xsd.exchange(&revise, Some(&told)).is_some());
+    for (good, from, to, finding) in [
+        (&end, "ItemID", "ItemId", Finding::UnknownField),
+        (
+            &end,
+            "<ErrorLanguage>de_DE</ErrorLanguage><ItemID>220000000001</ItemID>",
+            "<ItemID>1</ItemID><ErrorLanguage>de_DE</ErrorLanguage>",
+            Finding::UnknownField,
+        ),
+        (&end, "NotAvailable", "SoldOut", Finding::BadValue),
+        (&end, "EndFixedPriceItemRequest", "EndFixedPriceRequest", Finding::UnknownField),
+        (&told, "<Ack>Warning", "<Ack>Warned", Finding::BadValue),
+        (&told, "2026-07-31T12", "31.07.2026 12", Finding::BadValue),
+        (&told, "ParamID", "ParamId", Finding::UnknownField),
+        (&revise, "EUR", "EURO", Finding::BadValue),
+        (&revise, " currencyID=\"EUR\"", "", Finding::MissingField),
+        (&revise, "8.50", "8,50", Finding::BadValue),
+        (&revise, "<Quantity>3", "<Quantity>3.0", Finding::BadValue),
+    ] {
+        let found = xsd.check(&good.replace(from, to));
+        assert!(found.iter().any(|v| v.finding == finding), "{from} -> {to}: {found:?}");
+    }
+}
+
 fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }

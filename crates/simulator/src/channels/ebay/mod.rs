@@ -214,7 +214,8 @@ impl Channel for Ebay {
     fn throttled(&self, call: &Call, _: Verdict) -> Response {
         // Documented text of errorId 2001; eBay sends no Retry-After.
         if call.operation.starts_with("Trading.") {
-            return trading_xml::plain_failure("518", "Call usage limit has been reached.", "RequestError");
+            let text = "Call usage limit has been reached.";
+            return trading_xml::plain_failure(&call.operation, "518", text, "RequestError");
         }
         fail(
             429,
@@ -229,7 +230,7 @@ impl Channel for Ebay {
 
     fn broken(&self, call: &Call) -> Response {
         if call.operation.starts_with("Trading.") {
-            return trading_xml::plain_failure("10007", "Internal error to the application.", "SystemError");
+            return trading_xml::system_error(&call.operation);
         }
         let (id, domain) = match call.operation.as_str() {
             "getOrders" | "getOrder" | "createShippingFulfillment" | "issueRefund" => {
@@ -251,9 +252,7 @@ impl Channel for Ebay {
 
     fn lie(&self, call: &Call) -> Option<Response> {
         match call.operation.as_str() {
-            name if name.starts_with("Trading.") => {
-                Some(trading_xml::plain_failure("10007", "Internal error to the application.", "SystemError"))
-            }
+            name if name.starts_with("Trading.") => Some(trading_xml::system_error(name)),
             // 207 with a system error inside; the caller learns nothing about single items but that.
             "bulkUpdatePriceQuantity" => Some(errors::lying_bulk()),
             _ => None,
@@ -264,7 +263,7 @@ impl Channel for Ebay {
         match call.operation.as_str() {
             "token" | "getPublicKey" | "simDispute" | "simReturn" => None,
             name if name.starts_with("Trading.") => {
-                Some(trading_xml::plain_failure("21917053", "Expired IAF token.", "RequestError"))
+                Some(trading_xml::plain_failure(name, "21917053", "Expired IAF token.", "RequestError"))
             }
             _ => Some(auth::invalid_token().into()),
         }

@@ -5,7 +5,7 @@
 
 use super::route::Req;
 use super::state::{Legacy, State};
-use super::trading_xml::{amount, el, error_block, failure, success};
+use super::trading_xml::{amount, el, error_block, failure, frame, success};
 use super::xml::Node;
 use super::{NAME, offers, order_view as view, orders, site};
 use crate::core::money::{minor, text};
@@ -197,12 +197,9 @@ fn revise(world: &World, state: &mut State, root: &Node, call: &str) -> Response
     if wrong.is_empty() {
         return success(world, call, &done);
     }
-    let ack = if done.is_empty() { "Failure" } else { "PartialFailure" };
-    let text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{call}Response xmlns=\"urn:ebay:apis:eBLBaseComponents\"><Timestamp>{}</Timestamp><Ack>{ack}</Ack>{wrong}<Version>1331</Version><Build>E1331_SIM_API</Build>{done}</{call}Response>",
-        view::date(world.now_ms())
-    );
-    crate::core::channel::raw(200, "text/xml;charset=utf-8", text)
+    // By the notes on `Ack` in the service definition, only CompleteSale and GetPopularKeywords say PartialFailure.
+    let ack = if done.is_empty() { "Failure" } else { "Warning" };
+    frame(call, &view::date(world.now_ms()), ack, &wrong, &done)
 }
 
 fn end(world: &World, state: &mut State, root: &Node, call: &str) -> Response {

@@ -24,7 +24,8 @@ pub(super) fn amount(name: &str, text: &str, currency: &str) -> String {
     format!("<{name} currencyID=\"{currency}\">{text}</{name}>")
 }
 
-fn frame(call: &str, timestamp: &str, ack: &str, errors: &str, body: &str) -> Response {
+/// An answer of a call: what all have, then `errors` and `body` in the places of the definition.
+pub(super) fn frame(call: &str, timestamp: &str, ack: &str, errors: &str, body: &str) -> Response {
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{call}Response xmlns=\"urn:ebay:apis:eBLBaseComponents\">\
          <Timestamp>{timestamp}</Timestamp><Ack>{ack}</Ack>{errors}<Version>{VERSION}</Version>\
@@ -51,9 +52,14 @@ pub(super) fn failure(world: &World, call: &str, code: &str, text: &str) -> Resp
     frame(call, &date(world.now_ms()), "Failure", &error_block(code, text, "RequestError"), "")
 }
 
-/// A failure where no call is known (throttling, system trouble).
-pub(super) fn plain_failure(code: &str, text: &str, class: &str) -> Response {
-    frame("", "1970-01-01T00:00:00.000Z", "Failure", &error_block(code, text, class), "")
+/// A failure before the call is handled (throttling, system trouble), in the frame of the call's own answer.
+pub(super) fn plain_failure(operation: &str, code: &str, text: &str, class: &str) -> Response {
+    let call = operation.strip_prefix("Trading.").filter(|call| *call != "unknown").unwrap_or_default();
+    frame(call, "1970-01-01T00:00:00.000Z", "Failure", &error_block(code, text, class), "")
+}
+
+pub(super) fn system_error(operation: &str) -> Response {
+    plain_failure(operation, "10007", "Internal error to the application.", "SystemError")
 }
 
 /// A REST refusal said in XML: token troubles.

@@ -1,18 +1,21 @@
 //! A validator for the part of XML Schema 1.0 that the official files use.
 //!
 //! Known: global and local elements, references, named and anonymous types, `sequence`, `choice`, `all`, `group`,
-//! occurrence counts, `any`, simple and complex content extension, attributes, and simple types by restriction
+//! occurrence counts, wildcards, simple and complex content extension, attributes, and simple types by restriction
 //! (length, digits, range, pattern, enumeration facets), list and union. Not known: substitution groups, identity
 //! constraints, `xsi:type`. A construct that is not known is a violation of its own, not a silent pass.
+//!
+//! A service definition (WSDL 1.1) is read as the schemas of its types, and pairs each request with its answer
+//! ([`Xsd::exchange`]).
 
 mod particle;
+mod read;
 mod simple;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use super::xml::{self, Element};
-use super::{Finding, SpecError, Violation};
+use super::{Finding, Violation};
 
 const XS: &str = "http://www.w3.org/2001/XMLSchema";
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -22,6 +25,8 @@ type QName = (String, String);
 /// Schemas of one or more namespaces.
 pub struct Xsd {
     files: Vec<File>,
+    /// Of service definitions: the element of an operation's answer, by that of its request.
+    answers: HashMap<QName, QName>,
 }
 
 struct File {
@@ -41,30 +46,6 @@ struct Node<'a> {
 }
 
 impl Xsd {
-    /// Reads schema files. Names are looked up in the own file first, then in the others: that replaces
-    /// `schemaLocation`, whose file names are not reliable.
-    ///
-    /// # Errors
-    /// A file cannot be read or is not a schema.
-    pub fn load(paths: &[PathBuf]) -> Result<Xsd, SpecError> {
-        let mut files = Vec::new();
-        for path in paths {
-            let bytes = std::fs::read(path).map_err(|e| SpecError::new(path.display(), e))?;
-            files.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
-        }
-        Xsd::parse(&files)
-    }
-
-    /// From names and texts.
-    ///
-    /// # Errors
-    /// A text is not a schema.
-    pub fn parse(texts: &[(String, String)]) -> Result<Xsd, SpecError> {
-        let files =
-            texts.iter().map(|(name, text)| file(name, &strip_doctype(text))).collect::<Result<_, _>>()?;
-        Ok(Xsd { files })
-    }
-
     /// Number of global elements: what can stand at the root of a message.
     #[must_use]
     pub fn elements(&self) -> usize {
@@ -87,6 +68,29 @@ impl Xsd {
         run.found
     }
 
+    /// Holds request and answer against the operations of a service definition: there is one that takes this request, and the
+    /// answer is its own. Without a definition there is nothing to say.
+    #[must_use]
+    pub fn exchange(&self, request: &str, answer: Option<&str>) -> Option<Violation> {
+        if self.answers.is_empty() {
+            return None;
+        }
+        let name = |text: &str| xml::parse(text).map(|root| (root.ns, root.name));
+        let asked = name(request).ok()?; // what is not well-formed is found by `check`
+        let at = format!("/{}", asked.1);
+        let Some(due) = self.answers.get(&asked) else {
+            return Some(Violation::new(Finding::UnknownOperation, at, "no operation takes this request"));
+        };
+        match answer.map(name) {
+            None => Some(Violation::new(Finding::BadBody, at, "the answer is no XML document")),
+            Some(Ok(given)) if given != *due => {
+                let text = format!("is answered with '{}', and not with '{}'", due.1, given.1);
+                Some(Violation::new(Finding::UnknownField, at, text))
+            }
+            Some(_) => None,
+        }
+    }
+
     fn global(&self, kind: &str, name: &QName, prefer: Option<usize>) -> Option<Node<'_>> {
         let own = prefer.into_iter();
         let rest = (0..self.files.len()).filter(|i| Some(*i) != prefer);
@@ -101,37 +105,6 @@ impl Xsd {
         let ns = self.files.get(file).and_then(|f| f.prefixes.get(prefix)).cloned().unwrap_or_default();
         (ns, local.to_owned())
     }
-}
-
-/// The W3C's signature schema carries a DOCTYPE, which the reader refuses; in a schema file it says nothing.
-fn strip_doctype(text: &str) -> String {
-    let Some(start) = text.find("<!DOCTYPE") else { return text.to_owned() };
-    let rest = &text[start..];
-    let end = match (rest.find('['), rest.find('>')) {
-        (Some(open), Some(close)) if open < close => rest.find("]>").map(|i| i + 2),
-        (_, close) => close.map(|i| i + 1),
-    };
-    format!("{}{}", &text[..start], &rest[end.unwrap_or(rest.len())..])
-}
-
-fn file(name: &str, text: &str) -> Result<File, SpecError> {
-    let root = xml::parse(text).map_err(|e| SpecError::new(name, e))?;
-    if root.ns != XS || root.name != "schema" {
-        return Err(SpecError::new(name, "not an XML Schema"));
-    }
-    let mut globals = HashMap::new();
-    for child in &root.children {
-        if let Some(n) = child.attr("name") {
-            globals.insert((child.name.clone(), n.to_owned()), child.clone());
-        }
-    }
-    Ok(File {
-        name: name.to_owned(),
-        target: root.attr("targetNamespace").unwrap_or_default().to_owned(),
-        qualified: root.attr("elementFormDefault") == Some("qualified"),
-        prefixes: root.declared.iter().cloned().collect(),
-        globals,
-    })
 }
 
 struct Run<'a> {
@@ -157,6 +130,12 @@ impl<'a> Run<'a> {
                 self.report(Finding::BadValue, at, "xsi:nil is not allowed here");
             }
             return;
+        }
+        if given.attrs.iter().any(|(ns, n, _)| ns == XSI && n == "type") {
+            return self.report(Finding::Syntax, at, "the validator does not know xsi:type");
+        }
+        if decl.el.attr("default").is_some() && given.children.is_empty() && given.text.is_empty() {
+            return; // stands for the default
         }
         if let Some(fixed) = decl.el.attr("fixed")
             && given.text.trim() != fixed

@@ -24,7 +24,7 @@ impl<'a> Run<'a> {
                 let (ns, name) = self.expected(node);
                 given.name == name && given.ns == ns
             }
-            "any" => true,
+            "any" => self.admits(node, given),
             "sequence" => {
                 for el in particles(node.el) {
                     let part = Node { file: node.file, el };
@@ -43,6 +43,43 @@ impl<'a> Run<'a> {
                 particles(group.el).any(|el| self.starts(Node { file: group.file, el }, given))
             }
             _ => false,
+        }
+    }
+
+    /// May this element stand at the wildcard? An element of the schema's own namespace only if the schema declares it, unless
+    /// nothing is looked at (`skip`). The Recommendation lets a lax wildcard take any name; then a wildcard before further
+    /// elements (eBay's base types end with one) would take these, and a misspelt name would pass everywhere. So a declared
+    /// element goes before a wildcard, as in XML Schema 1.1, and what a complete schema does not declare is not there.
+    fn admits(&self, node: Node<'a>, given: &Element) -> bool {
+        let target = self.xsd.files.get(node.file).map_or("", |f| f.target.as_str());
+        let fits = |word: &str| match word {
+            "##any" => true,
+            "##other" => given.ns != target && !given.ns.is_empty(),
+            "##targetNamespace" => given.ns == target,
+            "##local" => given.ns.is_empty(),
+            uri => given.ns == uri,
+        };
+        node.el.attr("namespace").unwrap_or("##any").split_whitespace().any(fits)
+            && (given.ns != target
+                || node.el.attr("processContents") == Some("skip")
+                || self.declared(node, given).is_some())
+    }
+
+    fn declared(&self, node: Node<'a>, given: &Element) -> Option<Node<'a>> {
+        self.xsd.global("element", &(given.ns.clone(), given.name.clone()), Some(node.file))
+    }
+
+    /// What stands at a wildcard: looked at where it is declared (`lax`), or has to be (`strict`, the default).
+    fn wildcard(&mut self, node: Node<'a>, given: &Element, at: &str) {
+        let process = node.el.attr("processContents").unwrap_or("strict");
+        let here = format!("{at}/{}", given.name);
+        match self.declared(node, given).filter(|_| process != "skip") {
+            Some(decl) => self.element(decl, given, &here),
+            None if process == "strict" => {
+                let text = format!("no schema declares the element {{{}}}{}", given.ns, given.name);
+                self.report(Finding::UnknownField, &here, text);
+            }
+            None => {}
         }
     }
 
@@ -76,7 +113,10 @@ impl<'a> Run<'a> {
                     self.element(decl, child, &format!("{at}/{}{nth}", child.name));
                     next + 1
                 }
-                "any" => next + 1,
+                "any" => {
+                    self.wildcard(node, child, at);
+                    next + 1
+                }
                 "choice" => self.choice(node, given, next, at),
                 "all" => self.all(node, given, next, at),
                 _ => {

@@ -1,5 +1,7 @@
 //! Simple types: restriction with its facets, list, union, and the built-in types.
 
+use std::sync::LazyLock;
+
 use super::super::Finding;
 use super::{Node, Run, XS};
 
@@ -148,11 +150,16 @@ impl<'a> Run<'a> {
             "positiveInteger" => {
                 is_integer() && !text.starts_with('-') && text.bytes().any(|b| matches!(b, b'1'..=b'9'))
             }
-            "float" | "double" => text.parse::<f64>().is_ok(),
+            "float" | "double" => {
+                matches!(text, "INF" | "-INF" | "NaN")
+                    || (text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
+                        && text.parse::<f64>().is_ok())
+            }
             "boolean" => matches!(text, "true" | "false" | "0" | "1"),
             "date" => date(text),
             "dateTime" => text.split_once('T').is_some_and(|(d, t)| date(d) && time(t)),
             "time" => time(text),
+            "duration" => duration(text),
             "base64Binary" => text
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b) || b.is_ascii_whitespace()),
@@ -202,6 +209,14 @@ fn time(text: &str) -> bool {
     clock.len() >= 8
         && clock.parse::<jiff::civil::Time>().is_ok()
         && (zone.is_empty() || zone == "Z" || offset(zone))
+}
+
+fn duration(text: &str) -> bool {
+    static FORM: LazyLock<Option<regex::Regex>> = LazyLock::new(|| {
+        let form = r"^-?P(\d+Y)?(\d+M)?(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?$";
+        regex::Regex::new(form).ok()
+    });
+    !text.ends_with(['P', 'T']) && FORM.as_ref().is_some_and(|form| form.is_match(text))
 }
 
 fn offset(zone: &str) -> bool {
