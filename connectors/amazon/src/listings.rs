@@ -155,14 +155,12 @@ pub(crate) fn complete(site: &Site, offer: &Offer) -> Result<w::Put, Error> {
     })
 }
 
-/// What a submission's answer means: `INVALID` inside a 200 is a refusal, its issues are the field errors.
-fn submitted(response: &WireResponse) -> Result<Option<ListingId>, Error> {
+/// What a submission's answer means: `INVALID` inside a 200 is a refusal, its issues are the field errors. `VALID`, like the
+/// catalogue's number, is told of a preview alone, which stores nothing: of a submission it says nothing, and reading settles it.
+fn submitted(response: &WireResponse) -> Result<(), Error> {
     let answer: w::Submission = response.json()?;
     match answer.status.as_str() {
-        "ACCEPTED" | "VALID" => {
-            let asin = answer.identifiers.into_iter().find_map(|i| i.asin);
-            asin.map(ListingId::new).transpose().map_err(Error::from)
-        }
+        "ACCEPTED" => Ok(()),
         "INVALID" => {
             let fields: Vec<FieldError> = answer
                 .issues
@@ -192,7 +190,7 @@ struct Put<'a>(&'a Site);
 
 impl Operation for Put<'_> {
     type In = Offer;
-    type Out = Option<ListingId>;
+    type Out = ();
     fn spec(&self) -> &OpSpec {
         &PUT
     }
@@ -204,7 +202,7 @@ impl Operation for Put<'_> {
             .query("marketplaceIds", self.0.marketplace_id)
             .json(&complete(self.0, offer)?)
     }
-    fn decode(&self, _: &OpCx<'_>, _: &Offer, response: &WireResponse) -> Result<Option<ListingId>, Error> {
+    fn decode(&self, _: &OpCx<'_>, _: &Offer, response: &WireResponse) -> Result<(), Error> {
         submitted(response)
     }
 }
@@ -250,7 +248,7 @@ impl Operation for Patch<'_> {
             .json(&body)
     }
     fn decode(&self, _: &OpCx<'_>, _: &Change, response: &WireResponse) -> Result<(), Error> {
-        submitted(response).map(|_| ())
+        submitted(response)
     }
 }
 
@@ -270,7 +268,7 @@ impl Operation for Delete<'_> {
             .query("marketplaceIds", self.0.marketplace_id))
     }
     fn decode(&self, _: &OpCx<'_>, _: &Sku, response: &WireResponse) -> Result<(), Error> {
-        submitted(response).map(|_| ())
+        submitted(response)
     }
 }
 
@@ -371,7 +369,7 @@ impl Offers for Amazon {
         let mut outcomes = Vec::new();
         for DraftOffer { offer, .. } in offers_of(drafts) {
             let result = self.pipeline.call(&Put(&self.site), offer, &cx.step(offer.sku.as_str())).await;
-            outcomes.push(ItemOutcome::of(&offer.sku, result));
+            outcomes.push(ItemOutcome::of(&offer.sku, result.map(|()| None)));
         }
         Ok(Submitted::Done(outcomes))
     }

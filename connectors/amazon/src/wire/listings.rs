@@ -33,14 +33,6 @@ pub(crate) struct Submission {
     pub(crate) status: String,
     #[serde(default)]
     pub(crate) issues: Vec<Issue>,
-    #[serde(default)]
-    pub(crate) identifiers: Vec<Identifier>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Identifier {
-    #[serde(default)]
-    pub(crate) asin: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

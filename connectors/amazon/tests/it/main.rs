@@ -4,4 +4,5 @@
 mod conformance;
 mod login;
 mod official;
+mod sandbox;
 mod scenario;
