@@ -22,7 +22,7 @@ const COMMANDS: u32 = 60;
 /// A shop of two SKUs whose offers are up, and a day of buyers.
 pub(crate) struct Shop {
     folder: tempfile::TempDir,
-    simulator: Simulator,
+    pub(crate) simulator: Simulator,
     _runtime: Runtime,
 }
 
@@ -79,7 +79,7 @@ impl Shop {
         Shop { folder, simulator, _runtime: runtime }
     }
 
-    fn with_orders() -> Shop {
+    pub(crate) fn with_orders() -> Shop {
         let shop = Shop::connected();
         shop.run(&["import"], 0);
         shop.run(&["plan", "--out", "p"], 2);

@@ -3,6 +3,7 @@
 
 mod ask;
 mod bad_input;
+mod calls;
 mod cases;
 mod demo;
 mod duty;

@@ -133,7 +133,7 @@ fees = "0.15"
 }
 
 /// Puts an order record into the store of a shop's folder.
-fn keep(folder: &Path, order: serde_json::Value) {
+pub(crate) fn keep(folder: &Path, order: serde_json::Value) {
     let order: OrderRecord = serde_json::from_value(order).unwrap();
     let key = KeySource::File(folder.join("tradewind.key"));
     let store = SqliteStore::open(&folder.join("tradewind.db"), &key).unwrap();

@@ -56,6 +56,14 @@ impl Scrubber {
         Scrubber::of_parts(secrets)
     }
 
+    /// What takes out the secrets of an answer that is shown to a person: what stands under names that say so.
+    #[must_use]
+    pub fn of_answer(body: &[u8]) -> Scrubber {
+        let mut secrets = Vec::new();
+        in_json(body, is_secret_header, &mut secrets);
+        Scrubber::of_parts(secrets)
+    }
+
     fn of_parts(mut secrets: Vec<String>) -> Scrubber {
         // Shorter ones would cut ordinary words out of what the channel says.
         secrets.retain(|s| s.len() >= 8);
@@ -63,7 +71,8 @@ impl Scrubber {
     }
 
     /// Text without its secrets; a notice where one cannot be cut out.
-    pub(crate) fn text(&self, text: &str) -> String {
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
         let mut out = text.to_owned();
         for secret in &self.secrets {
             out = cut(&out, secret, false);

@@ -16,6 +16,7 @@
 //! | [`money`] | transactions, statements, payouts |
 //! | [`cases`] | returns and disputes in, beside their orders |
 //! | [`history`] | what happened to an order, from all that is kept of it |
+//! | [`kept`] | the calls behind an order or an offer, as they are kept |
 //! | [`rates`], [`pickups`] | what carriers ask for a parcel; couriers |
 //! | [`books`] | what the store knows, as facts for the ledger |
 //! | [`stock`] | who may sell how much |
@@ -32,6 +33,7 @@ pub mod fulfil;
 mod gateway;
 pub mod hints;
 pub mod history;
+pub mod kept;
 pub mod landed;
 pub mod money;
 pub mod orders;

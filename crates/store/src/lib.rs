@@ -5,13 +5,15 @@
 //! durable. Records carry versions, so two writers cannot silently overwrite each other.
 
 mod batch;
+mod calls;
 mod seal;
 mod sqlite;
 
 use async_trait::async_trait;
-use tradewind_connector::{Exchange, Journal};
+use tradewind_connector::Journal;
 
 pub use batch::{Batch, Collection, Expect, Filter, Row, Write};
+pub use calls::{CallFilter, CallOutcome, KeptCall, KeptWrite};
 pub use seal::{KeySource, Sealer};
 pub use sqlite::SqliteStore;
 
@@ -90,11 +92,14 @@ pub trait Store: Journal {
     async fn payload(&self, hash: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// Keeps a payload; its hash.
     async fn keep_payload(&self, bytes: &[u8]) -> Result<String, StoreError>;
-    /// Exchanges kept for an account and operation, oldest first.
-    async fn exchanges(&self, account: &str, operation: &str) -> Result<Vec<Exchange>, StoreError>;
+    /// Kept calls that name what is looked for, oldest first.
+    async fn calls(&self, filter: CallFilter) -> Result<Vec<KeptCall>, StoreError>;
+    /// The kept call of this id.
+    async fn call(&self, id: &str) -> Result<Option<KeptCall>, StoreError>;
     /// What the audit chain tells of a subject, oldest first.
     async fn audit_of(&self, subject: &str) -> Result<Vec<Audited>, StoreError>;
-    /// Walks the audit chain; the number of rows, or the first row that does not fit.
+    /// Walks the audit chain; the number of rows, or the number of the first that does not fit. A chain that was cut off at
+    /// its end is whole, and so is one that was made anew from the place of a change on: it has no key.
     async fn verify_audit(&self) -> Result<Result<u64, u64>, StoreError>;
 }
 

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize, Serializer};
 use tradewind_connector::{
     Begun, Error, Exchange, Intent, Journal, Kind, Outcome, Over, TokenSet, WireResponse, is_secret_header,
 };
-use tradewind_domain::{AccountId, ConnectorId};
 
 use super::writer::Desk;
 use super::{SqliteStore, keep_payload, payload, payload_hash, sealed};
@@ -291,34 +290,4 @@ fn headers(response: &WireResponse) -> String {
     // Texts always serialise, and a vector takes them all.
     let written = serde_json::Serializer::new(&mut json).collect_seq(pairs);
     written.ok().and_then(|()| String::from_utf8(json).ok()).unwrap_or_else(|| "[]".to_owned())
-}
-
-pub(super) fn exchanges(
-    connection: &Connection,
-    sealer: &Sealer,
-    account: &str,
-    operation: &str,
-) -> Result<Vec<Exchange>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT connector, at, status, payload FROM exchanges WHERE account = ?1 AND operation = ?2 ORDER BY id",
-    )?;
-    let rows = statement.query_map([account, operation], |r| {
-        Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, u16>(2)?, r.get::<_, String>(3)?))
-    })?;
-    let mut found = Vec::new();
-    for row in rows {
-        let (connector, at, status, hash) = row?;
-        let corrupt = |why: String| StoreError::Corrupt { collection: "exchanges", key: hash.clone(), why };
-        let body =
-            payload(connection, sealer, &hash)?.ok_or_else(|| corrupt("payload is gone".to_owned()))?;
-        found.push(Exchange {
-            account: AccountId::new(account).map_err(|e| corrupt(e.to_string()))?,
-            connector: ConnectorId::new(connector).map_err(|e| corrupt(e.to_string()))?,
-            operation: operation.to_owned(),
-            at: at.parse().map_err(|e: jiff::Error| corrupt(e.to_string()))?,
-            status,
-            body: Bytes::from(body),
-        });
-    }
-    Ok(found)
 }

@@ -44,6 +44,21 @@ pub(super) fn text(sealer: &Sealer, table: &str, key: &str, text: &str) -> Resul
     sealer.seal(&place(table, key), text.as_bytes())
 }
 
+/// Such a text again.
+pub(super) fn open_text(
+    sealer: &Sealer,
+    table: &'static str,
+    key: &str,
+    sealed: &[u8],
+) -> Result<String, StoreError> {
+    let plain = sealer.unseal(&place(table, key), sealed)?;
+    String::from_utf8(plain).map_err(|e| StoreError::Corrupt {
+        collection: table,
+        key: key.to_owned(),
+        why: e.to_string(),
+    })
+}
+
 /// A row as it is stored: key, account, state, body, version.
 pub(super) struct Stored(String, String, String, Value, i64);
 

@@ -8,7 +8,9 @@ use tempfile::TempDir;
 use tradewind_connector::{
     Begun, Exchange, Intent, Journal, Memory, Outcome, Over, SecretString, TokenSet, WireResponse,
 };
-use tradewind_store::{Batch, Collection, Expect, Filter, KeySource, SqliteStore, Store, StoreError};
+use tradewind_store::{
+    Batch, CallFilter, CallOutcome, Collection, Expect, Filter, KeySource, SqliteStore, Store, StoreError,
+};
 
 fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(&path.join("t.db"), &KeySource::File(path.join("key"))).unwrap()
@@ -319,8 +321,74 @@ async fn payloads_are_kept_byte_for_byte_and_once() {
         body: body.clone().into(),
     };
     s.keep(exchange).await.unwrap();
-    let kept = s.exchanges("shop", "orders.search").await.unwrap();
-    assert_eq!((kept.len(), &kept[0].body[..]), (1, &body[..]));
+    let filter =
+        |account: &str, since| CallFilter { account: account.into(), since, words: vec!["01".into()] };
+    // The bytes 0 to 255 hold every digit once, none beside itself.
+    assert_eq!(s.calls(filter("shop", Timestamp::UNIX_EPOCH)).await.unwrap(), []);
+    let one = CallFilter { words: vec!["/0123456789:".into()], ..filter("shop", Timestamp::UNIX_EPOCH) };
+    let kept = s.calls(one.clone()).await.unwrap();
+    assert_eq!((kept.len(), kept[0].payload.as_deref()), (1, Some(hash.as_str())));
+    assert_eq!((kept[0].outcome, kept[0].status, &kept[0].write), (CallOutcome::Answered, Some(200), &None));
+    assert_eq!(s.call(&kept[0].id).await.unwrap().as_ref(), Some(&kept[0]));
+    // Of another account, or later.
+    assert_eq!(s.calls(CallFilter { account: "other".into(), ..one.clone() }).await.unwrap(), []);
+    let later = Timestamp::from_second(1).unwrap();
+    assert_eq!(s.calls(CallFilter { since: later, ..one }).await.unwrap(), []);
+}
+
+/// A write is found by what it is about, by its key and by its answer, and tells how it ended.
+#[tokio::test]
+async fn calls_tell_how_each_write_ended() {
+    let (_dir, s) = fresh();
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let begun = async |operation, key: &str, subject: &str, second| {
+        let (account, key, subject) = ("shop".parse().unwrap(), key.to_owned(), subject.to_owned());
+        let intent = Arc::new(Intent { account, operation, key, subject, at: at(second) });
+        assert_eq!(s.begin(&intent).await.unwrap(), Begun::Fresh);
+        intent
+    };
+    let mut answer = WireResponse::json_text(200, r#"{"sku":"MUG-1"}"#);
+    answer.headers.insert("x-request-id", "r-1".parse().unwrap());
+    answer.headers.insert("x-amz-access-token", "hidden".parse().unwrap());
+    let done = begun("offers.put", "p/1", "", 1).await;
+    s.finish(&done, 0, Outcome::Done(answer)).await.unwrap();
+    let doubt = begun("offers.put", "p/2", "MUG-0 MUG-1", 2).await;
+    s.finish(&doubt, 0, Outcome::Indeterminate("no answer".into())).await.unwrap();
+    let refused = begun("offers.put", "p/set-mug-1", "", 3).await;
+    s.finish(&refused, 0, Outcome::Refused("no brand".into())).await.unwrap();
+    begun("offers.price", "p/4", "MUG-1", 4).await;
+    let failed = begun("offers.put", "p/5", "MUG-1", 5).await;
+    s.finish(&failed, 0, Outcome::Failed("no connection".into())).await.unwrap();
+    begun("offers.put", "p/6", "MUG-12 MUG-1-RED", 6).await;
+
+    let words = vec!["MUG-1".to_owned()];
+    let filter = CallFilter { account: "shop".into(), since: Timestamp::MIN, words };
+    let calls = s.calls(filter).await.unwrap();
+    let told: Vec<_> = calls
+        .iter()
+        .map(|c| (c.at.as_second(), c.outcome, c.write.as_ref().unwrap().note.as_deref().unwrap_or_default()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (1, CallOutcome::Done, ""),
+            (2, CallOutcome::InDoubt, "no answer"),
+            (3, CallOutcome::Refused, "no brand"),
+            (4, CallOutcome::Begun, ""),
+        ]
+    );
+    let (first, third) = (calls[0].write.as_ref().unwrap(), calls[2].write.as_ref().unwrap());
+    assert!(first.headers.contains(&("x-request-id".to_owned(), "r-1".to_owned())), "{first:?}");
+    assert!(!format!("{calls:?}").contains("hidden"), "{calls:?}");
+    assert_eq!((first.generation, third.generation), (0, 1), "the next try is of the next generation");
+    let body = s.payload(calls[0].payload.as_deref().unwrap()).await.unwrap().unwrap();
+    assert_eq!(body, br#"{"sku":"MUG-1"}"#);
+    for call in &calls {
+        assert_eq!(s.call(&call.id).await.unwrap().as_ref(), Some(call));
+    }
+    for nobody in ["w0000000000000000", "a1", "", "a", "w"] {
+        assert_eq!(s.call(nobody).await.unwrap(), None, "{nobody}");
+    }
 }
 
 #[tokio::test]
@@ -339,6 +407,11 @@ async fn the_audit_chain_tells_tampering() {
     let raw = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
     raw.execute("UPDATE audit SET subject = 'other' WHERE seq = 2", []).unwrap();
     assert_eq!(s.verify_audit().await.unwrap(), Err(2));
+    // Neither is what is no text any more, nor a row that is gone: not a fault of the database, a break at its place.
+    raw.execute("UPDATE audit SET subject = x'ff' WHERE seq = 2", []).unwrap();
+    assert_eq!(s.verify_audit().await.unwrap(), Err(2));
+    raw.execute("DELETE FROM audit WHERE seq = 1", []).unwrap();
+    assert_eq!(s.verify_audit().await.unwrap(), Err(1));
 }
 
 #[tokio::test]

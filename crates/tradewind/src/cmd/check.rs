@@ -1,5 +1,5 @@
-//! `tradewind check`: everything that can be known without a call. Exit 3: there are problems, in whatever file; 1: there is no
-//! configuration to check.
+//! `tradewind check`: everything that can be known without a call. Exit 3: there are problems, in whatever file or in the audit
+//! chain of the store; 1: there is no configuration to check.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tradewind_gateway::catalogue::{Catalogue, Problem};
 use tradewind_gateway::config::{Config, ConfigError};
 use tradewind_gateway::records::OfferRecord;
 use tradewind_gateway::untended::untended;
-use tradewind_store::{Filter, typed};
+use tradewind_store::{Filter, Store as _, typed};
 
 use crate::context::{self, ConfigArg, block_on};
 use crate::listen::{Told as Hook, door};
@@ -105,8 +105,17 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             (0, Vec::new())
         }
     };
-    warnings.extend(on_sale(&config, &folder));
-    Found { accounts: config.account.len(), variants, problems, hooks, warnings }.tell(out)
+    let stored = stored(&config, &folder);
+    warnings.extend(stored.warnings);
+    if let Some(Err(entry)) = stored.audit {
+        let store = folder.join(&config.store.path);
+        problems.push(Told::plain(format!(
+            "the audit chain of {} is broken at entry {entry}: that entry was changed, or one before it taken away, by something else than this program. Entries before it are as they were written; what stands from there on is not proven. Keep a copy of the file, and compare it with the newest backup on which check finds the chain whole. Do not trade on with that backup: what was sent since would be sent again",
+            store.display()
+        )));
+    }
+    Found { accounts: config.account.len(), variants, problems, hooks, warnings, audit: stored.audit }
+        .tell(out)
 }
 
 /// What was found.
@@ -117,16 +126,22 @@ struct Found {
     problems: Vec<Told>,
     hooks: Vec<Hook>,
     warnings: Vec<Problem>,
+    audit: Option<Result<u64, u64>>,
 }
 
 impl Found {
     fn tell(&self, out: &Output) -> anyhow::Result<Exit> {
-        let Found { accounts, variants, problems, hooks, warnings } = self;
+        let Found { accounts, variants, problems, hooks, warnings, audit } = self;
         if out.is_json() {
             out.json(&json!({
                 "ok": problems.is_empty(), "accounts": accounts, "variants": variants,
                 "problems": problems.iter().map(|p| &p.fields).collect::<Vec<_>>(), "hooks": hooks,
                 "warnings": warnings.iter().map(row).collect::<Vec<_>>(),
+                // Null: there is no store yet, or none that can be read.
+                "audit": audit.map(|chain| match chain {
+                    Ok(entries) => json!({ "whole": true, "entries": entries }),
+                    Err(entry) => json!({ "whole": false, "broken_at": entry }),
+                }),
             }))?;
         } else {
             for warning in warnings {
@@ -137,6 +152,9 @@ impl Found {
             }
             for told in hooks {
                 out.text(format!("hooks {}", told.line()))?;
+            }
+            if let Some(Ok(entries)) = audit {
+                out.text(format!("audit {entries} entries, chain whole"))?;
             }
             if problems.is_empty() {
                 out.text(format!("ok    configuration · {variants} SKUs · {accounts} accounts"))?;
@@ -203,26 +221,46 @@ fn roles(config: &Config) -> Vec<ConfigError> {
     wrong.collect()
 }
 
-/// What is on sale, as far as the store knows, at accounts that do not sell any more: it goes on selling, and nobody lowers it.
-fn on_sale(config: &Config, folder: &Path) -> Vec<Problem> {
+/// What the store tells.
+#[derive(Default)]
+struct Stored {
+    warnings: Vec<Problem>,
+    /// Entries of the audit chain, or the first that does not fit. `None`: there is no store, or it cannot be read.
+    audit: Option<Result<u64, u64>>,
+}
+
+fn stored(config: &Config, folder: &Path) -> Stored {
     let path = folder.join(&config.store.path);
     // A shop that has done nothing yet has no store, and this makes none.
     if !path.exists() {
-        return Vec::new();
+        return Stored::default();
     }
-    let whole = |file: String, message: String| Problem { file, row: 0, field: String::new(), message };
-    let offers = block_on(async {
+    let read = block_on(async {
         let store = context::open_store(config, folder)?;
-        Ok(typed::list::<OfferRecord>(&*store, Filter::all()).await?)
+        let audit = store.verify_audit().await?;
+        Ok((audit, typed::list::<OfferRecord>(&*store, Filter::all()).await?))
     });
-    let offers = match offers {
-        Ok(offers) => offers,
-        Err(e) => {
-            let message = format!("the store cannot be read, so what is on sale was not looked at: {e:#}");
-            return vec![whole(path.display().to_string(), message)];
+    match read {
+        Ok((audit, offers)) => {
+            let offers = offers.iter().map(|o| &o.value);
+            Stored { warnings: on_sale(config, offers), audit: Some(audit) }
         }
-    };
-    let told = untended(config, offers.iter().map(|o| &o.value)).into_iter().map(|found| {
+        Err(e) => {
+            let message = format!(
+                "the store cannot be read, so neither its audit chain nor what is on sale was looked at: {e:#}"
+            );
+            Stored { warnings: vec![whole(path.display().to_string(), message)], audit: None }
+        }
+    }
+}
+
+fn whole(file: String, message: String) -> Problem {
+    Problem { file, row: 0, field: String::new(), message }
+}
+
+/// What is on sale, as far as the store knows, at accounts that do not sell any more: it goes on selling, and nobody lowers it.
+fn on_sale<'a>(config: &Config, offers: impl Iterator<Item = &'a OfferRecord>) -> Vec<Problem> {
+    let told = untended(config, offers).into_iter().map(|found| {
         let n = config.account.iter().position(|a| a.id == found.account);
         let place = config.places.find(&n.map_or_else(|| "account".to_owned(), |n| format!("account.{n}")));
         let row = n.and_then(|_| u64::try_from(place.line).ok()).unwrap_or_default();
@@ -279,7 +317,7 @@ id = "silent"
 connector = "amazon"
 "#;
         let config = Config::parse(text, "tradewind.toml").unwrap();
-        assert_eq!(on_sale(&config, dir.path()), []);
+        assert_eq!(stored(&config, dir.path()).warnings, []);
         assert!(!dir.path().join(&config.store.path).exists(), "looking makes no store");
         let offer = json!({"sku": "A", "product": "A", "quantity": 3, "price": {"amount": "36.00", "currency": "EUR"}, "locale": "en",
             "content": {"title": "A"}});
@@ -304,7 +342,8 @@ connector = "amazon"
             batch.put(&record(account, sku, ours, state)).unwrap();
         }
         block_on(async { Ok(store.commit(batch).await?) }).unwrap();
-        let told: Vec<String> = on_sale(&config, dir.path()).iter().map(ToString::to_string).collect();
+        let told: Vec<String> =
+            stored(&config, dir.path()).warnings.iter().map(ToString::to_string).collect();
         let [gone, silent] = &told[..] else { panic!("{told:?}") };
         assert!(
             gone.starts_with(
@@ -317,7 +356,9 @@ connector = "amazon"
         // A store that cannot be read hides nothing.
         drop(store);
         std::fs::write(dir.path().join(&config.store.path), "no store").unwrap();
-        let told = on_sale(&config, dir.path());
+        let told = stored(&config, dir.path());
+        assert_eq!(told.audit, None);
+        let told = told.warnings;
         assert!(told.len() == 1 && told[0].message.contains("cannot be read"), "{told:?}");
     }
 }

@@ -41,8 +41,12 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Write a configuration to start from.
     Init(init::Args),
-    /// Check the configuration, the secrets and the catalogue files, offline; name the accounts that do not sell any more and whose
-    /// listings are on sale.
+    /// Check the configuration, the secrets, the catalogue files and the audit chain of the store, offline; name the accounts that
+    /// do not sell any more and whose listings are on sale.
+    ///
+    /// The chain tells that an entry of the journal was changed or taken away by something else than this program (exit 3). It has no
+    /// key: whoever may write to the store can make it anew, and entries cut off at its end leave no trace. Compare the number of
+    /// entries with that of a backup.
     Check(check::Args),
     /// Let an account in: the page on which the seller agrees, and the tokens for what it answers.
     ///

@@ -1,6 +1,7 @@
 //! `tradewind why`: where a price, the state of an offer or of an order comes from; which rows stand behind an order's money, a
-//! payout, a cent.
+//! payout, a cent; which calls were made.
 
+mod call;
 mod order;
 mod price;
 mod quote;
@@ -49,6 +50,9 @@ enum What {
         /// Account.
         #[arg(long)]
         channel: AccountId,
+        /// List the calls behind it too, as `why order --calls` does.
+        #[arg(long)]
+        calls: bool,
     },
     /// What an order costs at the border, pinned: made on first asking, the same ever after.
     Landed {
@@ -66,8 +70,21 @@ enum What {
         /// Account; needed where two have an order of this number.
         #[arg(long, conflicts_with = "input")]
         channel: Option<AccountId>,
+        /// List the calls behind it too: every write about it that is not known to have failed, and every kept answer that names
+        /// it, its parcel, declaration or cases. What was sent is not kept, nor are answers of reads that change nothing here.
+        #[arg(long, conflicts_with = "input")]
+        calls: bool,
         #[command(flatten)]
         sources: Sources,
+    },
+    /// One call that `--calls` lists: what it was about, how it ended, and what was answered.
+    Call {
+        /// Its id, such as w3f0c2a9d41b7e688 or a17.
+        id: String,
+        /// Print the answer's body, with secrets, numbers of persons and documents taken out. An answer that lists orders names the
+        /// buyers of all of them.
+        #[arg(long)]
+        raw: bool,
     },
     /// The rows, entries, bank lines and differences of a payout or settlement.
     Payout {
@@ -91,7 +108,7 @@ enum What {
 /// The money behind an order, a payout or an amount, from the books.
 fn money(args: &Args, out: &Output) -> anyhow::Result<Option<Exit>> {
     let (sources, what) = match &args.what {
-        What::Order { channel: None, sources, order } if sources.input.is_some() => {
+        What::Order { channel: None, sources, order, .. } if sources.input.is_some() => {
             (sources, format!("order '{order}'"))
         }
         What::Payout { id, sources } => (sources, format!("payout or settlement '{id}'")),
@@ -126,7 +143,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
         What::Price { sku, channel, at, ask } => {
             return price::run(&opened.gateway, sku, channel, (*at, *ask), out);
         }
-        What::Offer { sku, channel } => {
+        What::Offer { sku, channel, calls } => {
             let sku = sku.parse()?;
             let record = block_on(async {
                 Ok(typed::get::<OfferRecord>(&*opened.gateway.store, &offer_key(channel, &sku)).await?)
@@ -139,10 +156,18 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
                     "nothing was ever intended for '{sku}' at '{channel}': run tradewind plan, it says why"
                 )
             })?;
-            if out.is_json() {
-                return out.json(&record.value).map(|()| Exit::Ok);
-            }
             let r = record.value;
+            let calls = match calls {
+                true => Some(block_on(async { Ok(opened.gateway.calls_of_offer(&r).await?) })?),
+                false => None,
+            };
+            if out.is_json() {
+                let mut told = serde_json::to_value(&r)?;
+                if let Some(calls) = &calls {
+                    told["calls"] = call::rows(&opened.gateway, calls)?.into();
+                }
+                return out.json(&told).map(|()| Exit::Ok);
+            }
             out.text(format!("state     {}  (plan {})", r.state, r.plan))?;
             if let Some(d) = &r.desired {
                 out.text(format!("intended  {} · {} units · {}", d.price, d.quantity, d.content.title))?;
@@ -159,12 +184,18 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             if let Some(note) = &r.note {
                 out.text(format!("note      {note}"))?;
             }
+            if let Some(calls) = &calls {
+                call::list(&opened.gateway, calls, out)?;
+            }
+        }
+        What::Call { id, raw } => {
+            return call::one(&opened.gateway, id, *raw, out);
         }
         What::Landed { order, channel } => {
             return quote::run(&opened.gateway, order, channel, out);
         }
-        What::Order { order, channel, sources } => {
-            return order::run(&opened.gateway, order, channel.as_ref(), sources, out);
+        What::Order { order, channel, sources, calls } => {
+            return order::run(&opened.gateway, order, channel.as_ref(), (sources, *calls), out);
         }
         // Answered by `money` above.
         What::Payout { .. } | What::Cent { .. } => {}

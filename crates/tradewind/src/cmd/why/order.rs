@@ -8,6 +8,7 @@ use tradewind_gateway::Gateway;
 use tradewind_gateway::history::{Happened, History};
 use tradewind_ledger::why;
 
+use super::call;
 use crate::cmd::reconcile::Sources;
 use crate::context::{self, block_on};
 use crate::mask;
@@ -17,7 +18,7 @@ pub(super) fn run(
     gateway: &Gateway,
     order: &str,
     channel: Option<&AccountId>,
-    sources: &Sources,
+    (sources, calls): (&Sources, bool),
     out: &Output,
 ) -> anyhow::Result<Exit> {
     let mut accounts: Vec<AccountId> = gateway.config.account.iter().map(|a| a.id.clone()).collect();
@@ -55,6 +56,10 @@ pub(super) fn run(
         return out.text(why::text(&money)).map(|()| Exit::Ok);
     };
     let needs = block_on(async { Ok(gateway.what_it_needs(&history.order).await?) })?;
+    let calls = match calls {
+        true => Some(block_on(async { Ok(gateway.calls_of_order(&history).await?) })?),
+        false => None,
+    };
     let account = history.order.order.account.clone();
     let books = sources.of_store(gateway)?;
     let money = books.and_then(|b| why::order_of(&b, order, Some(account.as_str())));
@@ -67,6 +72,9 @@ pub(super) fn run(
         all["order"] = mask::order(&history.order)?;
         all["needs"] = serde_json::to_value(needs)?;
         all["money"] = money.unwrap_or_default();
+        if let Some(calls) = &calls {
+            all["calls"] = call::rows(gateway, calls)?.into();
+        }
         return out.json(&all).map(|()| Exit::Ok);
     }
     show(&history, out)?;
@@ -81,6 +89,9 @@ pub(super) fn run(
     if let Some(money) = &money {
         out.text("")?;
         out.text(why::text(money))?;
+    }
+    if let Some(calls) = &calls {
+        call::list(gateway, calls, out)?;
     }
     Ok(Exit::Ok)
 }
