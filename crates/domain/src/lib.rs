@@ -41,3 +41,4 @@ pub use party::*;
 pub use payment::*;
 pub use rust_decimal::Decimal;
 pub use shipment::*;
+pub use state::IllegalStep;

@@ -20,9 +20,7 @@ states! {
         /// Booked, the label follows. Where the carrier cannot be asked for it, the booking is looked up by its reference.
         LabelPending => [LabelCreated, CreateUnknown, Draft],
         /// Waybill and label are there.
-        LabelCreated => [Manifested, InTransit, VoidPending, Delivered, Returned, Lost],
-        /// Handed over on paper.
-        Manifested => [InTransit, Delivered, Returned, Lost],
+        LabelCreated => [InTransit, VoidPending, Delivered, Returned, Lost],
         /// The carrier scanned it.
         InTransit => [Delivered, Returned, Lost],
         /// A void was asked.

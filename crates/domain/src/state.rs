@@ -1,7 +1,20 @@
 //! State machines: an enum of states with the legal transitions beside it.
 //!
-//! Steps that the program takes itself go through `step`, which a debug build, and so every test, holds against the table.
-//! What a channel, a carrier or an authority tells is taken as told: there the table says which news is odd.
+//! Steps that the program takes itself go through `step`: one that the table lacks is a defect. A debug build, and so every
+//! test, stops at it; any other build refuses it, keeps the state and tells. What a channel, a carrier or an authority tells is
+//! taken as told: there the table says which news is odd.
+
+/// A step that a state's table does not have, and that was not taken: a defect of the program, not of what it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a defect of this program: {machine} cannot go from {from} to {to}, and stays {from}")]
+pub struct IllegalStep {
+    /// Of which states.
+    pub machine: &'static str,
+    /// The state, which stays.
+    pub from: &'static str,
+    /// The one that was asked for.
+    pub to: &'static str,
+}
 
 /// Declares a state enum and its legal transitions. A state may always stay what it is: channels repeat
 /// themselves, and hearing the same thing twice is no error.
@@ -36,11 +49,28 @@ macro_rules! states {
 
             /// Takes a step that the program decides on.
             ///
+            /// # Errors
+            /// The table has no such step: the state stays what it is.
+            ///
             /// # Panics
-            /// In a debug build, where the table has no such step: a defect of the program.
-            pub fn step(&mut self, to: $name) {
-                debug_assert!(self.can_become(to), "{} cannot go from {self} to {to}", stringify!($name));
+            /// In place of that error, in a debug build: it is a defect of the program.
+            pub fn step(&mut self, to: $name) -> Result<(), $crate::IllegalStep> {
+                let step = self.try_step(to);
+                debug_assert!(step.is_ok(), "{} cannot go from {self} to {to}", stringify!($name));
+                step
+            }
+
+            /// [`Self::step`] without the panic: what a build for a running shop does.
+            ///
+            /// # Errors
+            /// As there.
+            pub fn try_step(&mut self, to: $name) -> Result<(), $crate::IllegalStep> {
+                if !self.can_become(to) {
+                    let machine = stringify!($name);
+                    return Err($crate::IllegalStep { machine, from: self.name(), to: to.name() });
+                }
                 *self = to;
+                Ok(())
             }
         }
 
@@ -114,13 +144,12 @@ mod tests {
                 (CreateUnknown, &[CreatePending, LabelPending]),
                 (LabelPending, &[CreatePending]),
                 (LabelCreated, &[CreatePending, CreateUnknown, LabelPending, VoidPending]),
-                (Manifested, &[LabelCreated]),
-                (InTransit, &[LabelCreated, Manifested, VoidPending]),
+                (InTransit, &[LabelCreated, VoidPending]),
                 (VoidPending, &[LabelCreated]),
                 (Voided, &[VoidPending]),
-                (Delivered, &[LabelCreated, Manifested, InTransit]),
-                (Returned, &[LabelCreated, Manifested, InTransit, Delivered]),
-                (Lost, &[LabelCreated, Manifested, InTransit]),
+                (Delivered, &[LabelCreated, InTransit]),
+                (Returned, &[LabelCreated, InTransit, Delivered]),
+                (Lost, &[LabelCreated, InTransit]),
             ],
         );
     }
@@ -237,6 +266,20 @@ mod tests {
     #[cfg(debug_assertions)]
     #[should_panic(expected = "ShipmentState cannot go from Draft to LabelCreated")]
     fn a_step_that_the_table_lacks_is_a_defect() {
-        ShipmentState::Draft.step(ShipmentState::LabelCreated);
+        let _ = ShipmentState::Draft.step(ShipmentState::LabelCreated);
+    }
+
+    /// As any build does it that is not for tests.
+    #[test]
+    fn such_a_step_is_not_taken_and_says_so() {
+        let mut state = ShipmentState::LabelCreated;
+        let error = state.try_step(ShipmentState::CreatePending).unwrap_err();
+        assert_eq!(state, ShipmentState::LabelCreated);
+        let said = "a defect of this program: ShipmentState cannot go from LabelCreated to CreatePending, and stays LabelCreated";
+        assert_eq!(error.to_string(), said);
+        // Staying and a step of the table are taken.
+        for to in [ShipmentState::LabelCreated, ShipmentState::VoidPending] {
+            assert_eq!((state.try_step(to), state), (Ok(()), to));
+        }
     }
 }

@@ -56,11 +56,19 @@ pub struct Fulfilled {
     pub postponed: u32,
     /// Calls that a channel, carrier or authority did not answer with a yes.
     pub failed: u32,
+    /// Steps that a defect of this program kept from being taken: the order stays as it was.
+    #[serde(skip_serializing_if = "is_none")]
+    pub defects: u32,
     /// Accounts that are not configured any more, and how many steps wait for each.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub gone: BTreeMap<AccountId, u32>,
     /// First reasons, for people, and all that a person must do.
     pub notes: Vec<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks so
+fn is_none(n: &u32) -> bool {
+    *n == 0
 }
 
 impl Fulfilled {
@@ -144,14 +152,14 @@ impl Gateway {
         for listed in self.orders_in(Stage::Waiting).await? {
             if let Some(record) = self.still_in(&listed, Stage::Waiting).await? {
                 let step = self.cancel(record, &mut done).await;
-                unless_overtaken(step, &mut done)?;
+                unless_overtaken(step, &listed.key(), &mut done)?;
             }
         }
         let mut catalogue = None;
         for listed in self.orders_in(Stage::Stuck).await? {
             if let Some(record) = self.still_in(&listed, Stage::Stuck).await? {
                 let step = self.judge_again(record, &mut catalogue, &mut done).await;
-                unless_overtaken(step, &mut done)?;
+                unless_overtaken(step, &listed.key(), &mut done)?;
             }
         }
         for stage in [Stage::ToBook, Stage::ToDeclare, Stage::Declared, Stage::ToConfirm] {
@@ -169,7 +177,7 @@ impl Gateway {
                     Stage::Declared => self.await_release(record, &mut done).await,
                     _ => self.confirm(record, &mut done).await,
                 };
-                unless_overtaken(step, &mut done)?;
+                unless_overtaken(step, &listed.key(), &mut done)?;
             }
         }
         self.call_back(&mut done).await?;
@@ -271,8 +279,9 @@ fn merge(known: OrderRecord, step: &OrderRecord, stage: Stage, note: Option<Stri
 }
 
 /// Another process was faster with the same parcel or shelf: nothing was written, and the next round looks again. An account
-/// that is not open is counted, and stops nobody else's orders.
-fn unless_overtaken(step: Result<()>, done: &mut Fulfilled) -> Result<()> {
+/// that is not open is counted, and stops nobody else's orders; nor does a defect in this one's states, which a person is told.
+/// `of`: the order or declaration.
+fn unless_overtaken(step: Result<()>, of: &str, done: &mut Fulfilled) -> Result<()> {
     match step {
         Err(GatewayError::Store(e @ StoreError::Conflict { .. })) => {
             done.note(e.to_string());
@@ -281,6 +290,12 @@ fn unless_overtaken(step: Result<()>, done: &mut Fulfilled) -> Result<()> {
         }
         Err(GatewayError::Gone(id)) => {
             done.absent(&id);
+            Ok(())
+        }
+        Err(e @ GatewayError::Defect(_)) => {
+            tracing::error!(of, error = %e, "a step was not taken");
+            done.defects += 1;
+            done.urge(format!("{of}: {e}; report this, with what tradewind why tells of it"));
             Ok(())
         }
         other => other,

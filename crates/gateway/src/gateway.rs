@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tradewind_connector::role::Marketplace;
 use tradewind_connector::{Capabilities, Clock, Connector, Error, Kind};
-use tradewind_domain::{AccountId, Product, Sku, Variant};
+use tradewind_domain::{AccountId, IllegalStep, Product, Sku, Variant};
 use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Expect, Filter, Store, StoreError};
 
@@ -55,6 +55,10 @@ pub enum GatewayError {
     /// Something is missing in the configuration.
     #[error("{0}")]
     Config(String),
+    /// A state was to take a step that it cannot: what was to be written with it is not written, and no call is made that was to
+    /// follow.
+    #[error(transparent)]
+    Defect(#[from] IllegalStep),
 }
 
 impl From<Error> for GatewayError {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tradewind_connector::{Handle, Submitted};
 use tradewind_domain::{
     AccountId, BalanceTransaction, BookedShipment, CustomsReceipt, Declaration, DeclarationState, Dispute,
-    Filed, FiledDocument, LineQuantity, Money, Order, Payout, Product, ReferenceKind, Return,
+    Filed, FiledDocument, IllegalStep, LineQuantity, Money, Order, Payout, Product, ReferenceKind, Return,
     ShipmentRequest, ShipmentState, Sku, Statement, TrackingEvent, TrackingState, Waybill,
 };
 use tradewind_store::Collection;
@@ -366,10 +366,11 @@ impl DeclarationRecord {
     }
 
     /// To be filed once more under the same number, with what is known by then.
-    pub(crate) fn file_anew(&mut self) {
-        self.state.step(DeclarationState::Draft);
+    pub(crate) fn file_anew(&mut self) -> Result<(), IllegalStep> {
+        self.state.step(DeclarationState::Draft)?;
         self.filings += 1;
         self.waits = None;
+        Ok(())
     }
 
     /// Takes in what the authority gave for a filing or a cancellation, whichever was asked for.

@@ -115,8 +115,9 @@ impl Gateway {
                 let refused = record.state == ChangeState::Rejected && record.asked != Asked::Withdrawal;
                 if refused && record.is_listed_after_all(live) {
                     let shown = record.shows(live);
-                    record.state.step(if shown { ChangeState::Live } else { ChangeState::Intended });
-                    record.note = None;
+                    if record.step(if shown { ChangeState::Live } else { ChangeState::Intended }) {
+                        record.note = None;
+                    }
                 }
                 batch.put_back(&known)?;
             }

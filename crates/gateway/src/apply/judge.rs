@@ -40,19 +40,29 @@ pub(super) fn judge(
     let refused = matches!(&record.asked, Asked::Quantity(a) if a.before == ChangeState::Rejected);
     match verdict {
         Verdict::Done => {
-            record.state.step(if refused { ChangeState::Rejected } else { ChangeState::Live });
+            let taken = record.step(if refused { ChangeState::Rejected } else { ChangeState::Live });
+            if !taken {
+                settled.waiting += 1;
+                return;
+            }
             if !refused {
                 record.note = None;
             }
             settled.live += 1;
         }
         Verdict::Refused(why) => {
-            record.state.step(ChangeState::Rejected);
+            if !record.step(ChangeState::Rejected) {
+                settled.waiting += 1;
+                return;
+            }
             record.note = Some(why);
             settled.rejected += 1;
         }
         Verdict::Again(why) => {
-            record.state.step(if refused { ChangeState::Rejected } else { ChangeState::Intended });
+            if !record.step(if refused { ChangeState::Rejected } else { ChangeState::Intended }) {
+                settled.waiting += 1;
+                return;
+            }
             if let Some(why) = why.filter(|_| !refused) {
                 record.note = Some(why.to_owned());
             }

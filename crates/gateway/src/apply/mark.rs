@@ -234,8 +234,14 @@ impl Gateway {
                 // An outage or a quota: nothing happened, the next plan tries again.
                 Err(_) => (&mut part.postponed, ChangeState::Intended),
             };
+            // What a defect keeps from being noted is as good as not known: settled by reading.
+            if !record.step(state) {
+                part.indeterminate += 1;
+                part.tell(format!("{} at {id}: {}", item.sku, record.note.clone().unwrap_or_default()));
+                batch.put_back(&known)?;
+                continue;
+            }
             *count += 1;
-            record.state.step(state);
             match &item.result {
                 Ok(accepted) => {
                     record.listing = accepted.listing.clone().or(record.listing.take());

@@ -149,7 +149,7 @@ impl Gateway {
                                 | DeclarationState::Indeterminate
                         ) =>
                     {
-                        filed.value.file_anew();
+                        filed.value.file_anew()?;
                         batch.put_back(&filed)?;
                         Stage::ToDeclare
                     }

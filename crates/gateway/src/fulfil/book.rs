@@ -90,7 +90,7 @@ impl Gateway {
         // Nothing is booked for an order that was cancelled since it was read, and nothing that another process books.
         let Some(expect) = self.unchanged(&record).await? else { return Ok(()) };
         let parcel = &mut shipment.value;
-        parcel.state.step(ShipmentState::CreatePending);
+        parcel.state.step(ShipmentState::CreatePending)?;
         parcel.attempt += 1;
         parcel.sent_at = Some(self.now());
         let mut batch = Batch::new();
@@ -184,7 +184,7 @@ impl Gateway {
         match answer {
             Ok(Submitted::Done(booked)) => self.book_done(record, shipment, booked, done).await,
             Ok(Submitted::Deferred(handle)) => {
-                shipment.value.state.step(ShipmentState::LabelPending);
+                shipment.value.state.step(ShipmentState::LabelPending)?;
                 shipment.value.handle = Some(handle);
                 let mut batch = Batch::new();
                 batch.put_back(&shipment)?;
@@ -220,7 +220,7 @@ impl Gateway {
                         if matches!(e.kind(), Kind::NotFound | Kind::InvalidRequest | Kind::Unsupported) =>
                     {
                         done.refused(self.told(&e));
-                        shipment.value.state.step(ShipmentState::CreateUnknown);
+                        shipment.value.state.step(ShipmentState::CreateUnknown)?;
                         shipment.value.handle = None;
                         let mut batch = Batch::new();
                         batch.put_back(&shipment)?;
@@ -271,12 +271,12 @@ impl Gateway {
     ) -> Result<()> {
         let mut batch = Batch::new();
         if error.kind() == Kind::Indeterminate {
-            shipment.value.state.step(ShipmentState::CreateUnknown);
+            shipment.value.state.step(ShipmentState::CreateUnknown)?;
             batch.put_back(&shipment)?;
             self.store.commit(batch).await?;
             done.postponed += 1;
         } else {
-            shipment.value.state.step(ShipmentState::Draft);
+            shipment.value.state.step(ShipmentState::Draft)?;
             shipment.value.handle = None;
             batch.put_back(&shipment)?;
             if error.kind().is_business() {
@@ -310,7 +310,7 @@ impl Gateway {
                 let under_way = shipment.value.state == ShipmentState::CreatePending
                     && shipment.value.sent_at.is_some_and(|at| now.duration_since(at) < LONGEST_CALL);
                 if now.duration_since(since) > lookup_lag(carrier) && !under_way {
-                    shipment.value.state.step(ShipmentState::Draft);
+                    shipment.value.state.step(ShipmentState::Draft)?;
                     shipment.value.missing_since = None;
                 }
                 done.postponed += 1;
@@ -338,7 +338,7 @@ impl Gateway {
         }
         let new = shipment.value.booked.is_none();
         if new {
-            shipment.value.state.step(ShipmentState::LabelCreated);
+            shipment.value.state.step(ShipmentState::LabelCreated)?;
             shipment.value.missing_since = None;
         }
         shipment.value.booked = Some(booked);

@@ -25,14 +25,16 @@ impl Gateway {
             let Some(order) = order.map(|o| o.value).filter(OrderRecord::is_unwanted) else {
                 continue;
             };
+            let key = order.key();
             let step = self.settle_booking(order, parcel, done).await;
-            unless_overtaken(step, done)?;
+            unless_overtaken(step, &key, done)?;
         }
         for order in self.orders_in(Stage::Cancelled).await? {
             let Some(id) = &order.shipment else { continue };
             let Some(parcel) = typed::get::<ShipmentRecord>(&*self.store, id).await? else { continue };
+            let key = order.key();
             let step = self.stop_parcel(order, parcel, done).await;
-            unless_overtaken(step, done)?;
+            unless_overtaken(step, &key, done)?;
         }
         // Confirmed orders are many, labels that wait are few.
         let labelled = [ShipmentState::LabelCreated, ShipmentState::VoidPending];
@@ -40,8 +42,9 @@ impl Gateway {
             let order = typed::get::<OrderRecord>(&*self.store, &parcel.value.order).await?;
             let left = |o: &OrderRecord| o.stage == Stage::Confirmed && o.is_unwanted();
             let Some(order) = order.map(|o| o.value).filter(left) else { continue };
+            let key = order.key();
             let step = self.stop_parcel(order, parcel, done).await;
-            unless_overtaken(step, done)?;
+            unless_overtaken(step, &key, done)?;
         }
         Ok(())
     }
@@ -100,7 +103,7 @@ impl Gateway {
                 }
             };
         }
-        parcel.value.state.step(ShipmentState::VoidPending);
+        parcel.value.state.step(ShipmentState::VoidPending)?;
         parcel.value.voids += 1;
         parcel.value.missing_since = None;
         let mut batch = Batch::new();
@@ -121,7 +124,7 @@ impl Gateway {
         done: &mut Fulfilled,
     ) -> Result<()> {
         let id = parcel.value.request.id.to_string();
-        parcel.value.state.step(ShipmentState::Voided);
+        parcel.value.state.step(ShipmentState::Voided)?;
         parcel.value.note = Some(format!("voided: its order was {}", fate(&order)));
         let mut batch = Batch::new();
         batch.put_back(&parcel)?.audit(self.now(), "void", order.key(), id.clone());
@@ -143,7 +146,7 @@ impl Gateway {
         }
         if error.kind().is_business() {
             done.failed += 1;
-            parcel.value.state.step(ShipmentState::LabelCreated);
+            parcel.value.state.step(ShipmentState::LabelCreated)?;
             return self
                 .tell(order, parcel, &format!("the carrier does not void its label: {error}"), done)
                 .await;
@@ -159,7 +162,7 @@ impl Gateway {
 
     async fn not_voided(&self, mut parcel: Versioned<ShipmentRecord>, done: &mut Fulfilled) -> Result<()> {
         done.postponed += 1;
-        parcel.value.state.step(ShipmentState::LabelCreated);
+        parcel.value.state.step(ShipmentState::LabelCreated)?;
         let mut batch = Batch::new();
         batch.put_back(&parcel)?;
         Ok(self.store.commit(batch).await?)

@@ -73,7 +73,7 @@ impl Gateway {
                         let references = std::mem::take(&mut filed.declaration.references);
                         filed.declaration =
                             Declaration { number: filed.authority_ref.clone(), references, ..declaration };
-                        filed.state.step(DeclarationState::Matched);
+                        filed.state.step(DeclarationState::Matched)?;
                         known
                     }
                     None => {
@@ -96,7 +96,7 @@ impl Gateway {
         }
         // Nothing is filed for an order that was cancelled since it was read.
         let Some(expect) = self.unchanged(&before).await? else { return Ok(()) };
-        filed.value.state.step(DeclarationState::Sent);
+        filed.value.state.step(DeclarationState::Sent)?;
         filed.value.filed_at = Some(self.now());
         let mut batch = Batch::new();
         batch.put_back(&filed)?.put_expecting(&record, expect)?;
@@ -194,7 +194,7 @@ impl Gateway {
             let answered =
                 !matches!(filed.value.state, DeclarationState::Sent | DeclarationState::Indeterminate);
             if !answered {
-                filed.value.state.step(state);
+                filed.value.state.step(state)?;
                 if let Some((.., Some(note))) = &step {
                     filed.value.note = Some(note.clone());
                 }
@@ -422,7 +422,11 @@ impl Gateway {
                 Err(e) => {
                     // What was given for the messages of a cancellation that is not one yet is kept.
                     let asked = FiledDocument::Cancellation;
-                    self.alter(&declaration.id, None, |filed| filed.took(e.given().clone(), asked)).await?;
+                    self.alter(&declaration.id, None, |filed| {
+                        filed.took(e.given().clone(), asked);
+                        Ok(())
+                    })
+                    .await?;
                     done.refused(self.told_unidentified(&e));
                     done.postponed += 1;
                 }
@@ -436,6 +440,7 @@ impl Gateway {
         self.alter(id, Some("withdraw"), |filed| {
             filed.withdrawn = true;
             filed.heard(answer.clone(), true);
+            Ok(())
         })
         .await
     }
@@ -496,7 +501,7 @@ impl Gateway {
             let receipts = typed::list::<ReceiptRecord>(&*self.store, mine).await?;
             let open = receipts.iter().filter(|r| r.value.0.state.is_none() && is_about_it(&r.value.0));
             if open.count() > filed.value.filings as usize {
-                filed.value.file_anew();
+                filed.value.file_anew()?;
                 let mut batch = Batch::new();
                 batch.put_back(&filed)?.audit(self.now(), "file again", record.key(), id.to_string());
                 return self.stage(record, Stage::ToDeclare, None, batch).await;

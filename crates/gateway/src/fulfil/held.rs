@@ -34,8 +34,7 @@ impl ShipmentRecord {
     pub(crate) fn has_left(&self) -> bool {
         let handed_over = matches!(
             self.state,
-            ShipmentState::Manifested
-                | ShipmentState::InTransit
+            ShipmentState::InTransit
                 | ShipmentState::Delivered
                 | ShipmentState::Returned
                 | ShipmentState::Lost

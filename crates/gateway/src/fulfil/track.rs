@@ -41,7 +41,7 @@ impl Gateway {
     /// Asks for scans of parcels that are on their way, and keeps them and when it was asked. What a carrier did not answer was not
     /// asked: it is due still.
     pub(crate) async fn track(&self, which: Ask<'_>, done: &mut Fulfilled) -> Result<()> {
-        let open = [ShipmentState::LabelCreated, ShipmentState::Manifested, ShipmentState::InTransit];
+        let open = [ShipmentState::LabelCreated, ShipmentState::InTransit];
         let filter = match which {
             Ask::Of(id) => Filter::account(id.as_str()),
             Ask::Due | Ask::All => Filter::all(),

@@ -3,7 +3,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tradewind_domain::{AccountId, ChangeState, ListingId, ListingState, LiveListing, Offer, Sku};
+use tradewind_domain::{
+    AccountId, ChangeState, IllegalStep, ListingId, ListingState, LiveListing, Offer, Sku,
+};
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
 
@@ -70,6 +72,23 @@ pub enum Asked {
     Quantity(QuantityAlone),
     /// To take it off sale. Done: it was seen to be.
     Withdrawal,
+}
+
+impl OfferRecord {
+    /// Takes a step in what became of the last thing asked for. Whether it was taken: one that cannot be is a defect, of which
+    /// the record keeps the note, and its state stays.
+    pub(crate) fn step(&mut self, to: ChangeState) -> bool {
+        let step = self.state.step(to);
+        self.noted(step)
+    }
+
+    fn noted(&mut self, step: Result<(), IllegalStep>) -> bool {
+        if let Err(e) = step {
+            tracing::error!(account = %self.account, sku = %self.sku, error = %e, "a step was not taken");
+            self.note = Some(e.to_string());
+        }
+        step.is_ok()
+    }
 }
 
 impl Asked {
@@ -401,5 +420,26 @@ impl From<Stored> for OfferRecord {
             own_title: s.own_title,
             note: s.note,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What [`OfferRecord::step`] does in a build for a running shop, where the step itself does not panic.
+    #[test]
+    fn a_step_that_was_not_taken_is_noted_and_the_state_stays() {
+        let mut record: OfferRecord = serde_json::from_value(serde_json::json!({
+            "account": "shop", "sku": "A", "desired": null, "state": "live", "plan": "", "listing": null, "read_at": null,
+            "note": null, "live": null
+        }))
+        .unwrap();
+        let step = record.state.try_step(ChangeState::Rejected);
+        assert!(!record.noted(step));
+        assert_eq!(record.state, ChangeState::Live);
+        assert!(record.note.as_deref().is_some_and(|n| n.contains("cannot go from Live to Rejected")));
+        record.state = ChangeState::Sent;
+        assert!(record.step(ChangeState::Accepted) && record.state == ChangeState::Accepted);
     }
 }

@@ -8,6 +8,7 @@ mod cases;
 mod catalogue;
 mod config;
 mod customs;
+mod defect;
 mod fakes;
 mod fulfil;
 mod held;

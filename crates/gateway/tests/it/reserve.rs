@@ -280,7 +280,6 @@ async fn units_that_are_not_there_are_told() {
 async fn units_that_are_with_the_carrier_do_not_go_on_sale_again() {
     for (state, there) in [
         (ShipmentState::LabelCreated, (10, 0, 10)),
-        (ShipmentState::Manifested, (7, 0, 7)),
         (ShipmentState::InTransit, (7, 0, 7)),
         (ShipmentState::Delivered, (7, 0, 7)),
         (ShipmentState::Voided, (10, 0, 10)),

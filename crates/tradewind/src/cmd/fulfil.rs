@@ -55,6 +55,7 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
             (done.moved, "parcels moved"),
             (done.stuck, "stuck"),
             (done.oversold, "units oversold"),
+            (done.defects, "steps not taken: a defect of this program"),
             (done.postponed, "to be tried again"),
         ];
         out.text(counts(&parts, "nothing to do"))?;
@@ -65,7 +66,14 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
 /// What needs a person comes first: an order that is stuck, a parcel that must be kept back or left all the same, units that must be got.
 fn exit(done: &Fulfilled) -> Exit {
     let left = done.failed > 0 || !done.gone.is_empty();
-    let person = [done.stuck, done.after_cancellation, done.left_after_all, done.kept_back, done.oversold];
+    let person = [
+        done.stuck,
+        done.after_cancellation,
+        done.left_after_all,
+        done.kept_back,
+        done.oversold,
+        done.defects,
+    ];
     match (person.iter().any(|n| *n > 0), done.postponed > 0) {
         (true, _) => Exit::Blocked,
         (false, false) => Exit::Ok,
@@ -163,6 +171,7 @@ mod tests {
         assert_eq!(exit(&Fulfilled { kept_back: 1, ..Fulfilled::default() }), Exit::Blocked);
         // As `orders` ends that finds the same.
         assert_eq!(exit(&Fulfilled { oversold: 2, confirmed: 1, ..Fulfilled::default() }), Exit::Blocked);
+        assert_eq!(exit(&Fulfilled { defects: 1, confirmed: 1, ..Fulfilled::default() }), Exit::Blocked);
     }
 
     /// As docs/cli.md has the codes.

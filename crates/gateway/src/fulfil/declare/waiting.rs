@@ -1,12 +1,12 @@
 //! Filings and cancellations that an authority takes in later: asked about until they are done.
 
 use tradewind_connector::{CallCx, Kind, Submitted};
-use tradewind_domain::{DeclarationId, DeclarationState};
+use tradewind_domain::{DeclarationId, DeclarationState, IllegalStep};
 use tradewind_store::Batch;
 use tradewind_store::StoreError;
 use tradewind_store::typed::{self, Record};
 
-use super::super::Fulfilled;
+use super::super::{Fulfilled, unless_overtaken};
 use super::unidentified;
 use crate::gateway::{Gateway, Result};
 use crate::records::{DeclarationRecord, FilingJob};
@@ -32,6 +32,7 @@ impl Gateway {
                     self.alter(id, ended, |filed| {
                         filed.waits = None;
                         filed.heard(answer.clone(), job.withdrawal);
+                        Ok(())
                     })
                     .await?;
                 }
@@ -41,14 +42,18 @@ impl Gateway {
                     done.urge(format!(
                         "{id}: {e}: the authority took it in later, and only its receipts will tell"
                     ));
-                    self.alter(id, None, |filed| filed.waits = None).await?;
+                    self.alter(id, None, |filed| {
+                        filed.waits = None;
+                        Ok(())
+                    })
+                    .await?;
                 }
                 Err(e) if e.kind().is_business() => {
                     done.refused(self.told_unidentified(&e));
-                    self.alter(id, Some("declare: refused"), |filed| {
-                        refused(filed, job, unidentified(&e.to_string()))
-                    })
-                    .await?;
+                    let why = unidentified(&e.to_string());
+                    let change = |filed: &mut DeclarationRecord| refused(filed, job, why.clone());
+                    let step = self.alter(id, Some("declare: refused"), change).await;
+                    unless_overtaken(step, id.as_str(), done)?;
                 }
                 Err(e) => {
                     done.refused(self.told_unidentified(&e));
@@ -64,14 +69,14 @@ impl Gateway {
         &self,
         id: &DeclarationId,
         audit: Option<&str>,
-        change: impl Fn(&mut DeclarationRecord) + Send + Sync,
+        change: impl Fn(&mut DeclarationRecord) -> Result<(), IllegalStep> + Send + Sync,
     ) -> Result<()> {
         loop {
             let Some(mut filed) = typed::get::<DeclarationRecord>(&*self.store, id.as_str()).await? else {
                 return Ok(());
             };
             let before = filed.value.clone();
-            change(&mut filed.value);
+            change(&mut filed.value)?;
             if filed.value == before && audit.is_none() {
                 return Ok(());
             }
@@ -89,10 +94,11 @@ impl Gateway {
 }
 
 /// The authority did not take it in after all. What its receipts said meanwhile has the last word.
-fn refused(filed: &mut DeclarationRecord, job: &FilingJob, why: String) {
+fn refused(filed: &mut DeclarationRecord, job: &FilingJob, why: String) -> Result<(), IllegalStep> {
     filed.waits = None;
     if !job.withdrawal && matches!(filed.state, DeclarationState::Sent | DeclarationState::Indeterminate) {
-        filed.state.step(DeclarationState::Rejected);
+        filed.state.step(DeclarationState::Rejected)?;
     }
     filed.note = Some(why);
+    Ok(())
 }
