@@ -6,7 +6,7 @@ use jiff::civil;
 use serde::Deserialize;
 use tradewind_connector::role::{RateRequest, Rates};
 use tradewind_connector::{
-    CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse,
+    CallCx, Error, Facet, OpCx, OpSpec, Operation, Priority, Records, Safety, WireRequest, WireResponse,
 };
 use tradewind_domain::RateQuote;
 
@@ -28,7 +28,7 @@ struct Quote<'a>(&'a Settings);
 
 impl Operation for Quote<'_> {
     type In = RateRequest;
-    type Out = Vec<RateQuote>;
+    type Out = Vec<Result<RateQuote, Error>>;
 
     fn spec(&self) -> &OpSpec {
         &QUOTE
@@ -60,40 +60,30 @@ impl Operation for Quote<'_> {
             .query("unitOfMeasurement", "metric"))
     }
 
-    fn decode(
-        &self,
-        _: &OpCx<'_>,
-        _: &RateRequest,
-        response: &WireResponse,
-    ) -> Result<Vec<RateQuote>, Error> {
+    fn decode(&self, _: &OpCx<'_>, _: &RateRequest, response: &WireResponse) -> Result<Self::Out, Error> {
         let found: Found = response.json()?;
-        let mut quotes = Vec::new();
-        for product in found.products {
-            let Some(price) = wire::billed(&product.total_price)? else { continue };
-            let delivery = product.delivery_capabilities.and_then(|d| d.estimated_delivery_date_and_time);
-            // The clock of the destination, without a zone.
-            let delivery = delivery
-                .map(|d| {
-                    d.parse::<civil::DateTime>()
-                        .map_err(|_| Error::decode(format!("a local time of delivery, got '{d}'")))
-                })
-                .transpose()?;
-            quotes.push(RateQuote {
-                product: product.product_code,
-                name: product.product_name,
-                price,
-                delivery,
-            });
-        }
-        quotes.sort_by_key(|q| q.price.minor());
-        Ok(quotes)
+        let quotes = found.products.read("product", "productCode", quote);
+        Ok(quotes.filter_map(Result::transpose).collect())
     }
+}
+
+/// `None`: nothing is billed for it, so it is not offered.
+fn quote(product: Product) -> Result<Option<RateQuote>, Error> {
+    let Some(price) = wire::billed(&product.total_price)? else { return Ok(None) };
+    let delivery = product.delivery_capabilities.and_then(|d| d.estimated_delivery_date_and_time);
+    // The clock of the destination, without a zone.
+    let local = |d: String| {
+        d.parse::<civil::DateTime>()
+            .map_err(|_| Error::decode(format!("a local time of delivery, got '{d}'")))
+    };
+    let delivery = delivery.map(local).transpose()?;
+    Ok(Some(RateQuote { product: product.product_code, name: product.product_name, price, delivery }))
 }
 
 #[derive(Deserialize)]
 struct Found {
     #[serde(default)]
-    products: Vec<Product>,
+    products: Records,
 }
 
 #[derive(Deserialize)]
@@ -117,7 +107,11 @@ struct Delivery {
 
 #[async_trait]
 impl Rates for DhlExpress {
-    async fn quote(&self, cx: &CallCx, request: &RateRequest) -> Result<Vec<RateQuote>, Error> {
+    async fn quote(
+        &self,
+        cx: &CallCx,
+        request: &RateRequest,
+    ) -> Result<Vec<Result<RateQuote, Error>>, Error> {
         self.pipeline.call(&Quote(&self.settings), request, cx).await
     }
 }

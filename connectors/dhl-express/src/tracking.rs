@@ -5,7 +5,8 @@ use http::Method;
 use serde::Deserialize;
 use tradewind_connector::role::{Tracking, TrackingReport};
 use tradewind_connector::{
-    CallCx, Error, Facet, Kind, OpCx, OpSpec, Operation, Priority, Safety, WireRequest, WireResponse, segment,
+    CallCx, Error, Facet, Kind, OpCx, OpSpec, Operation, Priority, Records, Safety, WireRequest,
+    WireResponse, segment,
 };
 use tradewind_domain::{CustomsCondition as C, CustomsDirection, TrackingEvent, TrackingState as T, Waybill};
 
@@ -48,9 +49,15 @@ impl Operation for Track<'_> {
         response: &WireResponse,
     ) -> Result<TrackingReport, Error> {
         let found: Found = response.json()?;
+        let mut report = nothing_of(waybill);
         let shipment = found.shipments.iter().find(|s| s.shipment_tracking_number == waybill.as_str());
-        let events = shipment.map_or(&[][..], |s| &s.events).iter().map(event).collect::<Result<_, _>>()?;
-        Ok(TrackingReport { waybill: waybill.clone(), events })
+        for scan in shipment.into_iter().flat_map(|s| s.events.read("scan", "typeCode", event)) {
+            match scan {
+                Ok(event) => report.events.push(event),
+                Err(e) => report.unread.push(e.message().to_owned()),
+            }
+        }
+        Ok(report)
     }
 }
 
@@ -65,7 +72,7 @@ struct Found {
 struct Shipment {
     shipment_tracking_number: String,
     #[serde(default)]
-    events: Vec<Event>,
+    events: Records,
 }
 
 #[derive(Deserialize)]
@@ -91,23 +98,24 @@ struct Area {
     description: Option<String>,
 }
 
-fn event(e: &Event) -> Result<TrackingEvent, Error> {
+/// A report without a scan.
+fn nothing_of(waybill: &Waybill) -> TrackingReport {
+    TrackingReport { waybill: waybill.clone(), events: Vec::new(), unread: Vec::new() }
+}
+
+fn event(e: Event) -> Result<TrackingEvent, Error> {
     let local: jiff::civil::DateTime = format!("{}T{}", e.date, e.time)
         .parse()
         .map_err(|_| Error::decode(format!("event time '{} {}'", e.date, e.time)))?;
     // An offset that was not given is not invented.
     let utc = e.offset.as_ref().and_then(|o| format!("{}T{}{o}", e.date, e.time).parse().ok());
     Ok(TrackingEvent {
-        code: e.type_code.clone(),
-        text: e.description.clone(),
         state: state(&e.type_code),
+        code: e.type_code,
+        text: e.description,
         local,
         utc,
-        place: e
-            .service_area
-            .first()
-            .map(|a| a.description.clone().unwrap_or_else(|| a.code.clone()))
-            .unwrap_or_default(),
+        place: e.service_area.into_iter().next().map(|a| a.description.unwrap_or(a.code)).unwrap_or_default(),
     })
 }
 
@@ -143,9 +151,7 @@ impl Tracking for DhlExpress {
             match self.pipeline.call(&Track(&self.settings), waybill, cx).await {
                 Ok(found) => reports.push(found),
                 // No scan yet.
-                Err(e) if e.kind() == Kind::NotFound => {
-                    reports.push(TrackingReport { waybill: waybill.clone(), events: Vec::new() })
-                }
+                Err(e) if e.kind() == Kind::NotFound => reports.push(nothing_of(waybill)),
                 Err(e) => return Err(e),
             }
         }
@@ -163,7 +169,7 @@ mod tests {
             let json = format!(
                 r#"{{"date":"2026-08-01","time":"09:26:00"{offset},"typeCode":"OK","description":"Delivered"}}"#
             );
-            event(&serde_json::from_str(&json).unwrap()).unwrap()
+            event(serde_json::from_str(&json).unwrap()).unwrap()
         };
         // 09:26 at −07:00 is 16:26Z, not 09:26Z.
         assert_eq!(parse(r#","GMTOffset":"-07:00""#).utc.unwrap().to_string(), "2026-08-01T16:26:00Z");

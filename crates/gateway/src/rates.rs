@@ -152,13 +152,20 @@ impl Gateway {
                 Ok(quotes) if quotes.is_empty() => {
                     offers.notes.push(format!("{id} offers nothing for this parcel"))
                 }
-                Ok(quotes) => offers.offers.extend(quotes.into_iter().map(|quote| Offered {
-                    account: id.clone(),
-                    quote,
-                    cheapest: false,
-                    fastest: false,
-                    compared: None,
-                })),
+                Ok(quotes) => {
+                    for quote in quotes {
+                        match quote {
+                            Ok(quote) => offers.offers.push(Offered {
+                                account: id.clone(),
+                                quote,
+                                cheapest: false,
+                                fastest: false,
+                                compared: None,
+                            }),
+                            Err(e) => offers.notes.push(format!("{id}: an offer cannot be read: {e}")),
+                        }
+                    }
+                }
                 Err(e) => {
                     offers.failed += 1;
                     offers.notes.push(format!("{id} did not quote: {e}{}", self.login_hint(id, &e)));

@@ -19,7 +19,7 @@ async fn conformance() {
         .known_deviation("rates/two_products: in KWD", ROUNDED)
         .known_deviation("shipments.create/ddp_to_germany: in JPY", ROUNDED)
         .never_refuses_in_200("MyDHL says no by status")
-        .call(calls::rates("rates", Safety::Read))
+        .call(calls::rates("rates", Safety::Read).records("/products"))
         .call(
             calls::book("shipments.create", Safety::ReadBack).read_back("TW-1001-1", "shipments.find/there"),
         )

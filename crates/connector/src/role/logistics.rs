@@ -55,8 +55,9 @@ pub struct RateRequest {
 /// Carrier prices.
 #[async_trait]
 pub trait Rates: Send + Sync {
-    /// Products with their prices, cheapest first.
-    async fn quote(&self, cx: &CallCx, request: &RateRequest) -> Result<Vec<RateQuote>, Error>;
+    /// Products with their prices, in the carrier's order; one that could not be read is an error in its place.
+    async fn quote(&self, cx: &CallCx, request: &RateRequest)
+    -> Result<Vec<Result<RateQuote, Error>>, Error>;
 }
 
 /// Booking. Most carriers bill a second label when a booking is sent twice, so a lost answer is settled with
@@ -94,6 +95,9 @@ pub struct TrackingReport {
     pub waybill: Waybill,
     /// All scans known.
     pub events: Vec<TrackingEvent>,
+    /// Scans that could not be read, by reason: one that is odd keeps back no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
 }
 
 /// Tracking.

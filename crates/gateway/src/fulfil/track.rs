@@ -1,10 +1,10 @@
 //! Tracking: scans in, folded into a state that does not depend on their order. Carriers are asked by the age of what is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use tradewind_connector::CallCx;
 use tradewind_connector::role::TrackingReport;
+use tradewind_connector::{CallCx, Error};
 use tradewind_domain::{AccountId, ShipmentState, TrackingEvent, TrackingState, Waybill, fold_tracking};
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Filter, StoreError};
@@ -33,26 +33,36 @@ pub(crate) enum Ask<'a> {
     Due,
     /// All: a person wants to know.
     All,
-    /// All of one carrier's account: it sent word that something is new.
-    Of(&'a AccountId),
+    /// These of one carrier's account: it sent word that something is new.
+    These(&'a AccountId, &'a BTreeSet<Waybill>),
 }
 
 impl Gateway {
     /// Asks for scans of parcels that are on their way, and keeps them and when it was asked. What a carrier did not answer was not
-    /// asked: it is due still.
-    pub(crate) async fn track(&self, which: Ask<'_>, done: &mut Fulfilled) -> Result<()> {
+    /// asked: it is due still, and comes back with the reason.
+    pub(crate) async fn track(
+        &self,
+        which: Ask<'_>,
+        done: &mut Fulfilled,
+    ) -> Result<BTreeMap<Waybill, Error>> {
         let open = [ShipmentState::LabelCreated, ShipmentState::InTransit];
         let filter = match which {
-            Ask::Of(id) => Filter::account(id.as_str()),
+            Ask::These(id, _) => Filter::account(id.as_str()),
             Ask::Due | Ask::All => Filter::all(),
         };
         let now = self.now();
+        let waybill = |p: &ShipmentRecord| p.booked.as_ref().map(|b| b.waybill.clone());
+        let asked = |p: &ShipmentRecord| match which {
+            Ask::Due => p.due_at().is_none_or(|at| at <= now),
+            Ask::All => true,
+            Ask::These(_, named) => waybill(p).is_some_and(|w| named.contains(&w)),
+        };
+        let mut unanswered = BTreeMap::new();
         let mut by_account: BTreeMap<AccountId, Vec<Versioned<ShipmentRecord>>> = BTreeMap::new();
         for parcel in typed::list::<ShipmentRecord>(&*self.store, filter.states(&open)).await? {
-            let due = !matches!(which, Ask::Due) || parcel.value.due_at().is_none_or(|at| at <= now);
             // An account that is gone is told of in each round, whatever is due.
             let of = by_account.entry(parcel.value.account.clone()).or_default();
-            if due && parcel.value.booked.is_some() {
+            if parcel.value.booked.is_some() && asked(&parcel.value) {
                 of.push(parcel);
             }
         }
@@ -65,13 +75,13 @@ impl Gateway {
             let size = carrier.capabilities().bounds.tracking_batch.map_or(1, |n| n as usize).max(1);
             for chunk in parcels.chunks(size) {
                 let asked_at = self.now();
-                let waybill = |p: &ShipmentRecord| p.booked.as_ref().map(|b| b.waybill.clone());
                 let waybills: Vec<Waybill> = chunk.iter().filter_map(|p| waybill(&p.value)).collect();
                 let reports = match tracking.track(&CallCx::new(), &waybills).await {
                     Ok(reports) => reports,
                     Err(e) => {
                         done.refused(self.told(&e));
                         done.postponed += 1;
+                        unanswered.extend(waybills.into_iter().map(|waybill| (waybill, e.clone())));
                         continue;
                     }
                 };
@@ -83,7 +93,7 @@ impl Gateway {
                 }
             }
         }
-        Ok(())
+        Ok(unanswered)
     }
 
     /// Keeps what was told of a parcel. What somebody wrote to it meanwhile stays: the scans are laid over it.
@@ -109,6 +119,13 @@ impl Gateway {
             match self.store.commit(batch).await {
                 Ok(()) => {
                     done.moved += u32::from(moved);
+                    if let Some(why) = report.unread.first() {
+                        let order = &parcel.value.request.order;
+                        done.urge(format!(
+                            "{}: {} of the scans of {} (order {order}) cannot be read, and are not counted: {why}",
+                            parcel.value.account, report.unread.len(), report.waybill
+                        ));
+                    }
                     if let Some(told) = after_all {
                         done.left_after_all += 1;
                         done.urge(told);

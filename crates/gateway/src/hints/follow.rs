@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use tradewind_connector::{CallCx, Error, Kind, RetryClass};
-use tradewind_domain::{AccountId, OrderId, Sku};
+use tradewind_connector::{CallCx, Error, RetryClass};
+use tradewind_domain::{AccountId, OrderId, Sku, Waybill};
 use tradewind_store::typed::{self, Versioned};
 use tradewind_store::{Batch, Collection, Filter, StoreError};
 
@@ -73,7 +73,7 @@ struct Due {
     returns: Option<Versioned<HintRecord>>,
     disputes: Option<Versioned<HintRecord>>,
     money: Option<Versioned<HintRecord>>,
-    parcels: Option<Versioned<HintRecord>>,
+    parcels: Vec<(Waybill, Versioned<HintRecord>)>,
 }
 
 impl Gateway {
@@ -97,7 +97,7 @@ impl Gateway {
                 Reading::Returns => due.returns = Some(hint),
                 Reading::Disputes => due.disputes = Some(hint),
                 Reading::Money => due.money = Some(hint),
-                Reading::Parcels => due.parcels = Some(hint),
+                Reading::Parcel(waybill) => due.parcels.push((waybill.clone(), hint)),
             }
         }
         self.make(id, due, &mut round).await?;
@@ -161,17 +161,29 @@ impl Gateway {
                 return Ok(());
             }
         }
-        if due.parcels.is_some() {
-            let mut moved = Fulfilled::default();
-            self.track(Ask::Of(id), &mut moved).await?;
-            let read = if moved.postponed > 0 {
-                Err(Error::new(Kind::Unavailable, moved.notes.join("; ")))
-            } else {
-                // What a person must do.
-                round.pulled.errors.append(&mut moved.notes);
-                Ok(())
-            };
-            self.ends(due.parcels, read, round).await?;
+        self.scans(id, due.parcels, round).await
+    }
+
+    /// Asks for the scans of the parcels that were named.
+    async fn scans(
+        &self,
+        id: &AccountId,
+        parcels: Vec<(Waybill, Versioned<HintRecord>)>,
+        round: &mut Followed,
+    ) -> Result<()> {
+        if parcels.is_empty() {
+            return Ok(());
+        }
+        let named = parcels.iter().map(|(waybill, _)| waybill.clone()).collect();
+        let mut moved = Fulfilled::default();
+        let mut failed = self.track(Ask::These(id, &named), &mut moved).await?;
+        // What a person must do, and what the carrier said instead of an answer.
+        round.pulled.errors.append(&mut moved.notes);
+        for (waybill, hint) in parcels {
+            let read = failed.remove(&waybill).map_or(Ok(()), Err);
+            if self.ends(Some(hint), read, round).await? {
+                return Ok(());
+            }
         }
         Ok(())
     }
@@ -389,6 +401,8 @@ fn wait(attempts: u32, error: &Error) -> SignedDuration {
 
 #[cfg(test)]
 mod tests {
+    use tradewind_connector::Kind;
+
     use super::*;
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tradewind_connector::{Hint, InboundRequest, Kind};
-use tradewind_domain::{AccountId, ListingId, OrderId, Sku};
+use tradewind_domain::{AccountId, ListingId, OrderId, Sku, Waybill};
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, Collection, Expect, Filter, StoreError};
 
@@ -40,8 +40,8 @@ pub enum Reading {
     Disputes,
     /// Transactions, payouts and settlement documents.
     Money,
-    /// Scans of the parcels on their way.
-    Parcels,
+    /// Scans of a parcel.
+    Parcel(Waybill),
 }
 
 impl Reading {
@@ -51,7 +51,7 @@ impl Reading {
             Hint::Listing(id) => Reading::Listing(id),
             Hint::Sku(sku) => Reading::Sku(sku),
             Hint::Transaction(_) | Hint::Payout(_) | Hint::Statement(_) => Reading::Money,
-            Hint::Parcel(_) => Reading::Parcels,
+            Hint::Parcel(waybill) => Reading::Parcel(waybill),
             // Whether it is so, the next call tells: nobody is logged out on a notification's word.
             Hint::Disconnected => Reading::Orders,
             Hint::Return(_) => Reading::Returns,
@@ -71,7 +71,7 @@ impl std::fmt::Display for Reading {
             Reading::Returns => f.write_str("returns"),
             Reading::Disputes => f.write_str("disputes"),
             Reading::Money => f.write_str("money"),
-            Reading::Parcels => f.write_str("parcels"),
+            Reading::Parcel(waybill) => write!(f, "parcel/{waybill}"),
         }
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Other {
     pub(crate) voided: Vec<Waybill>,
     /// Scans, all of them of each label.
     pub(crate) scans: Vec<TrackingEvent>,
+    /// What it tells of every parcel and nobody can read.
+    pub(crate) odd_scans: Vec<String>,
     /// Calls, by name.
     pub(crate) calls: Vec<&'static str>,
     /// Keys of writes to listings.
@@ -495,7 +497,12 @@ impl Tracking for Fake {
     async fn track(&self, _: &CallCx, waybills: &[Waybill]) -> Result<Vec<TrackingReport>> {
         self.enter("track").await;
         let events = self.other().scans.clone();
-        let report = |w: &Waybill| TrackingReport { waybill: w.clone(), events: events.clone() };
+        let unread = self.other().odd_scans.clone();
+        let report = |w: &Waybill| TrackingReport {
+            waybill: w.clone(),
+            events: events.clone(),
+            unread: unread.clone(),
+        };
         self.leave("track", waybills.iter().map(report).collect())
     }
 }

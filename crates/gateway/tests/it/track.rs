@@ -116,9 +116,56 @@ async fn a_carriers_word_is_followed_at_once() {
     let id: AccountId = "carrier".parse().unwrap();
     for delivery in ["1 parcel W1", "2 parcel W1"] {
         let followed = word_of(&gateway, &id, delivery).await;
-        assert_eq!(followed.tried, [(Reading::Parcels, Outcome::Read)]);
+        assert_eq!(followed.tried, [(Reading::Parcel("W1".parse().unwrap()), Outcome::Read)]);
     }
     assert_eq!(carrier.count("track"), 2);
+    // Of a parcel that is not ours, or not on its way, there is nothing to ask.
+    let followed = word_of(&gateway, &id, "3 parcel W9").await;
+    assert_eq!(followed.tried, [(Reading::Parcel("W9".parse().unwrap()), Outcome::Read)]);
+    assert_eq!(carrier.count("track"), 2);
+}
+
+/// A carrier with a thousand parcels under way sends word of each scan: one word is one question.
+#[tokio::test]
+async fn only_the_parcel_that_the_word_names_is_asked_about() {
+    let t = Trade::new(&ABLE).await;
+    let mut second = order(OrderState::ReadyToShip, 9);
+    second.id = "A-2".parse().unwrap();
+    t.take(second).await;
+    round(&t).await;
+    let carrier = Fake::new("carrier", &[ABLE[0], ABLE[1], Facet::Webhooks]);
+    let gateway = with_carrier(&t, carrier.clone());
+    let id: AccountId = "carrier".parse().unwrap();
+    word_of(&gateway, &id, "1 parcel W2").await;
+    let asked: Vec<String> = t
+        .gateway
+        .parcels()
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|p| p.tracked_at.is_some())
+        .map(|p| p.booked.unwrap().waybill.to_string())
+        .collect();
+    assert_eq!(asked, ["W2"]);
+    // Without an answer the word is not forgotten.
+    carrier.other().fail.push(("track", Kind::Unavailable));
+    let followed = word_of(&gateway, &id, "2 parcel W1").await;
+    assert!(matches!(followed.tried[..], [(_, Outcome::PutOff { .. })]), "{followed:?}");
+}
+
+#[tokio::test]
+async fn a_scan_that_cannot_be_read_is_told_and_keeps_back_no_other() {
+    let t = Trade::new(&ABLE).await;
+    round(&t).await;
+    scan(&t, "OK", TrackingState::Delivered);
+    t.carrier.other().odd_scans = vec!["scan CR: no time".to_owned()];
+    t.gateway.clock.sleep(Duration::from_secs(6 * 3_600)).await;
+    let done = round(&t).await;
+    assert_eq!(t.one::<ShipmentRecord>().await.state, ShipmentState::Delivered);
+    assert!(
+        done.notes.iter().any(|n| n.contains("W1") && n.contains("A-1") && n.contains("scan CR: no time")),
+        "{done:?}"
+    );
 }
 
 /// A notification comes in and is followed.
@@ -237,6 +284,6 @@ async fn a_notification_of_a_parcel_that_left_after_all_reaches_a_person() {
     carrier.other().scans = t.carrier.other().scans.clone();
     let gateway = with_carrier(&t, carrier.clone());
     let followed = word_of(&gateway, &"carrier".parse().unwrap(), "1 parcel W1").await;
-    assert_eq!(followed.tried, [(Reading::Parcels, Outcome::Read)]);
+    assert_eq!(followed.tried, [(Reading::Parcel("W1".parse().unwrap()), Outcome::Read)]);
     assert!(followed.pulled.errors[0].contains("count the shelf"), "{followed:?}");
 }

@@ -226,7 +226,8 @@ call!(/// `Disputes::changed`.
 call!(/// `Rates::quote`.
     rates, Rates, |c, v| {
     let request: RateRequest = input(v)?;
-    json::write(carrier(&*c)?.rates().ok_or_else(json::absent)?.quote(&cx(), &request).await?)
+    let quotes = carrier(&*c)?.rates().ok_or_else(json::absent)?.quote(&cx(), &request).await?;
+    Ok(j!({ "items": json::records(quotes)? }))
 });
 call!(/// `Shipments::create`.
     book, Shipments, |c, v| {
