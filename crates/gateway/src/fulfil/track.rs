@@ -23,6 +23,9 @@ const NEAR: SignedDuration = SignedDuration::from_hours(1);
 const QUIET: SignedDuration = SignedDuration::from_hours(12);
 /// After so long without a scan it lies somewhere, or is at sea, or was never handed over: half a day more or less tells nothing.
 const LONG: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// After so long it is lost, or its label was thrown away: a word may still come, and is no longer waited for each day.
+const GONE_QUIET: SignedDuration = SignedDuration::from_hours(60 * 24);
+const SELDOM: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A round takes its time: what was asked in the midst of one is due in the round that begins so long after it began.
 const SLACK: SignedDuration = SignedDuration::from_mins(15);
 
@@ -179,9 +182,10 @@ impl ShipmentRecord {
     pub(crate) fn due_at(&self) -> Option<Timestamp> {
         let since = self.tracked_at.or(self.sent_at)?;
         let news = self.events.iter().map(scanned_at).max().or(self.sent_at);
-        let quiet = news.is_some_and(|at| since.duration_since(at) >= LONG);
+        let silent = news.map_or(SignedDuration::ZERO, |at| since.duration_since(at));
         let pause = match self.tracking {
-            _ if quiet => QUIET,
+            _ if silent >= GONE_QUIET => SELDOM,
+            _ if silent >= LONG => QUIET,
             TrackingState::OutForDelivery => NEAR,
             tracking if shipment_state(tracking).is_some() => UNDER_WAY,
             _ => FRESH,

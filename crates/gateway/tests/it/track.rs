@@ -55,8 +55,11 @@ async fn a_parcel_is_asked_about_by_the_age_of_what_is_known() {
     // Nothing new for fourteen days: twice a day, whatever was last told.
     assert_eq!(asked_after(&t, 14 * 24 * HOUR).await, 1);
     assert_eq!((asked_after(&t, 12 * HOUR - 16).await, asked_after(&t, 1).await), (0, 1));
+    // For sixty days: once a week.
+    assert_eq!(asked_after(&t, 46 * 24 * HOUR).await, 1);
+    assert_eq!((asked_after(&t, 7 * 24 * HOUR - 16).await, asked_after(&t, 1).await), (0, 1));
     scan(&t, "TR", TrackingState::InTransit);
-    assert_eq!(asked_after(&t, 12 * HOUR - 15).await, 1);
+    assert_eq!(asked_after(&t, 7 * 24 * HOUR - 15).await, 1);
     scan(&t, "OK", TrackingState::Delivered);
     assert_eq!((asked_after(&t, 6 * HOUR - 16).await, asked_after(&t, 1).await), (0, 1));
     assert_eq!(t.one::<ShipmentRecord>().await.state, ShipmentState::Delivered);
