@@ -72,6 +72,7 @@ const PHASES: &[(&str, &[(&str, &str)])] = &[
     (
         "settle",
         &[
+            ("aliexpress", "aliexpress.trade.redefining.findloanlistquery"),
             ("amazon", "getReportDocument"),
             ("amazon", "listFinancialEventGroups"),
             ("amazon", "listTransactions"),

@@ -1,8 +1,8 @@
 //! Connector: AliExpress (速卖通) seller API on the IOP gateway.
 //!
 //! Publishes, edits and deletes products (one offer = one product with one SKU), sets stock and prices in batches,
-//! reads listings back, takes orders in with lines and address, and reports shipments. Errors come inside status 200
-//! in three layers; order times are Pacific wall clock. What is not covered, and why, is in the README.
+//! reads listings back, takes orders in with lines and address, reports shipments, and tells what was released of each order.
+//! Errors come inside status 200 in three layers; order times are Pacific wall clock. What is not covered, and why, is in the README.
 
 mod auth;
 mod categories;
@@ -11,6 +11,7 @@ mod issues;
 mod map;
 mod orders;
 mod products;
+mod releases;
 mod wire;
 
 use std::sync::Arc;
@@ -49,7 +50,7 @@ fn info() -> ConnectorInfo {
         id: ConnectorId::literal("aliexpress"),
         name: "AliExpress".to_owned(),
         roles: vec![Role::Marketplace],
-        api_version: "IOP gateway, aliexpress.solution.*, issue.* and trade.seller.* methods".to_owned(),
+        api_version: "IOP gateway, aliexpress.solution.*, issue.* and trade.* methods".to_owned(),
         docs: "https://openservice.aliexpress.com/doc/api.htm".to_owned(),
     }
 }
@@ -71,9 +72,8 @@ fn capabilities() -> Capabilities {
         // A seller gives no money back of his own accord: it follows from an issue's solution.
         (Facet::Refund, Unsupported),
         (Facet::Webhooks, NotImplemented),
-        // What was released of each order (`loan_info` of its details); see the README.
-        (Facet::Transactions, NotImplemented),
-        // No method for statements or payouts is known (fact sheet §5).
+        (Facet::Transactions, Native),
+        // No method for statements or payouts is known (fact sheet §5): what was released lies there until it is withdrawn.
         (Facet::Statements, Unsupported),
         (Facet::Payouts, Unsupported),
     ];
@@ -133,6 +133,8 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, E
         list: orders::List { endpoint: endpoint.clone() },
         issues: issues::ListIssues { endpoint: endpoint.clone() },
         issue: issues::GetIssue { endpoint: endpoint.clone() },
+        loans: releases::ListLoans { endpoint: endpoint.clone() },
+        funds: releases::GetFunds { endpoint: endpoint.clone() },
         accept_cancel: issues::AcceptCancel { endpoint: endpoint.clone() },
         get: orders::Get { endpoint },
         ship: orders::Ship { settings },
@@ -155,6 +157,8 @@ struct AliExpress {
     list: orders::List,
     issues: issues::ListIssues,
     issue: issues::GetIssue,
+    loans: releases::ListLoans,
+    funds: releases::GetFunds,
     accept_cancel: issues::AcceptCancel,
     get: orders::Get,
     ship: orders::Ship,
@@ -263,6 +267,9 @@ impl Marketplace for AliExpress {
         Some(self)
     }
     fn returns(&self) -> Option<&dyn role::Returns> {
+        Some(self)
+    }
+    fn transactions(&self) -> Option<&dyn role::Transactions> {
         Some(self)
     }
 }

@@ -26,6 +26,14 @@ pub(crate) fn pacific(at: Timestamp) -> Result<String, Error> {
     Ok(at.to_zoned(zone()?).strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
+/// An instant as the list of releases wants it: `10/08/2013 00:00:00`.
+///
+/// # Errors
+/// The time zone database is missing.
+pub(crate) fn american(at: Timestamp) -> Result<String, Error> {
+    Ok(at.to_zoned(zone()?).strftime("%m/%d/%Y %H:%M:%S").to_string())
+}
+
 /// An instant as the channel gave it. Of the hour that comes twice in November the first is taken; the overlap of
 /// polls covers the second.
 ///
@@ -211,6 +219,7 @@ mod tests {
         assert_eq!(instant("2026-07-01 10:00:00").unwrap().utc.to_string(), "2026-07-01T17:00:00Z");
         assert_eq!(instant("2026-01-15 10:00:00").unwrap().utc.to_string(), "2026-01-15T18:00:00Z");
         assert_eq!(pacific("2026-07-01T17:00:00Z".parse().unwrap()).unwrap(), "2026-07-01 10:00:00");
+        assert_eq!(american("2026-01-15T18:00:00Z".parse().unwrap()).unwrap(), "01/15/2026 10:00:00");
         // 2026-11-01 01:30 comes twice; the first (PDT) is taken.
         assert_eq!(instant("2026-11-01 01:30:00").unwrap().utc.to_string(), "2026-11-01T08:30:00Z");
         assert!(instant("yesterday").is_err());

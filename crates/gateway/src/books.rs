@@ -56,6 +56,15 @@ impl Accounts {
         })
     }
 
+    /// Where money moves later than a policy expects, as the provider's own table says.
+    fn payment_days(&self) -> BTreeMap<String, i32> {
+        let of = |(account, provider): (&AccountId, &Provider)| {
+            let days = CodeTable::builtin(*provider)?.traits.payment_days?;
+            Some((account.to_string(), days))
+        };
+        self.provider.iter().filter_map(of).collect()
+    }
+
     /// Why rows of an account are not in the books, and what to do.
     fn left_out(&self, account: &AccountId, rows: u64) -> facts::RowError {
         let what =
@@ -127,6 +136,7 @@ impl Gateway {
             .filter(|(_, c)| c.marketplace().is_some() && !crate::money::tells(c.as_ref()))
             .map(|(id, _)| id.to_string())
             .collect();
+        facts.payment_days = accounts.payment_days();
         self.reference_rates(&mut facts);
         Ok(facts)
     }

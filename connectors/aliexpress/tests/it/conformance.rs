@@ -50,6 +50,12 @@ async fn conformance() {
                 .records("/aliexpress_issue_issuelist_get_response/data_list/issue_api_issue_dto")
                 .without_spec(NO_METADATA),
         )
+        .call(
+            calls::transactions("transactions.changed", Safety::Read)
+                .paged()
+                .records("/aliexpress_trade_redefining_findloanlistquery_response/result/order_list/order_loan_item_vo")
+                .without_spec(NO_METADATA),
+        )
         .call(calls::categories("categories.suggest", Safety::Read))
         .call(calls::attributes("categories.attributes", Safety::Read))
         .run()

@@ -7,14 +7,14 @@ use std::time::Duration;
 use tradewind_connector::role::{Cancellation, Draft, PriceChange, StockChange};
 use tradewind_connector::{CallCx, Kind, Submitted, Window, all_records};
 use tradewind_domain::{
-    CancelReason, Content, Currency, Dimensions, Grams, LineQuantity, ListingRef, ListingState, Locale,
-    Money, Offer, Order, OrderState, Return, ReturnState, ShipmentNotice,
+    BalanceTransaction, CancelReason, Content, Currency, Dimensions, Grams, LineQuantity, ListingRef,
+    ListingState, Locale, Money, Offer, Order, OrderState, Return, ReturnState, ShipmentNotice,
 };
 use tradewind_simulator::{Demand, Simulator};
 use tradewind_testkit::{Follow, Live};
 
 /// Tokens, and the methods whose metadata is not published.
-const UNSPECIFIED: [&str; 3] = ["/rest/", "method=aliexpress.issue.", "method=aliexpress.trade.seller."];
+const UNSPECIFIED: [&str; 3] = ["/rest/", "method=aliexpress.issue.", "method=aliexpress.trade."];
 
 async fn start() -> (Arc<Simulator>, Live) {
     start_with(Demand {
@@ -253,5 +253,68 @@ async fn a_claim_is_followed_to_its_end() {
         assert_eq!(*amount, truth[order].refunded, "{order}");
     }
     assert_eq!(back.len(), truth.values().filter(|o| o.refunded > 0).count());
+    live.assert_exchanges(20);
+}
+
+#[tokio::test]
+async fn what_was_released_is_told_to_the_cent() {
+    let (sim, live) = start_with(Demand {
+        orders_per_day: 70,
+        days: 1,
+        cancel_per_mille: 0,
+        refund_per_mille: 300,
+        ..Demand::default()
+    })
+    .await;
+    let market = live.connector.marketplace().unwrap();
+    accepted(
+        market.offers().unwrap().put(&CallCx::keyed("put"), &Draft::of([offer("CUP", 500)])).await.unwrap(),
+    );
+    let from = sim.now();
+    sim.advance(Duration::from_secs(60 * 3_600));
+    let shipped = sim.now();
+    for order in orders(&live, Window { from, to: shipped }).await {
+        if order.state == OrderState::ReadyToShip {
+            let cx = CallCx::keyed(format!("ship-{}", order.id));
+            market.order_actions().unwrap().ship(&cx, &notice(&order, shipped)).await.unwrap();
+        }
+    }
+    let facet = market.transactions().unwrap();
+    let read = async |from, to| {
+        let window = Window { from, to };
+        all_records(|c| async move { facet.changed(&CallCx::new(), window, c.as_ref()).await }).await.unwrap()
+    };
+    // Nothing is released before it was received; nobody confirms, which takes a month.
+    assert!(read(from, shipped).await.is_empty());
+    sim.advance(Duration::from_secs(45 * 24 * 3_600));
+    let all = read(from, sim.now()).await;
+    let truth = sim.ledger();
+    let (placed, released) = (&truth.orders["aliexpress"], &truth.payouts["aliexpress"]);
+    // A second page of the list.
+    assert!(released.len() > 50 && placed.values().any(|o| o.refunded > 0 && o.refunded < o.total));
+    assert!(placed.values().any(|o| o.refunded == o.total), "all went back of some order");
+    let part = |of: &[&BalanceTransaction], codes: &[&str]| -> i64 {
+        let parts = of.iter().flat_map(|t| &t.components);
+        parts.filter(|c| codes.contains(&c.code.as_str())).map(|c| c.amount.minor()).sum()
+    };
+    for payout in released.values() {
+        let [id] = payout.orders.as_slice() else { panic!("of one order: {payout:?}") };
+        let mine: Vec<&BalanceTransaction> =
+            all.iter().filter(|t| t.order.as_ref().is_some_and(|o| o.as_str() == id)).collect();
+        let order = &placed[id];
+        assert_eq!(mine.iter().map(|t| t.net.unwrap().minor()).sum::<i64>(), payout.amount, "{id}");
+        assert_eq!(part(&mine, &["order_amount", "logistics_amount"]), order.total, "{id}");
+        assert_eq!(part(&mine, &["logistics_amount"]), order.shipping, "{id}");
+        assert_eq!(part(&mine, &["refund_cash_amt"]), -order.refunded, "{id}");
+        // In whole seconds, as the channel's wall clock has them.
+        let at: jiff::Timestamp = payout.at.parse().unwrap();
+        assert!(mine.iter().all(|t| t.occurred_at.utc.as_second() == at.as_second()), "{id}");
+    }
+    let whole: Vec<&BalanceTransaction> = all.iter().collect();
+    let money = &truth.money["aliexpress"]["USD"];
+    assert_eq!(part(&whole, &["escrow_fee"]), -money.fees);
+    assert_eq!(whole.iter().map(|t| t.net.unwrap().minor()).sum::<i64>(), money.paid_out);
+    let ids: std::collections::BTreeSet<&str> = all.iter().map(|t| t.id.as_str()).collect();
+    assert_eq!(ids.len(), all.len(), "an id is of one movement");
     live.assert_exchanges(20);
 }

@@ -244,6 +244,72 @@ async fn an_unpaid_order_without_a_total_is_expected() {
     assert!(outcome.differences.is_empty(), "{:?}", outcome.differences);
 }
 
+/// AliExpress tells what it releases, weeks after it was paid, and no payout: the release settles the order, and lies in the balance
+/// there. An order that nothing was released of in forty days is not missing there; elsewhere it is.
+#[tokio::test]
+async fn what_is_released_settles_an_order_and_stays_in_the_balance() {
+    let dir = tempfile::tempdir().unwrap();
+    let g =
+        gateway_of(dir.path(), &format!("{CONFIG}[[account]]\nid = \"ali\"\nconnector = \"aliexpress\"\n"))
+            .await;
+    let usd = |amount: &str| json!({"amount": amount, "currency": "USD"});
+    let mut batch = Batch::new();
+    for (account, id) in [("ali", "A-1"), ("ali", "A-2"), ("amazon-us", "Z-1")] {
+        let record: OrderRecord = from(json!({
+            "order": {"account": account, "id": id, "placed_at": {"utc": "2026-05-01T08:00:00Z"},
+                "updated_at": {"utc": "2026-05-01T08:00:00Z"}, "state": "delivered", "raw_status": "FINISH", "currency": "USD",
+                "lines": [], "shipping": usd("5.00"), "total": usd("44.98"), "refunded": usd("0.00")},
+            "stage": "confirmed", "imported_at": "2026-05-01T09:00:00Z"
+        }));
+        batch.put(&record).unwrap();
+    }
+    // 44.98 − 3.60 − 2.25 = 39.13.
+    let parts = [
+        ("order_amount", "39.98"),
+        ("logistics_amount", "5.00"),
+        ("escrow_fee", "-3.60"),
+        ("affiliate_commission", "-2.25"),
+    ];
+    let parts: Vec<Value> = parts.map(|(code, amount)| json!({"code": code, "amount": usd(amount)})).to_vec();
+    let transaction: BalanceTransaction = from(
+        json!({"id": "A-1:1", "kind": "loan", "occurred_at": {"utc": "2026-06-10T10:00:00Z"},
+        "amount": usd("39.13"), "net": usd("39.13"), "order": "A-1", "balance_affecting": true, "components": parts}),
+    );
+    batch.put(&TransactionRecord { account: "ali".parse().unwrap(), transaction }).unwrap();
+    g.store.commit(batch).await.unwrap();
+    let facts = g.facts().await.unwrap();
+    assert!(facts.errors.is_empty(), "{:?}", facts.errors);
+    let outcome = recon::run(&facts, &Options::default()).unwrap();
+    let states: BTreeMap<&str, &str> = outcome.orders.iter().map(|o| (o.id.as_str(), o.state)).collect();
+    assert_eq!(states, BTreeMap::from([("A-1", "Settled"), ("A-2", "Expected"), ("Z-1", "Missing")]));
+    assert!(outcome.unexplained.values().all(|m| *m == 0), "{:?}", outcome.unexplained);
+    let about = |id: &str| {
+        outcome
+            .differences
+            .iter()
+            .filter(|d| d.records.iter().any(|r| r == id))
+            .map(|d| d.reason)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((about("A-1"), about("A-2")), (vec![], vec![recon::Reason::Timing]));
+    // 120 days from the first of May.
+    let due = outcome.ageing.iter().find(|e| e.id == "A-2").unwrap();
+    assert_eq!(due.due.to_string(), "2026-08-29");
+    let balance = outcome.journal.trial_balance().unwrap();
+    let usd = &balance[&tradewind_domain::Currency::USD];
+    let at = |name: &str| usd.iter().find(|(a, _)| a.starts_with(name)).map(|(_, m)| m.amount());
+    let want = [
+        ("assets:clearing:aliexpress:ali", "39.13"),
+        ("income:sales:aliexpress", "-39.98"),
+        ("income:shipping:aliexpress", "-5.00"),
+        ("expenses:fees:commission:aliexpress", "3.60"),
+        ("expenses:fees:advertising:aliexpress", "2.25"),
+    ];
+    for (name, amount) in want {
+        assert_eq!(at(name).as_deref(), Some(amount), "{name}: {usd:?}");
+    }
+}
+
 /// The rates of `[fx] files` measure exchange in the books: 1200.00 USD at 1.20 USD for a euro are 1000.00 EUR.
 #[tokio::test]
 async fn the_configured_rates_are_the_books_reference_rates() {

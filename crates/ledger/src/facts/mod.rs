@@ -356,6 +356,8 @@ pub struct Facts {
     /// Accounts whose channel tells no payments, payouts or settlements: an order there is open until somebody says otherwise, unless
     /// another provider pays such orders.
     pub payments_untold: BTreeSet<String>,
+    /// Accounts whose channel takes longer to pay than the policy expects: the days until an order there is late.
+    pub payment_days: BTreeMap<String, i32>,
     /// Which kinds of fact were given at all, with the number of rows.
     pub given: BTreeMap<&'static str, usize>,
 }
@@ -378,9 +380,16 @@ impl Facts {
         self.refused.extend(other.refused);
         self.refunds_untold.extend(other.refunds_untold);
         self.payments_untold.extend(other.payments_untold);
+        self.payment_days.extend(other.payment_days);
         for (k, n) in other.given {
             *self.given.entry(k).or_insert(0) += n;
         }
+    }
+
+    /// Days after which an unpaid order of an account is late.
+    #[must_use]
+    pub(crate) fn payment_days(&self, account: &str, policy: i32) -> i32 {
+        self.payment_days.get(account).map_or(policy, |days| policy.max(*days))
     }
 
     /// A kind of fact was given, even if empty.

@@ -120,6 +120,8 @@ pub struct Traits {
     pub restates: bool,
     /// Sales that are shown before they are money.
     pub deferred: Option<Deferred>,
+    /// Days after which money of an order has moved at the latest, where that takes longer than the policy expects.
+    pub payment_days: Option<i32>,
 }
 
 /// What a statement is to the bank.
@@ -234,6 +236,7 @@ impl CodeTable {
             Provider::Adyen => include_str!("../../../../config/fees/adyen.toml"),
             Provider::Wechatpay => include_str!("../../../../config/fees/wechatpay.toml"),
             Provider::Alipay => include_str!("../../../../config/fees/alipay.toml"),
+            Provider::Aliexpress => include_str!("../../../../config/fees/aliexpress.toml"),
             Provider::Carrier | Provider::Bank => return None,
         };
         CodeTable::parse(text).ok()

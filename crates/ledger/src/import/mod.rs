@@ -77,6 +77,8 @@ pub enum Provider {
     Wechatpay,
     /// Alipay bills.
     Alipay,
+    /// AliExpress: movements of its interface alone, there is no document to import.
+    Aliexpress,
     /// Carriers' duty and tax invoices.
     Carrier,
     /// Bank statements.
@@ -85,7 +87,7 @@ pub enum Provider {
 
 impl Provider {
     /// All, in the order of their names' declaration.
-    pub const ALL: [Provider; 10] = [
+    pub const ALL: [Provider; 11] = [
         Provider::Amazon,
         Provider::Ebay,
         Provider::Shopify,
@@ -94,6 +96,7 @@ impl Provider {
         Provider::Adyen,
         Provider::Wechatpay,
         Provider::Alipay,
+        Provider::Aliexpress,
         Provider::Carrier,
         Provider::Bank,
     ];
@@ -110,6 +113,7 @@ impl Provider {
             Provider::Adyen => "adyen",
             Provider::Wechatpay => "wechatpay",
             Provider::Alipay => "alipay",
+            Provider::Aliexpress => "aliexpress",
             Provider::Carrier => "carrier",
             Provider::Bank => "bank",
         }

@@ -70,7 +70,7 @@ pub(super) fn run(
             let Some(open) = state.open.filter(|m| m.is_positive()) else { continue };
             if !matches!(state.state, "Void" | "WrittenOff") && !state.untold {
                 let from = o.paid.as_ref().unwrap_or(&o.placed).day();
-                add("payment", &o.id, open, days(from, policy.payment_days));
+                add("payment", &o.id, open, days(from, facts.payment_days(&o.account, policy.payment_days)));
             }
         }
         for state in orders.iter().filter(|s| !s.untold) {

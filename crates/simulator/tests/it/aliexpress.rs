@@ -190,6 +190,43 @@ async fn orders_are_shipped_received_and_released_to_the_cent() {
         .sum::<i64>();
     assert_eq!(money.paid_out + money.fees, shipped);
     assert!(money.fees > 0);
+
+    let token = self::token(&sim).await;
+    let loans = async |from: &str, to: &str| {
+        let query = json!({"loan_status": "loan_ok", "create_date_start": from, "create_date_end": to, "page": 1, "page_size": 200});
+        let method = "aliexpress.trade.redefining.findloanlistquery";
+        sync(&sim, &token, method, &[("param1", &query.to_string())]).await["result"].clone()
+    };
+    let all = loans("03/01/2026 00:00:00", "12/31/2026 00:00:00").await;
+    let sons: Vec<&Value> = all["order_list"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|o| o["son_order_list"].as_array().unwrap())
+        .collect();
+    let sum = |field: &str| sons.iter().map(|s| s[field]["cent"].as_i64().unwrap()).sum::<i64>();
+    assert_eq!((sum("real_loan_amount"), sum("escrow_fee")), (money.paid_out, money.fees));
+    // Searched by the day of release; a bound that is not exact to the second is none.
+    assert_eq!(loans("03/01/2026 00:00:00", "03/02/2026 00:00:00").await["total_item"], 0);
+    assert_eq!(loans("03/01/2026", "03/02/2026").await["total_item"], all["total_item"]);
+
+    // Details tell when, if asked; the list of orders tells nothing of it.
+    let order = &all["order_list"][0];
+    let query = |flags: u32| json!({"order_id": order["order_id"], "ext_info_bit_flag": flags}).to_string();
+    let detail = async |flags: u32| {
+        let method = "aliexpress.solution.order.info.get";
+        sync(&sim, &token, method, &[("param1", &query(flags))]).await["result"]["data"].clone()
+    };
+    let told = detail(2).await;
+    let child = &told["child_order_list"][0]["loan_info"];
+    assert_eq!(child["loan_amount"]["cent"], order["son_order_list"][0]["real_loan_amount"]["cent"]);
+    assert_eq!(child["loan_time"], told["loan_info"]["loan_time"]);
+    assert!(told["logistic_info_list"].is_null() && told["buyer_info"].is_null());
+    assert!(detail(31 - 2).await["loan_info"].is_null());
+    let finished = json!({"modified_date_start": "2026-03-01 00:00:00", "page_size": 50, "current_page": 1, "order_status": "FINISH"});
+    let rows =
+        sync(&sim, &token, "aliexpress.solution.order.get", &[("param0", &finished.to_string())]).await;
+    assert!(rows["result"]["target_list"].as_array().unwrap().iter().all(|r| r["loan_amount"].is_null()));
 }
 
 #[tokio::test]

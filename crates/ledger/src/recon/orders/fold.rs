@@ -184,7 +184,7 @@ impl Due {
             total
         };
         let from = o.paid.as_ref().unwrap_or(&o.placed).day();
-        let days = frame.policy.payment_days;
+        let days = frame.facts.payment_days(&o.account, frame.policy.payment_days);
         Due {
             void,
             told,

@@ -346,6 +346,27 @@ fn an_order_of_a_channel_that_reports_no_payments_is_open_and_not_missing() {
 }
 
 #[test]
+fn an_order_is_late_when_its_channel_pays_no_more() {
+    // Paid on 1 February: the policy's seven days end on the 8th, the channel's thirty on 3 March.
+    for (days, until, state) in [
+        (None, "2026-02-08", "Expected"),
+        (None, "2026-02-09", "Missing"),
+        (Some(30), "2026-03-03", "Expected"),
+        (Some(30), "2026-03-04", "Missing"),
+        // A patient policy stays as it is.
+        (Some(3), "2026-02-08", "Expected"),
+    ] {
+        let mut w = World::new()
+            .file("orders", &[with(order("o", "2026-02-01", "USD", "35.90"), json!({"account": "ali"}))])
+            .file("transactions", &[charge("ch", "s", "2026-02-01", "USD", "10.00", "0.00")])
+            .until(until);
+        w.facts.payment_days.extend(days.map(|d| ("ali".to_owned(), d)));
+        let a = w.run();
+        assert_eq!(a.order("o")["state"], state, "{days:?} {until}");
+    }
+}
+
+#[test]
 fn a_cent_that_a_row_contradicts_is_missing_once() {
     // 10.00 − 1.00 is 9.00, and 8.99 is stated: 9.99 less 1.00 would be it. One cent, told with the row and with its order.
     let row = with(charge("c", "o", "2026-02-01", "EUR", "10.00", "1.00"), json!({"net": "8.99"}));

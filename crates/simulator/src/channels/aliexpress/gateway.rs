@@ -93,6 +93,7 @@ pub(super) const OPERATIONS: &[&str] = &[
     "aliexpress.issue.issuelist.get",
     "aliexpress.issue.detail.get",
     "aliexpress.trade.seller.order.acceptcancel",
+    "aliexpress.trade.redefining.findloanlistquery",
     "aliexpress.solution.order.fulfill",
 ];
 
@@ -271,9 +272,7 @@ impl AliExpress {
                 self.product_info(params.get("product_id").map(String::as_str).unwrap_or_default())
             }
             "aliexpress.solution.order.get" => self.list_orders(document(params, "param0")?),
-            "aliexpress.solution.order.info.get" => {
-                self.order_info(&text(document(params, "param1")?.get("order_id").unwrap_or(&Value::Null)))
-            }
+            "aliexpress.solution.order.info.get" => self.order_info(&document(params, "param1")?),
             "aliexpress.solution.order.receiptinfo.get" => {
                 self.receipt_info(&text(document(params, "param1")?.get("order_id").unwrap_or(&Value::Null)))
             }
@@ -285,6 +284,7 @@ impl AliExpress {
             "aliexpress.trade.seller.order.acceptcancel" => {
                 self.accept_cancel(world, &document(params, "param_order_cancel_request")?)
             }
+            "aliexpress.trade.redefining.findloanlistquery" => self.list_loans(&document(params, "param1")?),
             "aliexpress.solution.order.fulfill" => self.fulfil(world, params),
             _ => Err(gateway_error(
                 "InvalidApiPath",

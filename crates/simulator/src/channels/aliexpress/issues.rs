@@ -22,7 +22,7 @@ fn login(o: &Order) -> String {
 }
 
 /// A line's part of an amount of its order; the first line takes what rounding and freight leave.
-fn part(o: &Order, line: &Line, whole: i64) -> i64 {
+pub(super) fn part(o: &Order, line: &Line, whole: i64) -> i64 {
     let value = |l: &Line| money::share(whole, l.unit * i64::from(l.quantity), o.goods());
     if o.lines.first().is_some_and(|f| f.child == line.child) {
         whole - o.lines.iter().skip(1).map(value).sum::<i64>()

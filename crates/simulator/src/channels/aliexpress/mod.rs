@@ -3,7 +3,7 @@
 //! What a client must learn here: errors arrive inside HTTP 200 in three layers (gateway, remote service,
 //! per item of a batch); lists are wrapped once more unless `simplify=true`; order numbers exceed 2^53; order
 //! times are wall clock of Los Angeles without an offset; a product passes an audit before buyers see it, and
-//! reads and buyers see stock and price two minutes late; `FINISH` is not money, `loan_amount` is.
+//! reads and buyers see stock and price two minutes late; `FINISH` is not money, `loan_info` is.
 //!
 //! Sources: the per-method metadata of the seller methods and the fact sheet built from it. Unknown to both,
 //! and chosen here: how long an audit lasts, which orders wait in `RISK_CONTROL`, rates of commission, the
@@ -11,6 +11,7 @@
 
 mod gateway;
 mod issues;
+mod loans;
 mod orders;
 mod products;
 mod shapes;
@@ -98,6 +99,7 @@ struct Order {
     paid_ms: Option<i64>,
     shipped_ms: Option<i64>,
     ended_ms: Option<i64>,
+    /// Released to the seller, and the commission that was kept.
     loan: Option<(i64, i64)>,
     parcels: Vec<(String, String, i64)>,
 }
@@ -165,6 +167,11 @@ impl Channel for AliExpress {
             (
                 "aliexpress.solution.order.get",
                 "/aliexpress_solution_order_get_response/result/target_list/order_dto",
+            ),
+            ("aliexpress.trade.redefining.findloanlistquery", "/result/order_list"),
+            (
+                "aliexpress.trade.redefining.findloanlistquery",
+                "/aliexpress_trade_redefining_findloanlistquery_response/result/order_list/order_loan_item_vo",
             ),
         ]
     }

@@ -1,8 +1,11 @@
 //! Orders: placed, paid, checked, shipped, received, released; cancellations and disputes.
 //!
 //! Stock is taken when the order is placed, whatever the deduction strategy. The platform keeps 8 % of goods
-//! and shipping when it releases an order's money (`loan`), each order a payout of its own.
+//! and shipping when it releases an order's money (`loan`), each order a payout of its own. Details tell what was released
+//! of each line and of the order, and when; `escrow_fee` there is deprecated, and lists name no released amount, as in an answer
+//! of 2024-03 that an integration keeps: that is for [`super::loans`].
 
+use super::issues::part;
 use super::shapes::{field, from_wall, global, global_str, simple, wall};
 use super::{AliExpress, CURRENCY, Line, NAME, Order, gateway_error, remote_error};
 use crate::core::buyers::{Afterthought, Purchase};
@@ -404,12 +407,18 @@ impl AliExpress {
             "total_page": total.div_ceil(size), "page_size": size, "current_page": page, "target_list": list}}))
     }
 
-    pub(super) fn order_info(&self, id: &str) -> Result<Value, Value> {
+    pub(super) fn order_info(&self, query: &Value) -> Result<Value, Value> {
         let shop = self.shop();
+        let id = field(query, "order_id");
         let Some(o) = id.parse().ok().and_then(|id: u64| shop.orders.get(&id)) else {
             return Err(not_found());
         };
-        Ok(j!({"result": {"error_code": "0", "error_message": "", "data": detail(o)}}))
+        let mut data = detail(o);
+        // Without the flag all of it is told.
+        if let Some(flags) = query.get("ext_info_bit_flag").and_then(Value::as_u64) {
+            leave_out(&mut data, flags);
+        }
+        Ok(j!({"result": {"error_code": "0", "error_message": "", "data": data}}))
     }
 
     pub(super) fn receipt_info(&self, id: &str) -> Result<Value, Value> {
@@ -442,6 +451,23 @@ fn logistics(o: &Order) -> &'static str {
     }
 }
 
+/// Parts of a detail by the bit of `ext_info_bit_flag` that asks for them.
+const PARTS: [(u64, &str); 5] =
+    [(1, "issue_info"), (2, "loan_info"), (4, "logistic_info_list"), (8, "buyer_info"), (16, "refund_info")];
+
+/// Takes away what the flags do not ask for, of the order and its lines.
+fn leave_out(data: &mut Value, flags: u64) {
+    let unasked: Vec<&str> =
+        PARTS.iter().filter(|(bit, _)| flags & bit == 0).map(|(_, part)| *part).collect();
+    let forget = |value: &mut Value| {
+        if let Some(map) = value.as_object_mut() {
+            unasked.iter().for_each(|part| drop(map.remove(*part)));
+        }
+    };
+    data.get_mut("child_order_list").and_then(Value::as_array_mut).into_iter().flatten().for_each(forget);
+    forget(data);
+}
+
 fn put(value: &mut Value, name: &str, v: Option<String>) {
     if let (Some(map), Some(v)) = (value.as_object_mut(), v) {
         map.insert(name.to_owned(), Value::String(v));
@@ -468,14 +494,10 @@ fn row(o: &Order) -> Value {
         "issue_status": o.issue, "logistics_status": logistics(o), "biz_type": "AE_COMMON", "payment_type": "migs",
         "buyer_login_id": o.buyer.email.split('@').next(), "buyer_signer_fullname": o.buyer.name(),
         "seller_login_id": "cnsim", "seller_signer_fullname": "Sim Seller", "end_reason": o.end_reason,
-        "escrow_fee_rate": 0, "timeout_left_time": 864_000_000_i64, "has_request_loan": o.loan.is_some(),
+        "escrow_fee_rate": 0, "timeout_left_time": 864_000_000_i64, "has_request_loan": false,
         "product_list": lines});
     put(&mut v, "gmt_pay_time", o.paid_ms.map(wall));
     put(&mut v, "gmt_send_goods_time", o.shipped_ms.map(wall));
-    if let (Some(map), Some((loan, fee))) = (v.as_object_mut(), o.loan) {
-        map.insert("loan_amount".into(), simple(loan, CURRENCY));
-        map.insert("escrow_fee".into(), simple(fee, CURRENCY));
-    }
     v
 }
 
@@ -486,6 +508,12 @@ fn address(o: &Order) -> Value {
     j!({"contact_person": b.name(), "country": country, "province": b.region, "city": b.city,
         "address": b.street, "address2": "", "detail_address": b.street, "localized_address": "", "zip": b.postal_code,
         "mobile_no": b.phone, "phone_country": "", "phone_area": "", "phone_number": ""})
+}
+
+/// What went back to the buyer: the platform decided it, and did it at once.
+fn refund(o: &Order, cash: Value, coupon: Value) -> Value {
+    j!({"refund_status": "refund_ok", "refund_type": "cash", "refund_cash_amt": cash, "refund_coupon_amt": coupon,
+        "refund_reason": "buyer_dispute", "refund_time": wall(o.issue_changed_ms.unwrap_or(o.updated_ms))})
 }
 
 fn detail(o: &Order) -> Value {
@@ -501,14 +529,12 @@ fn detail(o: &Order) -> Value {
                 "issue_status": o.issue, "frozen_status": "NO_FROZEN", "goods_prepare_time": 7, "escrow_fee_rate": "0.08",
                 "afflicate_fee_rate": "0.0", "send_goods_operator": "SELLER_SEND_GOODS"});
             if let (true, Some(map)) = (o.refunded > 0, c.as_object_mut()) {
-                // The refund is shared over the lines by value; the first line takes what is left over.
-                let value = |l: &Line| money::share(o.refunded, l.unit * i64::from(l.quantity), o.goods());
-                let first = o.lines.first().is_some_and(|f| f.child == l.child);
-                let others: i64 = o.lines.iter().skip(1).map(value).sum();
-                let part = if first { o.refunded - others } else { value(l) };
-                map.insert("refund_info".into(), j!({"refund_status": "refund_ok", "refund_type": "cash",
-                    "refund_cash_amt": global_str(part, CURRENCY), "refund_coupon_amt": global_str(0, CURRENCY),
-                    "refund_reason": "buyer_dispute", "refund_time": wall(o.updated_ms)}));
+                let back = global_str(part(o, l, o.refunded), CURRENCY);
+                map.insert("refund_info".into(), refund(o, back, global_str(0, CURRENCY)));
+            }
+            if let (Some((loan, _)), Some(at), Some(map)) = (o.loan, o.ended_ms, c.as_object_mut()) {
+                let released = global_str(part(o, l, loan), CURRENCY);
+                map.insert("loan_info".into(), j!({"loan_amount": released, "loan_time": wall(at)}));
             }
             c
         })
@@ -549,12 +575,8 @@ fn detail(o: &Order) -> Value {
     put(&mut v, "gmt_trade_end", o.ended_ms.map(wall));
     if let Some(map) = v.as_object_mut() {
         if o.refunded > 0 {
-            map.insert(
-                "refund_info".into(),
-                j!({"refund_status": "refund_ok", "refund_type": "cash",
-                "refund_cash_amt": global(o.refunded, CURRENCY), "refund_coupon_amt": global(0, CURRENCY),
-                "refund_reason": "buyer_dispute", "refund_time": wall(o.updated_ms)}),
-            );
+            let back = refund(o, global(o.refunded, CURRENCY), global(0, CURRENCY));
+            map.insert("refund_info".into(), back);
         }
         if o.issue != "NO_ISSUE" {
             map.insert(
@@ -563,12 +585,9 @@ fn detail(o: &Order) -> Value {
                 "issue_model": "ISSUE", "issue_time": wall(o.updated_ms)}),
             );
         }
-        if let (Some((loan, fee)), Some(at)) = (o.loan, o.ended_ms) {
-            map.insert(
-                "loan_info".into(),
-                j!({"loan_amount": global(loan, CURRENCY), "loan_time": wall(at)}),
-            );
-            map.insert("escrow_fee".into(), global(fee, CURRENCY));
+        if let (Some((loan, _)), Some(at)) = (o.loan, o.ended_ms) {
+            let released = j!({"loan_amount": global(loan, CURRENCY), "loan_time": wall(at)});
+            map.insert("loan_info".into(), released);
         }
     }
     v

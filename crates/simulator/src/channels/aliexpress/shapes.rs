@@ -24,6 +24,13 @@ pub(super) fn from_wall(value: &str) -> Option<i64> {
     Some(Timestamp::as_millisecond(zoned.timestamp()))
 }
 
+/// The instant of a wall clock as the list of releases wants it, `10/08/2013 00:00:00`.
+pub(super) fn from_american(value: &str) -> Option<i64> {
+    let local: DateTime = DateTime::strptime("%m/%d/%Y %H:%M:%S", value).ok()?;
+    let zoned = pacific().to_ambiguous_zoned(local).compatible().ok()?;
+    Some(Timestamp::as_millisecond(zoned.timestamp()))
+}
+
 /// Text of a JSON scalar, empty for anything else.
 pub(super) fn text(value: &Value) -> String {
     match value {
@@ -88,6 +95,8 @@ const LISTS: &[(&str, &str)] = &[
     ("aliexpress_sku_value_list", "sku_value_simplified_info_dto"),
     ("result_list", "aeop_logistics_service_result"),
     ("data_list", "issue_api_issue_dto"),
+    ("order_list", "order_loan_item_vo"),
+    ("son_order_list", "son_order_loan_vo"),
     ("buyer_solution_list", "solution_api_dto"),
     ("seller_solution_list", "solution_api_dto"),
     ("platform_solution_list", "solution_api_dto"),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use tradewind_connector::Connector;
 use tradewind_domain::{
     AccountId, ChangeState, Currency, DeclarationState, Money, OrderState, ShipmentState,
 };
@@ -11,8 +12,9 @@ use tradewind_gateway::Gateway;
 use tradewind_gateway::plan::Inputs;
 use tradewind_gateway::records::{
     Asked, OfferRecord, OrderRecord, PayoutRecord, QuoteRecord, ShipmentRecord, Stage, StockRecord,
+    TransactionRecord,
 };
-use tradewind_ledger::recon::{self, Options, Policy};
+use tradewind_ledger::recon::{self, Options, Outcome, Policy};
 use tradewind_simulator::{Ledger, MoneyRecord};
 use tradewind_store::typed::{self, Record};
 use tradewind_store::{Collection, Filter};
@@ -69,6 +71,8 @@ pub(super) struct Orders {
     pub(super) open: usize,
     /// Neither cancelled nor in any payout of its channel.
     pub(super) unpaid: usize,
+    /// Of `imported`: neither cancelled, nor settled in our books.
+    pub(super) unsettled: usize,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -101,9 +105,12 @@ pub(super) struct MoneyLine {
     pub(super) paid_out: String,
     /// Earned and not paid out when the demo ends; negative: owed to a channel after late returns.
     pub(super) held: String,
-    /// Payouts in our books. With `untold` equal to `paid_out`, or the demo is not clean.
+    /// Payouts in our books. With `released` and `untold` equal to `paid_out`, or the demo is not clean.
     pub(super) collected: String,
-    /// Of `paid_out`: by channels whose interface tells no payouts. Only the bank statement shows them.
+    /// In our books as what came to our balance with channels whose interface tells movements and no payouts. When it was sent on
+    /// from there only the bank statement shows.
+    pub(super) released: String,
+    /// Of `paid_out`: by channels whose interface tells neither. Only the bank statement shows it.
     pub(super) untold: String,
     /// What the books, made from the documents and movements that were collected, cannot account for.
     pub(super) unexplained: String,
@@ -139,16 +146,17 @@ pub(super) struct Calls {
 impl Summary {
     pub(super) async fn of(seed: u64, gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Summary> {
         let (quotes, quotes_miss) = quotes(gateway).await?;
+        let books = books(gateway).await?;
         Ok(Summary {
             seed,
             listings: listings(gateway).await?,
-            orders: orders(gateway, truth).await?,
+            orders: orders(gateway, truth, &books).await?,
             oversold: oversold(gateway, truth).await?,
             declarations: declarations(gateway).await?,
             parcels: parcels(gateway, truth).await?,
             quotes,
             quotes_miss,
-            money: money(gateway, truth).await?,
+            money: money(gateway, truth, &books).await?,
             channels: channels(truth)?,
             calls: calls(gateway).await?,
             resumed: false,
@@ -169,6 +177,7 @@ impl Summary {
         none(o.doubled, "orders doubled");
         none(o.open, "orders neither shipped nor cancelled");
         none(o.unpaid, "orders never paid out");
+        none(o.unsettled, "orders that our books do not show as settled");
         none(usize::try_from(self.oversold).unwrap_or(usize::MAX), "units oversold");
         none(self.declarations.open, "declarations without an answer");
         none(self.parcels.unknown, "parcels booked that we do not know");
@@ -180,7 +189,8 @@ impl Summary {
         none(self.complaints.len(), "complaints of channels");
         for (currency, m) in &self.money {
             if m.missing != 0 {
-                faults.push(format!("{} {currency} paid out, {} in our books", m.paid_out, m.collected));
+                let ours = format!("{} and {}", m.collected, m.released);
+                faults.push(format!("{} {currency} paid out, {ours} released in our books", m.paid_out));
             }
             if m.loose != 0 {
                 faults.push(format!("{} {currency} that the books cannot account for", m.unexplained));
@@ -234,7 +244,7 @@ pub(super) async fn is_over(gateway: &Gateway, truth: &Ledger) -> anyhow::Result
     if !(ours && parcels && unpaid(truth) == 0) {
         return Ok(false);
     }
-    let collected = money(gateway, truth).await?.values().all(|m| m.missing == 0);
+    let collected = money(gateway, truth, &books(gateway).await?).await?.values().all(|m| m.missing == 0);
     let offers = gateway.store.count(Collection::Offers, Filter::all().states(&UNDER_WAY)).await?;
     let declared = declarations(gateway).await?.open == 0;
     let planned = gateway.plan().await?.changes.iter().any(|c| c.stop.is_none());
@@ -278,7 +288,13 @@ fn unpaid(truth: &Ledger) -> usize {
     all.filter(|o| !o.cancelled && o.payout.is_none()).count()
 }
 
-async fn orders(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Orders> {
+/// The books of all that was collected.
+async fn books(gateway: &Gateway) -> anyhow::Result<Outcome> {
+    let options = Options { as_of: None, policy: Policy::default(), zones: Vec::new() };
+    Ok(recon::run(&gateway.facts().await?, &options)?)
+}
+
+async fn orders(gateway: &Gateway, truth: &Ledger, books: &Outcome) -> anyhow::Result<Orders> {
     let ours: Vec<OrderRecord> = list(gateway).await?;
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for order in &ours {
@@ -296,6 +312,13 @@ async fn orders(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<Orders> {
         confirmed: stage(Stage::Confirmed),
         open: ours.len() - stage(Stage::Confirmed) - stage(Stage::Cancelled),
         unpaid: unpaid(truth),
+        unsettled: books
+            .orders
+            .iter()
+            .filter(|o| {
+                !matches!(o.state, "Settled" | "Reconciled") && placed.get(o.id.as_str()) != Some(&true)
+            })
+            .count(),
     })
 }
 
@@ -361,7 +384,37 @@ fn channels(truth: &Ledger) -> anyhow::Result<BTreeMap<String, BTreeMap<String, 
     Ok(all)
 }
 
-async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<String, MoneyLine>> {
+/// Money facets of a channel, whichever role has them: movements, payouts.
+fn tells(connector: &dyn Connector) -> (bool, bool) {
+    let (m, p) = (connector.marketplace(), connector.payments());
+    let movements = m.and_then(|m| m.transactions()).or_else(|| p.and_then(|p| p.transactions()));
+    let payouts = m.and_then(|m| m.payouts()).or_else(|| p.and_then(|p| p.payouts()));
+    (movements.is_some(), payouts.is_some())
+}
+
+/// What came to our balance with channels that tell movements and no payouts, by currency: each movement once, whichever accounts
+/// of a seller see it.
+async fn released(gateway: &Gateway) -> anyhow::Result<BTreeMap<Currency, i64>> {
+    let mut sums: BTreeMap<Currency, i64> = BTreeMap::new();
+    let mut counted = BTreeSet::new();
+    for TransactionRecord { account, transaction: t } in list(gateway).await? {
+        let connector = gateway.account(&account)?;
+        if tells(connector.as_ref()) != (true, false) || !t.balance_affecting {
+            continue;
+        }
+        let net = t.net.map_or_else(|| t.fee.map_or(Ok(t.amount), |fee| t.amount.try_sub(fee)), Ok)?;
+        if counted.insert((connector.info().id.clone(), t.id)) {
+            *sums.entry(net.currency()).or_default() += net.minor();
+        }
+    }
+    Ok(sums)
+}
+
+async fn money(
+    gateway: &Gateway,
+    truth: &Ledger,
+    books: &Outcome,
+) -> anyhow::Result<BTreeMap<String, MoneyLine>> {
     let mut collected: BTreeMap<Currency, i64> = BTreeMap::new();
     let mut counted = BTreeSet::new();
     for PayoutRecord { account, payout } in list(gateway).await? {
@@ -371,13 +424,11 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
             *collected.entry(payout.amount.currency()).or_default() += payout.amount.minor();
         }
     }
+    let released = released(gateway).await?;
     let silent: BTreeSet<&str> = gateway
         .accounts
         .values()
-        .filter(|c| {
-            let selling = c.marketplace().and_then(|m| m.payouts());
-            selling.or_else(|| c.payments().and_then(|p| p.payouts())).is_none()
-        })
+        .filter(|c| tells(c.as_ref()) == (false, false))
         .map(|c| c.info().id.as_str())
         .collect();
     let mut untold: BTreeMap<&str, i64> = BTreeMap::new();
@@ -386,8 +437,6 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
             *untold.entry(code).or_default() += m.paid_out;
         }
     }
-    let options = Options { as_of: None, policy: Policy::default(), zones: Vec::new() };
-    let books = recon::run(&gateway.facts().await?, &options)?;
     let mut lines: BTreeMap<String, [i64; 6]> = BTreeMap::new();
     for (code, m) in sellers(truth).flat_map(|(_, m)| m) {
         let line = lines.entry(code.clone()).or_default();
@@ -405,6 +454,7 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
         let currency = Currency::new(&code)?;
         let text = |minor: i64| Money::from_minor(minor, currency).amount();
         let collected = collected.get(&currency).copied().unwrap_or(0);
+        let released = released.get(&currency).copied().unwrap_or(0);
         let untold = untold.get(code.as_str()).copied().unwrap_or(0);
         let loose = books.unexplained.get(&currency).copied().unwrap_or(0);
         let line = MoneyLine {
@@ -415,9 +465,10 @@ async fn money(gateway: &Gateway, truth: &Ledger) -> anyhow::Result<BTreeMap<Str
             paid_out: text(paid_out),
             held: text(held),
             collected: text(collected),
+            released: text(released),
             untold: text(untold),
             unexplained: text(loose),
-            missing: paid_out - untold - collected,
+            missing: paid_out - untold - released - collected,
             loose,
         };
         shown.insert(code, line);

@@ -82,16 +82,18 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
     });
     let header = ["money", "sold", "refunded", "fees", "tax withheld", "paid out", "unexplained"];
     text += &format!("\n{}\n", numbers(&header, money.collect()));
-    for (currency, m) in
-        s.money.iter().filter(|(_, m)| m.untold.chars().any(|c| c.is_ascii_digit() && c != '0'))
-    {
+    let some = |amount: &str| amount.chars().any(|c| c.is_ascii_digit() && c != '0');
+    for (currency, m) in s.money.iter().filter(|(_, m)| some(&m.released)) {
+        let released = &m.released;
+        text +=
+            &format!("{released} {currency} of it came to balances: their transfers only the bank shows.\n");
+    }
+    for (currency, m) in s.money.iter().filter(|(_, m)| some(&m.untold)) {
         let untold = &m.untold;
         text +=
             &format!("{untold} {currency} were paid out by channels that report no payouts: see the bank.\n");
     }
-    for (currency, m) in
-        s.money.iter().filter(|(_, m)| m.held.chars().any(|c| c.is_ascii_digit() && c != '0'))
-    {
+    for (currency, m) in s.money.iter().filter(|(_, m)| some(&m.held)) {
         let held = &m.held;
         text += &match held.strip_prefix('-') {
             Some(owed) => {
