@@ -34,6 +34,8 @@ fn assert_clean(end: &serde_json::Value) {
         orders["placed"].as_u64().unwrap(),
         "{end}"
     );
+    // Each order that left is settled in our books, whoever paid it.
+    assert_eq!(orders["settled"].as_u64(), Some(confirmed), "{end}");
     // One parcel per order that left: a lost answer did not book a second, billable one. An order may be cancelled after
     // its label was booked, and the simulated carrier, as the real one, has no call to void it.
     let due = confirmed + end["parcels"]["after_cancellation"].as_u64().unwrap();

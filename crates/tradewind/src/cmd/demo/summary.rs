@@ -56,7 +56,7 @@ pub(super) struct Listings {
     pub(super) blocked: u32,
 }
 
-/// `placed` and `cancelled` are the world's count, the rest ours.
+/// `placed`, `cancelled` and `unpaid` are the world's count, the rest ours.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Orders {
     pub(super) placed: usize,
@@ -71,7 +71,9 @@ pub(super) struct Orders {
     pub(super) open: usize,
     /// Neither cancelled nor in any payout of its channel.
     pub(super) unpaid: usize,
-    /// Of `imported`: neither cancelled, nor settled in our books.
+    /// Not cancelled, and paid in full by the books, which are made from the documents and movements that were collected.
+    pub(super) settled: usize,
+    /// Not cancelled, and not settled so.
     pub(super) unsettled: usize,
 }
 
@@ -303,6 +305,9 @@ async fn orders(gateway: &Gateway, truth: &Ledger, books: &Outcome) -> anyhow::R
     let placed: BTreeMap<&str, bool> =
         truth.orders.values().flat_map(|c| c.iter().map(|(id, o)| (id.as_str(), o.cancelled))).collect();
     let stage = |s: Stage| ours.iter().filter(|o| o.stage == s).count();
+    let due = books.orders.iter().filter(|o| placed.get(o.id.as_str()) != Some(&true));
+    let (settled, unsettled): (Vec<_>, Vec<_>) =
+        due.partition(|o| matches!(o.state, "Settled" | "Reconciled"));
     Ok(Orders {
         placed: truth.placed_count(),
         imported: ours.len(),
@@ -312,13 +317,8 @@ async fn orders(gateway: &Gateway, truth: &Ledger, books: &Outcome) -> anyhow::R
         confirmed: stage(Stage::Confirmed),
         open: ours.len() - stage(Stage::Confirmed) - stage(Stage::Cancelled),
         unpaid: unpaid(truth),
-        unsettled: books
-            .orders
-            .iter()
-            .filter(|o| {
-                !matches!(o.state, "Settled" | "Reconciled") && placed.get(o.id.as_str()) != Some(&true)
-            })
-            .count(),
+        settled: settled.len(),
+        unsettled: unsettled.len(),
     })
 }
 

@@ -58,6 +58,7 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
         "",
         &[(o.confirmed, "shipped"), (o.cancelled, "cancelled"), (o.open, "open"), (oversold, "oversold")],
     );
+    text += &counts("", &[(o.settled, "settled"), (o.unsettled, "not settled")]);
     if d.filed + d.open + d.refused > 0 {
         let figures =
             [(d.filed, "filed"), (d.released, "released"), (d.refused, "refused"), (d.open, "open")];
@@ -85,8 +86,9 @@ pub(super) fn of(s: &Summary, days: u32, faults: &str) -> String {
     let some = |amount: &str| amount.chars().any(|c| c.is_ascii_digit() && c != '0');
     for (currency, m) in s.money.iter().filter(|(_, m)| some(&m.released)) {
         let released = &m.released;
-        text +=
-            &format!("{released} {currency} of it came to balances: their transfers only the bank shows.\n");
+        text += &format!(
+            "{released} {currency} were released by channels that report no transfers: see the bank.\n"
+        );
     }
     for (currency, m) in s.money.iter().filter(|(_, m)| some(&m.untold)) {
         let untold = &m.untold;
