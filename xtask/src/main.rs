@@ -2,12 +2,16 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a command-line tool talks to its terminal
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 /// What a task does, at the root of the checkout.
 type Task = fn(&Path) -> Result<(), String>;
+
+/// A step of a task: its name, and how.
+type Step<'a> = (&'a str, &'a dyn Fn(&Path) -> Result<(), String>);
 
 /// (name, what it does, how)
 const TASKS: &[(&str, &str, Task)] = &[
@@ -45,37 +49,66 @@ fn main() -> ExitCode {
 }
 
 fn ci(root: &Path) -> Result<(), String> {
-    let steps: &[(&str, Task)] = &[
-        ("format", |root| cargo(root, &["fmt", "--all", "--check"])),
-        ("tidy", tidy),
-        ("clippy", lint),
+    // Of this process alone: two checks that run at once count apart.
+    let skips = std::env::temp_dir().join(format!("tradewind-skips-{}", std::process::id()));
+    let file = skips.display().to_string();
+    let counted = |root: &Path| cargo_with(root, TEST, &[("TRADEWIND_SKIPS", file.as_str())]);
+    let steps: &[Step<'_>] = &[
+        ("format", &|root| cargo(root, &["fmt", "--all", "--check"])),
+        ("tidy", &tidy),
+        ("clippy", &lint),
         // Runs unit, integration and documentation tests; the program's own tests check that the generated
         // documents are fresh.
-        ("test", test),
-        ("documentation", |root| {
+        ("test", &counted),
+        ("documentation", &|root| {
             cargo_with(
                 root,
                 &["doc", "--workspace", "--no-deps", "--quiet"],
                 &[("RUSTDOCFLAGS", "-D warnings")],
             )
         }),
-        ("deny", deny),
+        ("deny", &deny),
     ];
+    std::fs::write(&skips, "").map_err(|e| format!("{file}: {e}"))?;
     for (name, step) in steps {
         let start = Instant::now();
         println!("── {name}");
         step(root).map_err(|why| format!("{name}: {why}"))?;
         println!("── {name}: {} s", start.elapsed().as_secs());
     }
+    let lines = std::fs::read_to_string(&skips).map_err(|e| format!("{file}: {e}"))?;
+    let _ = std::fs::remove_file(&skips);
+    println!("── {}", skipped(&lines));
     Ok(())
+}
+
+/// What tests went without, in one line. Each line of theirs is package, test and reason between tabs
+/// (`crates/material`); a test that skips twice for one reason is one.
+fn skipped(lines: &str) -> String {
+    let told: BTreeSet<&str> = lines.lines().collect();
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut tests: BTreeSet<&str> = BTreeSet::new();
+    for line in told {
+        let (test, why) = line.rsplit_once('\t').unwrap_or((line, line));
+        tests.insert(test);
+        *reasons.entry(why).or_default() += 1;
+    }
+    if tests.is_empty() {
+        return "skipped: no test".to_owned();
+    }
+    let why: Vec<String> = reasons.iter().map(|(why, n)| format!("{n}: {why}")).collect();
+    format!("skipped, wholly or in part: {} tests ({})", tests.len(), why.join("; "))
 }
 
 fn lint(root: &Path) -> Result<(), String> {
     cargo(root, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
 }
 
+/// The README's test command.
+const TEST: &[&str] = &["test", "--workspace"];
+
 fn test(root: &Path) -> Result<(), String> {
-    cargo(root, &["test", "--workspace"])
+    cargo(root, TEST)
 }
 
 fn deny(root: &Path) -> Result<(), String> {
@@ -145,6 +178,14 @@ fn tidy(root: &Path) -> Result<(), String> {
         if lines > MAX_LINES {
             problems.push(format!("{name}: {lines} lines, more than {MAX_LINES}: one idea per file"));
         }
+        if !name.starts_with("crates/material/")
+            && !name.starts_with("xtask/")
+            && text.contains("\"skipped: ")
+        {
+            problems.push(format!(
+                "{name}: says by itself that it is skipped: tradewind_material tells and counts it"
+            ));
+        }
         if name.starts_with("connectors/") && name.contains("/src/") {
             for word in
                 ["reqwest::", "Timestamp::now", "SystemTime::now", "tokio::time::sleep", "thread::sleep"]
@@ -170,11 +211,11 @@ const MAX_LINES: usize = 700;
 /// What each floor may stand on: the rows of the map in ARCHITECTURE.md.
 fn floors(name: &str, text: &str) -> Vec<String> {
     let allowed: &[&str] = match name.trim_end_matches("/Cargo.toml") {
-        "crates/domain" | "crates/simulator" | "xtask" => &[],
+        "crates/domain" | "crates/simulator" | "crates/material" | "xtask" => &[],
         "crates/fx" | "crates/connector" => &["domain"],
         "crates/landed-cost" | "crates/ledger" => &["domain", "fx"],
         "crates/pricing" => &["domain", "fx"],
-        "crates/testkit" => &["domain", "connector"],
+        "crates/testkit" => &["domain", "connector", "material"],
         "crates/store" => &["domain", "connector"],
         "crates/gateway" => &["domain", "fx", "landed-cost", "pricing", "ledger", "connector", "store"],
         path if path.starts_with("connectors/") => &["domain", "connector"],
@@ -201,5 +242,18 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
         } else if path.extension().is_some_and(|e| e == "rs") || path.ends_with("Cargo.toml") {
             files.push(path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn skips_are_counted_once_each_and_by_reason() {
+        assert_eq!(super::skipped(""), "skipped: no test");
+        let lines = "fx\tmonths\tno data\nfx\tdays\tno data\nfx\tdays\tno data\nledger\tbean\tbean-check is not installed\nledger\tbean\tno data\n";
+        assert_eq!(
+            super::skipped(lines),
+            "skipped, wholly or in part: 3 tests (1: bean-check is not installed; 3: no data)"
+        );
     }
 }

@@ -108,17 +108,9 @@ mod tests {
 
     /// The signing vectors live beside the project; without them this check is skipped, and says so.
     fn vector() -> Option<(Value, Vec<u8>)> {
-        let folder = std::env::var_os("TRADEWIND_DATA").map_or_else(
-            || std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
-            std::path::PathBuf::from,
-        );
-        let folder = folder.join("signing-vectors");
-        let Ok(text) = std::fs::read_to_string(folder.join("vectors.json")) else {
-            println!("skipped: no signing vectors in {}", folder.display());
-            return None;
-        };
-        let all: Value = serde_json::from_str(&text).unwrap();
-        let pem = std::fs::read_to_string(folder.join("test-rsa2048-public.pem")).unwrap();
+        let text = |name: &str| tradewind_material::sample(&format!("signing-vectors/{name}"));
+        let all: Value = serde_json::from_str(&text("vectors.json")?).unwrap();
+        let pem = text("test-rsa2048-public.pem")?;
         Some((find(&all).unwrap().clone(), der(&pem).unwrap()))
     }
 

@@ -139,8 +139,8 @@ fn loads(c: &mut Criterion) {
     let mut group = c.benchmark_group("load");
     group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4)).sample_size(20);
     group.bench_function("all_packs_cold", |b| b.iter(|| PackSet::embedded().unwrap()));
-    let root = std::env::var("TRADEWIND_DATA").unwrap_or_else(|_| "../../../shared/data".to_owned());
-    let hts_text = std::fs::read_to_string(format!("{root}/tariff/us-hts/htsdata-2025-04.csv")).unwrap_or_else(|_| {
+    let published = tradewind_material::sample("tariff/us-hts/htsdata-2025-04.csv");
+    let hts_text = published.unwrap_or_else(|| {
         let mut s = String::from("HTS Number,Indent,Description,Unit of Quantity,General Rate of Duty,Special Rate of Duty,Column 2 Rate of Duty,Quota Quantity,Additional Duties\n");
         for i in 0..36_000 {
             let (heading, rest) = (1_000 + i / 10, i % 10);

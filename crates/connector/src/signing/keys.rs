@@ -122,17 +122,10 @@ mod tests {
 
     /// The signing vectors live beside the project; without them these checks are skipped, and say so.
     fn vectors() -> Option<(serde_json::Value, SecretString, Vec<u8>)> {
-        let folder = std::env::var_os("TRADEWIND_DATA").map_or_else(
-            || std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
-            std::path::PathBuf::from,
-        );
-        let folder = folder.join("signing-vectors");
-        let Ok(json) = std::fs::read_to_string(folder.join("vectors.json")) else {
-            println!("skipped: no signing vectors in {}", folder.display());
-            return None;
-        };
-        let key = std::fs::read_to_string(folder.join("test-rsa2048-pkcs8-der.base64.txt")).unwrap();
-        let public = std::fs::read_to_string(folder.join("test-rsa2048-public.pem")).unwrap();
+        let text = |name: &str| tradewind_material::sample(&format!("signing-vectors/{name}"));
+        let json = text("vectors.json")?;
+        let key = text("test-rsa2048-pkcs8-der.base64.txt")?;
+        let public = text("test-rsa2048-public.pem")?;
         Some((serde_json::from_str(&json).unwrap(), SecretString::from(key), der(&public).unwrap()))
     }
 

@@ -4,13 +4,14 @@ use jiff::civil::date;
 use tradewind_domain::Currency;
 use tradewind_fx::calendar::{Regime, penultimate_wednesday};
 use tradewind_fx::{FxError, Path, Policy, RateBook, import};
+use tradewind_material::sample;
 
-use super::{d, data};
+use super::d;
 
 fn ecb() -> Option<RateBook> {
     let mut book = RateBook::new();
-    import::any(&data("fx/ecb/eurofxref-hist.csv")?, "hist.csv").unwrap().into_book(&mut book);
-    import::any(&data("fx/ecb/eurofxref.csv")?, "daily.csv").unwrap().into_book(&mut book);
+    import::any(&sample("fx/ecb/eurofxref-hist.csv")?, "hist.csv").unwrap().into_book(&mut book);
+    import::any(&sample("fx/ecb/eurofxref.csv")?, "daily.csv").unwrap().into_book(&mut book);
     Some(book)
 }
 
@@ -110,11 +111,10 @@ fn suspended_and_ended_currencies_are_errors() {
 
 #[test]
 fn every_month_of_hmrc_is_valid_for_its_month_alone() {
-    let root = std::env::var("TRADEWIND_DATA").unwrap_or_else(|_| "../../../shared/data".to_owned());
-    let Ok(folder) = std::fs::read_dir(format!("{root}/fx/hmrc/monthly")) else {
-        println!("skipped: {root}/fx/hmrc/monthly is not there");
-        return;
-    };
+    let folder = tradewind_material::data().and_then(|data| {
+        std::fs::read_dir(data.join("fx/hmrc/monthly")).map_err(|e| format!("fx/hmrc/monthly: {e}"))
+    });
+    let Some(folder) = tradewind_material::found(folder) else { return };
     let mut months = 0;
     for entry in folder {
         let path = entry.unwrap().path();
@@ -140,7 +140,7 @@ fn months_of_hmrc_by_eye() {
     for (month, usd, cny) in
         [("2023-01", "1.2406", "8.6103"), ("2025-06", "1.3412", "9.6621"), ("2026-08", "1.3367", "9.0479")]
     {
-        let Some(text) = data(&format!("fx/hmrc/monthly/{month}.xml")) else { return };
+        let Some(text) = sample(&format!("fx/hmrc/monthly/{month}.xml")) else { return };
         let mut book = RateBook::new();
         import::any(&text, "month.xml").unwrap().into_book(&mut book);
         let day = format!("{month}-15").parse().unwrap();

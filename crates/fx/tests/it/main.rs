@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tradewind_domain::{Currency, Decimal, Money, Rounding};
 use tradewind_fx::calendar::{Regime, penultimate_wednesday, third_wednesday};
 use tradewind_fx::{FxError, Path, Policy, RateBook, convert, import};
+use tradewind_material::sample;
 
 const DAILY_XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <gesmes:Envelope xmlns:gesmes="http://www.gesmes.org/xml/2002-08-01" xmlns="http://www.ecb.int/vocabulary/2002-08-01/eurofxref">
@@ -22,15 +23,6 @@ fn book(text: &str) -> RateBook {
     let mut book = RateBook::new();
     import::any(text, "rates.csv").unwrap().into_book(&mut book);
     book
-}
-
-fn data(path: &str) -> Option<String> {
-    let root = std::env::var("TRADEWIND_DATA").unwrap_or_else(|_| "../../../shared/data".to_owned());
-    let text = std::fs::read_to_string(format!("{root}/{path}"));
-    if text.is_err() {
-        println!("skipped: {root}/{path} is not there");
-    }
-    text.ok()
 }
 
 #[test]
@@ -172,7 +164,8 @@ fn bad_files_are_refused_with_their_line() {
 
 #[test]
 fn the_published_ecb_files() {
-    let (Some(hist), Some(daily)) = (data("fx/ecb/eurofxref-hist.csv"), data("fx/ecb/eurofxref.csv")) else {
+    let (Some(hist), Some(daily)) = (sample("fx/ecb/eurofxref-hist.csv"), sample("fx/ecb/eurofxref.csv"))
+    else {
         return;
     };
     let mut b = RateBook::new();
@@ -200,7 +193,7 @@ fn the_published_ecb_files() {
 fn the_published_hmrc_months() {
     for (month, cny) in [("2026-11", Some("8.9444")), ("2014-02", None), ("2023-01", None), ("2025-06", None)]
     {
-        let Some(text) = data(&format!("fx/hmrc/monthly/{month}.xml")) else { return };
+        let Some(text) = sample(&format!("fx/hmrc/monthly/{month}.xml")) else { return };
         let mut b = RateBook::new();
         import::any(&text, "month.xml").unwrap().into_book(&mut b);
         let day: Date = format!("{month}-15").parse().unwrap();

@@ -3,6 +3,7 @@
 
 use super::*;
 use tradewind_domain::{Currency, Decimal};
+use tradewind_material::sample;
 
 fn d(text: &str) -> Decimal {
     text.parse().unwrap()
@@ -14,15 +15,6 @@ fn usd(amount: &str, unit: &str) -> Rate {
 
 fn at() -> Timestamp {
     "2026-08-01T12:00:00Z".parse().unwrap()
-}
-
-fn data(path: &str) -> Option<String> {
-    let root = std::env::var("TRADEWIND_DATA").unwrap_or_else(|_| "../../../shared/data".to_owned());
-    let text = std::fs::read_to_string(format!("{root}/{path}")).ok();
-    if text.is_none() {
-        println!("skipped: {root}/{path} is not there");
-    }
-    text
 }
 
 fn rate(store: &TariffStore, jurisdiction: &str, code: &str, origin: &str) -> Rate {
@@ -136,7 +128,7 @@ fn bad_files_are_refused_with_their_line() {
 
 #[test]
 fn the_published_hts() {
-    let Some(text) = data("tariff/us-hts/htsdata-2025-04.csv") else { return };
+    let Some(text) = sample("tariff/us-hts/htsdata-2025-04.csv") else { return };
     let table = hts::read(&text, "htsdata.csv", "2025-04").unwrap();
     assert!(table.len() > 15_000, "{}", table.len());
     let mut store = TariffStore::default();
@@ -151,7 +143,8 @@ fn the_published_hts() {
 fn the_recorded_uk_commodities() {
     let mut store = TariffStore::default();
     for code in ["1516209821", "7202118000", "0809400500", "0102291010", "0702000007"] {
-        let Some(text) = data(&format!("tariff/uk-trade-tariff/fixtures/uk/commodities/{code}.json")) else {
+        let Some(text) = sample(&format!("tariff/uk-trade-tariff/fixtures/uk/commodities/{code}.json"))
+        else {
             return;
         };
         store.add("GB", Timestamp::MIN, uk::read(&text, "c.json", "UK").unwrap());

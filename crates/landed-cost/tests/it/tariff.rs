@@ -10,17 +10,9 @@ use tradewind_landed_cost::rates::tariff::hs::Nomenclature;
 use tradewind_landed_cost::rates::tariff::{TariffStore, folder, grammar, hts, uk};
 use tradewind_landed_cost::rates::{Lookup, Rate, TariffSource};
 use tradewind_landed_cost::request::Request;
+use tradewind_material::sample;
 
 use super::packs;
-
-fn data(path: &str) -> Option<String> {
-    let root = std::env::var("TRADEWIND_DATA").unwrap_or_else(|_| "../../../shared/data".to_owned());
-    let text = std::fs::read_to_string(format!("{root}/{path}")).ok();
-    if text.is_none() {
-        println!("skipped: {root}/{path} is not there");
-    }
-    text
-}
 
 fn quote(store: &TariffStore, text: &str) -> Value {
     let request = Request::parse(text).unwrap_or_else(|e| panic!("{e}: {text}"));
@@ -190,7 +182,7 @@ fn the_uk_api_answers_with_its_references() {
 
 #[test]
 fn the_recorded_uk_commodities_in_quotes() {
-    let Some(text) = data("tariff/uk-trade-tariff/fixtures/uk/commodities/7202118000.json") else { return };
+    let Some(text) = sample("tariff/uk-trade-tariff/fixtures/uk/commodities/7202118000.json") else { return };
     let mut store = TariffStore::default();
     store.add("GB", Timestamp::MIN, uk::read(&text, "7202118000.json", "UK").unwrap());
     // W17, the HMRC sample: 10,000 × 2.70 % = 270; VAT 10,270 × 20 % = 2,054; anti-dumping must be answered
@@ -220,7 +212,7 @@ fn cell(text: &str, key: &str, column: usize) -> String {
 
 #[test]
 fn the_published_hts_in_quotes() {
-    let Some(text) = data("tariff/us-hts/htsdata-2025-04.csv") else { return };
+    let Some(text) = sample("tariff/us-hts/htsdata-2025-04.csv") else { return };
     let mut store = TariffStore::default();
     store.add("US", Timestamp::MIN, hts::read(&text, "htsdata.csv", "2025-04").unwrap());
     let duty = |hs: &str, origin: &str, facts: &str| {
@@ -250,7 +242,7 @@ fn the_published_hts_in_quotes() {
 
 #[test]
 fn the_annex_of_section_122_prints_the_rate_of_its_layer() {
-    let Some(text) = data("tariff/us-hts/sec122-annex-2026-02.csv") else { return };
+    let Some(text) = sample("tariff/us-hts/sec122-annex-2026-02.csv") else { return };
     let printed = cell(&text, "9903.03.01", 2);
     assert_eq!(grammar::surcharge(&printed), Some(Decimal::new(10, 2)));
 }
@@ -270,7 +262,7 @@ fn a_bad_nomenclature_is_refused_at_its_line() {
 
 #[test]
 fn the_nomenclature_tells_a_code_from_a_mistake() {
-    let Some(text) = data("tariff/hs/harmonized-system.csv") else { return };
+    let Some(text) = sample("tariff/hs/harmonized-system.csv") else { return };
     let n = Nomenclature::read(&text, "hs.csv").unwrap();
     assert_eq!(n.len(), 97 + 1229 + 5613); // chapters, headings, subheadings of the file; its row TOTAL is no code
     let path = n.path("610910");
@@ -338,7 +330,8 @@ fn a_trade_remedy_of_great_britain_is_asked_about_for_every_origin() {
 fn the_recorded_trade_remedies_are_asked_about() {
     let mut store = TariffStore::default();
     for code in ["7202118000", "1516209821"] {
-        let Some(text) = data(&format!("tariff/uk-trade-tariff/fixtures/uk/commodities/{code}.json")) else {
+        let Some(text) = sample(&format!("tariff/uk-trade-tariff/fixtures/uk/commodities/{code}.json"))
+        else {
             return;
         };
         store.add("GB", Timestamp::MIN, uk::read(&text, "c.json", "UK").unwrap());

@@ -404,8 +404,7 @@ fn the_workbook_and_the_terminal_show_one_waterfall() {
 fn checked_by(program: &str, version: &[&str], check: &[&str], kind: Kind, file: &str) {
     use std::process::Command;
     if Command::new(program).args(version).output().is_err() {
-        eprintln!("skipped: {program} is not installed");
-        return;
+        return tradewind_material::skipped(&format!("{program} is not installed"));
     }
     let temp = Temp::new(program);
     let path = temp.0.join(file);

@@ -6,14 +6,7 @@ use std::path::PathBuf;
 
 use tradewind_domain::{Currency, Money};
 use tradewind_ledger::import::{Document, Provider, RefusalKind, Sidecar, read_bytes};
-
-pub(crate) fn data() -> Option<PathBuf> {
-    let dir = std::env::var_os("TRADEWIND_DATA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    dir.is_dir().then_some(dir)
-}
+use tradewind_material::{data, found};
 
 const FOLDERS: &[(&str, Provider)] = &[
     ("amazon-settlement", Provider::Amazon),
@@ -102,10 +95,7 @@ pub(crate) fn sums(d: &Document) -> BTreeMap<String, Money> {
 
 #[test]
 fn every_sample_imports_and_foots_or_refuses_with_a_reason() {
-    let Some(root) = data() else {
-        eprintln!("skipped: no sample data (set TRADEWIND_DATA)");
-        return;
-    };
+    let Some(root) = found(data()) else { return };
     let (mut imported, mut refused) = (0, 0);
     let mut faults = Vec::new();
     for (folder, provider) in FOLDERS {
@@ -159,10 +149,7 @@ fn every_sample_imports_and_foots_or_refuses_with_a_reason() {
 
 #[test]
 fn other_providers_files_pass_for_nobodys() {
-    let Some(root) = data() else {
-        eprintln!("skipped: no sample data (set TRADEWIND_DATA)");
-        return;
-    };
+    let Some(root) = found(data()) else { return };
     let mut tried = 0;
     for folder in ["trustly", "dlocal", "braintree", "checkoutcom"] {
         for entry in fs::read_dir(root.join(folder)).unwrap() {
@@ -184,10 +171,7 @@ fn other_providers_files_pass_for_nobodys() {
 /// Each sample that foots stops footing when any line of it is taken out, unless that line moved nothing.
 #[test]
 fn a_line_taken_out_of_a_sample_is_missed() {
-    let Some(root) = data() else {
-        eprintln!("skipped: no sample data (set TRADEWIND_DATA)");
-        return;
-    };
+    let Some(root) = found(data()) else { return };
     let mut refused = 0;
     for name in FOOTING {
         let folder = name.split('/').next().unwrap();
@@ -216,10 +200,7 @@ fn a_line_taken_out_of_a_sample_is_missed() {
 
 #[test]
 fn complete_adyen_batches_net_to_zero_per_currency() {
-    let Some(root) = data() else {
-        eprintln!("skipped: no sample data (set TRADEWIND_DATA)");
-        return;
-    };
+    let Some(root) = found(data()) else { return };
     // The two samples give one transfer reference to four payouts: they are four all the same.
     let mut ids = std::collections::BTreeSet::new();
     // Payouts of the two batches: adyen §4 invariant 2.

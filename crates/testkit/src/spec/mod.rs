@@ -100,18 +100,13 @@ impl SpecError {
     }
 }
 
+/// How the reason begins for which no specification at all is at hand.
+pub(crate) const ABSENT: &str = "no specifications: ";
+
 /// The folder with the official specifications, or why there is none.
 ///
 /// # Errors
 /// The reason, for a skip that is counted.
 pub fn root() -> Result<PathBuf, String> {
-    let path = match std::env::var_os("TRADEWIND_SPECS") {
-        Some(given) => PathBuf::from(given),
-        None => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/specs")),
-    };
-    if path.is_dir() {
-        Ok(path)
-    } else {
-        Err("no specifications: TRADEWIND_SPECS is not set and ../shared/specs does not exist".to_owned())
-    }
+    tradewind_material::specs().map_err(|why| format!("{ABSENT}{why}"))
 }

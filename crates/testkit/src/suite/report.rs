@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::spec::ABSENT;
+
 /// Groups of checks, in the order of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)] // each is a heading of the module documentation
@@ -128,6 +130,7 @@ impl Report {
     #[allow(clippy::panic, clippy::print_stdout)] // the assertion of the tests that call it
     pub fn assert_exchanges(&self, least: usize) {
         println!("{self}");
+        self.tell_absent();
         let checked = self.passed(Group::Specification);
         let without = self.skipped.iter().any(|(_, why)| why.starts_with(NO_SPECIFICATION));
         if !self.failed.is_empty() || (checked < least && !without) {
@@ -145,11 +148,23 @@ impl Report {
     #[allow(clippy::panic, clippy::print_stdout)] // the assertion of the tests that call it
     pub fn assert(&self) {
         println!("{self}");
+        self.tell_absent();
         if !self.failed.is_empty() {
             panic!("{} of {} checks of '{}' failed\n{self}", self.failed.len(), self.ran(), self.connector);
         }
         if self.passed(Group::Codec) == 0 || self.passed(Group::Faults) == 0 {
             panic!("an empty run proves nothing: '{}' ran {} checks\n{self}", self.connector, self.ran());
+        }
+    }
+}
+
+impl Report {
+    /// That no specification at all is at hand is told where all tests tell what they went without; other skips are of the
+    /// connector's own making, and stand in the report.
+    fn tell_absent(&self) {
+        let absent = self.skipped.iter().find_map(|(_, why)| why.find(ABSENT).and_then(|at| why.get(at..)));
+        if let Some(why) = absent {
+            tradewind_material::skipped(why);
         }
     }
 }
