@@ -1,7 +1,7 @@
 //! Telling the marketplace that an order left. A lost answer is settled by reading the order.
 
-use tradewind_connector::{CallCx, Kind, Submitted};
-use tradewind_domain::{LineQuantity, OrderState, ShipmentNotice};
+use tradewind_connector::{CallCx, Connector, Error, Kind, Submitted};
+use tradewind_domain::{LineQuantity, Order, OrderState, ShipmentNotice, Waybill};
 use tradewind_store::typed::{self, Record, Versioned};
 use tradewind_store::{Batch, StoreError};
 
@@ -16,6 +16,7 @@ use crate::records::{
 const MOST_TOLD: u32 = 5;
 
 impl Gateway {
+    /// Tells the marketplace that an order left, or asks what became of having told it.
     pub(super) async fn confirm(&self, mut record: OrderRecord, done: &mut Fulfilled) -> Result<()> {
         let account = record.order.account.clone();
         let connector = self.account(&account)?.clone();
@@ -23,42 +24,28 @@ impl Gateway {
         let Some(shipment) = typed::get::<ShipmentRecord>(&*self.store, &shipment_id).await? else {
             return Ok(());
         };
-        let Some(booked) = shipment.value.booked.as_ref() else { return Ok(()) };
+        let shipment = shipment.value;
+        let Some(booked) = shipment.booked.as_ref() else { return Ok(()) };
         let Some(actions) = connector.marketplace().and_then(|m| m.order_actions()) else {
             let why =
                 format!("account '{account}' is told of no shipments: mark it as shipped in its own pages");
             return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await;
         };
         let asked = record.confirm.take();
-        let lines: Vec<LineQuantity> = record
-            .order
-            .lines
-            .iter()
-            .filter(|l| l.open() > 0)
-            .map(|l| LineQuantity { line: l.id.clone(), quantity: l.open() })
-            .collect();
+        let lines = open_lines(&record.order);
         if lines.is_empty() {
             return self.confirmed(record, done).await;
         }
         if asked.is_none() {
-            if done.keeps_back(&record, &shipment.value) {
+            if done.keeps_back(&record, &shipment) {
                 return Ok(());
             }
-            if let Some(why) = shipment.value.changed_since(&record.order) {
+            if let Some(why) = shipment.changed_since(&record.order) {
                 return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await;
             }
         }
-        let carrier = self.account(&shipment.value.account)?.info().id.to_string();
-        let notice = ShipmentNotice {
-            order: record.order.id.clone(),
-            shipment: shipment.value.request.id.clone(),
-            fulfilment: record.order.lines.iter().find_map(|l| l.fulfilment.clone()),
-            lines,
-            carrier,
-            waybill: booked.waybill.clone(),
-            shipped_at: self.now(),
-        };
-        let result = match &asked {
+        let notice = self.notice(&record.order, &shipment, &booked.waybill, lines)?;
+        let answer = match &asked {
             Some(handle) if handle.not_before.is_some_and(|t| t > self.now()) => {
                 done.postponed += 1;
                 return Ok(());
@@ -69,64 +56,85 @@ impl Gateway {
                 actions.ship(&cx, &notice).await
             }
         };
-        match result {
+        match answer {
             Ok(Submitted::Done(())) => self.confirmed(record, done).await,
             Ok(Submitted::Deferred(handle)) => {
                 done.postponed += 1;
                 record.confirm = Some(handle);
                 self.stage(record, Stage::ToConfirm, None, Batch::new()).await
             }
-            // In doubt; or the channel does not know the job any more that it was told in.
-            Err(e)
-                if matches!(e.kind(), Kind::Indeterminate | Kind::Duplicate | Kind::Conflict)
-                    || asked.is_some()
-                        && matches!(e.kind(), Kind::NotFound | Kind::InvalidRequest | Kind::Unsupported) =>
-            {
-                // Read: did it arrive?
+            Err(e) => {
                 done.refused(self.told(&e));
-                let Some(orders) = connector.marketplace().and_then(|m| m.orders()) else { return Ok(()) };
-                let now = match orders.get(&CallCx::new(), &record.order.id).await {
-                    Ok(now) => now,
-                    Err(e) => {
-                        done.refused(self.told(&e));
-                        done.postponed += 1;
-                        return Ok(());
-                    }
-                };
-                let state = now.state;
-                // In by the pull's door: what is held for it follows its state.
-                let mut pulled = Pulled::default();
-                self.take_order(now, &mut pulled).await?;
-                done.heard(pulled);
-                match state {
-                    _ if state.has_left() => self.confirmed(record, done).await,
-                    // Its parcel is called back within this round.
-                    OrderState::Cancelled => Ok(()),
-                    _ => {
-                        // It did not arrive: the next round tells it again, under a new key. Not for ever, where it was answered.
-                        record.confirm_attempt += 1;
-                        if e.kind() != Kind::Indeterminate && record.confirm_attempt >= MOST_TOLD {
-                            let why = format!(
-                                "its marketplace was told {} times that it left, and shows it {state} still: {e}",
-                                record.confirm_attempt
-                            );
-                            return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await;
-                        }
-                        done.postponed += 1;
-                        self.stage(record, Stage::ToConfirm, None, Batch::new()).await
-                    }
+                if may_have_arrived(&e, asked.is_some()) {
+                    self.see_whether_told(&*connector, record, &e, done).await
+                } else if e.kind().is_business() {
+                    self.stage(record, Stage::Stuck, Some(e.to_string()), Batch::new()).await
+                } else {
+                    done.postponed += 1;
+                    Ok(())
                 }
             }
-            Err(e) if e.kind().is_business() => {
-                done.refused(self.told(&e));
-                self.stage(record, Stage::Stuck, Some(e.to_string()), Batch::new()).await
-            }
+        }
+    }
+
+    fn notice(
+        &self,
+        order: &Order,
+        shipment: &ShipmentRecord,
+        waybill: &Waybill,
+        lines: Vec<LineQuantity>,
+    ) -> Result<ShipmentNotice> {
+        Ok(ShipmentNotice {
+            order: order.id.clone(),
+            shipment: shipment.request.id.clone(),
+            fulfilment: order.lines.iter().find_map(|l| l.fulfilment.clone()),
+            lines,
+            carrier: self.account(&shipment.account)?.info().id.to_string(),
+            waybill: waybill.clone(),
+            shipped_at: self.now(),
+        })
+    }
+
+    /// Reads the order of which nobody says whether the marketplace took in that it left, `e` being what it said.
+    async fn see_whether_told(
+        &self,
+        connector: &dyn Connector,
+        mut record: OrderRecord,
+        e: &Error,
+        done: &mut Fulfilled,
+    ) -> Result<()> {
+        let Some(orders) = connector.marketplace().and_then(|m| m.orders()) else { return Ok(()) };
+        let now = match orders.get(&CallCx::new(), &record.order.id).await {
+            Ok(now) => now,
             Err(e) => {
                 done.refused(self.told(&e));
                 done.postponed += 1;
-                Ok(())
+                return Ok(());
             }
+        };
+        let state = now.state;
+        // In by the pull's door: what is held for it follows its state.
+        let mut pulled = Pulled::default();
+        self.take_order(now, &mut pulled).await?;
+        done.heard(pulled);
+        if state.has_left() {
+            return self.confirmed(record, done).await;
         }
+        // Its parcel is called back within this round.
+        if state == OrderState::Cancelled {
+            return Ok(());
+        }
+        // It did not arrive: the next round tells it again, under a new key. Not for ever, where it was answered.
+        record.confirm_attempt += 1;
+        if e.kind() != Kind::Indeterminate && record.confirm_attempt >= MOST_TOLD {
+            let why = format!(
+                "its marketplace was told {} times that it left, and shows it {state} still: {e}",
+                record.confirm_attempt
+            );
+            return self.stage(record, Stage::Stuck, Some(why), Batch::new()).await;
+        }
+        done.postponed += 1;
+        self.stage(record, Stage::ToConfirm, None, Batch::new()).await
     }
 
     /// The marketplace knows: the units leave the stock ledger in the same commit. All of it is read and written in its
@@ -172,5 +180,21 @@ impl Gateway {
             batch.put_back(shelf)?;
         }
         Ok(())
+    }
+}
+
+/// What of an order has not left yet.
+fn open_lines(order: &Order) -> Vec<LineQuantity> {
+    let open = order.lines.iter().filter(|l| l.open() > 0);
+    open.map(|l| LineQuantity { line: l.id.clone(), quantity: l.open() }).collect()
+}
+
+/// The marketplace may know all the same: the call is in doubt, or was made before; or the channel does not know the job any more that
+/// it was told in (`asked`).
+fn may_have_arrived(e: &Error, asked: bool) -> bool {
+    match e.kind() {
+        Kind::Indeterminate | Kind::Duplicate | Kind::Conflict => true,
+        Kind::NotFound | Kind::InvalidRequest | Kind::Unsupported => asked,
+        _ => false,
     }
 }
