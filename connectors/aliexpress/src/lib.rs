@@ -22,8 +22,8 @@ use tradewind_connector::role::{
     PriceChange, Role, StockChange, offers_of,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, CallCx, Capabilities, Cursor, Effort, Efforts, Error, ErrorTable, Facet, Factory,
-    Handle, Kind, Limits, Page, Parts, Pipeline, Runtime, Submitted, Support, Window,
+    AccountConfig, Bounds, CallCx, Capabilities, Cursor, Effort, Efforts, Error, Facet, Factory, Handle,
+    Kind, Opening, Page, Pipeline, Runtime, Submitted, Support, Window,
 };
 use tradewind_domain::{
     ConnectorId, ListingId, ListingRef, LiveListing, Order, OrderId, OrderState, ShipmentNotice, Sku,
@@ -106,21 +106,10 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, E
     let settings = login.settings.clone();
     let mut capabilities = capabilities();
     capabilities.bounds.currencies = vec![settings.currency];
-    let parts = Parts {
-        connector: info().id,
-        account: config.account.clone(),
-        app: settings.app_key.clone(),
-        access: config.access,
-        capabilities: Arc::new(capabilities),
-        protocol: Arc::new(Iop { login }),
-        limits: Limits::parse(FACTORY.limits)?,
-        errors: ErrorTable::parse(FACTORY.errors)?,
-        patience: config.patience,
-    };
+    let opening = Opening { app: settings.app_key.clone(), capabilities, protocol: Arc::new(Iop { login }) };
     let endpoint = settings.endpoint.clone();
     Ok(Arc::new(AliExpress {
-        info: info(),
-        pipeline: Pipeline::new(parts, runtime),
+        pipeline: FACTORY.pipeline(&config, opening, runtime)?,
         find: products::Find { endpoint: endpoint.clone() },
         publish: products::Publish { settings: settings.clone() },
         edit: products::Edit { settings: settings.clone() },
@@ -143,7 +132,6 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, E
 
 /// An AliExpress account, ready to be called.
 struct AliExpress {
-    info: ConnectorInfo,
     pipeline: Pipeline,
     find: products::Find,
     publish: products::Publish,
@@ -230,12 +218,6 @@ fn in_order(mut outcomes: Vec<(usize, ItemOutcome)>) -> Submitted<Vec<ItemOutcom
 }
 
 impl Connector for AliExpress {
-    fn info(&self) -> &ConnectorInfo {
-        &self.info
-    }
-    fn capabilities(&self) -> &Capabilities {
-        self.pipeline.capabilities()
-    }
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }

@@ -62,9 +62,9 @@ struct LwaProblem {
 }
 
 impl Protocol for Lwa {
-    /// A seller's consent holds for all stores of a region (SP-API Developer Guide). The seller is in [`Parts::app`].
+    /// A seller's consent holds for all stores of a region (SP-API Developer Guide). The seller is in [`Opening::app`].
     ///
-    /// [`Parts::app`]: tradewind_connector::Parts::app
+    /// [`Opening::app`]: tradewind_connector::Opening::app
     fn shared_login(&self) -> Option<String> {
         Some(self.region.to_owned())
     }

@@ -34,8 +34,8 @@ use tradewind_connector::role::{
     Payouts, Prices, Returns, Role, Statements, Stock, Transactions,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Effort, Efforts, Error, ErrorTable, Facet, Factory, Inbound, Limits,
-    Parts, Pipeline, Runtime, Support,
+    AccountConfig, Bounds, Capabilities, Effort, Efforts, Error, Facet, Factory, Inbound, Opening, Pipeline,
+    Runtime, Support,
 };
 use tradewind_domain::ConnectorId;
 
@@ -55,7 +55,6 @@ pub static FACTORY: Factory = Factory {
 
 /// An Amazon account, ready to be called.
 pub struct Amazon {
-    info: ConnectorInfo,
     site: Site,
     hooks: Option<inbound::Hooks>,
     pipeline: Pipeline,
@@ -142,28 +141,17 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
     if hooks.is_none() {
         granted.revoke(Facet::Webhooks);
     }
-    let parts = Parts {
-        connector: info().id,
-        account: account.account.clone(),
+    let opening = Opening {
         // Quotas are per application and selling partner, whichever of its stores is called.
         app: format!("{}/{}", settings.client_id, settings.seller_id),
-        access: account.access,
-        capabilities: Arc::new(granted),
+        capabilities: granted,
         protocol: Arc::new(protocol),
-        limits: Limits::parse(FACTORY.limits)?,
-        errors: ErrorTable::parse(FACTORY.errors)?,
-        patience: account.patience,
     };
-    Ok(Arc::new(Amazon { info: info(), site, hooks, pipeline: Pipeline::new(parts, runtime) }))
+    let pipeline = FACTORY.pipeline(&account, opening, runtime)?;
+    Ok(Arc::new(Amazon { site, hooks, pipeline }))
 }
 
 impl Connector for Amazon {
-    fn info(&self) -> &ConnectorInfo {
-        &self.info
-    }
-    fn capabilities(&self) -> &Capabilities {
-        self.pipeline.capabilities()
-    }
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use tradewind_connector::role::{Connector, ConnectorInfo, Customs, Declare, Receipts, Role, TaxBills};
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
+    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Opening, Pipeline, Runtime,
     Support,
 };
 use tradewind_domain::{ConnectorId, Currency, CustomsReceipt};
@@ -44,7 +44,6 @@ pub static FACTORY: Factory = Factory {
 
 /// An account at the exchange platform, ready to be called.
 pub struct ChinaCeb {
-    info: ConnectorInfo,
     settings: config::Settings,
     pipeline: Pipeline,
 }
@@ -74,28 +73,16 @@ fn capabilities() -> Capabilities {
 fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, Error> {
     let settings: config::Settings = account.settings()?;
     settings.check()?;
-    let parts = Parts {
-        connector: info().id,
-        account: account.account.clone(),
+    let opening = Opening {
         app: settings.dxp_id.clone(),
-        access: account.access,
-        capabilities: Arc::new(capabilities()),
+        capabilities: capabilities(),
         protocol: Arc::new(auth::Bridge::new(&settings.dxp_id, &account.secrets)?),
-        limits: Limits::parse(FACTORY.limits)?,
-        errors: ErrorTable::parse(FACTORY.errors)?,
-        patience: account.patience,
     };
-    let pipeline = Pipeline::new(parts, runtime);
-    Ok(Arc::new(ChinaCeb { info: info(), settings, pipeline }))
+    let pipeline = FACTORY.pipeline(&account, opening, runtime)?;
+    Ok(Arc::new(ChinaCeb { settings, pipeline }))
 }
 
 impl Connector for ChinaCeb {
-    fn info(&self) -> &ConnectorInfo {
-        &self.info
-    }
-    fn capabilities(&self) -> &Capabilities {
-        self.pipeline.capabilities()
-    }
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }

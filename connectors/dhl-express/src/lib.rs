@@ -18,8 +18,7 @@ use tradewind_connector::role::{
     Connector, ConnectorInfo, Logistics, Paperwork, Pickups, Rates, Role, Shipments, Tracking,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Error, ErrorTable, Facet, Factory, Limits, Parts, Pipeline, Runtime,
-    Support,
+    AccountConfig, Bounds, Capabilities, Error, Facet, Factory, Opening, Pipeline, Runtime, Support,
 };
 use tradewind_domain::{ConnectorId, Incoterm};
 
@@ -37,7 +36,6 @@ pub static FACTORY: Factory = Factory {
 
 /// A DHL Express account, ready to be called.
 pub struct DhlExpress {
-    info: ConnectorInfo,
     settings: config::Settings,
     pipeline: Pipeline,
 }
@@ -74,27 +72,16 @@ fn capabilities() -> Capabilities {
 fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, Error> {
     let settings: config::Settings = account.settings()?;
     settings.check()?;
-    let parts = Parts {
-        connector: info().id,
-        account: account.account.clone(),
+    let opening = Opening {
         app: settings.account_number.clone(),
-        access: account.access,
-        capabilities: Arc::new(capabilities()),
+        capabilities: capabilities(),
         protocol: Arc::new(auth::Basic::new(&account.secrets)?),
-        limits: Limits::parse(FACTORY.limits)?,
-        errors: ErrorTable::parse(FACTORY.errors)?,
-        patience: account.patience,
     };
-    Ok(Arc::new(DhlExpress { info: info(), settings, pipeline: Pipeline::new(parts, runtime) }))
+    let pipeline = FACTORY.pipeline(&account, opening, runtime)?;
+    Ok(Arc::new(DhlExpress { settings, pipeline }))
 }
 
 impl Connector for DhlExpress {
-    fn info(&self) -> &ConnectorInfo {
-        &self.info
-    }
-    fn capabilities(&self) -> &Capabilities {
-        self.pipeline.capabilities()
-    }
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }

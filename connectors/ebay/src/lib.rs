@@ -35,8 +35,8 @@ use tradewind_connector::role::{
     Orders, Payments, Payouts, Prices, Returns, Role, Stock, Transactions,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Effort, Efforts, Error, ErrorTable, Facet, Factory, Limits, Parts,
-    Pipeline, Runtime, Support,
+    AccountConfig, Bounds, Capabilities, Effort, Efforts, Error, Facet, Factory, Opening, Pipeline, Runtime,
+    Support,
 };
 use tradewind_domain::ConnectorId;
 
@@ -57,7 +57,6 @@ pub static FACTORY: Factory = Factory {
 
 /// An eBay account, ready to be called.
 pub struct Ebay {
-    info: ConnectorInfo,
     site: Site,
     pipeline: Pipeline,
     hooks: Option<inbound::Hooks>,
@@ -135,27 +134,13 @@ fn open(account: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, 
     if !config::sees_disputes(&settings.scopes()?) {
         granted.revoke(Facet::Disputes);
     }
-    let parts = Parts {
-        connector: info().id,
-        account: account.account.clone(),
-        app: settings.client_id.clone(),
-        access: account.access,
-        capabilities: Arc::new(granted),
-        protocol: Arc::new(protocol),
-        limits: Limits::parse(FACTORY.limits)?,
-        errors: ErrorTable::parse(FACTORY.errors)?,
-        patience: account.patience,
-    };
-    Ok(Arc::new(Ebay { info: info(), site, pipeline: Pipeline::new(parts, runtime), hooks }))
+    let opening =
+        Opening { app: settings.client_id.clone(), capabilities: granted, protocol: Arc::new(protocol) };
+    let pipeline = FACTORY.pipeline(&account, opening, runtime)?;
+    Ok(Arc::new(Ebay { site, pipeline, hooks }))
 }
 
 impl Connector for Ebay {
-    fn info(&self) -> &ConnectorInfo {
-        &self.info
-    }
-    fn capabilities(&self) -> &Capabilities {
-        self.pipeline.capabilities()
-    }
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }

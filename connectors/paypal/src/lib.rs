@@ -20,8 +20,8 @@ use tradewind_connector::role::{
     Disputes, MoneyDocument, Payments, Payouts, Refunds, Statements, Transactions,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, CallCx, Capabilities, Connector, ConnectorInfo, Cursor, Error, ErrorTable, Facet,
-    Factory, Handle, Inbound, Kind, Limits, Page, Parts, Pipeline, Role, Runtime, Submitted, Support, Window,
+    AccountConfig, Bounds, CallCx, Capabilities, Connector, ConnectorInfo, Cursor, Error, Facet, Factory,
+    Handle, Inbound, Kind, Opening, Page, Pipeline, Role, Runtime, Submitted, Support, Window,
 };
 use tradewind_domain::{
     BalanceTransaction, ConnectorId, Dispute, Payout, RefundRequest, Statement, StatementId,
@@ -83,39 +83,18 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, E
     if account.webhook.is_none() {
         granted.revoke(Facet::Webhooks);
     }
-    let granted = Arc::new(granted);
-    let pipeline = Pipeline::new(
-        Parts {
-            connector: info().id,
-            account: config.account.clone(),
-            app: account.client_id.clone(),
-            access: config.access,
-            capabilities: Arc::clone(&granted),
-            protocol,
-            limits: Limits::parse(FACTORY.limits)?,
-            errors: ErrorTable::parse(FACTORY.errors)?,
-            patience: config.patience,
-        },
-        runtime,
-    );
-    Ok(Arc::new(Paypal { info: info(), capabilities: granted, pipeline, account }))
+    let opening = Opening { app: account.client_id.clone(), capabilities: granted, protocol };
+    let pipeline = FACTORY.pipeline(&config, opening, runtime)?;
+    Ok(Arc::new(Paypal { pipeline, account }))
 }
 
 /// One account.
 struct Paypal {
-    info: ConnectorInfo,
-    capabilities: Arc<Capabilities>,
     pipeline: Pipeline,
     account: Account,
 }
 
 impl Connector for Paypal {
-    fn info(&self) -> &ConnectorInfo {
-        &self.info
-    }
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }

@@ -27,8 +27,8 @@ use tradewind_connector::role::{
     Returns, Stock, Transactions,
 };
 use tradewind_connector::{
-    AccountConfig, Bounds, Capabilities, Connector, ConnectorInfo, Effort, Efforts, Error, ErrorTable, Facet,
-    Factory, Inbound, Limits, Parts, Pipeline, Role, Runtime, Support,
+    AccountConfig, Bounds, Capabilities, Connector, ConnectorInfo, Effort, Efforts, Error, Facet, Factory,
+    Inbound, Opening, Pipeline, Role, Runtime, Support,
 };
 use tradewind_domain::ConnectorId;
 
@@ -148,40 +148,23 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>, E
     if hooks.is_none() {
         granted.revoke(Facet::Webhooks);
     }
-    let granted = Arc::new(granted);
-    let pipeline = Pipeline::new(
-        Parts {
-            connector: info().id,
-            account: config.account.clone(),
-            app: shop.client_id.clone().unwrap_or_else(|| "custom".to_owned()),
-            access: config.access,
-            capabilities: Arc::clone(&granted),
-            protocol,
-            limits: Limits::parse(FACTORY.limits)?,
-            errors: ErrorTable::parse(FACTORY.errors)?,
-            patience: config.patience,
-        },
-        runtime,
-    );
-    Ok(Arc::new(Shopify { info: info(), capabilities: granted, pipeline, shop, hooks }))
+    let opening = Opening {
+        app: shop.client_id.clone().unwrap_or_else(|| "custom".to_owned()),
+        capabilities: granted,
+        protocol,
+    };
+    let pipeline = FACTORY.pipeline(&config, opening, runtime)?;
+    Ok(Arc::new(Shopify { pipeline, shop, hooks }))
 }
 
 /// One shop.
 struct Shopify {
-    info: ConnectorInfo,
-    capabilities: Arc<Capabilities>,
     pipeline: Pipeline,
     shop: Arc<Shop>,
     hooks: Option<inbound::Hooks>,
 }
 
 impl Connector for Shopify {
-    fn info(&self) -> &ConnectorInfo {
-        &self.info
-    }
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }

@@ -11,7 +11,8 @@ use crate::capability::Capabilities;
 use crate::classify::ErrorTable;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::pipeline::{Access, Patience};
+use crate::pipeline::{Access, Parts, Patience, Pipeline};
+use crate::protocol::Protocol;
 use crate::role::{Connector, ConnectorInfo};
 use crate::runtime::Runtime;
 
@@ -139,7 +140,41 @@ pub struct Factory {
     pub open: fn(AccountConfig, Runtime) -> Result<Arc<dyn Connector>, Error>,
 }
 
+/// What a connector alone knows of an account that it opens.
+pub struct Opening {
+    /// Application registration, for quotas and logins that its accounts share.
+    pub app: String,
+    /// What the account can do: what the connector declares, less what this account was not granted.
+    pub capabilities: Capabilities,
+    /// Tokens and signatures.
+    pub protocol: Arc<dyn Protocol>,
+}
+
 impl Factory {
+    /// The pipeline of an account, for [`Factory::open`]: with the connector's tables, and what the configuration says of the account.
+    ///
+    /// # Errors
+    /// A table that is wrong.
+    pub fn pipeline(
+        &self,
+        account: &AccountConfig,
+        opening: Opening,
+        runtime: Runtime,
+    ) -> Result<Pipeline, Error> {
+        let parts = Parts {
+            info: (self.info)(),
+            account: account.account.clone(),
+            app: opening.app,
+            access: account.access,
+            capabilities: Arc::new(opening.capabilities),
+            protocol: opening.protocol,
+            limits: Limits::parse(self.limits)?,
+            errors: ErrorTable::parse(self.errors)?,
+            patience: account.patience,
+        };
+        Ok(Pipeline::new(parts, runtime))
+    }
+
     /// Holds the connector's tables against each other, and opens the account.
     ///
     /// # Errors

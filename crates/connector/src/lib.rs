@@ -37,7 +37,7 @@ mod transport;
 mod turnstile;
 mod wire;
 
-pub use account::{AccountConfig, Factory, Secrets};
+pub use account::{AccountConfig, Factory, Opening, Secrets};
 pub use capability::{Bounds, Cancels, Capabilities, Effort, Efforts, Facet, Support};
 pub use classify::ErrorTable;
 pub use clock::{Chance, Clock, OsChance, SeededChance, SystemClock, VirtualClock};

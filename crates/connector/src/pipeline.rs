@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tradewind_domain::{AccountId, ConnectorId};
+use tradewind_domain::AccountId;
 
 use crate::capability::{Capabilities, Facet, Support};
 use crate::classify::{Classified, ErrorTable};
@@ -29,6 +29,7 @@ use crate::limiter::{Caller, Draw, Refusal};
 use crate::limits::Limits;
 use crate::operation::{CallCx, OpCx, OpSpec, Operation, Safety};
 use crate::protocol::{Protocol, SignCx, TokenSet};
+use crate::role::ConnectorInfo;
 use crate::runtime::Runtime;
 use crate::scrub::Scrubber;
 use crate::signals::{self, http_date, retry_after, their_now};
@@ -72,10 +73,10 @@ impl Default for Patience {
     }
 }
 
-/// What a connector gives to build its pipeline.
+/// What a pipeline is built of; [`Factory::pipeline`](crate::Factory::pipeline) puts it together.
 pub struct Parts {
-    /// Connector.
-    pub connector: ConnectorId,
+    /// The connector.
+    pub info: ConnectorInfo,
     /// Account.
     pub account: AccountId,
     /// Application registration, for quotas and logins that its accounts share.
@@ -146,11 +147,11 @@ impl Pipeline {
         let login = parts.protocol.shared_login();
         let owner = match &login {
             // No account's name begins with a blank. A refresh token is of one application (RFC 6749 §6).
-            Some(login) => format!(" {}/{}/{login}", parts.connector, segment(&parts.app)),
+            Some(login) => format!(" {}/{}/{login}", parts.info.id, segment(&parts.app)),
             None => parts.account.to_string(),
         };
         let caller = Caller {
-            connector: parts.connector.to_string(),
+            connector: parts.info.id.to_string(),
             app: parts.app.clone(),
             login,
             account: parts.account.to_string(),
@@ -174,10 +175,10 @@ impl Pipeline {
         &self.parts.account
     }
 
-    /// Connector.
+    /// The connector.
     #[must_use]
-    pub fn connector(&self) -> &ConnectorId {
-        &self.parts.connector
+    pub fn info(&self) -> &ConnectorInfo {
+        &self.parts.info
     }
 
     /// Capabilities.
@@ -236,7 +237,7 @@ impl Pipeline {
                 bump(&self.meters.indeterminate);
             }
             tracing::debug!(account = %self.parts.account, operation = spec.name, kind = e.kind().name(), "call failed");
-            e.at(&self.parts.connector, &self.parts.account, spec.name)
+            e.at(&self.parts.info.id, &self.parts.account, spec.name)
         })
     }
 
@@ -246,7 +247,7 @@ impl Pipeline {
     /// # Errors
     /// The account cannot do it, or is read-only and it writes.
     pub fn check(&self, spec: &OpSpec) -> Result<(), Error> {
-        self.guard(spec).map_err(|e| e.at(&self.parts.connector, &self.parts.account, spec.name))
+        self.guard(spec).map_err(|e| e.at(&self.parts.info.id, &self.parts.account, spec.name))
     }
 
     /// Takes an ability away from the opened account: every call of it is refused from now on.
@@ -557,7 +558,7 @@ impl Pipeline {
     async fn keep(&self, operation: &str, response: &WireResponse) -> Result<(), Error> {
         let exchange = Exchange {
             account: self.parts.account.clone(),
-            connector: self.parts.connector.clone(),
+            connector: self.parts.info.id.clone(),
             operation: operation.to_owned(),
             at: response.received_at,
             status: response.status,

@@ -80,7 +80,7 @@ pub struct SignCx<'a> {
 /// The protocol of a channel: everything its operations share. Pure.
 pub trait Protocol: Send + Sync {
     /// The login at the channel, where several accounts may have the same one: a seller whose shops in several countries are
-    /// accounts here. Those of one application ([`crate::Parts::app`]) share its tokens, of which one is fetched at a time, and
+    /// accounts here. Those of one application ([`crate::Opening::app`]) share its tokens, of which one is fetched at a time, and
     /// the quotas of scope `login`. Made from the settings, without a secret in it. Where an adapter begins to name one, a token
     /// stored for the account serves until the first that is stored for the login. Default: the account has a login of its own.
     fn shared_login(&self) -> Option<String> {

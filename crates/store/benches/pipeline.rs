@@ -19,9 +19,9 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime as Tokio;
 use tradewind_connector::{
-    Access, Bounds, CallCx, Capabilities, ErrorTable, Facet, HttpTransport, Limiter, Limits, OpCx, OpSpec,
-    Operation, OsChance, Parts, Patience, Pipeline, Priority, Protocol, Result, Runtime, Safety, SignCx,
-    Support, SystemClock, TokenPlan, TokenSet, Upstream, WireRequest, WireResponse, signing,
+    Access, Bounds, CallCx, Capabilities, ConnectorInfo, ErrorTable, Facet, HttpTransport, Limiter, Limits,
+    OpCx, OpSpec, Operation, OsChance, Parts, Patience, Pipeline, Priority, Protocol, Result, Role, Runtime,
+    Safety, SignCx, Support, SystemClock, TokenPlan, TokenSet, Upstream, WireRequest, WireResponse, signing,
 };
 use tradewind_store::{KeySource, SqliteStore};
 use url::Url;
@@ -124,7 +124,13 @@ fn pipeline(store: Arc<SqliteStore>) -> Pipeline {
         logins: Arc::default(),
     };
     let parts = Parts {
-        connector: "toy".parse().unwrap(),
+        info: ConnectorInfo {
+            id: "toy".parse().unwrap(),
+            name: "Toy".to_owned(),
+            roles: vec![Role::Marketplace],
+            api_version: "1".to_owned(),
+            docs: String::new(),
+        },
         account: "toy-1".parse().unwrap(),
         app: "app".into(),
         access: Access::ReadWrite,

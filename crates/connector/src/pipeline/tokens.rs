@@ -197,7 +197,7 @@ impl Pipeline {
         let state = self.runtime.chance.nonce();
         let cx = OpCx { account: &self.parts.account, now: self.now(), nonce: &state, key: "" };
         let asked = self.parts.protocol.consent(&cx);
-        asked.map_err(|e| e.at(&self.parts.connector, &self.parts.account, "login"))
+        asked.map_err(|e| e.at(&self.parts.info.id, &self.parts.account, "login"))
     }
 
     /// Turns the answer of that page into tokens, and keeps them: they go before what the configuration holds. The access
@@ -208,7 +208,7 @@ impl Pipeline {
     /// to agree again.
     pub async fn login(&self, answer: &ConsentAnswer) -> Result<Login, Error> {
         let done = self.exchange(answer).await;
-        done.map_err(|e| e.at(&self.parts.connector, &self.parts.account, "login"))
+        done.map_err(|e| e.at(&self.parts.info.id, &self.parts.account, "login"))
     }
 
     async fn exchange(&self, answer: &ConsentAnswer) -> Result<Login, Error> {

@@ -61,12 +61,16 @@ pub struct ConnectorInfo {
 
 /// One account of one channel, ready to be called.
 pub trait Connector: Send + Sync {
-    /// Identity.
-    fn info(&self) -> &ConnectorInfo;
-    /// What this account can do.
-    fn capabilities(&self) -> &Capabilities;
     /// The pipeline that carries this account's calls; the conformance suite and `doctor` look at it.
     fn pipeline(&self) -> &crate::Pipeline;
+    /// Identity.
+    fn info(&self) -> &ConnectorInfo {
+        self.pipeline().info()
+    }
+    /// What this account can do.
+    fn capabilities(&self) -> &Capabilities {
+        self.pipeline().capabilities()
+    }
     /// Marketplace role.
     fn marketplace(&self) -> Option<&dyn Marketplace> {
         None

@@ -214,7 +214,7 @@ fn saturate(accounts: u32, table: &str, quota: Quota, rate: Option<&'static str>
             ..Runtime::in_memory(clock.clone(), server.clone())
         };
         let parts = Parts {
-            connector: "toy".parse().unwrap(),
+            info: crate::script::toy(),
             account: format!("toy-{n}").parse().unwrap(),
             app: "app".into(),
             access: Access::ReadWrite,

@@ -248,7 +248,7 @@ fn parts(
     let errors = "[[code]]\ncode='NO'\nkind='rejected'\n[[code]]\ncode='SLOW'\nkind='rate_limited'\nretry_after='7s'\n[[code]]\ncode='FULL'\nkind='quota_exhausted'\n[[code]]\ncode='SKEW'\nkind='clock_skew'\n[[code]]\ncode='DOWN'\nkind='maintenance'\n[[code]]\ncode='SPENT'\nkind='conflict'";
     let runtime = Runtime { journal, ..Runtime::in_memory(Arc::new(clock.clone()), transport) };
     let parts = Parts {
-        connector: "toy".parse().unwrap(),
+        info: toy(),
         account: "toy-1".parse().unwrap(),
         app: "app".into(),
         access,
@@ -262,6 +262,16 @@ fn parts(
         patience: Patience::default(),
     };
     (parts, runtime)
+}
+
+pub(crate) fn toy() -> ConnectorInfo {
+    ConnectorInfo {
+        id: "toy".parse().unwrap(),
+        name: "Toy".to_owned(),
+        roles: vec![Role::Marketplace],
+        api_version: "1".to_owned(),
+        docs: String::new(),
+    }
 }
 
 /// A bench whose token request is answered first.

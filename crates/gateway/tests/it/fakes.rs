@@ -73,8 +73,6 @@ pub(crate) struct Other {
 }
 
 pub(crate) struct Fake {
-    info: ConnectorInfo,
-    capabilities: Capabilities,
     pipeline: Pipeline,
     other: Mutex<Other>,
     before: Mutex<Vec<(&'static str, Before)>>,
@@ -91,17 +89,6 @@ impl Fake {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runtime = Runtime::in_memory(clock, Arc::new(NoNetwork));
         let parts = Parts {
-            connector: "fake".parse().unwrap(),
-            account: id.parse().unwrap(),
-            app: String::new(),
-            access: Access::ReadWrite,
-            capabilities: Arc::new(capabilities.clone()),
-            protocol: Arc::new(Quiet),
-            limits: Limits::default(),
-            errors: ErrorTable::parse("").unwrap(),
-            patience: Patience::default(),
-        };
-        Arc::new(Fake {
             info: ConnectorInfo {
                 id: "fake".parse().unwrap(),
                 name: "Fake".to_owned(),
@@ -109,7 +96,16 @@ impl Fake {
                 api_version: "1".to_owned(),
                 docs: String::new(),
             },
-            capabilities,
+            account: id.parse().unwrap(),
+            app: String::new(),
+            access: Access::ReadWrite,
+            capabilities: Arc::new(capabilities),
+            protocol: Arc::new(Quiet),
+            limits: Limits::default(),
+            errors: ErrorTable::parse("").unwrap(),
+            patience: Patience::default(),
+        };
+        Arc::new(Fake {
             pipeline: Pipeline::new(parts, runtime),
             other: Mutex::default(),
             before: Mutex::default(),
@@ -178,29 +174,23 @@ impl Transport for NoNetwork {
 }
 
 impl Connector for Fake {
-    fn info(&self) -> &ConnectorInfo {
-        &self.info
-    }
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }
     fn marketplace(&self) -> Option<&dyn Marketplace> {
-        self.capabilities.support(Facet::Offers).works().then_some(self)
+        self.capabilities().support(Facet::Offers).works().then_some(self)
     }
     fn customs(&self) -> Option<&dyn Customs> {
-        self.capabilities.support(Facet::Declare).works().then_some(self)
+        self.capabilities().support(Facet::Declare).works().then_some(self)
     }
     fn inbound(&self) -> Option<&dyn Inbound> {
-        self.capabilities.support(Facet::Webhooks).works().then_some(self)
+        self.capabilities().support(Facet::Webhooks).works().then_some(self)
     }
     fn payments(&self) -> Option<&dyn Payments> {
-        self.capabilities.support(Facet::Disputes).works().then_some(self)
+        self.capabilities().support(Facet::Disputes).works().then_some(self)
     }
     fn logistics(&self) -> Option<&dyn Logistics> {
-        self.capabilities.support(Facet::Shipments).works().then_some(self)
+        self.capabilities().support(Facet::Shipments).works().then_some(self)
     }
 }
 
@@ -244,7 +234,7 @@ impl Marketplace for Fake {
         Some(self)
     }
     fn returns(&self) -> Option<&dyn Returns> {
-        self.capabilities.support(Facet::Returns).works().then_some(self)
+        self.capabilities().support(Facet::Returns).works().then_some(self)
     }
 }
 
@@ -256,7 +246,7 @@ impl Offers for Fake {
         self.other().drafts.push(drafts.to_vec());
         let listing = |o: &DraftOffer| format!("{}/{}", o.offer.product, o.offer.sku).parse().unwrap();
         let told: Vec<&DraftOffer> = drafts.iter().flat_map(Draft::whole).collect();
-        if self.capabilities.bounds.whole_products {
+        if self.capabilities().bounds.whole_products {
             // What is left out is taken off sale.
             let products: Vec<String> = drafts.iter().map(|d| format!("{}/", d.product)).collect();
             let of = |l: &LiveListing| l.key.listing.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -267,7 +257,7 @@ impl Offers for Fake {
             let live = LiveListing {
                 key: ListingRef {
                     sku: offer.sku.clone(),
-                    listing: self.capabilities.bounds.whole_products.then(|| listing(one)),
+                    listing: self.capabilities().bounds.whole_products.then(|| listing(one)),
                 },
                 state: ListingState::Live,
                 price: Some(offer.price),
@@ -488,7 +478,7 @@ impl Logistics for Fake {
         Some(self)
     }
     fn tracking(&self) -> Option<&dyn Tracking> {
-        self.capabilities.support(Facet::Tracking).works().then_some(self)
+        self.capabilities().support(Facet::Tracking).works().then_some(self)
     }
 }
 

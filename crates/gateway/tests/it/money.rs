@@ -41,12 +41,6 @@ impl Till {
 }
 
 impl Connector for Till {
-    fn info(&self) -> &ConnectorInfo {
-        self.fake.info()
-    }
-    fn capabilities(&self) -> &Capabilities {
-        self.fake.capabilities()
-    }
     fn pipeline(&self) -> &Pipeline {
         self.fake.pipeline()
     }

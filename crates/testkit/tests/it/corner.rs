@@ -180,8 +180,6 @@ struct Settings {
 }
 
 struct Corner {
-    info: ConnectorInfo,
-    capabilities: Capabilities,
     pipeline: Pipeline,
     op: SetStock,
     secret: SecretString,
@@ -343,12 +341,6 @@ impl Operation for SetStock {
 }
 
 impl Connector for Corner {
-    fn info(&self) -> &ConnectorInfo {
-        &self.info
-    }
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }
@@ -561,21 +553,10 @@ fn open(config: AccountConfig, runtime: Runtime) -> Result<Arc<dyn Connector>> {
         auth: ClientAuth::Basic,
         scopes: vec![],
     };
-    let parts = Parts {
-        connector: "corner".parse()?,
-        account: config.account.clone(),
-        app: "me".into(),
-        access: config.access,
-        capabilities: Arc::new(capabilities()),
-        protocol: Arc::new(Wire { oauth }),
-        limits: Limits::parse(LIMITS)?,
-        errors: ErrorTable::parse(ERRORS)?,
-        patience: config.patience,
-    };
+    let opening =
+        Opening { app: "me".into(), capabilities: capabilities(), protocol: Arc::new(Wire { oauth }) };
     Ok(Arc::new(Corner {
-        info: info(),
-        capabilities: capabilities(),
-        pipeline: Pipeline::new(parts, runtime),
+        pipeline: FACTORY.pipeline(&config, opening, runtime)?,
         op: SetStock(settings.endpoint),
         secret,
     }))
