@@ -1,24 +1,26 @@
 //! The roles: one small object-safe trait for identity, one trait per role, optional abilities as facets.
 //!
-//! An adapter implements [`Connector`] and the facets it has. Every accessor has a default of `None`, so a new
+//! An adapter implements [`Connector`] and the facets it has. Every accessor of a role or facet has a default of `None`, so a new
 //! facet edits no existing adapter. A facet that exists is declared in [`Capabilities`]; the conformance suite
 //! proves that the two agree.
 
+mod cancellation;
 mod customs;
 mod inbound;
 mod logistics;
 mod market;
 mod money;
 
+pub use cancellation::Cancellation;
 pub use customs::{Customs, Declare, Receipts, TaxBills};
 pub use inbound::{ChallengeAnswer, Hint, Inbound, InboundRequest};
 pub use logistics::{
     Logistics, Paperwork, Pickup, Pickups, RateRequest, Rates, Shipments, Tracking, TrackingReport,
 };
 pub use market::{
-    Accepted, Cancellation, Categories, Category, CategoryAttribute, Draft, DraftOffer, FeeEstimate,
-    FeeEstimates, ItemOutcome, Listed, Listings, Marketplace, Offers, OrderActions, Orders, PriceChange,
-    Prices, Returns, Stock, StockChange, offers_of, read_each,
+    Accepted, Categories, Category, CategoryAttribute, Draft, DraftOffer, FeeEstimate, FeeEstimates,
+    ItemOutcome, Listed, Listings, Marketplace, Offers, OrderActions, Orders, PriceChange, Prices, Returns,
+    Stock, StockChange, offers_of, read_each,
 };
 pub use money::{
     CustomsPayment, CustomsPayments, Disputes, MoneyDocument, Payments, Payouts, Refunds, Statements,
