@@ -20,7 +20,7 @@ use url::Url;
 use crate::Shopify;
 use crate::config::Shop;
 use crate::gql::{Call, Each, data};
-use crate::products::{self, Item, ProductOf, Variant, Variants, variant_fields};
+use crate::variants::{self, Item, ProductOf, Variant, Variants, variant_fields};
 
 /// A job is asked about this often, which is an hour; then a person should look at what it does.
 const MOST_POLLS: u32 = 180;
@@ -75,7 +75,7 @@ fn read_sweep(_: &Shop, _: &OpCx<'_>, (): &(), response: &WireResponse) -> Resul
         count: u32,
     }
     let data: Data = data(response)?;
-    Ok((data.count.map_or(0, |c| c.count), products::variants(&data.variants)))
+    Ok((data.count.map_or(0, |c| c.count), variants::page(&data.variants)))
 }
 
 // ---- start -----------------------------------------------------------------------------------------

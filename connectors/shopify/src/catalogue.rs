@@ -11,10 +11,10 @@ use tradewind_connector::{CallCx, Cursor, Error, Handle, Kind, Page, Submitted, 
 use tradewind_domain::{ListingRef, LiveListing, Offer, Sku};
 
 use crate::gql::Call;
-use crate::{READ_BATCH, Shopify, WRITE_BATCH, inventory, products};
+use crate::{READ_BATCH, Shopify, WRITE_BATCH, inventory, products, variants};
 
 /// Variants by SKU.
-type Found = BTreeMap<Sku, Result<products::Variant, Error>>;
+type Found = BTreeMap<Sku, Result<variants::Variant, Error>>;
 
 impl Shopify {
     /// The variants of these SKUs, by SKU; an error where there is one that cannot be read. A SKU is not unique in Shopify;
@@ -22,17 +22,17 @@ impl Shopify {
     async fn variants(&self, cx: &CallCx, skus: &[Sku]) -> Result<Found, Error> {
         let call = &Call {
             shop: Arc::clone(&self.shop),
-            spec: &products::READ_VARIANTS,
-            text: products::read_variants_text(&self.shop),
+            spec: &variants::READ,
+            text: variants::text(&self.shop),
             cost: 60,
-            variables: products::read_variants_variables,
-            read: products::read_variants,
+            variables: variants::variables,
+            read: variants::read,
         };
         let mut found = Found::new();
         for batch in skus.chunks(READ_BATCH) {
             let pages = all_pages(|at| async move {
                 let after = at.map(|Cursor(after)| after);
-                let query = products::VariantQuery { skus: batch.to_vec(), after };
+                let query = variants::Query { skus: batch.to_vec(), after };
                 self.pipeline.call(call, &query, cx).await
             });
             let mut unnamed = None;
@@ -379,13 +379,13 @@ impl Listings for Shopify {
         }
         let call = Call {
             shop: Arc::clone(&self.shop),
-            spec: &products::READ_VARIANTS,
-            text: products::read_variants_text(&self.shop),
+            spec: &variants::READ,
+            text: variants::text(&self.shop),
             cost: 60,
-            variables: products::read_variants_variables,
-            read: products::read_variants,
+            variables: variants::variables,
+            read: variants::read,
         };
-        let query = products::VariantQuery { skus: Vec::new(), after: Some(after.clone()) };
+        let query = variants::Query { skus: Vec::new(), after: Some(after.clone()) };
         Ok(self.live(self.pipeline.call(&call, &query, cx).await?))
     }
 }

@@ -19,6 +19,7 @@ mod orders;
 mod products;
 mod returns;
 mod sales;
+mod variants;
 
 use std::sync::Arc;
 
