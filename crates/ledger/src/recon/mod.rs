@@ -10,12 +10,15 @@ pub mod bank;
 mod closed;
 mod decided;
 pub mod dedupe;
+mod difference;
 pub mod duties;
 pub mod fees;
 pub mod foot;
 pub mod fx;
+mod input;
 pub mod orders;
 pub mod parts;
+mod policy;
 pub mod post;
 pub(crate) mod wallet;
 
@@ -23,237 +26,16 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
-use tradewind_domain::{Currency, Decimal, Money};
+use tradewind_domain::{Currency, Money};
 
 use crate::chart::Chart;
-use crate::facts::{Facts, RowError};
+use crate::facts::{Facts, Moment, RowError};
 use crate::journal::Journal;
 use crate::rates::Rates;
 
-/// What may be explained, and when something is late. All fields have defaults.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Policy {
-    /// Currency of the books.
-    pub base: Option<Currency>,
-    /// Largest relative distance from the reference rate that counts as a conversion cost.
-    #[serde(with = "rust_decimal::serde::str")]
-    pub fx_tolerance: Decimal,
-    /// Largest rounding residual that is posted, in minor units.
-    pub rounding_minor: i64,
-    /// Days after which an unpaid order is missing.
-    pub payment_days: i32,
-    /// Business days that a bank line may be ahead of its payout.
-    pub bank_days_before: i32,
-    /// Business days that it may be behind.
-    pub bank_days_after: i32,
-    /// Days after which a carrier's invoice, or a refund, is late.
-    pub late_days: i32,
-    /// Most open payouts among which a covering set is searched.
-    pub max_candidates: usize,
-    /// Accounts whose channel reports no payments: an order there is open, and not missing.
-    pub unreported: Vec<String>,
-    /// Books closed up to this day: later facts post to the next.
-    pub closed_until: Option<Date>,
-    /// Fees that were agreed with providers.
-    pub fee: Vec<fees::FeeRule>,
-}
-
-impl Default for Policy {
-    fn default() -> Policy {
-        Policy {
-            base: None,
-            fx_tolerance: Decimal::new(3, 2),
-            rounding_minor: 0,
-            payment_days: 7,
-            bank_days_before: 1,
-            bank_days_after: 5,
-            late_days: 30,
-            max_candidates: 40,
-            unreported: Vec::new(),
-            closed_until: None,
-            fee: Vec::new(),
-        }
-    }
-}
-
-impl Policy {
-    /// Reads a policy file.
-    ///
-    /// # Errors
-    /// The text is no policy; the message says where.
-    pub fn parse(text: &str) -> Result<Policy, String> {
-        let line = |at: usize| text.get(..at).map_or(1, |t| t.matches('\n').count() + 1);
-        let policy: Policy = toml::from_str(text).map_err(|e| {
-            let place = e.span().map(|s| format!("line {}: ", line(s.start))).unwrap_or_default();
-            format!("policy: {place}{}", e.message())
-        })?;
-        let days = [policy.payment_days, policy.bank_days_before, policy.bank_days_after, policy.late_days];
-        if policy.fx_tolerance.is_sign_negative() && !policy.fx_tolerance.is_zero()
-            || policy.rounding_minor < 0
-            || days.iter().any(|d| *d < 0)
-        {
-            return Err("policy: fx_tolerance, rounding_minor and the days are not negative".to_owned());
-        }
-        policy.fee.iter().try_for_each(fees::FeeRule::check)?;
-        Ok(policy)
-    }
-}
-
-/// What a run is asked.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// The day of the report; by default the last day that a fact names.
-    pub as_of: Option<Date>,
-    /// Policy.
-    pub policy: Policy,
-    /// Zones for the report of days.
-    pub zones: Vec<String>,
-}
-
-macro_rules! reasons {
-    ($($variant:ident = $name:literal, $doc:literal;)+) => {
-        /// Why two things differ: a closed list.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Reason {
-            $(#[doc = $doc] $variant,)+
-        }
-        impl Reason {
-            /// All of them.
-            pub const ALL: &[Reason] = &[$(Reason::$variant),+];
-
-            /// The code in answers and exports.
-            #[must_use]
-            pub const fn code(self) -> &'static str {
-                match self { $(Reason::$variant => $name,)+ }
-            }
-        }
-    };
-}
-
-reasons! {
-    Timing = "TIMING", "Known on one side, not yet due on the other.";
-    FeeUnexpected = "FEE_UNEXPECTED", "A fee that no rule foresees.";
-    FeeMissing = "FEE_MISSING", "A fee that should be there.";
-    FxCost = "FX_COST", "The provider's rate against the reference rate.";
-    FxOutOfTolerance = "FX_OUT_OF_TOLERANCE", "The rate is further off than the policy allows.";
-    Rounding = "ROUNDING", "Within the rounding that the policy allows.";
-    TaxFacilitator = "TAX_FACILITATOR", "Facilitator tax does not net to zero.";
-    Reserve = "RESERVE", "Held back by the provider.";
-    ReserveChainGap = "RESERVE_CHAIN_GAP", "A reserve released that was never held, or the reverse.";
-    Duplicate = "DUPLICATE", "The same thing twice.";
-    Conflict = "CONFLICT", "The same key with other content; the first version is kept.";
-    AmountMismatch = "AMOUNT_MISMATCH", "Two amounts that should be equal are not.";
-    CurrencyMismatch = "CURRENCY_MISMATCH", "Two currencies where one was expected.";
-    OverRefund = "OVER_REFUND", "More given back than was paid.";
-    DisputeHold = "DISPUTE_HOLD", "Taken back by the provider while a dispute runs.";
-    DutyVariance = "DUTY_VARIANCE", "Duties collected or quoted against duties assessed.";
-    PayoutReturned = "PAYOUT_RETURNED", "A payout came back.";
-    ProviderOnly = "PROVIDER_ONLY", "The provider knows it, we do not.";
-    OursOnly = "OURS_ONLY", "We know it, the provider does not.";
-    Ambiguous = "AMBIGUOUS", "More than one explanation fits.";
-    UnmappedCode = "UNMAPPED_CODE", "A code that no table maps.";
-    NotFooting = "NOT_FOOTING", "A document does not sum to its own total.";
-}
-
-impl Reason {
-    /// It waits for a person even where every cent of it is booked to an account that explains it. The others say why a number is what
-    /// it is, and pass by themselves: not yet due, held, measured, or assessed by somebody else.
-    #[must_use]
-    pub const fn asks(self) -> bool {
-        match self {
-            Reason::Timing
-            | Reason::FxCost
-            | Reason::Rounding
-            | Reason::Reserve
-            | Reason::ReserveChainGap
-            | Reason::DisputeHold
-            | Reason::DutyVariance
-            | Reason::FeeMissing
-            | Reason::PayoutReturned => false,
-            Reason::FeeUnexpected
-            | Reason::FxOutOfTolerance
-            | Reason::TaxFacilitator
-            | Reason::Duplicate
-            | Reason::Conflict
-            | Reason::AmountMismatch
-            | Reason::CurrencyMismatch
-            | Reason::OverRefund
-            | Reason::ProviderOnly
-            | Reason::OursOnly
-            | Reason::Ambiguous
-            | Reason::UnmappedCode
-            | Reason::NotFooting => true,
-        }
-    }
-}
-
-impl Difference {
-    /// It stands in the way of `reconciled`: nobody can account for a part of it, or it asks a person, and none has accepted it.
-    #[must_use]
-    pub const fn open(&self) -> bool {
-        !self.accepted && (self.unexplained != 0 || self.reason.asks())
-    }
-}
-
-/// Letters and digits only, in capitals: providers and banks drop what they do not like.
-pub(crate) fn squeeze(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
-}
-
-/// The entry that an entry corrects after its period was closed, or itself.
-pub(crate) fn closed_base(id: &str) -> &str {
-    closed::base(id)
-}
-
-/// Something that does not agree, with what proves it: `amount` is Σ of `evidence`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// Why.
-    pub reason: Reason,
-    /// How much.
-    pub amount: Money,
-    /// Ids of the records.
-    pub records: Vec<String>,
-    /// In words.
-    pub explanation: String,
-    /// The numbers whose sum is `amount`: (what it is, minor units in the currency of `amount`).
-    pub evidence: Vec<(String, i64)>,
-    /// What part of it nobody can account for.
-    pub unexplained: i64,
-    /// A user has accepted it.
-    pub accepted: bool,
-}
-
-/// A link between records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Match {
-    /// The level that linked them: `pin`, `reference`, `membership`, `remittance`, `unique`, `pool`, `covering`, `tolerance`.
-    pub rule: &'static str,
-    /// On our side: orders, bank lines.
-    pub left: Vec<String>,
-    /// On the provider's.
-    pub right: Vec<String>,
-    /// Amount matched.
-    pub amount: Money,
-    /// What remained, and was posted.
-    pub residual: Money,
-    /// The numbers whose sum is the residual, in minor units of its currency.
-    pub evidence: Vec<(String, i64)>,
-    /// Day.
-    pub date: Date,
-}
-
-/// Something that happened to a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Instant or day, ISO 8601.
-    pub at: String,
-    /// The state it led to.
-    pub state: &'static str,
-}
+pub use difference::{Difference, Event, Found, Match, Reason};
+pub use input::last_day;
+pub use policy::{Options, Policy};
 
 /// Everything that a run found.
 #[derive(Debug)]
@@ -312,48 +94,14 @@ pub enum ReconError {
     Range(String),
 }
 
-/// Collects differences while the work goes on.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// So far.
-    pub list: Vec<Difference>,
+/// Letters and digits only, in capitals: providers and banks drop what they do not like.
+pub(crate) fn squeeze(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
 }
 
-impl Found {
-    /// Notes a difference whose amount is explained by its reason.
-    pub fn add(
-        &mut self,
-        reason: Reason,
-        amount: Money,
-        records: Vec<String>,
-        why: String,
-        evidence: Vec<(String, i64)>,
-    ) {
-        self.note(reason, amount, records, why, evidence, 0);
-    }
-
-    /// Notes a difference, a part of which nobody can account for.
-    pub fn note(
-        &mut self,
-        reason: Reason,
-        amount: Money,
-        mut records: Vec<String>,
-        explanation: String,
-        evidence: Vec<(String, i64)>,
-        unexplained: i64,
-    ) {
-        records.sort();
-        records.dedup();
-        self.list.push(Difference {
-            reason,
-            amount,
-            records,
-            explanation,
-            evidence,
-            unexplained,
-            accepted: false,
-        });
-    }
+/// The entry that an entry corrects after its period was closed, or itself.
+pub(crate) fn closed_base(id: &str) -> &str {
+    closed::base(id)
 }
 
 /// Days between two days, business days of the bank only (Monday to Friday).
@@ -386,132 +134,6 @@ pub fn zone(name: &str) -> Result<TimeZone, ReconError> {
     })
 }
 
-/// The hash of the sorted hashes of all facts, so that their order is of no account.
-fn hash(facts: &Facts) -> String {
-    let mut all: Vec<[u8; 32]> = Vec::new();
-    let mut take = |text: std::fmt::Arguments<'_>| {
-        let mut one = Hashing(Sha256::new());
-        // Writing to a hash cannot fail.
-        let _ = std::fmt::Write::write_fmt(&mut one, text);
-        all.push(one.0.finalize().into());
-    };
-    macro_rules! facts {
-        ($($list:ident),+) => {$(
-            // The origin stays out: the same row elsewhere in the file is the same input.
-            for f in &facts.$list {
-                let mut f = f.clone();
-                f.origin.row = 0;
-                f.origin.file = "".into();
-                take(format_args!("{}{f:?}", stringify!($list)));
-            }
-        )+};
-    }
-    facts!(orders, refunds, invoices, transactions, statements, payouts, bank, carrier, decisions, closed);
-    facts.rates.iter().for_each(|r| take(format_args!("{r:?}")));
-    facts.errors.iter().for_each(|r| take(format_args!("error{}", r.message)));
-    facts.refused.iter().for_each(|r| take(format_args!("{r:?}")));
-    all.sort_unstable();
-    hex::encode(all.iter().fold(Sha256::new(), |sha, one| sha.chain_update(one)).finalize())
-}
-
-/// Takes the hash of what is written to it.
-struct Hashing(Sha256);
-
-impl std::fmt::Write for Hashing {
-    fn write_str(&mut self, s: &str) -> std::fmt::Result {
-        self.0.update(s.as_bytes());
-        Ok(())
-    }
-}
-
-/// The last day that a fact names: the day of a report for which none is asked.
-#[must_use]
-pub fn last_day(facts: &Facts) -> Date {
-    let first = facts
-        .orders
-        .iter()
-        .map(|o| o.placed.day())
-        .chain(facts.refunds.iter().map(|r| r.requested.day()))
-        .chain(facts.transactions.iter().map(|t| t.occurred.day()))
-        .chain(facts.statements.iter().filter_map(|s| s.deposit))
-        // A statement is issued when its period is over: a report of an earlier day would not know it.
-        .chain(facts.statements.iter().filter_map(|s| s.to.as_ref().map(crate::facts::Moment::day)))
-        .chain(facts.bank.iter().map(|b| b.date))
-        .max();
-    let other = facts.payouts.iter().filter_map(|p| p.arrival).max();
-    first.or(other).unwrap_or(jiff::civil::date(1970, 1, 1))
-}
-
-/// The policy's; else the currency of the bank lines, of the balances or of the orders, if there is only one; else the one of the most
-/// bank lines, balance rows or orders, the first by name of several. Exchange is measured in it, and nothing else depends on it. An
-/// input without any amount has nothing to measure, and says euro.
-fn base(facts: &Facts, policy: &Policy) -> Currency {
-    type Counts = BTreeMap<Currency, usize>;
-    let count = |all: &mut dyn Iterator<Item = Currency>| -> Counts {
-        let mut out = Counts::new();
-        all.for_each(|c| *out.entry(c).or_default() += 1);
-        out
-    };
-    let kinds = [
-        count(&mut facts.bank.iter().map(|b| b.amount.currency())),
-        count(&mut facts.transactions.iter().map(|t| t.net_currency)),
-        count(&mut facts.orders.iter().map(|o| o.total.currency())),
-    ];
-    let only = |k: &Counts| k.keys().next().copied().filter(|_| k.len() == 1);
-    let most = |k: &Counts| {
-        let top = k.values().max().copied();
-        k.iter().find(|(_, n)| Some(**n) == top).map(|(c, _)| *c)
-    };
-    policy
-        .base
-        .or_else(|| kinds.iter().find_map(only))
-        .or_else(|| kinds.iter().find_map(most))
-        .unwrap_or(Currency::EUR)
-}
-
-/// Every sum of a run is of amounts of the facts, each at most a few times. So one look at all of them together proves that no sum
-/// leaves its range, and the sums further on need no check of their own.
-fn in_range(facts: &Facts) -> Result<(), ReconError> {
-    // Eight amounts of the size of all of them together still fit.
-    const MOST: u128 = (i64::MAX / 8) as u128;
-    let mut sums: BTreeMap<Currency, (u128, Money, &crate::facts::Origin)> = BTreeMap::new();
-    macro_rules! take {
-        ($($list:ident: $x:ident => [$($one:expr),*] $(, $more:expr)?;)+) => {$(
-            for $x in &facts.$list {
-                let all = [$(Some($one)),*].into_iter()$(.chain($more))?;
-                for m in all.flatten().flatten() {
-                    let slot = sums.entry(m.currency()).or_insert((0, m, &$x.origin));
-                    slot.0 = slot.0.saturating_add(u128::from(m.minor().unsigned_abs()));
-                    if m.minor().unsigned_abs() > slot.1.minor().unsigned_abs() {
-                        (slot.1, slot.2) = (m, &$x.origin);
-                    }
-                }
-            }
-        )+};
-    }
-    take! {
-        orders: o => [Some(o.total), o.collected_duties, o.quoted.map(|q| q.duty), o.quoted.map(|q| q.vat),
-            o.quoted.map(|q| q.fee)];
-        refunds: r => [Some(r.amount)];
-        invoices: i => [Some(i.gross), Some(i.net), Some(i.vat)];
-        transactions: t => [Some(t.amount), t.fee, t.net, Some(t.gross_in_net())],
-            t.components.iter().map(|(_, m)| Some(Some(*m)));
-        statements: s => [s.opening, s.closing, s.total, s.converted];
-        payouts: p => [Some(p.amount), p.converted];
-        bank: b => [Some(b.amount)];
-        carrier: c => [Some(c.duty), Some(c.vat), Some(c.fee), Some(c.total)];
-    }
-    for (c, (sum, largest, origin)) in sums {
-        if sum > MOST {
-            return Err(ReconError::Range(format!(
-                "the amounts in {c} are together more than can be summed; the largest is {largest} in {}, row {}: is its scale right?",
-                origin.file, origin.row
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// Reconciles.
 ///
 /// # Errors
@@ -520,10 +142,10 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
     let chart = Chart::builtin().map_err(ReconError::Setup)?;
     let policy = &options.policy;
     let as_of = options.as_of.unwrap_or_else(|| last_day(facts));
-    let base = base(facts, policy);
+    let base = input::base(facts, policy);
     let rates = Rates::new(&facts.rates);
-    in_range(facts)?;
-    let input_hash = hash(facts);
+    input::in_range(facts)?;
+    let input_hash = input::hash(facts);
     let mut found = Found::default();
 
     let clean = dedupe::run(facts, as_of, &mut found);
@@ -552,44 +174,11 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
             &b.explanation,
         ))
     });
-    let mut unexplained: BTreeMap<Currency, i64> = BTreeMap::new();
-    for c in rows
-        .iter()
-        .map(|r| r.net.currency())
-        .chain(clean.bank.iter().map(|b| b.amount.currency()))
-        .chain(clean.orders.iter().map(|o| o.total.currency()))
-        .chain(statements.iter().map(|s| s.total.currency()))
-    {
-        unexplained.entry(c).or_insert(0);
-    }
-    for d in differences.iter().filter(|d| !d.accepted && d.unexplained != 0) {
-        let slot = unexplained.entry(d.amount.currency()).or_insert(0);
-        *slot = slot.saturating_add(d.unexplained);
-    }
-    let mut fees: BTreeMap<Currency, BTreeMap<String, i64>> = BTreeMap::new();
-    for r in rows.iter().filter(|r| r.posts()) {
-        for p in &r.parts {
-            if let Some(class) = p.class.filter(|c| c.is_fee()) {
-                let kind = class.name().trim_start_matches("fee.").to_owned();
-                let slot = fees.entry(p.amount.currency()).or_default().entry(kind).or_insert(0);
-                *slot = slot.saturating_sub(p.amount.minor());
-            }
-        }
-    }
+    let unexplained = unexplained(&differences, &clean, &statements, &rows);
+    let fees = fees_by_kind(&rows);
     let mut days = BTreeMap::new();
     for name in &options.zones {
-        let tz = zone(name)?;
-        let mut by_day: BTreeMap<Date, BTreeMap<Currency, i64>> = BTreeMap::new();
-        let mut add = |at: &crate::facts::Moment, m: Money| {
-            let slot = by_day.entry(at.day_in(&tz)).or_default().entry(m.currency()).or_insert(0);
-            *slot = slot.saturating_add(m.minor());
-        };
-        if rows.iter().any(|r| r.sale().is_some()) {
-            rows.iter().filter_map(|r| r.sale().map(|m| (&r.tx.occurred, m))).for_each(|(at, m)| add(at, m));
-        } else {
-            clean.orders.iter().for_each(|o| add(o.paid.as_ref().unwrap_or(&o.placed), o.total));
-        }
-        days.insert(name.clone(), by_day);
+        days.insert(name.clone(), by_day(&zone(name)?, &rows, &clean));
     }
     let ageing = ageing::run(&clean, &order_states, &statements, &payouts, &duties, policy, as_of, facts);
     let journal = post::run(
@@ -641,4 +230,60 @@ pub fn run(facts: &Facts, options: &Options) -> Result<Outcome, ReconError> {
         ageing,
         duties,
     })
+}
+
+/// What nobody can account for, by currency; zero for every other currency of the facts.
+fn unexplained(
+    differences: &[Difference],
+    clean: &dedupe::Clean,
+    statements: &[foot::StatementState],
+    rows: &[parts::Row],
+) -> BTreeMap<Currency, i64> {
+    let mut out = BTreeMap::new();
+    let currencies = rows
+        .iter()
+        .map(|r| r.net.currency())
+        .chain(clean.bank.iter().map(|b| b.amount.currency()))
+        .chain(clean.orders.iter().map(|o| o.total.currency()))
+        .chain(statements.iter().map(|s| s.total.currency()));
+    for c in currencies {
+        out.entry(c).or_insert(0);
+    }
+    for d in differences.iter().filter(|d| !d.accepted && d.unexplained != 0) {
+        let slot: &mut i64 = out.entry(d.amount.currency()).or_insert(0);
+        *slot = slot.saturating_add(d.unexplained);
+    }
+    out
+}
+
+/// Costs of what is booked, by currency and kind.
+fn fees_by_kind(rows: &[parts::Row]) -> BTreeMap<Currency, BTreeMap<String, i64>> {
+    let mut out: BTreeMap<Currency, BTreeMap<String, i64>> = BTreeMap::new();
+    for p in rows.iter().filter(|r| r.posts()).flat_map(|r| &r.parts) {
+        if let Some(class) = p.class.filter(|c| c.is_fee()) {
+            let kind = class.name().trim_start_matches("fee.").to_owned();
+            let slot = out.entry(p.amount.currency()).or_default().entry(kind).or_insert(0);
+            *slot = slot.saturating_sub(p.amount.minor());
+        }
+    }
+    out
+}
+
+/// Payments by the day of a zone: by the providers' word, or by the orders where no provider told of one.
+fn by_day(
+    tz: &TimeZone,
+    rows: &[parts::Row],
+    clean: &dedupe::Clean,
+) -> BTreeMap<Date, BTreeMap<Currency, i64>> {
+    let mut out: BTreeMap<Date, BTreeMap<Currency, i64>> = BTreeMap::new();
+    let mut add = |at: &Moment, m: Money| {
+        let slot = out.entry(at.day_in(tz)).or_default().entry(m.currency()).or_insert(0);
+        *slot = slot.saturating_add(m.minor());
+    };
+    if rows.iter().any(|r| r.sale().is_some()) {
+        rows.iter().filter_map(|r| r.sale().map(|m| (&r.tx.occurred, m))).for_each(|(at, m)| add(at, m));
+    } else {
+        clean.orders.iter().for_each(|o| add(o.paid.as_ref().unwrap_or(&o.placed), o.total));
+    }
+    out
 }
