@@ -53,12 +53,14 @@
 //! [`live`] checks the other side: what a simulated channel answers over real HTTP.
 
 mod bounds;
+mod call;
 pub mod calls;
 mod deferred;
 mod faults;
 pub mod fixture;
 mod items;
 mod journal;
+pub mod json;
 mod keys;
 pub mod live;
 mod obligations;
@@ -68,20 +70,20 @@ mod runs;
 mod script;
 mod secrets;
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tradewind_connector::{
-    Access, AccountConfig, Connector, Error, Facet, Factory, Limiter, Memory, Runtime, Safety, Secrets,
-    SeededChance, VirtualClock, WireRequest,
+    Access, AccountConfig, Connector, Error, Factory, Limiter, Memory, Runtime, Secrets, SeededChance,
+    VirtualClock, WireRequest,
 };
 
 use crate::spec::SpecSet;
 
+pub use call::Call;
+use call::Outcome;
 pub use fixture::CaseKind;
 use fixture::{Case, Hosts};
 pub use keys::cx;
@@ -89,146 +91,6 @@ pub use live::{Follow, Live, orders};
 pub use report::{Group, Report};
 pub use script::{Answer, Sent};
 use script::{Proof, Script, Stage, Step};
-
-type Outcome = Result<Value, Error>;
-type Drive =
-    Arc<dyn Fn(Arc<dyn Connector>, Value) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>;
-
-/// One call of the connector, driven through its facets.
-#[derive(Clone)]
-pub struct Call {
-    op: String,
-    facet: Facet,
-    also: Vec<Facet>,
-    safety: Safety,
-    writes: Vec<(String, Safety)>,
-    paged: bool,
-    records: Option<String>,
-    no_spec: Option<String>,
-    anonymous: Option<String>,
-    open_ended: Option<String>,
-    /// Reference, and the case of the look-up.
-    read_back: Vec<(String, String)>,
-    leaves_siblings: Option<String>,
-    bulk: bool,
-    drive: Drive,
-}
-
-impl Call {
-    /// `op` is the folder of its fixtures and the operation's name; `safety` that of what it writes ([`Safety::Read`]
-    /// for a call that only reads, whatever it looks up before it writes; see [`Call::writes`]). The closure gets the opened connector and the case's `input.json`, and gives the outcome as JSON.
-    pub fn new<F, Fut>(op: &str, facet: Facet, safety: Safety, drive: F) -> Call
-    where
-        F: Fn(Arc<dyn Connector>, Value) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Outcome> + Send + 'static,
-    {
-        let drive: Drive = Arc::new(move |c, v| Box::pin(drive(c, v)));
-        Call {
-            op: op.to_owned(),
-            facet,
-            also: Vec::new(),
-            safety,
-            writes: Vec::new(),
-            paged: false,
-            records: None,
-            no_spec: None,
-            anonymous: None,
-            open_ended: None,
-            read_back: Vec::new(),
-            leaves_siblings: None,
-            bulk: false,
-            drive,
-        }
-    }
-
-    /// A write of the conversation with a safety of its own, by its operation's name.
-    #[must_use]
-    pub fn writes(mut self, operation: &str, safety: Safety) -> Call {
-        self.writes.push((operation.to_owned(), safety));
-        self
-    }
-
-    /// What happens when a request of the conversation arrives twice; `None` for a write that was not announced.
-    fn safety_of(&self, sent: &Sent) -> Option<Safety> {
-        let Some(operation) = &sent.writes else { return Some(Safety::Read) };
-        let own = self.writes.iter().find(|(name, _)| name == operation).map(|(_, safety)| *safety);
-        own.or_else(|| (!self.safety.is_read()).then_some(self.safety))
-    }
-
-    /// Serves further facets as well.
-    #[must_use]
-    pub fn serves(mut self, facets: &[Facet]) -> Call {
-        self.also.extend_from_slice(facets);
-        self
-    }
-
-    /// Gives a `Page`: its outcome has `next`, and `input.cursor` takes it.
-    #[must_use]
-    pub fn paged(mut self) -> Call {
-        self.paged = true;
-        self
-    }
-
-    /// Where the records of its list stand in the first answer, as a JSON pointer: one of them that is odd must be an error
-    /// in its place and keep back no other. Its outcome has `items`, each a record or an `error` ([`json::records`]).
-    #[must_use]
-    pub fn records(mut self, pointer: &str) -> Call {
-        self.records = Some(pointer.to_owned());
-        self
-    }
-
-    /// The call carries no token, so there is none to renew; counted as a skip.
-    #[must_use]
-    pub fn anonymous(mut self, why: &str) -> Call {
-        self.anonymous = Some(why.to_owned());
-        self
-    }
-
-    /// Nothing in the answer shows that its end was cut off; counted as a skip.
-    #[must_use]
-    pub fn open_ended(mut self, why: &str) -> Call {
-        self.open_ended = Some(why.to_owned());
-        self
-    }
-
-    /// The reference that makes a [`Safety::ReadBack`] write of the happy case findable, and the case (`op/name`) in which
-    /// the channel is asked for it: it must stand in the write, and decide the look-up.
-    #[must_use]
-    pub fn read_back(mut self, reference: &str, case: &str) -> Call {
-        self.read_back.push((reference.to_owned(), case.to_owned()));
-        self
-    }
-
-    /// A variant that stays is named in the product's document, and the channel leaves the rest of it as it is: its quantity
-    /// is not told again. Why; counted as a skip.
-    #[must_use]
-    pub fn leaves_siblings(mut self, why: &str) -> Call {
-        self.leaves_siblings = Some(why.to_owned());
-        self
-    }
-
-    /// It is the bulk submission of [`Bounds::bulk_from`](tradewind_connector::Bounds): `Offers::list`.
-    #[must_use]
-    pub fn bulk(mut self) -> Call {
-        self.bulk = true;
-        self
-    }
-
-    /// Drives an opened connector with an input, outside of a suite.
-    ///
-    /// # Errors
-    /// What the connector answers.
-    pub async fn drive(&self, connector: Arc<dyn Connector>, input: Value) -> Result<Value, Error> {
-        (self.drive)(connector, input).await
-    }
-
-    /// No specification covers this call; counted as a skip.
-    #[must_use]
-    pub fn without_spec(mut self, why: &str) -> Call {
-        self.no_spec = Some(why.to_owned());
-        self
-    }
-}
 
 /// The suite for one connector.
 pub struct Suite {
@@ -614,68 +476,4 @@ impl Default for Opening {
 
 fn happy_steps(case: &Case) -> Vec<Step> {
     case.answers.iter().cloned().map(Step::Answer).collect()
-}
-
-/// Helpers for the closures of [`Call`].
-pub mod json {
-    use serde::Serialize;
-    use serde::de::DeserializeOwned;
-    use serde_json::{Value, json};
-    use tradewind_connector::role::ItemOutcome;
-    use tradewind_connector::{Error, Kind, Submitted};
-
-    /// The case's input as a type.
-    ///
-    /// # Errors
-    /// The fixture's `input.json` is not of that type.
-    pub fn read<T: DeserializeOwned>(input: Value) -> Result<T, Error> {
-        serde_json::from_value(input).map_err(|e| Error::config(format!("input.json: {e}")))
-    }
-
-    /// A serialisable outcome.
-    ///
-    /// # Errors
-    /// It is not serialisable.
-    pub fn write<T: Serialize>(value: T) -> Result<Value, Error> {
-        serde_json::to_value(value).map_err(|e| Error::config(format!("outcome: {e}")))
-    }
-
-    /// Outcomes of items, which hold errors.
-    ///
-    /// # Errors
-    /// None today; the signature is that of the closures.
-    pub fn outcomes(outcome: Submitted<Vec<ItemOutcome>>) -> Result<Value, Error> {
-        let items = match outcome {
-            Submitted::Done(items) => items,
-            Submitted::Deferred(handle) => return write(json!({ "deferred": handle })),
-        };
-        let item = |i: &ItemOutcome| match &i.result {
-            Ok(accepted) => json!({ "sku": i.sku, "accepted": accepted }),
-            Err(e) => json!({ "sku": i.sku, "error": error(e) }),
-        };
-        Ok(Value::Array(items.iter().map(item).collect()))
-    }
-
-    /// Records of a list, of which some may be errors.
-    ///
-    /// # Errors
-    /// One is not serialisable.
-    pub fn records<T: Serialize>(records: Vec<Result<T, Error>>) -> Result<Value, Error> {
-        let show = |r: Result<T, Error>| r.map_or_else(|e| Ok(json!({ "error": error(&e) })), write);
-        records.into_iter().map(show).collect::<Result<Vec<Value>, Error>>().map(Value::Array)
-    }
-
-    /// An error as goldens show it.
-    #[must_use]
-    pub fn error(e: &Error) -> Value {
-        let upstream =
-            e.upstream_ref().map(|u| json!({ "http": u.http, "code": u.code, "message": u.message }));
-        json!({ "kind": e.kind().name(), "message": e.message(), "upstream": upstream })
-    }
-
-    /// The facet is not there.
-    #[must_use]
-    pub fn absent() -> Error {
-        Error::new(Kind::Unsupported, "the facet is not there")
-    }
 }
