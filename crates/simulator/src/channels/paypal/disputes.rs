@@ -1,6 +1,7 @@
 //! Disputes: opened by hand, answered by the seller, or decided for the seller after ten days.
 
-use super::{NAME, State, money, not_found};
+use super::answers::{money, not_found};
+use super::{NAME, State};
 use crate::core::channel::json;
 use crate::core::clock::{instant, iso_millis};
 use crate::core::world::World;

@@ -1,6 +1,7 @@
 //! Transaction Search and balances.
 
-use super::{ACCOUNT, Row, State, fail, invalid, money};
+use super::answers::{fail, invalid, money};
+use super::{ACCOUNT, Row, State};
 use crate::core::channel::json;
 use crate::core::clock::{instant, iso_seconds};
 use crate::core::money::minor;

@@ -3,7 +3,8 @@
 //! Signed is `transmission_id|transmission_time|webhook_id|crc32(body)`, CRC-32 (IEEE) as unsigned
 //! decimal, RSA PKCS #1 v1.5 with SHA-256.
 
-use super::{NAME, WEBHOOK, invalid};
+use super::answers::invalid;
+use super::{NAME, WEBHOOK};
 use crate::core::channel::{json, raw};
 use crate::core::clock::{iso_millis, iso_seconds};
 use crate::core::world::World;

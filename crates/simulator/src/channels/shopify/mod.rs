@@ -19,6 +19,7 @@ mod resolve;
 mod search;
 mod shop;
 mod taxonomy;
+mod tree;
 
 use crate::core::buyers::{Afterthought, Offer, Purchase};
 use crate::core::channel::{Call, Channel, Credentials, News, json, raw, set};

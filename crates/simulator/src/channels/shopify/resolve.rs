@@ -219,16 +219,16 @@ impl Shopify {
                 items(&self.shop().products, |v| v.item == f.text("id")).pop().unwrap_or(Value::Null)
             }
             "inventoryItems" => conn(items(&self.shop().products, |v| matches(&filter, v))),
-            "order" => self.shop().orders.get(f.text("id")).map_or(Value::Null, super::orders::tree),
+            "order" => self.shop().orders.get(f.text("id")).map_or(Value::Null, super::tree::tree),
             "orders" => {
                 let shop = self.shop();
                 let by = f.text("sortKey");
-                let hits = shop.orders.values().filter(|o| super::orders::matches(&filter, o));
+                let hits = shop.orders.values().filter(|o| super::tree::matches(&filter, o));
                 conn(
                     hits.map(|o| {
                         let at = if by == "UPDATED_AT" { o.updated_ms } else { o.created_ms };
                         let key = if by == "ID" { legacy(&o.id) } else { format!("{at:016}|{}", o.id) };
-                        with_cursor(super::orders::tree(o), &key)
+                        with_cursor(super::tree::tree(o), &key)
                     })
                     .collect(),
                 )
@@ -278,7 +278,7 @@ impl Shopify {
             return product(p, true);
         }
         if let Some(o) = shop.orders.get(id) {
-            return super::orders::tree(o);
+            return super::tree::tree(o);
         }
         let variant = find_variants(&shop.products, |v| v.id == id).pop();
         variant.or_else(|| items(&shop.products, |v| v.item == id).pop()).unwrap_or(Value::Null)
