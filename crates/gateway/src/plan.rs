@@ -1,10 +1,10 @@
 //! The plan: what would change where, why, at what cost in calls — and what is stopped. Bound by hash to its
 //! inputs: `apply` refuses a plan whose world has moved.
 
+mod against;
 mod calls;
 mod untended;
 
-use std::cmp::Ordering as Cmp;
 use std::collections::BTreeMap;
 use std::io::BufWriter;
 use std::num::NonZeroUsize;
@@ -14,18 +14,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tradewind_connector::Capabilities;
-use tradewind_domain::{
-    AccountId, ChangeState, ListingRef, ListingState, LiveListing, Offer, Product, Sku, Variant,
-};
+use tradewind_domain::{AccountId, ChangeState, ListingRef, Offer, Product, Sku, Variant};
 use tradewind_store::Collection;
 use tradewind_store::typed::Record;
 
+use self::against::{Against, against, lowered, withdrawal};
 use self::calls::Estimate;
 use crate::config::{Config, OfferRules};
 use crate::desired::{self, Guard, Stop};
 use crate::landed::Engines;
 use crate::pricing::Prices;
-use crate::records::{Asked, Made, OfferRecord, StockRecord, offer_key};
+use crate::records::{Asked, OfferRecord, StockRecord, offer_key};
 
 /// One field that would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -357,8 +356,8 @@ impl Inputs<'_> {
                 }
                 Ok(offer) => {
                     let quantity = offer.quantity;
-                    match self.against(known, offer, |shown| shelf.map_or(0, |s| s.may_show(account, shown)))
-                    {
+                    let may_show = |shown| shelf.map_or(0, |s| s.may_show(account, shown));
+                    match against(known, offer, guard.price_jump, may_show) {
                         Against::Same => {
                             changes.extend(lowered(known, quantity).map(|a| change(Some(a), None)))
                         }
@@ -388,95 +387,6 @@ impl Inputs<'_> {
         let prefix = format!("{account}/");
         let all = self.offers.range(prefix.clone()..);
         all.take_while(move |(k, _)| k.starts_with(&prefix)).map(|(_, o)| o)
-    }
-
-    /// The difference between an intended offer and what is known to be live. `may_show`: the most that a listing may show which
-    /// shows so many units now.
-    fn against(&self, known: Option<&OfferRecord>, offer: Offer, may_show: impl Fn(u32) -> u32) -> Against {
-        // Several channels refuse a listing without a unit to sell, and no buyer misses it.
-        let create = |offer: Offer| match offer.quantity {
-            0 => Against::Same,
-            _ => Against::Go(Action::Create { offer: Box::new(offer) }),
-        };
-        let Some(known) = known else { return create(offer) };
-        if known.is_under_way() {
-            return Against::Same;
-        }
-        // The channel said no to exactly this: sending it again gives the same.
-        if known.was_refused(&offer) {
-            let why = known.note.as_deref().unwrap_or("it gave no reason");
-            let why =
-                format!("the channel refused this offer: {why}; change what it names, and it is sent again");
-            return Against::Stopped(None, Stop::new(Guard::Refused, why));
-        }
-        let live = known.live.as_ref().filter(|l| !matches!(l.state, ListingState::Absent));
-        let Some(live) = live else { return create(offer) };
-        let most = live.quantity.map_or(offer.quantity, |shown| may_show(shown).min(offer.quantity));
-        let off_sale = live.state == ListingState::Inactive;
-        if off_sale && most == 0 {
-            return Against::Same;
-        }
-        let mut fields = Vec::new();
-        let mut differs = |field: &str, from: String, to: String| {
-            if from != to {
-                fields.push(FieldChange { field: field.to_owned(), from, to });
-            }
-        };
-        // Texts are made of what differs alone: of a large shop nearly nothing does.
-        if off_sale {
-            differs("state", "off sale".to_owned(), "on sale".to_owned());
-        }
-        if let Some(price) = live.price.filter(|p| *p != offer.price) {
-            differs("price", price.to_string(), offer.price.to_string());
-        }
-        if let Some(title) = live.title.as_ref().filter(|_| known.title_differs(live, Some(&offer))) {
-            differs("title", title.clone(), offer.content.title.clone());
-        }
-        match (&known.made, &known.desired) {
-            (Made::Sent, None) => {}
-            (Made::Sent, Some(last)) => differences(last, &offer, live, &mut differs),
-            (Made::Before(was), _) => differences(was, &offer, live, &mut differs),
-            (Made::SentOr(_) | Made::SentOrNone | Made::Unknown, _) => {
-                differs("content", "no answer tells".to_owned(), "sent again".to_owned());
-            }
-        }
-        let key = live.key.clone();
-        if fields.is_empty() {
-            // Raised by what it was never given alone: a listing that shows less than is allotted has sold what is missing, and an
-            // order that was not imported yet may have taken it.
-            let Some(shown) = live.quantity else { return Against::Same };
-            return match shown.cmp(&offer.quantity) {
-                Cmp::Greater => Against::Go(Action::Lower { key, from: shown, to: offer.quantity }),
-                Cmp::Less if most > shown => {
-                    let raise = Action::Raise { key, from: shown, to: most };
-                    match known.refuses(most) {
-                        None => Against::Go(raise),
-                        Some(why) => {
-                            let why = format!(
-                                "the channel refused a quantity of {most}: {why}; another one is sent again, and so is any other change of the offer"
-                            );
-                            Against::Stopped(Some(raise), Stop::new(Guard::Refused, why))
-                        }
-                    }
-                }
-                Cmp::Less | Cmp::Equal => Against::Same,
-            };
-        }
-        let stop = live
-            .price
-            .zip(self.config.guard.price_jump)
-            .and_then(|(old, limit)| jump(old, offer.price, limit));
-        // An update carries a quantity too.
-        let mut offer = offer;
-        offer.quantity = live.quantity.map_or(offer.quantity, |q| {
-            // More units that the channel did not take would have the whole update refused.
-            if most > q && known.refuses(most).is_some() { q } else { most }
-        });
-        let update = Action::Update { offer: Box::new(offer), key, fields };
-        match stop {
-            Some(stop) => Against::Stopped(Some(update), stop),
-            None => Against::Go(update),
-        }
     }
 
     fn guard_mass_delete(&self, account: &AccountId, first: usize, changes: &mut Vec<Change>) {
@@ -555,125 +465,4 @@ fn is_among(rules: &OfferRules, product: &Product) -> bool {
 /// What a thread found. Were it to panic, so would its caller have, had it done the work itself.
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// What a plan makes of a known offer.
-enum Against {
-    /// Nothing.
-    Same,
-    /// A change.
-    Go(Action),
-    /// A change that may not go, or none that could be made.
-    Stopped(Option<Action>, Stop),
-}
-
-/// The listing sells, or may at any moment, and should not.
-fn withdrawal(known: &OfferRecord, cause: &str) -> Option<Change> {
-    let waits = match known.state {
-        ChangeState::Sent | ChangeState::Indeterminate => true,
-        ChangeState::Accepted => known.asked == Asked::Withdrawal,
-        _ => false,
-    };
-    (known.may_sell() && !waits).then(|| Change {
-        account: known.account.clone(),
-        sku: known.sku.clone(),
-        action: Some(Action::Withdraw {
-            key: ListingRef { sku: known.sku.clone(), listing: known.listing.clone() },
-        }),
-        cause: cause.to_owned(),
-        stop: None,
-    })
-}
-
-/// The listing shows more than there is for it. That does not wait for what is on its way, but for an offer that lowers it, too;
-/// nor for a listing that was put to go on sale: it does so with what it shows.
-fn lowered(known: Option<&OfferRecord>, quantity: u32) -> Option<Action> {
-    let known = known.filter(|k| k.may_sell() && k.state != ChangeState::Sent)?;
-    let whole = matches!(known.asked, Asked::Offer | Asked::Bulk);
-    let lowers = whole && known.desired.as_ref().is_some_and(|d| d.quantity <= quantity);
-    if known.is_under_way() && lowers {
-        return None;
-    }
-    let live = known.live.as_ref()?;
-    let from = live.quantity.filter(|shown| *shown > quantity)?;
-    Some(Action::Lower { key: live.key.clone(), from, to: quantity })
-}
-
-/// What differs from what the listing is made of, of what is not read back.
-fn differences(
-    last: &Offer,
-    offer: &Offer,
-    live: &LiveListing,
-    differs: &mut impl FnMut(&str, String, String),
-) {
-    if live.price.is_none() && last.price != offer.price {
-        differs("price", last.price.to_string(), offer.price.to_string());
-    }
-    if live.title.is_none() && last.content.title != offer.content.title {
-        differs("title", last.content.title.clone(), offer.content.title.clone());
-    }
-    if last.content.bullets != offer.content.bullets {
-        differs("bullets", last.content.bullets.join("|"), offer.content.bullets.join("|"));
-    }
-    let shown = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
-    let (was, is) = (&last.content.description, &offer.content.description);
-    if was != is {
-        differs("description", was.clone(), is.clone());
-    }
-    if last.images != offer.images {
-        differs("images", last.images.join("|"), offer.images.join("|"));
-    }
-    if last.category != offer.category {
-        differs("category", format!("{:?}", last.category), format!("{:?}", offer.category));
-    }
-    if last.attributes != offer.attributes {
-        differs("attributes", format!("{:?}", last.attributes), format!("{:?}", offer.attributes));
-    }
-    if last.brand != offer.brand {
-        differs("brand", shown(last.brand.clone()), shown(offer.brand.clone()));
-    }
-    if last.gtin != offer.gtin {
-        differs("gtin", shown(last.gtin.map(|g| g.to_string())), shown(offer.gtin.map(|g| g.to_string())));
-    }
-    if last.hs != offer.hs {
-        differs("hs", shown(last.hs.map(|h| h.to_string())), shown(offer.hs.map(|h| h.to_string())));
-    }
-    if last.origin != offer.origin {
-        differs(
-            "origin",
-            shown(last.origin.map(|o| o.to_string())),
-            shown(offer.origin.map(|o| o.to_string())),
-        );
-    }
-    if last.weight != offer.weight {
-        differs("weight", format!("{:?}", last.weight), format!("{:?}", offer.weight));
-    }
-    if last.dimensions != offer.dimensions {
-        differs("dimensions", format!("{:?}", last.dimensions), format!("{:?}", offer.dimensions));
-    }
-}
-
-fn jump(
-    old: tradewind_domain::Money,
-    new: tradewind_domain::Money,
-    limit: rust_decimal::Decimal,
-) -> Option<Stop> {
-    if old.currency() != new.currency() || old.is_zero() {
-        return None;
-    }
-    let share = (new.decimal() - old.decimal()).abs().checked_div(old.decimal())?;
-    (share > limit).then(|| {
-        let percent = |d: rust_decimal::Decimal| (d * rust_decimal::Decimal::ONE_HUNDRED).round_dp(1);
-        let remedy = if share > rust_decimal::Decimal::ONE {
-            "set guard.price_jump = \"none\""
-        } else {
-            "raise guard.price_jump"
-        };
-        let why = format!(
-            "from {old} to {new} is a jump of {} %, the limit is {} %: {remedy} for this run if it is meant",
-            percent(share),
-            percent(limit)
-        );
-        Stop::new(Guard::PriceJump, why)
-    })
 }
