@@ -12,6 +12,100 @@ pub(super) fn total_of<'a>(list: impl IntoIterator<Item = &'a Row>, keep: impl F
     list.into_iter().filter(|r| keep(r)).fold(0_i64, |s, r| s.saturating_add(r.net.minor()))
 }
 
+/// What a statement says of itself, in minor units.
+struct Claim {
+    /// The balance before; zero where none is stated.
+    opening: i64,
+    /// The total, or the balance at the end where there is none.
+    total: i64,
+    /// It is a total: which may be with or without the balance before, and with or without the transfer to the bank.
+    is_total: bool,
+    /// What the balances say that moved, where both stand beside a total: the rows must lead from one to the other as well.
+    moves: Option<i64>,
+}
+
+impl Claim {
+    fn of(s: &Statement) -> Claim {
+        let opening = s.opening.map_or(0, Money::minor);
+        Claim {
+            opening,
+            total: s.total.or(s.closing).map_or(0, Money::minor),
+            is_total: s.total.is_some(),
+            moves: s.total.and(s.opening).and(s.closing).map(|c| c.minor().saturating_sub(opening)),
+        }
+    }
+
+    /// Rows that sum to `sum`, and to `without` the transfer to the bank, make what is claimed.
+    fn is_met(&self, sum: i64, without: i64) -> bool {
+        let with_before = |m: i64| m.saturating_add(self.opening);
+        if self.moves.is_some_and(|m| m != sum && m != without && with_before(m) != self.total) {
+            return false;
+        }
+        if self.is_total {
+            [sum, with_before(sum), without, with_before(without)].contains(&self.total)
+        } else {
+            with_before(sum) == self.total
+        }
+    }
+}
+
+/// The rows of a statement, by their places.
+struct Listed<'a> {
+    list: &'a [usize],
+    rows: &'a mut [Row],
+}
+
+impl Listed<'_> {
+    fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.list.iter().filter_map(|i| self.rows.get(*i))
+    }
+
+    fn each(&mut self, mut change: impl FnMut(&mut Row)) {
+        for i in self.list {
+            if let Some(r) = self.rows.get_mut(*i) {
+                change(r);
+            }
+        }
+    }
+
+    /// Those that are kept make what is claimed.
+    fn meet(&self, claim: &Claim, keep: impl Fn(&Row) -> bool) -> bool {
+        let sum = total_of(self.iter(), &keep);
+        let without = total_of(self.iter(), |r| keep(r) && !r.is(Class::Payout));
+        claim.is_met(sum, without)
+    }
+
+    /// The total knows whether repeated rows are real. Where neither without them nor with them the rows make it, they stay as they
+    /// were.
+    fn meet_by_copies(&mut self, claim: &Claim) -> bool {
+        if self.iter().all(|r| r.copy == 0) {
+            return false;
+        }
+        let before: Vec<bool> = self.iter().map(|r| r.dropped).collect();
+        for drop in [true, false] {
+            self.each(|r| r.dropped = r.copy > 0 && drop);
+            if self.meet(claim, |r| !r.dropped) {
+                return true;
+            }
+        }
+        let mut before = before.into_iter();
+        self.each(|r| r.dropped = before.next().unwrap_or(r.dropped));
+        false
+    }
+
+    /// Another version of the document came later: its rows are not this one's, if those of the first make the total.
+    fn meet_by_first_version(&mut self, claim: &Claim) -> bool {
+        let first = self.iter().map(|r| r.tx.origin.arrival).min().unwrap_or(0);
+        let met = self.meet(claim, |r| !r.dropped && r.tx.origin.arrival == first);
+        if met {
+            self.each(|r| r.dropped = r.dropped || r.tx.origin.arrival != first);
+        }
+        met
+    }
+}
+
+/// Holds a statement against its rows, which are refused whole where they do not make it. `conflicted`: another version of it was
+/// refused.
 pub(super) fn foot(
     s: &Statement,
     conflicted: bool,
@@ -20,121 +114,32 @@ pub(super) fn foot(
     found: &mut Found,
 ) -> StatementState {
     let c = s.currency;
-    let opening = s.opening.map_or(0, Money::minor);
-    let total = s.total.map_or_else(|| s.closing.map_or(0, Money::minor), Money::minor);
-    let pick = |rows: &[Row], f: &dyn Fn(&Row) -> bool| total_of(list.iter().filter_map(|i| rows.get(*i)), f);
-    // The sum that a total can mean: of all rows; with the balance before; without the transfer to the bank.
-    // Where both balances are stated beside a total, the rows must lead from one to the other as well.
-    let moves = s.total.and(s.opening).and(s.closing).map(|c| c.minor().saturating_sub(opening));
-    let fits = |sum: i64, without: i64| -> Option<i64> {
-        if moves.is_some_and(|m| m != sum && m != without && m.saturating_add(opening) != total) {
-            return None;
-        }
-        let mut ways = Vec::new();
-        if s.total.is_some() {
-            ways.extend([sum, sum.saturating_add(opening), without, without.saturating_add(opening)]);
-        } else {
-            ways.push(sum.saturating_add(opening));
-        }
-        ways.into_iter().find(|w| *w == total)
-    };
-    let sums =
-        |rows: &[Row]| (pick(rows, &|r| !r.dropped), pick(rows, &|r| !r.dropped && !r.is(Class::Payout)));
-    let (sum, without) = sums(rows);
-    let mut way = fits(sum, without);
-    if way.is_none() && list.iter().filter_map(|i| rows.get(*i)).any(|r| r.copy > 0) {
-        // The total knows whether repeated rows are real.
-        for drop in [true, false] {
-            let before: Vec<bool> = list.iter().filter_map(|i| rows.get(*i)).map(|r| r.dropped).collect();
-            for i in list {
-                if let Some(r) = rows.get_mut(*i) {
-                    r.dropped = r.copy > 0 && drop;
-                }
-            }
-            let (a, b) = sums(rows);
-            way = fits(a, b);
-            if way.is_some() {
-                break;
-            }
-            for (i, was) in list.iter().zip(before) {
-                if let Some(r) = rows.get_mut(*i) {
-                    r.dropped = was;
-                }
-            }
-        }
-    }
-    if way.is_none() && conflicted {
-        // Another version of the document came later: its rows are not this one's.
-        let first = list.iter().filter_map(|i| rows.get(*i)).map(|r| r.tx.origin.arrival).min().unwrap_or(0);
-        let early = |r: &Row| !r.dropped && r.tx.origin.arrival == first;
-        way = fits(pick(rows, &early), pick(rows, &|r| early(r) && !r.is(Class::Payout)));
-        if way.is_some() {
-            for i in list {
-                if let Some(r) = rows.get_mut(*i) {
-                    r.dropped = r.dropped || r.tx.origin.arrival != first;
-                }
-            }
-        }
-    }
-    let foots = way.is_some();
-    let mut shown = way.unwrap_or_else(|| if s.total.is_some() { sum } else { sum.saturating_add(opening) });
-    if !foots && shown == total {
-        // The total holds and the balances do not: the difference is theirs.
-        shown = total.saturating_sub(moves.unwrap_or(0).saturating_sub(sum));
-    }
+    let claim = Claim::of(s);
+    let mut listed = Listed { list, rows };
+    let sum = total_of(listed.iter(), |r| !r.dropped);
+    let foots = listed.meet(&claim, |r| !r.dropped)
+        || listed.meet_by_copies(&claim)
+        || conflicted && listed.meet_by_first_version(&claim);
     let refused = !foots && !list.is_empty();
+    let shown = if foots { claim.total } else { short_of(&claim, sum) };
     if !foots {
-        let off = Money::from_minor(total.saturating_sub(shown), c);
-        let mut records = vec![s.id.clone()];
-        if list.len() <= 50 {
-            records.extend(list.iter().filter_map(|i| rows.get(*i)).map(|r| r.tx.id.clone()));
-        }
-        let why = cause(off.minor(), shown, total, list.iter().filter_map(|i| rows.get(*i)));
-        found.note(
-            Reason::NotFooting,
-            off,
-            records,
-            format!(
-                "statement {}: the rows sum to {}, {} is stated, {off} is missing{} Likeliest cause: {why}.",
-                s.id,
-                Money::from_minor(shown, c),
-                Money::from_minor(total, c),
-                if refused { ": refused whole." } else { "." }
-            ),
-            vec![("total".to_owned(), total), ("sum of the rows".to_owned(), shown.saturating_neg())],
-            off.minor(),
-        );
+        tell(s, &claim, shown, &listed, found);
     }
     if refused {
-        for i in list {
-            if let Some(r) = rows.get_mut(*i) {
-                r.refused = true;
-            }
-        }
+        listed.each(|r| r.refused = true);
     }
-    let (mut before, mut after, mut activity) = (0_i64, 0_i64, 0_i64);
-    for r in list.iter().filter_map(|i| rows.get(*i)).filter(|r| !r.dropped) {
-        for p in &r.parts {
-            let m = p.amount.minor();
-            match p.class {
-                Some(Class::Reserve) if m > 0 => before = before.saturating_add(m),
-                Some(Class::Reserve) => after = after.saturating_sub(m),
-                Some(Class::Payout) => {}
-                _ => activity = activity.saturating_add(m),
-            }
-        }
-    }
+    let moved = Moved::by(listed.iter().filter(|r| !r.dropped));
     let day = |m: &Option<Moment>| m.as_ref().map(Moment::day);
     StatementState {
         id: s.id.clone(),
         provider: s.provider,
         account: s.account.clone(),
         sum: Money::from_minor(shown, c),
-        total: Money::from_minor(total, c),
+        total: Money::from_minor(claim.total, c),
         foots,
-        activity: Money::from_minor(activity, c),
-        reserve_before: Money::from_minor(before, c),
-        reserve_after: Money::from_minor(after, c),
+        activity: Money::from_minor(moved.activity, c),
+        reserve_before: Money::from_minor(moved.released, c),
+        reserve_after: Money::from_minor(moved.held, c),
         bank: Vec::new(),
         arrived: None,
         state: if refused { "Refused" } else { "Expected" },
@@ -150,6 +155,68 @@ pub(super) fn foot(
         end: s.deposit.or(day(&s.to)).or(day(&s.from)),
         gap: Money::zero(c),
         first: false,
+    }
+}
+
+/// What rows that sum to `sum` make instead of the total.
+fn short_of(claim: &Claim, sum: i64) -> i64 {
+    let shown = if claim.is_total { sum } else { sum.saturating_add(claim.opening) };
+    if shown == claim.total {
+        // The total holds and the balances do not: the difference is theirs.
+        claim.total.saturating_sub(claim.moves.unwrap_or(0).saturating_sub(sum))
+    } else {
+        shown
+    }
+}
+
+/// Tells that the rows make `shown`, and with the rows where they are not very many.
+fn tell(s: &Statement, claim: &Claim, shown: i64, listed: &Listed<'_>, found: &mut Found) {
+    let money = |m: i64| Money::from_minor(m, s.currency);
+    let off = money(claim.total.saturating_sub(shown));
+    let mut records = vec![s.id.clone()];
+    if listed.list.len() <= 50 {
+        records.extend(listed.iter().map(|r| r.tx.id.clone()));
+    }
+    let why = cause(off.minor(), shown, claim.total, listed.iter());
+    found.note(
+        Reason::NotFooting,
+        off,
+        records,
+        format!(
+            "statement {}: the rows sum to {}, {} is stated, {off} is missing{} Likeliest cause: {why}.",
+            s.id,
+            money(shown),
+            money(claim.total),
+            if listed.list.is_empty() { "." } else { ": refused whole." }
+        ),
+        vec![("total".to_owned(), claim.total), ("sum of the rows".to_owned(), shown.saturating_neg())],
+        off.minor(),
+    );
+}
+
+/// What the rows of a statement moved, in minor units; the transfer to the bank is none of it.
+#[derive(Default)]
+struct Moved {
+    /// Reserve from before.
+    released: i64,
+    /// Reserve at the end.
+    held: i64,
+    activity: i64,
+}
+
+impl Moved {
+    fn by<'a>(rows: impl Iterator<Item = &'a Row>) -> Moved {
+        let mut out = Moved::default();
+        for p in rows.flat_map(|r| &r.parts) {
+            let m = p.amount.minor();
+            match p.class {
+                Some(Class::Reserve) if m > 0 => out.released = out.released.saturating_add(m),
+                Some(Class::Reserve) => out.held = out.held.saturating_sub(m),
+                Some(Class::Payout) => {}
+                _ => out.activity = out.activity.saturating_add(m),
+            }
+        }
+        out
     }
 }
 
