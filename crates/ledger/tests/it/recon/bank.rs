@@ -250,6 +250,32 @@ fn a_cent_short_is_named_and_tolerated_only_by_policy() {
 }
 
 #[test]
+fn a_cent_short_in_two_lines_is_told_once_with_the_last() {
+    // 50.00 + 29.99 = 79.99 against 80.00.
+    let a = World::new()
+        .file("payouts", &[payout("P1", "2026-05-11", "EUR", "80.00", "paid")])
+        .file(
+            "bank",
+            &[
+                bank_line("B1", "2026-05-12", "EUR", "50.00", "STRIPE P1"),
+                bank_line("B2", "2026-05-13", "EUR", "29.99", "STRIPE P1"),
+            ],
+        )
+        .policy("rounding_minor = 1\n")
+        .until("2026-05-14")
+        .run();
+    let d = a.only("ROUNDING");
+    assert_eq!((&d["amount"], &d["records"]), (&json!("-0.01"), &json!(["B2", "P1"])));
+    let left = |line: &str| a.outcome.matches.iter().find(|m| m.left == [line]).unwrap().residual.minor();
+    assert_eq!((left("B1"), left("B2")), (0, -1));
+    assert_eq!(
+        (&a.payout("P1")["state"], a.balance("EUR", "pl:rounding")),
+        (&json!("Reconciled"), "0.01".to_owned())
+    );
+    a.clean();
+}
+
+#[test]
 fn a_named_payout_in_another_currency_needs_a_rate() {
     let world = || {
         World::new()

@@ -392,3 +392,23 @@ fn a_refund_that_comes_back_and_was_never_given_is_a_difference() {
     assert_eq!((&d["amount"], &d["records"]), (&json!("-30.00"), &json!(["ch", "o", "re"])));
     assert_eq!(a.json["unexplained"]["EUR"], "-30.00");
 }
+
+#[test]
+fn a_payment_with_the_duties_on_top_of_the_total_is_all_of_it() {
+    // 100.00, and 12.00 of duties collected at checkout: 112.00. A cent less is neither total, and 11.99 more than the order's.
+    let paid = |amount: &str| {
+        let order =
+            with(order("o", "2026-02-01", "EUR", "100.00"), json!({"collected_duties_taxes": "12.00"}));
+        World::new()
+            .file("orders", &[order])
+            .file("transactions", &[charge("ch", "o", "2026-02-01", "EUR", amount, "0.00")])
+            .until("2026-02-02")
+            .run()
+    };
+    let a = paid("112.00");
+    assert_eq!((&a.order("o")["state"], &a.order("o")["open"]), (&json!("Settled"), &json!("0.00")));
+    a.none("AMOUNT_MISMATCH");
+    let a = paid("111.99");
+    assert_eq!((&a.order("o")["state"], &a.order("o")["open"]), (&json!("Over"), &json!("-11.99")));
+    assert_eq!(a.only("AMOUNT_MISMATCH")["amount"], "11.99");
+}
