@@ -165,8 +165,11 @@ pub(crate) fn write_shop(
     std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
-        let written =
-            if name.ends_with(SECRET) { files::secret(&path, text) } else { std::fs::write(&path, text) };
+        // Whole or not at all: a demo that is killed here must know the half of a shop for its own when it goes on.
+        let written = match name.ends_with(SECRET) {
+            true => files::secret(&path, text),
+            false => files::replace(&path, text.as_bytes()),
+        };
         written.with_context(|| format!("{} cannot be written", path.display()))
     };
     for (name, text) in FILES {

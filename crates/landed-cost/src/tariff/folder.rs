@@ -156,8 +156,12 @@ pub fn import(
     let new = !all.tariff.contains(&entry);
     if new {
         std::fs::create_dir_all(dir).map_err(|e| fail(dir, format!("cannot be created: {e}")))?;
+        // Beside it first: an index that a dying process left half would take every edition with it.
         let write = |path: &Path, text: &str| {
-            std::fs::write(path, text).map_err(|e| fail(path, format!("cannot be written: {e}")))
+            let beside = path.with_extension("part");
+            std::fs::write(&beside, text)
+                .and_then(|()| std::fs::rename(&beside, path))
+                .map_err(|e| fail(path, format!("cannot be written: {e}")))
         };
         write(&dir.join(&entry.file), &text)?;
         all.tariff.push(entry.clone());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use tradewind_gateway::config::Config;
 
+use crate::files;
 use crate::output::{Exit, Output};
 
 #[derive(clap::Args)]
@@ -37,7 +38,8 @@ pub(crate) fn run(args: &Args, out: &Output) -> anyhow::Result<Exit> {
     }
     for (name, text) in files {
         let path = args.folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        files::replace(&path, text.as_bytes())
+            .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     if out.is_json() {
         out.json(&serde_json::json!({"written": files.map(|(name, _)| name)}))?;
