@@ -113,17 +113,7 @@ fn a_journal_that_was_tampered_with_is_told() {
 fn a_raw_answer_shows_no_number_of_a_person_and_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("tradewind.toml"), "").unwrap();
-    let zero = serde_json::json!({"amount": "0.00", "currency": "USD"});
-    let at = serde_json::json!({"utc": "2026-08-01T08:00:00Z"});
-    let order = serde_json::json!({
-        "order": {
-            "account": "shop", "id": "A-1", "placed_at": at, "updated_at": at, "state": "ready_to_ship", "raw_status": "paid",
-            "currency": "USD", "lines": [], "shipping": zero, "taxes": [], "total": zero, "refunded": zero,
-            "buyer": {"name": "Li", "tax_ids": [{"kind": "vat", "value": "DE123456789"}]}
-        },
-        "stage": "to_book", "imported_at": "2026-08-01T09:00:00Z"
-    });
-    crate::program::keep(folder.path(), order);
+    crate::program::keep(folder.path(), crate::program::order_of("vat", "DE123456789"));
     let body = |order: &str| {
         let body = serde_json::json!({"orders": [{"id": order, "memo": "VAT DE123456789", "card": "11010519491231002X"}],
             "session_token": "hunter2hunter2"});

@@ -132,6 +132,20 @@ fees = "0.15"
     assert!(text(&output).contains("blank_floor"), "{}", text(&output));
 }
 
+/// Order `A-1` of account `shop`, by a buyer who has this number.
+pub(crate) fn order_of(kind: &str, number: &str) -> serde_json::Value {
+    let zero = serde_json::json!({"amount": "0.00", "currency": "USD"});
+    let at = serde_json::json!({"utc": "2026-08-01T08:00:00Z"});
+    serde_json::json!({
+        "order": {
+            "account": "shop", "id": "A-1", "placed_at": at, "updated_at": at, "state": "ready_to_ship", "raw_status": "paid",
+            "currency": "USD", "lines": [], "shipping": zero, "taxes": [], "total": zero, "refunded": zero,
+            "buyer": {"name": "Li", "tax_ids": [{"kind": kind, "value": number}]}
+        },
+        "stage": "to_book", "imported_at": "2026-08-01T09:00:00Z"
+    })
+}
+
 /// Puts an order record into the store of a shop's folder.
 pub(crate) fn keep(folder: &Path, order: serde_json::Value) {
     let order: OrderRecord = serde_json::from_value(order).unwrap();
@@ -147,17 +161,7 @@ pub(crate) fn keep(folder: &Path, order: serde_json::Value) {
 fn numbers_of_buyers_are_masked() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("tradewind.toml"), "").unwrap();
-    let zero = serde_json::json!({"amount": "0.00", "currency": "USD"});
-    let at = serde_json::json!({"utc": "2026-08-01T08:00:00Z"});
-    let order = serde_json::json!({
-        "order": {
-            "account": "shop", "id": "A-1", "placed_at": at, "updated_at": at, "state": "ready_to_ship", "raw_status": "paid",
-            "currency": "USD", "lines": [], "shipping": zero, "taxes": [], "total": zero, "refunded": zero,
-            "buyer": {"name": "Li", "tax_ids": [{"kind": "chinese_id", "value": "11010519491231002X"}]}
-        },
-        "stage": "to_book", "imported_at": "2026-08-01T09:00:00Z"
-    });
-    keep(folder.path(), order);
+    keep(folder.path(), order_of("chinese_id", "11010519491231002X"));
     for args in
         [&["orders", "--offline", "--json"][..], &["why", "order", "A-1", "--channel", "shop", "--json"]]
     {

@@ -204,28 +204,31 @@ async fn a_buyers_wish_to_cancel_is_granted() {
     live.assert_exchanges(20);
 }
 
-#[tokio::test]
-async fn a_claim_is_followed_to_its_end() {
-    let (sim, live) = start_with(Demand {
-        orders_per_day: 8,
-        days: 1,
-        cancel_per_mille: 0,
-        refund_per_mille: 1_000,
-        ..Demand::default()
-    })
-    .await;
+/// A shop that sold for a day and shipped all of it, and from when until when; of a thousand buyers so many think again.
+async fn shipped(orders_per_day: u32, refund_per_mille: u32) -> (Arc<Simulator>, Live, Window) {
+    let demand =
+        Demand { orders_per_day, days: 1, cancel_per_mille: 0, refund_per_mille, ..Demand::default() };
+    let (sim, live) = start_with(demand).await;
     let market = live.connector.marketplace().unwrap();
     accepted(
         market.offers().unwrap().put(&CallCx::keyed("put"), &Draft::of([offer("CUP", 500)])).await.unwrap(),
     );
     let from = sim.now();
     sim.advance(Duration::from_secs(60 * 3_600));
-    for order in orders(&live, Window { from, to: sim.now() }).await {
+    let window = Window { from, to: sim.now() };
+    for order in orders(&live, window).await {
         if order.state == OrderState::ReadyToShip {
             let cx = CallCx::keyed(format!("ship-{}", order.id));
-            market.order_actions().unwrap().ship(&cx, &notice(&order, sim.now())).await.unwrap();
+            market.order_actions().unwrap().ship(&cx, &notice(&order, window.to)).await.unwrap();
         }
     }
+    (sim, live, window)
+}
+
+#[tokio::test]
+async fn a_claim_is_followed_to_its_end() {
+    let (sim, live, _) = shipped(8, 1_000).await;
+    let market = live.connector.marketplace().unwrap();
     // Buyers think again after six to ten days; the simulator's platform decides after one.
     let mut first: std::collections::BTreeMap<String, ReturnState> = std::collections::BTreeMap::new();
     let mut last: std::collections::BTreeMap<String, Return> = std::collections::BTreeMap::new();
@@ -258,27 +261,8 @@ async fn a_claim_is_followed_to_its_end() {
 
 #[tokio::test]
 async fn what_was_released_is_told_to_the_cent() {
-    let (sim, live) = start_with(Demand {
-        orders_per_day: 70,
-        days: 1,
-        cancel_per_mille: 0,
-        refund_per_mille: 300,
-        ..Demand::default()
-    })
-    .await;
+    let (sim, live, Window { from, to: shipped }) = shipped(70, 300).await;
     let market = live.connector.marketplace().unwrap();
-    accepted(
-        market.offers().unwrap().put(&CallCx::keyed("put"), &Draft::of([offer("CUP", 500)])).await.unwrap(),
-    );
-    let from = sim.now();
-    sim.advance(Duration::from_secs(60 * 3_600));
-    let shipped = sim.now();
-    for order in orders(&live, Window { from, to: shipped }).await {
-        if order.state == OrderState::ReadyToShip {
-            let cx = CallCx::keyed(format!("ship-{}", order.id));
-            market.order_actions().unwrap().ship(&cx, &notice(&order, shipped)).await.unwrap();
-        }
-    }
     let facet = market.transactions().unwrap();
     let read = async |from, to| {
         let window = Window { from, to };
