@@ -131,14 +131,8 @@ impl Operation for ListIssues {
             total_item: Option<Id>,
         }
         let answer: Answer = wire::read(response)?;
-        let rows = answer.data_list.0;
-        // A success says how many there are, if none. An answer that says nothing is no empty list.
-        let total: u32 = answer
-            .total_item
-            .and_then(|n| n.0.parse().ok())
-            .ok_or_else(|| Error::decode("the list of issues has no total_item"))?;
-        let more = !rows.is_empty() && place.page.saturating_mul(PAGE) < total;
-        Ok((rows.read("issue", "issue_id", Ok).collect(), more))
+        let more = answer.data_list.more(answer.total_item, place.page, PAGE, "issues")?;
+        Ok((answer.data_list.0.read("issue", "issue_id", Ok).collect(), more))
     }
 }
 

@@ -123,15 +123,9 @@ impl Operation for ListLoans {
             total_item: Option<Id>,
         }
         let answer = wire::read::<Wrapped<Answer>>(response)?.result;
-        let rows = answer.order_list.0;
-        // A success says how many there are, if none. An answer that says nothing is no empty list.
-        let total: u32 = answer
-            .total_item
-            .and_then(|n| n.0.parse().ok())
-            .ok_or_else(|| Error::decode("the list of releases has no total_item"))?;
         // Forwards: what was released in a window stays in it, so what comes in meanwhile only moves others to a later page.
-        let more = !rows.is_empty() && input.page.saturating_mul(PAGE) < total;
-        Ok((rows.read("order", "order_id", Ok).collect(), more))
+        let more = answer.order_list.more(answer.total_item, input.page, PAGE, "releases")?;
+        Ok((answer.order_list.0.read("order", "order_id", Ok).collect(), more))
     }
 }
 
@@ -362,6 +356,7 @@ fn converted(
         fee = Some(fee.map_or(Ok(affiliate), |f| f.try_add(affiliate))?);
     }
     if let Some(fee) = fee {
+        // A fee in another currency than the release could not be told from it.
         net.try_add(fee)?;
     }
     let paid = total.try_sub(sum(total.currency(), &all)?)?;

@@ -57,18 +57,13 @@ pub struct Fulfilled {
     /// Calls that a channel, carrier or authority did not answer with a yes.
     pub failed: u32,
     /// Steps that a defect of this program kept from being taken: the order stays as it was.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "crate::records::is_zero")]
     pub defects: u32,
     /// Accounts that are not configured any more, and how many steps wait for each.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub gone: BTreeMap<AccountId, u32>,
     /// First reasons, for people, and all that a person must do.
     pub notes: Vec<String>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks so
-fn is_none(n: &u32) -> bool {
-    *n == 0
 }
 
 impl Fulfilled {

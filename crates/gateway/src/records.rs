@@ -15,7 +15,7 @@ use tradewind_store::typed::Record;
 
 use crate::landed::TariffPins;
 
-fn is_zero(n: &u32) -> bool {
+pub(crate) fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 

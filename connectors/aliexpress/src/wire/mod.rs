@@ -63,6 +63,17 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for List<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Rows(pub(crate) Records);
 
+impl Rows {
+    /// Whether pages follow this one, of `size` rows each. A success says how many rows there are, if none: an answer that does not
+    /// say it is no empty list.
+    pub(crate) fn more(&self, total: Option<Id>, page: u32, size: u32, list: &str) -> Result<bool, Error> {
+        let total: u32 = total
+            .and_then(|n| n.0.parse().ok())
+            .ok_or_else(|| Error::decode(format!("the list of {list} has no total_item")))?;
+        Ok(!self.0.is_empty() && page.saturating_mul(size) < total)
+    }
+}
+
 impl<'de> Deserialize<'de> for Rows {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         unwrapped(d).map(Rows)
