@@ -1,7 +1,7 @@
 //! What the platform released to the seller, as movements of his balance there.
 //!
 //! The platform holds what a buyer paid and releases it line by line, less commission, often before the order has ended and
-//! without a trace in its time of change: in an answer of 2024-03 that an integration keeps, the money came a day and a half after
+//! without a trace in its time of change: in an answer of 2024-03 that an integration keeps, the money came more than a day after
 //! the last change, two weeks before the parcel, and the row of the order list says nothing of it. So the list of orders cannot find
 //! releases. The list of releases can: it is searched by their time, and tells the fees of each line. What it does not tell ("not
 //! returned", say the generated SDKs `com.aliexpress.open` and `Top.Api`, whose names are used here) is when that was: that, and what
